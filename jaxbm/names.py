@@ -1,0 +1,23 @@
+"""Look a name up in a table, and suggest the nearest valid one when it is unknown."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """The error for an unknown `name`: says what was expected and suggests the nearest valid name."""
+    known = sorted(known)
+    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"{kind}: unknown name {name!r}{hint} (known: {', '.join(known)})")
+
+
+def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """`table[name]`; raises ValueError with a suggestion when `name` is not in it."""
+    try:
+        return table[name]
+    except (KeyError, TypeError):
+        raise unknown(kind, name, table) from None

@@ -1,0 +1,108 @@
+"""A random permutation of `n` rows, computed element by element.
+
+`jax.random.permutation` sorts. Here element `i` of the permutation is a function of `(key, i, n)` alone, in about
+two hundred integer instructions: no sort, no memory, any element without the others, and it fuses and vmaps like
+any elementwise code. The method is the swap-or-not shuffle (Hoang, Morris and Rogaway, "An Enciphering Scheme
+Based on a Card Shuffle", CRYPTO 2012): in each round a random `pivot` pairs position `x` with `pivot - x mod n`,
+and a random bit, shared by the two, decides whether they change places. It works for every `n` as it is, without
+padding to a power of two.
+
+Limits: 24 rounds, so two rows that start side by side end up in related places with probability about `2**-24`,
+and for very small `n` the chance that a pair never met a deciding round is of that size too. The keys are 64
+bits, so at most `2**64` of the `n!` permutations can occur. It is meant for training and resampling, not for
+cryptography.
+"""
+
+import operator
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxbm import counter
+from jaxbm.counter import Words
+
+ROUNDS = 24
+MAX_ROWS = 2**31 - 1
+
+
+def permuted_position(stream: Words, i: Array, n: Array | int) -> Array:
+    """Where the permutation that `stream` names sends `i`; uint32, elementwise, `n` may be traced.
+
+    Entries with `i >= n` have no meaning and must be masked by the caller.
+    """
+    n = jnp.asarray(n, jnp.uint32)
+    chosen, salts = counter.derive(stream, jnp.arange(ROUNDS, dtype=jnp.uint32))
+
+    def one_round(x: Array, keys: tuple[Array, Array]) -> tuple[Array, None]:
+        pivot, salt = keys
+        partner = pivot - x + jnp.where(x > pivot, n, jnp.uint32(0))
+        bits = (jnp.maximum(x, partner) ^ salt) * jnp.uint32(0x7FEB352D)
+        bits = (bits ^ (bits >> 15)) * jnp.uint32(0x846CA68B)
+        return jnp.where(bits >> 31 == 1, partner, x), None
+
+    # A scan, not an unrolled loop: XLA would recompute the keys for every element, and compile far longer.
+    return jax.lax.scan(one_round, jnp.asarray(i, jnp.uint32), (counter.below(chosen, n), salts))[0]
+
+
+def permuted_index(key: Array, i: Array, n: int) -> Array:
+    """Element `i` of `permutation(key, n)`, without computing the others.
+
+    Args:
+      key: a JAX random key.
+      i: integer array of any shape, entries in `[0, n)`.
+      n: how many rows are permuted, 1 to 2**31 - 1.
+
+    Returns:
+      int32 array of `i`'s shape.
+
+    Raises:
+      TypeError: `key` is not a JAX key, or `n` or `i` is not an integer.
+      ValueError: `n` is out of range.
+
+    Example:
+      >>> import jax, jaxbm
+      >>> key = jax.random.key(0)
+      >>> int(jaxbm.shuffle.permuted_index(key, 7, 1000)) == int(jaxbm.shuffle.permutation(key, 1000)[7])
+      True
+    """
+    n = _checked_count(n)
+    i = jnp.asarray(i)
+    if not jnp.issubdtype(i.dtype, jnp.integer):
+        raise TypeError(f"i: expected integers, got dtype {i.dtype}")
+    return permuted_position(counter.words(key), i, n).astype(jnp.int32)
+
+
+def permutation(key: Array, n: int) -> Array:
+    """A random permutation of `0, ..., n - 1`.
+
+    Args:
+      key: a JAX random key.
+      n: how many rows are permuted, 1 to 2**31 - 1.
+
+    Returns:
+      int32 array `[n]` that holds each of `0, ..., n - 1` once.
+
+    Raises:
+      TypeError: `key` is not a JAX key, or `n` is not an integer.
+      ValueError: `n` is out of range.
+
+    Example:
+      >>> import jax, jaxbm
+      >>> sorted(jaxbm.shuffle.permutation(jax.random.key(0), 5).tolist())
+      [0, 1, 2, 3, 4]
+
+    Source: Hoang, Morris and Rogaway, CRYPTO 2012 (see the module's text for method and limits).
+    """
+    n = _checked_count(n)
+    return permuted_index(key, jax.lax.iota(jnp.uint32, n), n)
+
+
+def _checked_count(n: int) -> int:
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"n: expected an integer, got {type(n).__name__}") from None
+    if not 1 <= n <= MAX_ROWS:
+        raise ValueError(f"n: expected 1 to {MAX_ROWS}, got {n}")
+    return n
