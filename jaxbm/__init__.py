@@ -1,0 +1,28 @@
+"""jaxbm: train MLPs, from one to tens of thousands at once, in pure JAX functions."""
+
+from jaxbm import kernels, losses, metrics, shuffle
+from jaxbm.inference import evaluate, predict
+from jaxbm.mlp import MLP, Dense
+from jaxbm.optimizers import adam, adamw, apply_updates, clip_by_global_norm, sgd
+from jaxbm.train import FitResult, NonFiniteError, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MLP",
+    "Dense",
+    "FitResult",
+    "NonFiniteError",
+    "adam",
+    "adamw",
+    "apply_updates",
+    "clip_by_global_norm",
+    "evaluate",
+    "fit",
+    "kernels",
+    "losses",
+    "metrics",
+    "predict",
+    "sgd",
+    "shuffle",
+]

@@ -1,0 +1,339 @@
+"""`fit`: a whole training run as one pure function."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm import checks, counter
+from jaxbm.kernels import dispatch
+from jaxbm.kernels.train_mlp import xla
+from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, Metric, RunState, Task
+from jaxbm.losses import LOSSES
+from jaxbm.metrics import METRICS
+from jaxbm.mlp import MLP, Params
+from jaxbm.names import lookup
+from jaxbm.optimizers import adam
+
+Progress = Callable[[int, int, dict[str, np.ndarray]], None]
+CHUNK_SECONDS = 0.25
+"""About how long compiled code runs between two reports of progress."""
+
+
+class FitResult(NamedTuple):
+    """What a training run leaves behind."""
+
+    params: Params
+    """the last epoch's parameters; the best epoch's with `patience`"""
+    opt_state: Any
+    """the optimizer's state after the last epoch that ran"""
+    history: dict[str, Array]
+    """"loss", "val_loss" and the metrics, each float32 `[epochs]`, NaN for epochs that did not run"""
+    best_epoch: Array
+    """int32, counted from 0: the lowest validation loss, or training loss without validation data"""
+    epochs_run: Array
+    """int32"""
+    finite: Array
+    """bool: False when a loss or parameter became NaN or infinite; `params` are then those before that epoch"""
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or a parameter became NaN or infinite. `.result` holds what was finite until then."""
+
+    def __init__(self, epoch: int, result: FitResult):
+        super().__init__(
+            f"the loss or a parameter became NaN or infinite in epoch {epoch} (counted from 0); "
+            "the result's params are those before that epoch. A smaller learning_rate, clip_norm=1.0 or "
+            "standardised features usually help"
+        )
+        self.epoch, self.result = epoch, result
+
+
+def fit(
+    key: Array,
+    model: MLP,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: str | Loss,
+    optimizer: Any = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    validation_split: float = 0.0,
+    validation_data: Sequence[ArrayLike] | None = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[int, float] | ArrayLike | str | None = None,
+    metrics: Sequence[str] | Mapping[str, Metric] = (),
+    shuffle: bool = True,
+    patience: ArrayLike | None = None,
+    min_delta: ArrayLike = 0.0,
+    l2: ArrayLike | None = None,
+    clip_norm: ArrayLike | None = None,
+    dropout: ArrayLike | None = None,
+    augment: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None,
+    params: Params | None = None,
+    opt_state: Any = None,
+    progress: bool | Progress = False,
+    implementation: str | None = None,
+) -> FitResult:
+    """Train `model`: every epoch and batch inside compiled code, compiled once per shape.
+
+    A batch's loss is the weighted mean `sum(w * l) / sum(w)` over its examples, also in a smaller last batch; an
+    epoch's loss is the same mean over its examples, as the parameters were when each was visited. Works under
+    `jit` and `vmap`; `grad` through it works too. Under a transformation, checks of values and the error for a
+    non-finite loss are left out: look at `result.finite`.
+
+    Args:
+      key: a JAX random key, for initial parameters, row order, dropout and augmentation.
+      model: the architecture.
+      x: features, float `[n, in]`.
+      y: labels: `[n]` or `[n, out]`; integers `[n]` for "softmax_cross_entropy_with_integer_labels".
+      loss: a name from `jaxbm.losses.LOSSES`, or a function `(logits, labels) -> [n]`, `[n, out]` being averaged
+        over outputs. With one output and labels `[n]`, logits come as `[n]`.
+      optimizer: from `jaxbm` or Optax; `jaxbm.adam(1e-3)` by default. An Optax optimizer is functions, so a new
+        one compiles anew; ours is data and doesn't.
+      epochs: passes over the training rows.
+      batch_size: rows per step; the last batch of an epoch may be smaller. More than n rows means one batch.
+      validation_split: fraction of the rows, taken from the end before shuffling (as in Keras), to validate on.
+      validation_data: `(x, y)` or `(x, y, weight)` instead.
+      sample_weight: nonnegative `[n]`.
+      class_weight: `{class: weight}`, an array `[classes]` or "balanced"; multiplies `sample_weight`.
+      metrics: names from `jaxbm.metrics.METRICS` or `{name: function(logits, labels, weights)}`, measured at the
+        end of each epoch over all training and validation rows.
+      shuffle: a new order of the rows in each epoch.
+      patience: stop after that many epochs without a new best validation loss (training loss without
+        validation), and return the best epoch's parameters.
+      min_delta: how much better counts as better.
+      l2: adds `l2 * sum(weight**2)` over all weights, not biases, to the loss that is descended (Keras's
+        convention); the reported loss leaves it out.
+      clip_norm: largest global norm of a gradient.
+      dropout: probability in `[0, 1)` of dropping a hidden unit.
+      augment: a hashable function `(key, x, y) -> (x, y)` for each batch, see `jaxbm.augment`.
+      params, opt_state: where to start; fresh by default.
+      progress: True for a progress bar (needs rich), or a function `(epochs done, epochs, history)`; called
+        between chunks of epochs.
+      implementation: None for the fastest valid one, or a name, see `jaxbm.kernels.explain`.
+
+    Returns:
+      A `FitResult`.
+
+    Raises:
+      ValueError, TypeError: an argument is unusable; the message names it, what was expected and what came.
+      NonFiniteError: a loss became NaN or infinite; names the epoch and carries the result so far.
+
+    Example:
+      >>> import jax, jaxbm
+      >>> x = jax.random.normal(jax.random.key(0), (200, 4))
+      >>> y = (x.sum(axis=1) > 0).astype("float32")
+      >>> result = jaxbm.fit(jax.random.key(1), jaxbm.MLP((4, 8, 1)), x, y, loss="sigmoid_binary_cross_entropy")
+      >>> bool(result.history["loss"][-1] < result.history["loss"][0])
+      True
+
+    Source: the training loop of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithms 7.1, 8.1.
+    """
+    dispatch.choose(implementation)
+    data, loss_function = _data(
+        model, loss, x, y, sample_weight, class_weight, float(validation_split), validation_data
+    )
+    _check_numbers(patience=patience, min_delta=min_delta, l2=l2, clip_norm=clip_norm, dropout=dropout)
+    optimizer = adam(1e-3) if optimizer is None else optimizer
+    is_data = not any(callable(leaf) for leaf in jax.tree.leaves(optimizer))
+    task = Task(
+        model=model,
+        loss=loss_function,
+        batch_size=checks.positive_int("batch_size", batch_size),
+        epochs=checks.positive_int("epochs", epochs),
+        shuffle=bool(shuffle),
+        metrics=_metrics(metrics),
+        augment=augment,
+        optimizer=None if is_data else optimizer,
+    )
+    early = patience is not None
+    hyper = Hyper(
+        optimizer=optimizer if is_data else None,
+        l2=_number(l2),
+        clip_norm=_number(clip_norm),
+        dropout=_number(dropout),
+        patience=jnp.asarray(patience, jnp.int32) if early else None,
+        min_delta=_number(min_delta) if early else None,
+    )
+    counter.words(key)  # says clearly what is wrong with a key that is none
+    if checks.is_traced(key, data, hyper, params, opt_state):
+        return _fit(task, key, data, hyper, params, opt_state)
+    if progress is False:
+        result = _fit(task, key, data, hyper, params, opt_state)
+    else:
+        result = _fit_with_progress(task, key, data, hyper, params, opt_state, progress)
+    if not bool(result.finite):
+        raise NonFiniteError(int(result.epochs_run) - 1, result)
+    return result
+
+
+@partial(jax.jit, static_argnums=0)
+def _fit(
+    task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
+) -> FitResult:
+    return _result(
+        xla.run(task, _start(task, key, data, hyper, params, opt_state), data, hyper, counter.words(key))
+    )
+
+
+def _start(
+    task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
+) -> RunState:
+    params = task.model.init(key) if params is None else jax.tree.map(jnp.asarray, params)
+    return xla.init(task, params, opt_state, data, hyper)
+
+
+def _result(state: RunState) -> FitResult:
+    params = state.params if state.best_params is None else state.best_params
+    return FitResult(params, state.opt_state, state.history, state.best_epoch, state.epochs_run, state.finite)
+
+
+# The state is donated from chunk to chunk, so that it is never held twice; a copy protects what the user gave.
+_start_jit = jax.jit(_start, static_argnums=0)
+_chunk = jax.jit(xla.run, static_argnums=0, donate_argnums=1)
+
+
+def _fit_with_progress(
+    task: Task, key: Array, data: Data, hyper: Hyper, params: Any, opt_state: Any, progress: bool | Progress
+) -> FitResult:
+    report = _progress_bar() if progress is True else progress
+    assert callable(report)
+    state = _start_jit(task, key, data, hyper, params, opt_state)
+    # `best_params` starts as the very buffers of `params`, which can't be donated twice.
+    state = jax.tree.map(jnp.copy, state)
+    words, done, chunk = counter.words(key), 0, 1
+    while done < task.epochs:
+        began = time.perf_counter()
+        stop = min(done + chunk, task.epochs)
+        state = _chunk(task, state, data, hyper, words, jnp.asarray(stop, jnp.int32))
+        done = task.epochs if not bool(state.active) else stop
+        seconds = time.perf_counter() - began
+        chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-6))))
+        report(int(state.epochs_run), task.epochs, {k: np.asarray(v) for k, v in state.history.items()})
+    return _result(state)
+
+
+def _progress_bar() -> Progress:
+    from rich.progress import Progress as Bar
+
+    bar = Bar(transient=True)
+    line = bar.add_task("training")
+
+    def report(done: int, epochs: int, history: dict[str, np.ndarray]) -> None:
+        if not bar.live.is_started:
+            bar.start()
+        latest = "  ".join(f"{name} {values[done - 1]:.4f}" for name, values in history.items())
+        bar.update(line, completed=done, total=epochs, description=f"epoch {done}/{epochs}  {latest}")
+        if done == epochs or not np.isfinite(history["loss"][min(done, epochs - 1)]):
+            bar.refresh()
+        if done == epochs:
+            bar.stop()
+
+    return report
+
+
+def _data(
+    model: MLP,
+    loss: str | Loss,
+    x: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    class_weight: Any,
+    split: float,
+    validation: Sequence[ArrayLike] | None,
+) -> tuple[Data, Loss]:
+    x, y, weight = _arrays(model, loss, x, y, sample_weight, "")
+    if class_weight is not None:
+        picked = _class_weights(class_weight, y, model)
+        weight = picked if weight is None else weight * picked
+    function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
+    if validation is not None:
+        if split:
+            raise ValueError("validation_split: expected 0 when validation_data is given, got " + str(split))
+        if len(validation) not in (2, 3):
+            raise ValueError(
+                f"validation_data: expected (x, y) or (x, y, weight), got {len(validation)} items"
+            )
+        return Data(
+            x, y, weight, *_arrays(model, loss, *validation[:2], (*validation, None)[2], " (validation)")
+        ), (function)
+    checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
+    if not split:
+        return Data(x, y, weight), function
+    rows = x.shape[0]
+    first = int(rows * (1 - split))
+    if not 0 < first < rows:
+        raise ValueError(
+            f"validation_split: {split} of {rows} rows leaves no row for training or for validation"
+        )
+    cut = [(array[:first], array[first:]) if array is not None else (None, None) for array in (x, y, weight)]
+    return Data(*(part[0] for part in cut), *(part[1] for part in cut)), function
+
+
+def _arrays(
+    model: MLP, loss: str | Loss, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None, name: str
+) -> tuple[Array, Array, Array | None]:
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        x = x.astype(model.param_dtype)
+    if isinstance(loss, str):
+        lookup("loss", loss, LOSSES)
+    if y.dtype == bool or (isinstance(loss, str) and not loss.endswith("with_integer_labels")):
+        y = y.astype(model.param_dtype)
+    w = None if weight is None else jnp.asarray(weight, jnp.float32)
+    checks.rows(name, x, y, w, model)
+    if isinstance(loss, str):
+        checks.labels_for(loss, y, model, name)
+    return x, y, w
+
+
+def _class_weights(class_weight: Any, y: Array, model: MLP) -> Array:
+    if y.ndim != 1:
+        raise ValueError(f"class_weight: expected labels of shape [n], got {list(y.shape)}")
+    classes = max(2, model.sizes[-1])
+    codes = y.astype(jnp.int32)
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise ValueError(
+                f"class_weight: expected 'balanced', a mapping or an array, got {class_weight!r}"
+            )
+        counts = jnp.bincount(codes, length=classes)
+        table = y.shape[0] / (classes * jnp.maximum(counts, 1))
+    elif isinstance(class_weight, Mapping):
+        unknown = sorted(set(class_weight) - set(range(classes)))
+        if unknown:
+            raise ValueError(f"class_weight: expected classes 0 to {classes - 1}, got {unknown}")
+        table = jnp.asarray([class_weight.get(c, 1.0) for c in range(classes)])
+    else:
+        table = jnp.asarray(class_weight)
+        if table.shape != (classes,):
+            raise ValueError(f"class_weight: expected shape [{classes}], got {list(table.shape)}")
+    checks.in_range("class_weight", table, 0, float("inf"))
+    return table.astype(jnp.float32)[codes]
+
+
+def _metrics(metrics: Sequence[str] | Mapping[str, Metric]) -> tuple[tuple[str, Metric], ...]:
+    if isinstance(metrics, str):
+        metrics = (metrics,)
+    if isinstance(metrics, Mapping):
+        return tuple(metrics.items())
+    return tuple((name, lookup("metric", name, METRICS)) for name in metrics)
+
+
+def _check_numbers(**numbers: Any) -> None:
+    inf = float("inf")
+    for name, value in numbers.items():
+        checks.in_range(name, value, 0, 1 if name == "dropout" else inf, open_high=name == "dropout")
+    checks.in_range("patience", numbers["patience"], 1, inf)
+
+
+def _number(value: ArrayLike | None) -> Array | None:
+    return None if value is None else jnp.asarray(value, jnp.float32)

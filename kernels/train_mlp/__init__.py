@@ -1,0 +1,1 @@
+"""Whole training runs: the contract every implementation keeps, and the implementations."""

@@ -1,0 +1,53 @@
+"""The import ladder: core, kernels, train, members, workflow, command line; nothing imports upwards."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import jaxbm
+import jaxbm.kernels
+
+RUNGS = [
+    {"names", "activations", "initializers", "counter", "shuffle", "losses", "metrics", "optimizers", "mlp"},
+    {"kernels"},
+    {"checks", "augment", "train", "inference"},
+    {"table", "persistence", "report"},
+    {"cli"},
+    {"__init__", "__main__"},
+]
+RUNG_OF = {module: rung for rung, modules in enumerate(RUNGS) for module in modules}
+
+
+def _sources():
+    package = pathlib.Path(jaxbm.__file__).parent
+    kernels = pathlib.Path(jaxbm.kernels.__file__).parent
+    for path in package.glob("*.py"):
+        yield path.stem, path
+    for path in package.glob("metrics/*.py"):
+        yield "metrics", path
+    for path in kernels.rglob("*.py"):
+        yield "kernels", path
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "jaxbm":
+            parts = node.module.split(".")
+            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+
+
+def test_nothing_imports_upwards():
+    for module, path in _sources():
+        assert module in RUNG_OF, f"{path.name} has no rung"
+        for imported in _imports(path):
+            if imported in RUNG_OF:
+                assert RUNG_OF[imported] <= RUNG_OF[module], (
+                    f"{path.name} imports {imported}, which is above it"
+                )
+
+
+def test_the_import_needs_only_jax_numpy_and_optax():
+    code = "import sys, jaxbm; print([m for m in ('pandas', 'sklearn', 'rich', 'matplotlib', 'safetensors') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
