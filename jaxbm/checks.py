@@ -32,9 +32,7 @@ def in_range(name: str, value: Any, low: float, high: float, *, open_high: bool 
         return
     array = np.asarray(value, dtype=np.float64)
     if not (np.all(array >= low) and np.all(array < high if open_high else array <= high)):
-        raise ValueError(
-            f"{name}: expected {low} to {high}{' (exclusive)' if open_high else ''}, got {value}"
-        )
+        raise ValueError(f"{name}: expected {low} to {high}{' (exclusive)' if open_high else ''}, got {value}")
 
 
 def finite(name: str, array: Any) -> None:
@@ -54,9 +52,7 @@ def finite(name: str, array: Any) -> None:
 def rows(name: str, x: Any, y: Any, weight: Any, model: MLP) -> None:
     """Shapes of features, labels and weights fit each other and the model, and values are usable."""
     if x.ndim != 2 or x.shape[1] != model.sizes[0]:
-        raise ValueError(
-            f"x{name}: expected shape [n, {model.sizes[0]}] for {model.sizes}, got {list(x.shape)}"
-        )
+        raise ValueError(f"x{name}: expected shape [n, {model.sizes[0]}] for {model.sizes}, got {list(x.shape)}")
     if x.shape[0] == 0:
         raise ValueError(f"x{name}: expected at least one row, got none")
     if y.ndim not in (1, 2) or y.shape[0] != x.shape[0]:

@@ -44,9 +44,7 @@ def words(key: Array) -> Words:
                 f"got an array of dtype {data.dtype} and shape {data.shape}"
             )
     if data.ndim != 1:
-        raise TypeError(
-            f"key: expected one key, got keys of shape {data.shape[:-1]}; use jax.vmap for several"
-        )
+        raise TypeError(f"key: expected one key, got keys of shape {data.shape[:-1]}; use jax.vmap for several")
     w0, w1 = data[0], data[1]
     for i in range(2, data.shape[0]):
         w0, w1 = derive((w0 ^ data[i], w1), i)

@@ -96,9 +96,7 @@ def evaluate(
         checks.labels_for(loss, labels, model)
     else:
         function = loss
-    table = (
-        dict(metrics) if isinstance(metrics, Mapping) else {m: lookup("metric", m, METRICS) for m in metrics}
-    )
+    table = dict(metrics) if isinstance(metrics, Mapping) else {m: lookup("metric", m, METRICS) for m in metrics}
     values = _measure(function, tuple(table.items()), logits, labels, weight)
     return {name: float(value) for name, value in values.items()}
 

@@ -191,9 +191,7 @@ def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     return jax.nn.softplus(logits) - labels * logits
 
 
-def sigmoid_focal_loss(
-    logits: ArrayLike, labels: ArrayLike, alpha: float | None = None, gamma: float = 2.0
-) -> Array:
+def sigmoid_focal_loss(logits: ArrayLike, labels: ArrayLike, alpha: float | None = None, gamma: float = 2.0) -> Array:
     """Binary cross-entropy times `(1 - p_t)**gamma`, elementwise, `p_t` being the right label's probability.
 
     Args:
@@ -303,6 +301,7 @@ def smooth_labels(labels: ArrayLike, alpha: ArrayLike) -> Array:
     Source: Mueller, Kornblith and Hinton, "When Does Label Smoothing Help?" (2019).
     """
     labels = _floating("labels", labels)
+    alpha = jnp.asarray(alpha, labels.dtype)
     return (1 - alpha) * labels + alpha / labels.shape[-1]
 
 
@@ -329,9 +328,7 @@ def mean(values: ArrayLike, weights: ArrayLike | None = None) -> Array:
         return wide.mean().astype(values.dtype)
     weights = jnp.asarray(weights, wide.dtype)
     if weights.shape != values.shape:
-        raise ValueError(
-            f"weights: expected the values' shape {list(values.shape)}, got {list(weights.shape)}"
-        )
+        raise ValueError(f"weights: expected the values' shape {list(values.shape)}, got {list(weights.shape)}")
     total = weights.sum()
     kept = jnp.where(weights == 0, 0, wide)
     return ((weights * kept).sum() / jnp.where(total == 0, 1, total)).astype(values.dtype)
@@ -391,15 +388,11 @@ def _pair(
     return predictions, targets.astype(predictions.dtype)
 
 
-def _distributions(
-    first: str, logits: ArrayLike, labels: ArrayLike, second: str = "labels"
-) -> tuple[Array, Array]:
+def _distributions(first: str, logits: ArrayLike, labels: ArrayLike, second: str = "labels") -> tuple[Array, Array]:
     logits, labels = _floating(first, logits), jnp.asarray(labels)
     fits = labels.ndim == logits.ndim and all(
         a == b or 1 in (a, b) for a, b in zip(labels.shape, logits.shape, strict=True)
     )
     if not fits:
-        raise ValueError(
-            f"{second}: expected the shape of {first}, {list(logits.shape)}, got {list(labels.shape)}"
-        )
+        raise ValueError(f"{second}: expected the shape of {first}, {list(logits.shape)}, got {list(labels.shape)}")
     return logits, labels.astype(logits.dtype)

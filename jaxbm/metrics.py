@@ -11,6 +11,7 @@ the rank form of AUC Hanley and McNeil (1982).
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -347,9 +348,7 @@ def _divide(a: Array, b: Array) -> Array:
     return jnp.where(b == 0, 0, a / jnp.where(b == 0, 1, b))
 
 
-def _classes(
-    predictions: ArrayLike, labels: ArrayLike, weights: ArrayLike | None
-) -> tuple[Array, Array, Array]:
+def _classes(predictions: ArrayLike, labels: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
     predictions, labels = jnp.asarray(predictions), jnp.asarray(labels)
     if predictions.ndim != 1 or predictions.shape != labels.shape:
         raise ValueError(
@@ -362,9 +361,7 @@ def _classes(
 def _same_rows(name: str, scores: Array, labels: ArrayLike) -> None:
     shape = jnp.shape(labels)
     if scores.ndim not in (1, 2) or shape != scores.shape[:1]:
-        raise ValueError(
-            f"labels: expected shape [n] like the {name} {list(scores.shape)}, got {list(shape)}"
-        )
+        raise ValueError(f"labels: expected shape [n] like the {name} {list(scores.shape)}, got {list(shape)}")
 
 
 def _error(predictions: ArrayLike, targets: ArrayLike) -> Array:
@@ -414,9 +411,9 @@ Hook = Callable[[Array, Array, Array | None], Array]
 
 def _decided(metric: Callable[..., Array], logits: Array, labels: Array, weights: Array | None) -> Array:
     if logits.ndim == 1:
-        options = {} if metric is accuracy else {"num_classes": 2}
-        return metric((logits > 0).astype(jnp.int32), labels, weights=weights, **options)
-    options = {} if metric is accuracy else {"num_classes": logits.shape[1]}
+        decided = (logits > 0).astype(jnp.int32)
+        return metric(decided, labels, weights=weights)
+    options: dict[str, Any] = {} if metric is accuracy else {"num_classes": logits.shape[1]}
     if metric in (precision, recall, f1):
         options["average"] = "macro"
     if labels.ndim == 2:

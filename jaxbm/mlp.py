@@ -215,9 +215,7 @@ def _float_name(field: str, value: DTypeLike) -> str:
     try:
         dtype = jnp.dtype(value)
     except TypeError:
-        raise ValueError(
-            f"{field}: expected a floating-point dtype such as 'float32', got {value!r}"
-        ) from None
+        raise ValueError(f"{field}: expected a floating-point dtype such as 'float32', got {value!r}") from None
     if not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(f"{field}: expected a floating-point dtype such as 'float32', got {dtype.name!r}")
     return dtype.name

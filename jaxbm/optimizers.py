@@ -25,14 +25,14 @@ T = TypeVar("T")
 class SgdState(NamedTuple):
     """State of gradient descent: steps taken, and the momentum (None without)."""
 
-    count: Array
+    count: Array  # type: ignore[assignment]  # a field, not tuple.count
     trace: PyTree
 
 
 class AdamState(NamedTuple):
     """State of Adam: steps taken, and the running means of gradients and of their squares."""
 
-    count: Array
+    count: Array  # type: ignore[assignment]  # a field, not tuple.count
     mu: PyTree
     nu: PyTree
 
@@ -41,7 +41,6 @@ def _optimizer(*static: str) -> Callable[[type[T]], type[T]]:
     """Register a dataclass as a pytree: every field is a leaf, but for `static` ones and schedules."""
 
     def register(cls: type[T]) -> type[T]:
-        cls = dataclass(frozen=True)(cls)
         names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
 
         def flatten(self: T) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -70,6 +69,7 @@ class _Protocol:
 
 
 @_optimizer("nesterov")
+@dataclass(frozen=True)
 class Sgd(_Protocol):
     """Gradient descent; see `sgd`."""
 
@@ -96,6 +96,7 @@ class Sgd(_Protocol):
 
 
 @_optimizer("nesterov", "mu_dtype")
+@dataclass(frozen=True)
 class Adam(_Protocol):
     """Adam and, with `weight_decay`, AdamW; see `adam` and `adamw`."""
 
@@ -145,6 +146,7 @@ class Adam(_Protocol):
 
 
 @_optimizer()
+@dataclass(frozen=True)
 class ClipByGlobalNorm(_Protocol):
     """Gradient clipping; see `clip_by_global_norm`."""
 

@@ -176,17 +176,11 @@ def fit(
 
 
 @partial(jax.jit, static_argnums=0)
-def _fit(
-    task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
-) -> FitResult:
-    return _result(
-        xla.run(task, _start(task, key, data, hyper, params, opt_state), data, hyper, counter.words(key))
-    )
+def _fit(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> FitResult:
+    return _result(xla.run(task, _start(task, key, data, hyper, params, opt_state), data, hyper, counter.words(key)))
 
 
-def _start(
-    task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
-) -> RunState:
+def _start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
     params = task.model.init(key) if params is None else jax.tree.map(jnp.asarray, params)
     return xla.init(task, params, opt_state, data, hyper)
 
@@ -259,21 +253,17 @@ def _data(
         if split:
             raise ValueError("validation_split: expected 0 when validation_data is given, got " + str(split))
         if len(validation) not in (2, 3):
-            raise ValueError(
-                f"validation_data: expected (x, y) or (x, y, weight), got {len(validation)} items"
-            )
-        return Data(
-            x, y, weight, *_arrays(model, loss, *validation[:2], (*validation, None)[2], " (validation)")
-        ), (function)
+            raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(validation)} items")
+        x_val, y_val, weight_val = (*validation, None)[:3]
+        held_out = _arrays(model, loss, x_val, y_val, weight_val, " (validation)")
+        return Data(x, y, weight, *held_out), function
     checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
     if not split:
         return Data(x, y, weight), function
     rows = x.shape[0]
     first = int(rows * (1 - split))
     if not 0 < first < rows:
-        raise ValueError(
-            f"validation_split: {split} of {rows} rows leaves no row for training or for validation"
-        )
+        raise ValueError(f"validation_split: {split} of {rows} rows leaves no row for training or for validation")
     cut = [(array[:first], array[first:]) if array is not None else (None, None) for array in (x, y, weight)]
     return Data(*(part[0] for part in cut), *(part[1] for part in cut)), function
 
@@ -302,9 +292,7 @@ def _class_weights(class_weight: Any, y: Array, model: MLP) -> Array:
     codes = y.astype(jnp.int32)
     if isinstance(class_weight, str):
         if class_weight != "balanced":
-            raise ValueError(
-                f"class_weight: expected 'balanced', a mapping or an array, got {class_weight!r}"
-            )
+            raise ValueError(f"class_weight: expected 'balanced', a mapping or an array, got {class_weight!r}")
         counts = jnp.bincount(codes, length=classes)
         table = y.shape[0] / (classes * jnp.maximum(counts, 1))
     elif isinstance(class_weight, Mapping):

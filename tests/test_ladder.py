@@ -5,8 +5,9 @@ import pathlib
 import subprocess
 import sys
 
-import jaxbm
 import jaxbm.kernels
+
+import jaxbm
 
 RUNGS = [
     {"names", "activations", "initializers", "counter", "shuffle", "losses", "metrics", "optimizers", "mlp"},
@@ -42,12 +43,11 @@ def test_nothing_imports_upwards():
         assert module in RUNG_OF, f"{path.name} has no rung"
         for imported in _imports(path):
             if imported in RUNG_OF:
-                assert RUNG_OF[imported] <= RUNG_OF[module], (
-                    f"{path.name} imports {imported}, which is above it"
-                )
+                assert RUNG_OF[imported] <= RUNG_OF[module], f"{path.name} imports {imported}, which is above it"
 
 
 def test_the_import_needs_only_jax_numpy_and_optax():
-    code = "import sys, jaxbm; print([m for m in ('pandas', 'sklearn', 'rich', 'matplotlib', 'safetensors') if m in sys.modules])"
+    heavy = ("pandas", "sklearn", "rich", "matplotlib", "safetensors")
+    code = f"import sys, jaxbm; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxbm.kernels.train_mlp.contract import Data, Hyper, RunState, Task
 
 from jaxbm import counter
 from jaxbm.counter import Words
-from jaxbm.kernels.train_mlp.contract import Data, Hyper, RunState, Task
 from jaxbm.mlp import MLP, Params
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
 from jaxbm.shuffle import permuted_position
@@ -42,9 +42,7 @@ def init(task: Task, params: Params, opt_state: Any, data: Data, hyper: Hyper) -
     )
 
 
-def run(
-    task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None
-) -> RunState:
+def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:
     """Train until every epoch of `task` ran, or until epoch `stop`, exclusive, which may be traced.
 
     Without `stop` the run is a scan, so reverse-mode differentiation works through it.
@@ -150,9 +148,7 @@ def _measure(task: Task, params: Params, data: Data) -> dict[str, Array]:
     return record
 
 
-def _pass_over_rows(
-    task: Task, state: RunState, data: Data, hyper: Hyper, words: Words
-) -> tuple[Params, Any, Array]:
+def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> tuple[Params, Any, Array]:
     n, size = data.x.shape[0], min(task.batch_size, data.x.shape[0])
     steps = -(-n // size)
     order = lax.iota(jnp.uint32, n)
