@@ -1,9 +1,10 @@
 """jaxbm: train MLPs, from one to tens of thousands at once, in pure JAX functions."""
 
-from jaxbm import kernels, losses, metrics, shuffle
+from jaxbm import augment, kernels, losses, metrics, shuffle
 from jaxbm.inference import evaluate, predict
 from jaxbm.mlp import MLP, Dense
 from jaxbm.optimizers import adam, adamw, apply_updates, clip_by_global_norm, sgd
+from jaxbm.persistence import load, save
 from jaxbm.train import FitResult, NonFiniteError, fit
 
 __version__ = "0.1.0"
@@ -16,13 +17,16 @@ __all__ = [
     "adam",
     "adamw",
     "apply_updates",
+    "augment",
     "clip_by_global_norm",
     "evaluate",
     "fit",
     "kernels",
+    "load",
     "losses",
     "metrics",
     "predict",
+    "save",
     "sgd",
     "shuffle",
 ]

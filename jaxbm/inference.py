@@ -98,7 +98,7 @@ def evaluate(
         function = loss
     table = dict(metrics) if isinstance(metrics, Mapping) else {m: lookup("metric", m, METRICS) for m in metrics}
     values = _measure(function, tuple(table.items()), logits, labels, weight)
-    return {name: float(value) for name, value in values.items()}
+    return {name: float(values[name]) for name in ("loss", *table)}  # jit sorts a dictionary's names
 
 
 @partial(jax.jit, static_argnums=0)

@@ -190,8 +190,13 @@ def _result(state: RunState) -> FitResult:
     return FitResult(params, state.opt_state, state.history, state.best_epoch, state.epochs_run, state.finite)
 
 
-# The state is donated from chunk to chunk, so that it is never held twice; a copy protects what the user gave.
-_start_jit = jax.jit(_start, static_argnums=0)
+@partial(jax.jit, static_argnums=0)
+def _own_start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
+    # Copies, since the state is donated from chunk to chunk (so that it is never held twice): no two parts of it
+    # may share a buffer, and none may be the caller's.
+    return jax.tree.map(jnp.copy, _start(task, key, data, hyper, params, opt_state))
+
+
 _chunk = jax.jit(xla.run, static_argnums=0, donate_argnums=1)
 
 
@@ -200,9 +205,7 @@ def _fit_with_progress(
 ) -> FitResult:
     report = _progress_bar() if progress is True else progress
     assert callable(report)
-    state = _start_jit(task, key, data, hyper, params, opt_state)
-    # `best_params` starts as the very buffers of `params`, which can't be donated twice.
-    state = jax.tree.map(jnp.copy, state)
+    state = _own_start(task, key, data, hyper, params, opt_state)
     words, done, chunk = counter.words(key), 0, 1
     while done < task.epochs:
         began = time.perf_counter()
@@ -254,7 +257,8 @@ def _data(
             raise ValueError("validation_split: expected 0 when validation_data is given, got " + str(split))
         if len(validation) not in (2, 3):
             raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(validation)} items")
-        x_val, y_val, weight_val = (*validation, None)[:3]
+        x_val, y_val = validation[:2]
+        weight_val = validation[2] if len(validation) == 3 else None
         held_out = _arrays(model, loss, x_val, y_val, weight_val, " (validation)")
         return Data(x, y, weight, *held_out), function
     checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)

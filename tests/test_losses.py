@@ -1,0 +1,128 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxbm import losses
+
+RNG = np.random.default_rng(0)
+LOGITS = np.concatenate([RNG.normal(0, 3, (40, 5)), [[0, 0, 0, 0, 0], [50, -50, 0, 1, -1], [1e4, -1e4, 0, 3, 2]]])
+SOFT = RNG.dirichlet(np.ones(5), 43)
+HARD = RNG.integers(0, 5, 43)
+SIGNS = np.sign(RNG.normal(size=LOGITS.shape))
+BINARY = (SIGNS > 0).astype(float)
+NEAR = np.clip(LOGITS, -30, 30)
+TOLERANCE = {"float64": 1e-12, "float32": 2e-5, "bfloat16": 3e-2}
+
+CASES = {
+    "squared_error": (LOGITS, SOFT, {}),
+    "l2_loss": (LOGITS, SOFT, {}),
+    "huber_loss": (LOGITS, SOFT, {"delta": 0.7}),
+    "log_cosh": (LOGITS, SOFT, {}),
+    "softmax_cross_entropy": (LOGITS, SOFT, {}),
+    "safe_softmax_cross_entropy": (LOGITS, SOFT, {}),
+    "sigmoid_binary_cross_entropy": (LOGITS, BINARY, {}),
+    "sigmoid_focal_loss": (NEAR, BINARY, {"alpha": 0.25, "gamma": 2.0}),
+    "hinge_loss": (LOGITS, SIGNS, {}),
+    "kl_divergence": (np.log(np.roll(SOFT, 1, 0)), SOFT, {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_values_and_gradients_agree_with_optax(name, dtype):
+    x, y, options = CASES[name]
+    with jax.enable_x64(dtype == "float64"):
+        x, y = jnp.asarray(x, dtype), jnp.asarray(y, dtype)
+        ours, theirs = getattr(losses, name), getattr(optax, name, None) or getattr(optax.losses, name)
+        got, want = ours(x, y, **options), theirs(x, y, **options)
+        assert got.dtype == dtype
+        tolerance = TOLERANCE[dtype]
+        np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=tolerance, atol=tolerance)
+        grads = [jax.grad(lambda x, f=f: f(x, y, **options).sum())(x) for f in (ours, theirs)]
+        np.testing.assert_allclose(*(g.astype(float) for g in grads), rtol=tolerance, atol=tolerance)
+        assert np.isfinite(grads[0].astype(float)).all()
+        np.testing.assert_allclose(
+            jax.vmap(lambda a, b: ours(a, b, **options))(x, y).astype(float),
+            jax.jit(ours, static_argnames=tuple(options))(x, y, **options).astype(float),
+            rtol=tolerance,
+            atol=tolerance,
+        )
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_integer_labels_axis_and_where_agree_with_optax(axis):
+    x = jnp.asarray(LOGITS[:5, :5], jnp.float32)
+    y = jnp.asarray(HARD[:5])
+    where = jnp.asarray(RNG.random((5, 5)) > 0.3).at[jnp.arange(5), y].set(True)
+    where = where | where.T
+    for mask in (None, where):
+        got = losses.softmax_cross_entropy_with_integer_labels(x, y, axis=axis, where=mask)
+        want = optax.softmax_cross_entropy_with_integer_labels(x, y, axis=axis, where=mask)
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+        soft = jnp.asarray(SOFT[:5], jnp.float32)
+        np.testing.assert_allclose(
+            losses.softmax_cross_entropy(x, soft, axis=axis, where=mask),
+            optax.softmax_cross_entropy(x, soft, axis=axis, where=mask),
+            rtol=1e-5,
+            atol=1e-6,
+        )
+
+
+def test_textbook_values():
+    one_hot = jnp.asarray([1.0, 0.0, 0.0])
+    probabilities = jnp.asarray([0.7, 0.2, 0.1])
+    assert float(losses.cross_entropy(probabilities, one_hot)) == pytest.approx(0.357, abs=5e-4)
+    assert float(losses.squared_error(3.0, 2.5)) == 0.25
+    assert float(losses.huber_loss(3.0, 0.0, delta=1.0)) == 2.5
+    np.testing.assert_allclose(losses.smooth_labels(one_hot, 0.3), optax.smooth_labels(one_hot, 0.3), rtol=1e-6)
+
+
+def test_huge_logits_stay_finite():
+    huge = jnp.asarray([[1e30, -1e30, 0.0]])
+    for value, grad in (
+        jax.value_and_grad(lambda x: losses.softmax_cross_entropy(x, jnp.asarray([[1.0, 0.0, 0.0]])).sum())(huge),
+        jax.value_and_grad(lambda x: losses.sigmoid_binary_cross_entropy(x, jnp.zeros((1, 3))).mean())(huge),
+        jax.value_and_grad(lambda x: losses.sigmoid_focal_loss(x, jnp.ones((1, 3))).mean())(huge),
+        jax.value_and_grad(lambda x: losses.log_cosh(x, jnp.zeros((1, 3))).mean())(huge),
+    ):
+        assert np.isfinite(value)
+        assert np.isfinite(grad).all()
+    gradient = jax.grad(lambda p: losses.cross_entropy(p, jnp.asarray([1.0, 0.0])))(jnp.asarray([0.0, 1.0]))
+    assert np.isfinite(gradient).all()
+    ruled_out = jnp.asarray([0.0, -jnp.inf])
+    assert float(losses.safe_softmax_cross_entropy(ruled_out, jnp.asarray([1.0, 0.0]))) == 0.0
+
+
+def test_weighted_mean():
+    values = jnp.asarray([1.0, 5.0, jnp.nan])
+    assert float(losses.mean(values, jnp.asarray([3.0, 1.0, 0.0]))) == 2.0
+    assert float(losses.mean(values[:2])) == 3.0
+    zero, grad = jax.value_and_grad(lambda v: losses.mean(v, jnp.zeros(2)))(values[:2])
+    assert float(zero) == 0.0
+    assert grad.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: losses.squared_error(jnp.ones((4, 1)), jnp.ones(4)), r"targets: expected the shape .*\[4, 1\], got \[4\]"),
+        (lambda: losses.sigmoid_binary_cross_entropy(jnp.ones(4), jnp.ones((4, 1))), r"labels: .*got \[4, 1\]"),
+        (lambda: losses.squared_error(jnp.ones(3, int), jnp.ones(3)), "predictions: expected floating-point"),
+        (lambda: losses.softmax_cross_entropy(jnp.ones((4, 3)), jnp.ones(4)), "labels: expected the shape"),
+        (
+            lambda: losses.softmax_cross_entropy_with_integer_labels(jnp.ones((4, 3)), jnp.ones(4)),
+            "labels: expected integers",
+        ),
+        (
+            lambda: losses.softmax_cross_entropy_with_integer_labels(jnp.ones((4, 3)), jnp.ones((4, 1), int)),
+            r"labels: expected shape \[4\]",
+        ),
+        (lambda: losses.mean(jnp.ones(3), jnp.ones((3, 1))), "weights: expected"),
+        (lambda: losses.loss("squared_eror"), "did you mean 'squared_error'"),
+    ],
+)
+def test_bad_input(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
