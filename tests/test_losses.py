@@ -107,7 +107,10 @@ def test_weighted_mean():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: losses.squared_error(jnp.ones((4, 1)), jnp.ones(4)), r"targets: expected the shape .*\[4, 1\], got \[4\]"),
+        (
+            lambda: losses.squared_error(jnp.ones((4, 1)), jnp.ones(4)),
+            r"targets: expected the shape .*\[4, 1\], got \[4\]",
+        ),
         (lambda: losses.sigmoid_binary_cross_entropy(jnp.ones(4), jnp.ones((4, 1))), r"labels: .*got \[4, 1\]"),
         (lambda: losses.squared_error(jnp.ones(3, int), jnp.ones(3)), "predictions: expected floating-point"),
         (lambda: losses.softmax_cross_entropy(jnp.ones((4, 3)), jnp.ones(4)), "labels: expected the shape"),

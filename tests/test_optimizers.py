@@ -47,7 +47,11 @@ def descend(optimizer, params, steps, state=None):
 
 def start(dtype):
     rng = np.random.default_rng(0)
-    return {"w": jnp.asarray(rng.normal(size=(3, 4)), dtype), "b": jnp.asarray(rng.normal(size=4), dtype), "none": None}
+    return {
+        "w": jnp.asarray(rng.normal(size=(3, 4)), dtype),
+        "b": jnp.asarray(rng.normal(size=4), dtype),
+        "none": None,
+    }
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
@@ -77,7 +81,9 @@ def test_a_sweep_is_a_vmap_over_the_optimizer():
     def run(optimizer):
         return descend(optimizer, params, 5)[0]["w"]
 
-    many = jax.vmap(run)(jaxbm.adam(rates, b1=jnp.asarray([0.9, 0.8, 0.7])))
+    sweep = jaxbm.adam(rates, b1=jnp.asarray([0.9, 0.8, 0.7]))
+    axes = jax.tree.map(lambda leaf: 0 if jnp.ndim(leaf) else None, sweep)
+    many = jax.vmap(run, in_axes=(axes,))(sweep)
     for i, b1 in enumerate((0.9, 0.8, 0.7)):
         np.testing.assert_allclose(many[i], run(jaxbm.adam(rates[i], b1=b1)), rtol=1e-6)
 

@@ -1,0 +1,140 @@
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+
+from jaxbm import metrics
+
+RNG = np.random.default_rng(0)
+N = 2000
+CASES = {
+    "random": (RNG.random(N).astype(np.float32), RNG.integers(0, 2, N), None),
+    "tied": (RNG.integers(0, 5, N).astype(np.float32) / 5, RNG.integers(0, 2, N), None),
+    "weighted": (RNG.integers(0, 50, N).astype(np.float32) / 50, RNG.integers(0, 2, N), RNG.integers(0, 4, N)),
+    "all ties": (np.full(N, 0.5, np.float32), RNG.integers(0, 2, N), None),
+    "one of each": (np.asarray([0.2, 0.7], np.float32), np.asarray([0, 1]), None),
+}
+CLASSES = {
+    "random": (RNG.integers(0, 4, N), RNG.integers(0, 4, N), None),
+    "weighted": (RNG.integers(0, 4, N), RNG.integers(0, 4, N), RNG.integers(0, 3, N)),
+    "class 2 never predicted": (RNG.integers(0, 2, N), RNG.integers(0, 4, N), None),
+    "class 3 never true": (RNG.integers(0, 4, N), RNG.integers(0, 3, N), None),
+}
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_scores_agree_with_scikit_learn(case):
+    p, y, w = CASES[case]
+    pairs = {
+        metrics.roc_auc: sk.roc_auc_score(y, p, sample_weight=w),
+        metrics.average_precision: sk.average_precision_score(y, p, sample_weight=w),
+        metrics.log_loss: sk.log_loss(y, p, sample_weight=w),
+        metrics.brier_score: sk.brier_score_loss(y, p, sample_weight=w),
+    }
+    for metric, want in pairs.items():
+        assert float(jax.jit(metric)(p, y, weights=w)) == pytest.approx(want, rel=1e-6), metric.__name__
+
+
+@pytest.mark.parametrize("case", sorted(CLASSES))
+def test_decisions_agree_with_scikit_learn(case):
+    p, y, w = CLASSES[case]
+    got = metrics.confusion_matrix(p, y, num_classes=4, weights=w)
+    np.testing.assert_allclose(got, sk.confusion_matrix(y, p, sample_weight=w, labels=range(4)), rtol=1e-6)
+    assert float(metrics.accuracy(p, y, weights=w)) == pytest.approx(
+        sk.accuracy_score(y, p, sample_weight=w), rel=1e-6
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        balanced = sk.balanced_accuracy_score(y, p, sample_weight=w)
+        assert float(metrics.balanced_accuracy(p, y, num_classes=4, weights=w)) == pytest.approx(balanced, rel=1e-6)
+        for average in ("macro", "micro", "weighted"):
+            for ours, theirs in (
+                (metrics.precision, sk.precision_score),
+                (metrics.recall, sk.recall_score),
+                (metrics.f1, sk.f1_score),
+            ):
+                want = theirs(y, p, average=average, sample_weight=w, zero_division=0)
+                value = float(ours(p, y, average=average, num_classes=4, weights=w))
+                assert value == pytest.approx(want, rel=2e-6), (ours.__name__, average)
+
+
+def test_regression_agrees_with_scikit_learn():
+    for shape in ((N,), (N, 3)):
+        p, y = RNG.normal(size=(2, *shape)).astype(np.float32)
+        y = (y + p).astype(np.float32)
+        for w in (None, RNG.integers(0, 3, N)):
+            assert float(metrics.mse(p, y, weights=w)) == pytest.approx(
+                sk.mean_squared_error(y, p, sample_weight=w), rel=1e-6
+            )
+            root = sk.root_mean_squared_error(y, p, sample_weight=w)
+            assert float(metrics.rmse(p, y, weights=w)) == pytest.approx(root, rel=1e-6)
+            assert float(metrics.mae(p, y, weights=w)) == pytest.approx(
+                sk.mean_absolute_error(y, p, sample_weight=w), rel=1e-6
+            )
+            assert float(metrics.r2(p, y, weights=w)) == pytest.approx(sk.r2_score(y, p, sample_weight=w), rel=1e-5)
+    constant = jnp.ones(5)
+    assert float(metrics.r2(constant, constant)) == 1.0
+    assert float(metrics.r2(constant * 2, constant)) == 0.0
+
+
+def test_multi_class_scores():
+    logits = RNG.normal(size=(N, 4)).astype(np.float32)
+    y = RNG.integers(0, 4, N)
+    p = np.asarray(jax.nn.softmax(logits.astype(np.float64)))
+    p = (p / p.sum(axis=1, keepdims=True)).astype(np.float64)
+    want = sk.roc_auc_score(y, p, multi_class="ovr")
+    assert float(metrics.METRICS["roc_auc"](logits, jnp.asarray(y), None)) == pytest.approx(want, rel=1e-5)
+    exact = np.exp(logits.astype(np.float64))
+    exact /= exact.sum(axis=1, keepdims=True)
+    assert float(metrics.METRICS["log_loss"](logits, jnp.asarray(y), None)) == pytest.approx(
+        sk.log_loss(y, exact), rel=1e-5
+    )
+
+
+def test_degenerate_inputs():
+    p, ones = jnp.asarray([0.2, 0.7]), jnp.ones(2, int)
+    assert np.isnan(metrics.roc_auc(p, ones))
+    assert float(metrics.average_precision(p, 0 * ones)) == 0.0
+    assert np.isnan(metrics.accuracy(ones, ones, weights=jnp.zeros(2)))
+    assert float(metrics.f1(0 * ones, 0 * ones)) == 0.0
+
+
+def test_zero_weights_have_no_influence():
+    p, y = RNG.normal(size=50).astype(np.float32), RNG.integers(0, 2, 50)
+    w = np.ones(50, np.float32)
+    longer = (np.append(p, 9.0).astype(np.float32), np.append(y, 0), np.append(w, 0).astype(np.float32))
+    for name, metric in metrics.METRICS.items():
+        a = metric(jnp.asarray(p), jnp.asarray(y, jnp.float32), jnp.asarray(w))
+        b = metric(jnp.asarray(longer[0]), jnp.asarray(longer[1], jnp.float32), jnp.asarray(longer[2]))
+        assert float(a) == pytest.approx(float(b), rel=1e-6), name
+
+
+def test_calibration_error_by_hand():
+    p = jnp.asarray([0.05, 0.05, 0.95, 0.95])
+    y = jnp.asarray([0, 1, 1, 1])
+    assert float(metrics.calibration_error(p, y, bins=10)) == pytest.approx((2 * 0.45 + 2 * 0.05) / 4, rel=1e-5)
+
+
+def test_vmap():
+    p, y = RNG.random((3, 100)).astype(np.float32), RNG.integers(0, 2, (3, 100))
+    many = jax.vmap(metrics.roc_auc)(p, y)
+    np.testing.assert_allclose(many, [sk.roc_auc_score(b, a) for a, b in zip(p, y, strict=True)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: metrics.accuracy(jnp.ones((3, 1)), jnp.ones(3)), r"got \[3\] against \[3, 1\]"),
+        (lambda: metrics.mse(jnp.ones((3, 1)), jnp.ones(3)), r"targets: expected"),
+        (lambda: metrics.roc_auc(jnp.ones(3), jnp.ones((3, 1))), r"labels: expected shape \[n\]"),
+        (lambda: metrics.mae(jnp.ones(3), jnp.ones(3), weights=jnp.ones(2)), r"weights: expected shape \[3\]"),
+        (lambda: metrics.f1(jnp.ones(3), jnp.ones(3), average="makro"), "did you mean 'macro'"),
+        (lambda: metrics.metric("roc"), "metric: unknown name 'roc'"),
+    ],
+)
+def test_bad_input(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
