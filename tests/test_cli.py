@@ -87,7 +87,9 @@ def test_predictions_in_a_fresh_process_are_bit_identical(tmp_path):
         "import sys, numpy as np, jaxbm; s = jaxbm.load(sys.argv[1] + '/m'); x = np.load(sys.argv[1] + '/x.npy');"
         "np.save(sys.argv[1] + '/p.npy', jaxbm.predict(s.model, s.params, x)); print(s.metadata['note'])"
     )
-    out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
     assert out.stdout.strip() == "kept"
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), jaxbm.predict(model, params, x))
 

@@ -49,5 +49,5 @@ def test_nothing_imports_upwards():
 def test_the_import_needs_only_jax_numpy_and_optax():
     heavy = ("pandas", "sklearn", "rich", "matplotlib", "safetensors")
     code = f"import sys, jaxbm; print([m for m in {heavy} if m in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
