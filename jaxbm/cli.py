@@ -181,6 +181,8 @@ def _fit(arguments: argparse.Namespace, preparation: Preparation, x: np.ndarray,
     began = time.perf_counter()
     result = jaxbm.fit(jax.random.key(arguments.seed), model, x, y, **options)
     jax.block_until_ready(result)
+    if options["progress"]:
+        print(file=sys.stderr)
     seconds = time.perf_counter() - began
     jax.monitoring.unregister_event_duration_listener(listen)
     return model, loss, result, (sum(compile_seconds), seconds - sum(compile_seconds))
@@ -188,7 +190,7 @@ def _fit(arguments: argparse.Namespace, preparation: Preparation, x: np.ndarray,
 
 def _show_progress(done: int, epochs: int, history: dict[str, np.ndarray]) -> None:
     latest = "  ".join(f"{name} {values[done - 1]:.4f}" for name, values in history.items())
-    print(f"\repoch {done}/{epochs}  {latest}", end="\n" if done == epochs else "", file=sys.stderr, flush=True)
+    print(f"\repoch {done}/{epochs}  {latest}", end="", file=sys.stderr, flush=True)
 
 
 def _measure(

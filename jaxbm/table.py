@@ -381,7 +381,7 @@ def _encode(column: Column, values: pd.Series) -> list[np.ndarray]:
         missing = values.isna().to_numpy()
         text = values.astype(str).to_numpy(dtype=object)
         parts = [(text == c) & ~missing for c in column.categories]
-        strange = ~missing & ~np.logical_or.reduce(parts or [missing])
+        strange = ~missing & ~np.any(parts or [missing], axis=0)
         if strange.any():
             shown = sorted(set(text[strange]))[:5]
             warnings.warn(

@@ -1,7 +1,8 @@
 """`fit`: a whole training run as one pure function."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -143,6 +144,8 @@ def fit(
     )
     _check_numbers(patience=patience, min_delta=min_delta, l2=l2, clip_norm=clip_norm, dropout=dropout)
     optimizer = adam(1e-3) if optimizer is None else optimizer
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {optimizer!r}")
     is_data = not any(callable(leaf) for leaf in jax.tree.leaves(optimizer))
     task = Task(
         model=model,
@@ -203,38 +206,32 @@ _chunk = jax.jit(xla.run, static_argnums=0, donate_argnums=1)
 def _fit_with_progress(
     task: Task, key: Array, data: Data, hyper: Hyper, params: Any, opt_state: Any, progress: bool | Progress
 ) -> FitResult:
-    report = _progress_bar() if progress is True else progress
-    assert callable(report)
     state = _own_start(task, key, data, hyper, params, opt_state)
     words, done, chunk = counter.words(key), 0, 1
-    while done < task.epochs:
-        began = time.perf_counter()
-        stop = min(done + chunk, task.epochs)
-        state = _chunk(task, state, data, hyper, words, jnp.asarray(stop, jnp.int32))
-        done = task.epochs if not bool(state.active) else stop
-        seconds = time.perf_counter() - began
-        chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-6))))
-        report(int(state.epochs_run), task.epochs, {k: np.asarray(v) for k, v in state.history.items()})
+    with nullcontext(progress) if callable(progress) else _progress_bar() as report:
+        while done < task.epochs:
+            began = time.perf_counter()
+            stop = min(done + chunk, task.epochs)
+            state = _chunk(task, state, data, hyper, words, jnp.asarray(stop, jnp.int32))
+            done = stop if bool(state.active) else task.epochs
+            seconds = time.perf_counter() - began
+            chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-6))))
+            report(int(state.epochs_run), task.epochs, {k: np.asarray(v) for k, v in state.history.items()})
     return _result(state)
 
 
-def _progress_bar() -> Progress:
+@contextmanager
+def _progress_bar() -> Iterator[Progress]:
     from rich.progress import Progress as Bar
 
-    bar = Bar(transient=True)
-    line = bar.add_task("training")
+    with Bar(transient=True) as bar:
+        line = bar.add_task("training")
 
-    def report(done: int, epochs: int, history: dict[str, np.ndarray]) -> None:
-        if not bar.live.is_started:
-            bar.start()
-        latest = "  ".join(f"{name} {values[done - 1]:.4f}" for name, values in history.items())
-        bar.update(line, completed=done, total=epochs, description=f"epoch {done}/{epochs}  {latest}")
-        if done == epochs or not np.isfinite(history["loss"][min(done, epochs - 1)]):
-            bar.refresh()
-        if done == epochs:
-            bar.stop()
+        def report(done: int, epochs: int, history: dict[str, np.ndarray]) -> None:
+            latest = "  ".join(f"{name} {values[done - 1]:.4f}" for name, values in history.items())
+            bar.update(line, completed=done, total=epochs, description=f"epoch {done}/{epochs}  {latest}")
 
-    return report
+        yield report
 
 
 def _data(

@@ -168,7 +168,9 @@ def test_progress_gives_the_same_result():
     assert seen[-1] == (30, 30)
     assert len(seen) < 30
     assert _chunk._cache_size() >= 1
-    fit(epochs=3, progress=True)
+    for _ in range(2):  # the bar must be gone after an early stop too
+        stopped = fit(epochs=200, patience=1, optimizer=jaxbm.adam(0.5), progress=True)
+        assert int(stopped.epochs_run) < 200
 
 
 def test_non_finite_loss_names_the_epoch_and_keeps_the_last_finite_state():
@@ -220,6 +222,7 @@ BAD_X[3, 2] = np.nan
         ({"epochs": 0}, ValueError, "epochs: expected at least 1, got 0"),
         ({"batch_size": -4}, ValueError, "batch_size: expected at least 1, got -4"),
         ({"batch_size": 2.5}, TypeError, "batch_size: expected an integer"),
+        ({"optimizer": "adam"}, TypeError, "optimizer: expected one with init and update"),
         ({"dropout": 1.0}, ValueError, "dropout: expected 0"),
         ({"patience": 0}, ValueError, "patience: expected 1"),
         ({"validation_split": 1.5}, ValueError, "validation_split: expected 0.0 to 1.0"),
