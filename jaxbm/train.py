@@ -138,7 +138,6 @@ def fit(
 
     Source: the training loop of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithms 7.1, 8.1.
     """
-    dispatch.choose(implementation)
     data, loss_function = _data(
         model, loss, x, y, sample_weight, class_weight, float(validation_split), validation_data
     )
@@ -167,20 +166,24 @@ def fit(
         min_delta=_number(min_delta) if early else None,
     )
     counter.words(key)  # says clearly what is wrong with a key that is none
+    name, _ = dispatch.choose(implementation, task, hyper.optimizer, (data.x, data.x_val, params))
     if checks.is_traced(key, data, hyper, params, opt_state):
-        return _fit(task, key, data, hyper, params, opt_state)
+        return _fit(task, name, key, data, hyper, params, opt_state)
     if progress is False:
-        result = _fit(task, key, data, hyper, params, opt_state)
+        result = _fit(task, name, key, data, hyper, params, opt_state)
     else:
-        result = _fit_with_progress(task, key, data, hyper, params, opt_state, progress)
+        result = _fit_with_progress(task, name, key, data, hyper, params, opt_state, progress)
     if not bool(result.finite):
         raise NonFiniteError(int(result.epochs_run) - 1, result)
     return result
 
 
-@partial(jax.jit, static_argnums=0)
-def _fit(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> FitResult:
-    return _result(xla.run(task, _start(task, key, data, hyper, params, opt_state), data, hyper, counter.words(key)))
+@partial(jax.jit, static_argnums=(0, 1))
+def _fit(
+    task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
+) -> FitResult:
+    start = _start(task, key, data, hyper, params, opt_state)
+    return _result(dispatch.runner(name)(task, start, data, hyper, counter.words(key)))
 
 
 def _start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
@@ -200,11 +203,22 @@ def _own_start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params 
     return jax.tree.map(jnp.copy, _start(task, key, data, hyper, params, opt_state))
 
 
-_chunk = jax.jit(xla.run, static_argnums=0, donate_argnums=1)
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _chunk(
+    task: Task, name: str, state: RunState, data: Data, hyper: Hyper, words: counter.Words, stop: Array
+) -> RunState:
+    return dispatch.runner(name)(task, state, data, hyper, words, stop)
 
 
 def _fit_with_progress(
-    task: Task, key: Array, data: Data, hyper: Hyper, params: Any, opt_state: Any, progress: bool | Progress
+    task: Task,
+    name: str,
+    key: Array,
+    data: Data,
+    hyper: Hyper,
+    params: Any,
+    opt_state: Any,
+    progress: bool | Progress,
 ) -> FitResult:
     state = _own_start(task, key, data, hyper, params, opt_state)
     words, done, chunk = counter.words(key), 0, 1
@@ -212,7 +226,7 @@ def _fit_with_progress(
         while done < task.epochs:
             began = time.perf_counter()
             stop = min(done + chunk, task.epochs)
-            state = _chunk(task, state, data, hyper, words, jnp.asarray(stop, jnp.int32))
+            state = _chunk(task, name, state, data, hyper, words, jnp.asarray(stop, jnp.int32))
             done = stop if bool(state.active) else task.epochs
             seconds = time.perf_counter() - began
             chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-6))))

@@ -218,7 +218,7 @@ BAD_X[3, 2] = np.nan
         ({"loss": "squared_eror"}, ValueError, "did you mean 'squared_error'"),
         ({"metrics": ["acuracy"]}, ValueError, "did you mean 'accuracy'"),
         ({"implementation": "xlaa"}, ValueError, "did you mean 'xla'"),
-        ({"implementation": "cpu"}, NotImplementedError, "no native CPU kernel"),
+        ({"implementation": "tpu"}, NotImplementedError, "holds no TPU kernel"),
         ({"epochs": 0}, ValueError, "epochs: expected at least 1, got 0"),
         ({"batch_size": -4}, ValueError, "batch_size: expected at least 1, got -4"),
         ({"batch_size": 2.5}, TypeError, "batch_size: expected an integer"),

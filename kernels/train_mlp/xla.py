@@ -106,7 +106,7 @@ def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Wor
     params, opt_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old), (params, opt_state), (state.params, state.opt_state)
     )
-    record = {"loss": loss, **_measure(task, params, data)}
+    record = {"loss": loss, **measure(task, params, data)}
     history = {k: v.at[state.epoch].set(record[k].astype(jnp.float32)) for k, v in state.history.items()}
     state = state._replace(
         params=params,
@@ -134,14 +134,15 @@ def _early_stopping(state: RunState, value: Array, hyper: Hyper) -> RunState:
     return state._replace(best_params=best, active=state.active & (state.wait < hyper.patience))
 
 
-def _measure(task: Task, params: Params, data: Data) -> dict[str, Array]:
+def measure(task: Task, params: Params, data: Data, with_loss: bool = True) -> dict[str, Array]:
+    """The validation loss (where asked) and the metrics, as history names them."""
     record: dict[str, Array] = {}
     sets = [("", data.x, data.y, data.weight), ("val_", data.x_val, data.y_val, data.weight_val)]
     for prefix, x, y, weight in sets:
-        if x is None or y is None or not (prefix or task.metrics):
+        if x is None or y is None or not ((prefix and with_loss) or task.metrics):
             continue
         logits = logits_of(task.model, params, x)
-        if prefix:
+        if prefix and with_loss:
             record["val_loss"] = ratio(*weighted_sums(example_losses(task.loss, logits, y), weight))
         for name, metric in task.metrics:
             record[prefix + name] = metric(match_labels(logits, y), y, weight)

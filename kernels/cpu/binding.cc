@@ -1,0 +1,363 @@
+// XLA FFI handlers: check a call's buffers, bind them to the arithmetic's structs, spread members over threads.
+#include "buffers.h"
+#include "isa.h"
+#include "kernel.h"
+#include "pool.h"
+
+#define HANDLER(name) extern "C" __attribute__((visibility("default"))) XLA_FFI_Error* name(XLA_FFI_CallFrame*);
+HANDLER(jaxbm_train)
+HANDLER(jaxbm_apply)
+HANDLER(jaxbm_adam)
+HANDLER(jaxbm_permutation)
+extern "C" __attribute__((visibility("default"))) const char* jaxbm_isa() { return jaxbm::kernels().name; }
+
+namespace jaxbm {
+namespace {
+
+constexpr double kTeamFlops = 2e6;  // of a step; below, meeting twice per step costs more than a second thread gives
+
+template <class Body>
+ffi::Error guarded(Body body) {
+  try {
+    return body();
+  } catch (const BadCall& e) {
+    return ffi::Error::InvalidArgument(std::string("jaxbm: ") + e.what());
+  } catch (const std::bad_alloc&) {
+    return ffi::Error(ffi::ErrorCode::kResourceExhausted, "jaxbm: not enough memory for the workspace");
+  }
+}
+
+void require(bool fits, const char* name, int64_t got) {
+  if (!fits) throw BadCall(std::string(name) + ": unusable value " + std::to_string(got));
+}
+
+void set_network(Spec& s, ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations) {
+  const int64_t layers = (int64_t)sizes.size() - 1;
+  require(layers >= 1 && layers <= kMaxLayers, "number of layers", layers);
+  require((int64_t)activations.size() == layers - 1, "number of activations", (int64_t)activations.size());
+  s.layers = (int)layers;
+  for (int64_t i = 0; i <= layers; i++) {
+    require(sizes[i] >= 1 && sizes[i] <= 1 << 24, "size", sizes[i]);
+    s.sizes[i] = sizes[i];
+  }
+  for (int64_t i = 0; i < layers - 1; i++) {
+    require(activations[i] >= 0 && activations[i] < kActivations, "activation", activations[i]);
+    s.activation[i] = (int)activations[i];
+  }
+}
+
+double flops(const Spec& s) {
+  double weights = 0;
+  for (int i = 0; i < s.layers; i++) weights += (double)s.sizes[i] * s.sizes[i + 1];
+  return 6 * weights * s.batch;
+}
+
+// Bits of the attribute `options`, in the order of kernels/train_mlp/cpu.py.
+enum Option {
+  kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
+  kWeighted = 128, kLabels2d = 256, kValidation = 512, kValidationWeighted = 1024, kIndexed = 2048,
+  kValidationIndexed = 4096
+};
+
+struct LeafParts {
+  std::vector<Part<float>> weight, bias;
+
+  Leaves at(const std::vector<int64_t>& place) const {
+    Leaves l = {};
+    for (size_t i = 0; i < weight.size(); i++) {
+      l.weight[i] = weight[i].at(place);
+      if (!bias.empty()) l.bias[i] = bias[i].at(place);
+    }
+    return l;
+  }
+};
+
+struct RowParts {
+  Part<const float> x, weight;
+  Part<const int32_t> integers, index;
+  Part<const float> labels;
+
+  void take(Buffers& b, const Spec& s, const char* name, bool weighted, bool indexed) {
+    x = b.argument<float>(name, {-1, s.sizes[0]});
+    const int64_t n = x.tail[0];
+    if (s.loss == kSoftmaxIntegerLabels) integers = b.argument<int32_t>("labels", {n});
+    else if (s.labels_2d) labels = b.argument<float>("labels", {n, s.sizes[s.layers]});
+    else labels = b.argument<float>("labels", {n});
+    if (weighted) weight = b.argument<float>("weights", {n});
+    if (indexed) index = b.argument<int32_t>("rows", {-1});
+  }
+
+  // Every integer that is used as an index, looked at once, whoever shares it.
+  void check(const Spec& s) const {
+    const int64_t classes = s.sizes[s.layers];
+    for (int64_t i = 0; integers && i < integers.elements; i++)
+      if (integers.data[i] < 0 || integers.data[i] >= classes)
+        throw BadCall("labels: expected 0 to " + std::to_string(classes - 1) + ", got " +
+                      std::to_string(integers.data[i]) + " at row " + std::to_string(i % x.tail[0]));
+    for (int64_t i = 0; index && i < index.elements; i++)
+      if (index.data[i] < 0 || index.data[i] >= x.tail[0])
+        throw BadCall("rows: expected 0 to " + std::to_string(x.tail[0] - 1) + ", got " +
+                      std::to_string(index.data[i]));
+  }
+
+  Rows at(const std::vector<int64_t>& place, const int32_t* range, const char* name) const {
+    const int64_t start = range[0], count = range[1], most = index ? index.tail[0] : x ? x.tail[0] : 0;
+    if (start < 0 || count < 0 || start > most || count > most - start)
+      throw BadCall(std::string(name) + ": rows " + std::to_string(start) + " to " + std::to_string(start + count) +
+                    " do not lie within " + std::to_string(most));
+    Rows r = {};
+    if (!x) return r;
+    r.count = count;
+    r.index = index ? index.at(place) + start : nullptr;
+    const int64_t skip = index ? 0 : start;  // without an index, rows follow each other
+    r.x = x.at(place) + skip * x.tail[1];
+    r.y = integers ? (const void*)(integers.at(place) + skip)
+                   : (const void*)(labels.at(place) + skip * (labels.tail.size() > 1 ? labels.tail[1] : 1));
+    r.weight = weight ? weight.at(place) + skip : nullptr;
+    return r;
+  }
+};
+
+class TrainCall {
+ public:
+  TrainCall(ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead, ffi::Span<const int64_t> sizes,
+            ffi::Span<const int64_t> activations, int64_t loss, int64_t optimizer, int64_t options, int64_t batch)
+      : buffers_(args, rets, lead) {
+    set_network(spec_, sizes, activations);
+    require(loss >= 0 && loss < kLosses, "loss", loss);
+    require(optimizer == kSgd || optimizer == kAdam, "optimizer", optimizer);
+    require(batch >= 1 && batch <= 1 << 30, "batch_size", batch);
+    require(options >= 0 && options < 8192, "options", options);
+    auto is = [options](Option o) { return (options & o) != 0; };
+    spec_.loss = (int)loss;
+    spec_.optimizer = (int)optimizer;
+    spec_.bias = is(kBias), spec_.nesterov = is(kNesterov), spec_.momentum = is(kMomentum);
+    spec_.shuffle = is(kShuffle), spec_.clip = is(kClip), spec_.dropout = is(kDropout);
+    spec_.early_stopping = is(kEarlyStopping), spec_.weighted = is(kWeighted), spec_.labels_2d = is(kLabels2d);
+    spec_.validation = is(kValidation), spec_.validation_weighted = is(kValidationWeighted);
+    require(spec_.labels_2d || sizes[spec_.layers] == 1 || loss == kSoftmaxIntegerLabels, "labels' axes", 1);
+    require(!(spec_.labels_2d && loss == kSoftmaxIntegerLabels), "labels' axes", 2);
+    require(spec_.labels_2d || loss != kSoftmaxCrossEntropy, "labels' axes", 1);
+    take_buffers(options);
+    spec_.batch = std::min<int64_t>(batch, std::max<int64_t>(1, rows_.index ? rows_.index.tail[0] : rows_.x.tail[0]));
+    spec_.rates = rate_.tail[0];
+  }
+
+  const Spec& spec() const { return spec_; }
+  int64_t members() const { return members_; }
+
+  Run run(int64_t member) const {
+    const auto place = buffers_.place(member);
+    Run r = {};
+    r.clock = reinterpret_cast<Clock*>(clock_.at(place));
+    r.best_value = best_value_.at(place);
+    r.loss = loss_.at(place);
+    r.validation_loss = validation_loss_.at(place);
+    r.params = params_.at(place), r.first = first_.at(place), r.second = second_.at(place), r.best = best_.at(place);
+    const int32_t* limits = limits_.at(place);
+    r.stop = std::min<int64_t>(limits[0], loss_.tail[0]);
+    r.patience = limits[1];
+    if (r.clock->epoch < 0) throw BadCall("epoch: expected 0 or more, got " + std::to_string(r.clock->epoch));
+    if (r.clock->count < 0) throw BadCall("count: expected 0 or more, got " + std::to_string(r.clock->count));
+    const float* n = numbers_.at(place);
+    r.numbers = {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]};
+    const uint32_t* words = words_.at(place);
+    r.words[0] = words[0], r.words[1] = words[1], r.drop_below = words[2];
+    r.rate = rate_.at(place);
+    r.train = rows_.at(place, limits + 2, "rows");
+    r.validation = validation_.at(place, limits + 4, "validation rows");
+    return r;
+  }
+
+ private:
+  void take_buffers(int64_t options) {
+    clock_ = buffers_.state<int32_t>("clock", {7});
+    best_value_ = buffers_.state<float>("best_value", {});
+    loss_ = buffers_.state<float>("loss", {-1});
+    if (spec_.validation) validation_loss_ = buffers_.state<float>("val_loss", {loss_.tail[0]});
+    take_leaves(params_);
+    if (spec_.optimizer == kAdam || spec_.momentum) take_leaves(first_);
+    if (spec_.optimizer == kAdam) take_leaves(second_);
+    if (spec_.early_stopping) take_leaves(best_);
+    limits_ = buffers_.argument<int32_t>("limits", {6});
+    numbers_ = buffers_.argument<float>("numbers", {11});
+    words_ = buffers_.argument<uint32_t>("words", {3});
+    rate_ = buffers_.argument<float>("learning_rate", {-1});
+    require(rate_.tail[0] >= 1, "learning rates", rate_.tail[0]);
+    rows_.take(buffers_, spec_, "x", spec_.weighted, options & kIndexed);
+    if (spec_.validation)
+      validation_.take(buffers_, spec_, "x_val", spec_.validation_weighted, options & kValidationIndexed);
+    members_ = buffers_.finish();
+    rows_.check(spec_);
+    validation_.check(spec_);
+  }
+
+  void take_leaves(LeafParts& leaves) {
+    for (int i = 0; i < spec_.layers; i++) {
+      leaves.weight.push_back(buffers_.state<float>("weight", {spec_.sizes[i], spec_.sizes[i + 1]}));
+      if (spec_.bias) leaves.bias.push_back(buffers_.state<float>("bias", {spec_.sizes[i + 1]}));
+    }
+  }
+
+  Spec spec_ = {};
+  Buffers buffers_;
+  int64_t members_ = 0;
+  Part<int32_t> clock_;
+  Part<float> best_value_, loss_, validation_loss_;
+  LeafParts params_, first_, second_, best_;
+  Part<const int32_t> limits_;
+  Part<const float> numbers_, rate_;
+  Part<const uint32_t> words_;
+  RowParts rows_, validation_;
+};
+
+ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
+                 ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations, int64_t loss,
+                 int64_t optimizer, int64_t options, int64_t batch, int64_t threads) {
+  return guarded([&] {
+    const TrainCall call(args, rets, lead, sizes, activations, loss, optimizer, options, batch);
+    const Spec& spec = call.spec();
+    std::vector<Run> runs;
+    for (int64_t m = 0; m < call.members(); m++) runs.push_back(call.run(m));
+    const size_t bytes = kernels().train_bytes(&spec);
+    // 0 threads means as many as pay; a given number is kept to, up to what the pool has.
+    const int64_t most = std::max<int64_t>(1, pool.num_threads());
+    int64_t wanted = threads > 0 ? std::min(threads, most) : most;
+    if (runs.size() == 1) {
+      if (threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
+      char* memory = workspace().get(bytes);
+      as_team(pool, wanted, [&spec, run = runs[0], memory](Team* team, int rank) {
+        kernels().train(&spec, &run, memory, team, rank);
+      });
+      workspace().trim();
+      return ffi::Error::Success();
+    }
+    auto one = [&spec, &runs, bytes](long i) {
+      Team alone{1, 0, 0};
+      // An inactive member costs nothing, not even packing its weights.
+      if (runs[i].clock->active && runs[i].clock->epoch < runs[i].stop)
+        kernels().train(&spec, &runs[i], workspace().get(bytes), &alone, 0);
+      else if (runs[i].clock->epoch < runs[i].stop)
+        runs[i].clock->epoch = (int32_t)runs[i].stop;
+    };
+    return for_each(pool, (long)runs.size(), wanted, one) ? ffi::Error::Success() : throw std::bad_alloc();
+  });
+}
+
+ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
+                 ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations, int64_t bias,
+                 int64_t threads) {
+  return guarded([&] {
+    Spec spec = {};
+    set_network(spec, sizes, activations);
+    Buffers buffers(args, rets, lead);
+    const auto x = buffers.argument<float>("x", {-1, spec.sizes[0]});
+    std::vector<Part<const float>> weight, offset;
+    for (int i = 0; i < spec.layers; i++) {
+      weight.push_back(buffers.argument<float>("weight", {spec.sizes[i], spec.sizes[i + 1]}));
+      if (bias) offset.push_back(buffers.argument<float>("bias", {spec.sizes[i + 1]}));
+    }
+    const auto out = buffers.result<float>("logits", {x.tail[0], spec.sizes[spec.layers]});
+    const int64_t members = buffers.finish(), chunk = 8 * kEvaluationRows, chunks = (x.tail[0] + chunk - 1) / chunk;
+    const size_t weights = (kernels().weight_bytes(&spec) + 4095) / 64 * 64;
+    const size_t bytes = weights + kernels().apply_bytes(&spec);
+    auto one = [&](long i) {
+      const auto place = buffers.place(i / chunks);
+      const int64_t first = i % chunks * chunk, rows = std::min(chunk, x.tail[0] - first);
+      Leaves leaves = {};
+      for (int k = 0; k < spec.layers; k++) {
+        leaves.weight[k] = const_cast<float*>(weight[k].at(place));
+        if (bias) leaves.bias[k] = const_cast<float*>(offset[k].at(place));
+      }
+      char* memory = workspace().get(bytes);
+      kernels().apply_pack(&spec, &leaves, memory);
+      kernels().apply(&spec, memory, memory + weights, x.at(place) + first * spec.sizes[0],
+                      out.at(place) + first * spec.sizes[spec.layers], rows);
+    };
+    const int64_t most = std::max<int64_t>(1, pool.num_threads());
+    return for_each(pool, members * chunks, threads > 0 ? std::min(threads, most) : most, one)
+               ? ffi::Error::Success()
+               : throw std::bad_alloc();
+  });
+}
+
+ffi::Error adam(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t nesterov) {
+  return guarded([&] {
+    Buffers buffers(args, rets, 0);
+    const auto count = buffers.argument<int32_t>("count", {});
+    const auto numbers = buffers.argument<float>("numbers", {6});
+    require(args.size() > 2 && (args.size() - 2) % 4 == 0, "number of arguments", (int64_t)args.size());
+    const size_t leaves = (args.size() - 2) / 4;
+    struct Leaf {
+      Part<const float> g;
+      Part<float> w, m, v;
+      int64_t first_chunk;
+    };
+    std::vector<Leaf> all(leaves);
+    constexpr int64_t chunk = 1 << 15;
+    int64_t chunks = 0;
+    for (auto& leaf : all) {
+      leaf.g = buffers.argument<float>("gradient", {-1});
+      const int64_t n = leaf.g.elements;
+      leaf.w = buffers.state<float>("parameter", {n});
+      leaf.m = buffers.state<float>("mu", {n});
+      leaf.v = buffers.state<float>("nu", {n});
+      leaf.first_chunk = chunks;
+      chunks += (n + chunk - 1) / chunk;
+    }
+    buffers.finish();
+    const float* n = numbers.data;
+    Numbers given = {};
+    given.b1 = n[0], given.b2 = n[1], given.eps = n[2], given.eps_root = n[3], given.weight_decay = n[4];
+    const float rate = n[5];
+    auto one = [&](long i) {
+      size_t k = leaves - 1;
+      while (all[k].first_chunk > i) k--;
+      const Leaf& l = all[k];
+      const int64_t at = (i - l.first_chunk) * chunk, size = std::min(chunk, l.g.elements - at);
+      kernels().adam(&given, nesterov != 0, *count.data, rate, size, l.g.data + at, l.w.data + at, l.m.data + at,
+                     l.v.data + at, l.w.data + at, l.m.data + at, l.v.data + at);
+    };
+    return for_each(pool, chunks, std::max<int64_t>(1, pool.num_threads()), one) ? ffi::Error::Success()
+                                                                                 : throw std::bad_alloc();
+  });
+}
+
+ffi::Error permutation(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead) {
+  return guarded([&] {
+    Buffers buffers(args, rets, lead);
+    const auto words = buffers.argument<uint32_t>("words", {2});
+    const auto out = buffers.result<int32_t>("order", {-1});
+    const int64_t members = buffers.finish(), n = out.tail[0], chunk = 1 << 14, chunks = (n + chunk - 1) / chunk;
+    auto one = [&](long i) {
+      const auto place = buffers.place(i / chunks);
+      const int64_t first = i % chunks * chunk;
+      kernels().permutation(words.at(place), (uint32_t)n, (uint32_t)first, std::min(chunk, n - first),
+                            out.at(place) + first);
+    };
+    return for_each(pool, members * chunks, std::max<int64_t>(1, pool.num_threads()), one) ? ffi::Error::Success()
+                                                                                           : throw std::bad_alloc();
+  });
+}
+
+}  // namespace
+}  // namespace jaxbm
+
+namespace ffi = xla::ffi;
+using Integers = ffi::Span<const int64_t>;
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_train, jaxbm::train,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
+                                  .Attr<int64_t>("lead").Attr<Integers>("sizes").Attr<Integers>("activations")
+                                  .Attr<int64_t>("loss").Attr<int64_t>("optimizer").Attr<int64_t>("options")
+                                  .Attr<int64_t>("batch_size").Attr<int64_t>("threads"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_apply, jaxbm::apply,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
+                                  .Attr<int64_t>("lead").Attr<Integers>("sizes").Attr<Integers>("activations")
+                                  .Attr<int64_t>("bias").Attr<int64_t>("threads"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_adam, jaxbm::adam,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
+                                  .Attr<int64_t>("nesterov"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_permutation, jaxbm::permutation,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
+                                  .Attr<int64_t>("lead"));

@@ -1,0 +1,91 @@
+// What the binding hands to the arithmetic: plain structs, no XLA types.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace jaxbm {
+
+constexpr int kMaxLayers = 32;
+constexpr long kEvaluationRows = 256;  // rows whose activations are alive at once when a data set is evaluated
+
+enum Activation : int {
+  kIdentity, kRelu, kLeakyRelu, kElu, kGelu, kGeluTanh, kSilu, kTanh, kSigmoid, kSoftplus, kActivations
+};
+enum Loss : int {
+  kSquaredError, kL2Loss, kHuber, kSigmoidCrossEntropy, kSoftmaxCrossEntropy, kSoftmaxIntegerLabels, kLosses
+};
+enum Optimizer : int { kSgd, kAdam };
+
+// What all members of a call share.
+struct Spec {
+  int layers;
+  long sizes[kMaxLayers + 1];
+  int activation[kMaxLayers];  // of hidden layers; the last layer gives logits
+  int loss, optimizer;
+  bool bias, nesterov, momentum, shuffle, clip, dropout, early_stopping, weighted, labels_2d;
+  bool validation, validation_weighted;
+  long batch, rates;  // rates: entries of the learning rate, 1 or one per step
+};
+
+// Parameters, or one of the optimizer's moments: the caller's arrays, weight [in, out] and bias [out].
+struct Leaves {
+  float* weight[kMaxLayers];
+  float* bias[kMaxLayers];
+};
+
+// Rows to visit: `index[i]` of the table, or `i` itself without an index.
+struct Rows {
+  const float* x;
+  const void* y;  // float, or int32 for integer labels
+  const float* weight;
+  const int32_t* index;
+  long count;
+};
+
+// Where a run stands, in and out, in the order of the caller's int32 vector.
+struct Clock {
+  int32_t count, epoch, epochs_run, best_epoch, wait, active, finite;
+};
+
+struct Numbers {
+  float b1, b2, eps, eps_root, weight_decay;  // Adam
+  float momentum;                             // gradient descent
+  float l2, clip_norm, keep_scale, min_delta, huber_delta;
+};
+
+// One member's training run.
+struct Run {
+  Rows train, validation;
+  const float* rate;
+  Numbers numbers;
+  uint32_t words[2], drop_below;  // a unit is dropped where its random word is below
+  long stop, patience;
+  Clock* clock;
+  float* best_value;
+  Leaves params, first, second, best;
+  float *loss, *validation_loss;  // one entry per epoch
+};
+
+// Threads that work on one run in step with each other.
+struct Team {
+  int size;
+  int arrived, generation;
+};
+
+// The arithmetic, compiled once for each instruction set.
+struct Kernels {
+  const char* name;
+  size_t (*train_bytes)(const Spec*);
+  void (*train)(const Spec*, const Run*, char* workspace, Team*, int rank);
+  size_t (*apply_bytes)(const Spec*);
+  // Workspace: `apply_pack` fills the weights' part once, each thread brings its own `rows` part.
+  void (*apply_pack)(const Spec*, const Leaves*, char* weights);
+  void (*apply)(const Spec*, const char* weights, char* rows, const float* x, float* out, long count);
+  size_t (*weight_bytes)(const Spec*);
+  // w, m and v may be w0, m0 and v0; `c` as `AdamConstants` in optimizer.h is derived from numbers.
+  void (*adam)(const Numbers*, bool nesterov, long count, float rate, long n, const float* g, const float* w0,
+               const float* m0, const float* v0, float* w, float* m, float* v);
+  void (*permutation)(const uint32_t* words, uint32_t n, uint32_t first, long count, int32_t* out);
+};
+
+}  // namespace jaxbm

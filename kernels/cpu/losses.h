@@ -1,0 +1,138 @@
+// Losses per example, as in jaxbm.losses, and their gradients with respect to the logits.
+#pragma once
+#include "net.h"
+
+namespace jaxbm {
+namespace {
+
+struct Valued {
+  Vec value, slope;
+};
+
+// Losses of one logit each; an example's loss is their mean.
+template <int Kind>
+INLINE Valued one_loss(Vec z, Vec y, float delta) {
+  if constexpr (Kind == kSigmoidCrossEntropy) return {softplus(z) - y * z, sigmoid(z) - y};
+  Vec e = z - y;
+  if constexpr (Kind == kL2Loss) return {e * e * 0.5f, e};
+  if constexpr (Kind == kHuber) {
+    Vec size = magnitude(e), near = select(size > delta, all(delta), size);
+    Vec slope = select(size > delta, select(e > 0.f, all(delta), all(-delta)), e);
+    return {near * near * 0.5f + (size - near) * delta, slope};
+  }
+  return {e * e, e * 2.f};
+}
+
+// One output: rows as lanes.
+template <int Kind>
+void losses_of_one(Net& net, float delta, long first, long last) {
+  const Layer& l = net.layer[net.layers - 1];
+  for (long r = first; r < last; r += VL) {
+    long n = last - r < VL ? last - r : VL;
+    Vec z, y = load(net.labels + r);
+    if (l.narrow) {
+      z = load(net.logits + r);
+    } else {
+      z = Vec{};
+      for (long i = 0; i < n; i++) z[i] = net.logits[(r + i) * l.gradient_stride];
+    }
+    Valued v = one_loss<Kind>(z, y, delta);
+    Vec g = v.slope * load(net.scale + r);
+    if (n == VL) store(net.losses + r, v.value);
+    else store_first(net.losses + r, v.value, n);
+    if (!l.gradient) continue;
+    if (l.narrow) {
+      if (n == VL) store(l.gradient + r, g);
+      else store_first(l.gradient + r, g, n);
+      continue;
+    }
+    for (long i = 0; i < n; i++) {
+      float* to = l.gradient + (r + i) * l.gradient_stride;
+      for (long c = 0; c < l.out_padded; c += VL) store(to + c, Vec{});
+      to[0] = g[i];
+    }
+  }
+}
+
+INLINE void store_columns(float* to, Vec x, long column, long columns, bool exact) {
+  if (exact && columns - column < VL) store_first(to + column, x, columns - column);
+  else store(to + column, x);
+}
+
+// Several outputs: columns as lanes.
+template <int Kind>
+void losses_of_many(Net& net, float delta, long first, long last) {
+  const Layer& l = net.layer[net.layers - 1];
+  const long C = l.out;
+  for (long r = first; r < last; r++) {
+    const float *z = net.logits + r * l.gradient_stride, *y = net.labels + r * C;
+    float *g = l.gradient + r * l.gradient_stride, factor = net.scale[r] / (float)C;
+    Vec sum = {};
+    for (long c = 0; c < C; c += VL) {
+      Int real = lanes() < (int32_t)(C - c);
+      Valued v = one_loss<Kind>(load(z + c), load(y + c), delta);
+      sum = sum + select(real, v.value, Vec{});
+      store_columns(g, select(real, v.slope * factor, Vec{}), c, C, l.narrow);
+    }
+    net.losses[r] = total(sum) / (float)C;
+  }
+}
+
+// Softmax cross-entropy: log(sum(exp(z - top))) + top against the labels, soft or one integer.
+template <bool Integer>
+void softmax_losses(Net& net, long first, long last) {
+  const Layer& l = net.layer[net.layers - 1];
+  const long C = l.out;
+  for (long r = first; r < last; r++) {
+    const float* z = net.logits + r * l.gradient_stride;
+    float *g = l.gradient + r * l.gradient_stride, scale = net.scale[r];
+    const Vec lowest = all(-__builtin_inff());
+    Vec top = lowest, sum = {}, picked = {}, mass = {};
+    for (long c = 0; c < C; c += VL) top = larger(select(lanes() < (int32_t)(C - c), load(z + c), lowest), top);
+    Vec shift = all(largest(top));
+    for (long c = 0; c < C; c += VL) {
+      Vec e = select(lanes() < (int32_t)(C - c), exp(load(z + c) - shift), Vec{});
+      sum = sum + e;
+    }
+    float whole = total(sum), log_whole = log(all(whole))[0];
+    int32_t label = Integer ? ((const int32_t*)net.labels)[r] : 0;
+    for (long c = 0; c < C; c += VL) {
+      Int real = lanes() < (int32_t)(C - c);
+      Vec x = load(z + c) - shift;
+      Vec y = Integer ? select(lanes() + (int32_t)c == label, all(1.f), Vec{}) : load(net.labels + r * C + c);
+      y = select(real, y, Vec{});
+      Vec log_p = select(real, x - log_whole, Vec{});
+      picked = picked + (Integer ? select(lanes() + (int32_t)c == label, log_p, Vec{}) : y * log_p);
+      mass = mass + y;
+    }
+    float weight = Integer ? 1.f : total(mass), share = weight / whole;
+    net.losses[r] = -total(picked);
+    for (long c = 0; c < C; c += VL) {
+      Int real = lanes() < (int32_t)(C - c);
+      Vec y = Integer ? select(lanes() + (int32_t)c == label, all(1.f), Vec{}) : load(net.labels + r * C + c);
+      Vec p = exp(load(z + c) - shift) * share;
+      store_columns(g, select(real, (p - y) * scale, Vec{}), c, C, l.narrow);
+    }
+  }
+}
+
+template <int Kind>
+INLINE void elementwise_losses(Net& net, float delta, long first, long last) {
+  if (net.layer[net.layers - 1].out == 1) losses_of_one<Kind>(net, delta, first, last);
+  else losses_of_many<Kind>(net, delta, first, last);
+}
+
+// Each row's loss into net.losses, and net.scale[row] times its gradient into the last layer's.
+INLINE void losses(const Spec& s, Net& net, float delta, long first, long last) {
+  switch (s.loss) {
+    case kSquaredError: return elementwise_losses<kSquaredError>(net, delta, first, last);
+    case kL2Loss: return elementwise_losses<kL2Loss>(net, delta, first, last);
+    case kHuber: return elementwise_losses<kHuber>(net, delta, first, last);
+    case kSigmoidCrossEntropy: return elementwise_losses<kSigmoidCrossEntropy>(net, delta, first, last);
+    case kSoftmaxCrossEntropy: return softmax_losses<false>(net, first, last);
+    default: return softmax_losses<true>(net, first, last);
+  }
+}
+
+}  // namespace
+}  // namespace jaxbm

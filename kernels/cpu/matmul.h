@@ -1,0 +1,119 @@
+// One register-blocked microkernel for forward pass, input gradient and weight gradient.
+//
+// A tile is M rows by NV vectors of accumulators: out[i, n] = start(n) + sum over k of a[i, k] * b[k, n], with k
+// always in ascending order. So an element's value depends neither on which tile it falls into nor on how rows are
+// split among threads.
+#pragma once
+#include "simd.h"
+
+namespace jaxbm {
+namespace {
+
+#ifndef TILE_ROWS
+#define TILE_ROWS 6
+#endif
+constexpr int kTileVectors = 2;
+constexpr long kPanel = kTileVectors * VL;  // columns that lie side by side in packed weights
+
+template <int N>
+struct Constant {
+  static constexpr int value = N;
+};
+
+// a: element (i, k) at a[i * row_stride + k * k_stride]; b: row k at b[k * b_stride].
+template <int M, int NV, class Start, class Finish>
+INLINE void tile(long depth, const float* a, long row_stride, long k_stride, const float* b, long b_stride,
+                 Start start, Finish finish) {
+  Vec acc[M][NV];
+  UNROLL for (int i = 0; i < M; i++) {
+    UNROLL for (int n = 0; n < NV; n++) acc[i][n] = start(n);
+  }
+  for (long k = 0; k < depth; k++) {
+    Vec row[NV];
+    UNROLL for (int n = 0; n < NV; n++) row[n] = load(b + n * VL);
+    UNROLL for (int i = 0; i < M; i++) {
+      Vec x = all(a[i * row_stride]);
+      UNROLL for (int n = 0; n < NV; n++) acc[i][n] = fma(x, row[n], acc[i][n]);
+    }
+    a += k_stride;
+    b += b_stride;
+  }
+  UNROLL for (int i = 0; i < M; i++) {
+    UNROLL for (int n = 0; n < NV; n++) finish(i, n, acc[i][n]);
+  }
+}
+
+// Rows [first, last) in blocks of nearly equal height, at most Most: visit(row, Constant<height>).
+template <int Most, class Visit>
+INLINE void in_blocks(long first, long last, Visit visit) {
+  long rows = last - first;
+  if (rows <= 0) return;
+  long blocks = (rows + Most - 1) / Most, height = rows / blocks, taller = rows % blocks;
+  for (long b = 0; b < blocks; b++) {
+    long m = height + (b < taller);
+    switch (m) {
+      case 1: visit(first, Constant<1>()); break;
+      case 2: visit(first, Constant<2 <= Most ? 2 : Most>()); break;
+      case 3: visit(first, Constant<3 <= Most ? 3 : Most>()); break;
+      case 4: visit(first, Constant<4 <= Most ? 4 : Most>()); break;
+      case 5: visit(first, Constant<5 <= Most ? 5 : Most>()); break;
+      case 6: visit(first, Constant<6 <= Most ? 6 : Most>()); break;
+      case 7: visit(first, Constant<7 <= Most ? 7 : Most>()); break;
+      default: visit(first, Constant<8 <= Most ? 8 : Most>()); break;
+    }
+    first += m;
+  }
+}
+
+// Columns in panels: visit(first column, panel width, Constant<vectors in it>).
+template <class Visit>
+INLINE void in_panels(long padded, Visit visit) {
+  for (long c = 0; c < padded; c += kPanel) {
+    if (padded - c >= kPanel)
+      visit(c, kPanel, Constant<kTileVectors>());
+    else
+      visit(c, (long)VL, Constant<1>());
+  }
+}
+
+INLINE long panel_width(long column, long padded) {
+  long first = column / kPanel * kPanel;
+  return padded - first < kPanel ? padded - first : kPanel;
+}
+
+// One round of a transposition: vectors i and i + S exchange the lanes in which j & S differs.
+template <int S>
+INLINE void exchange(Vec (&r)[VL]) {
+  UNROLL for (int i = 0; i < VL; i++) {
+    if (i & S) continue;
+    Vec x = r[i], y = r[i + S];
+#if defined(__clang__)
+    UNROLL for (int j = 0; j < VL; j++) {
+      r[i][j] = (j & S) ? y[j - S] : x[j];
+      r[i + S][j] = (j & S) ? y[j] : x[j + S];
+    }
+#else
+    Int low, high;
+    UNROLL for (int j = 0; j < VL; j++) {
+      low[j] = (j & S) ? VL + j - S : j;
+      high[j] = (j & S) ? VL + j : j + S;
+    }
+    r[i] = __builtin_shuffle(x, y, low);
+    r[i + S] = __builtin_shuffle(x, y, high);
+#endif
+  }
+}
+
+// The VL by VL block at a, transposed to b.
+INLINE void transpose(const float* a, long a_stride, float* b, long b_stride) {
+  Vec r[VL];
+  UNROLL for (int i = 0; i < VL; i++) r[i] = load(a + i * a_stride);
+  exchange<1>(r);
+  exchange<2>(r);
+  if constexpr (VL > 4) exchange<4>(r);
+  if constexpr (VL > 8) exchange<8>(r);
+  UNROLL for (int i = 0; i < VL; i++) store(b + i * b_stride, r[i]);
+}
+
+}  // namespace
+}  // namespace jaxbm

@@ -1,0 +1,180 @@
+// Where everything of one run lies while it is trained: packed weights, moments, activations and gradients.
+//
+// Weights [in, out] lie in panels of kPanel columns, each panel row by row, padded with zeros to whole vectors; a
+// transposed copy serves the input gradient. A last layer with few outputs is "narrow": its weights lie [out, in],
+// and its outputs are dot products. Parameters, first and second moments, gradients and the snapshot are blocks of
+// one length (`block`), so element i of one is at the same place in the others.
+#pragma once
+#include "kernel.h"
+#include "matmul.h"
+
+namespace jaxbm {
+namespace {
+
+constexpr long kNarrow = VL >= 16 ? 4 : VL >= 8 ? 2 : 1;
+
+struct Layer {
+  long in, out, in_padded, out_padded;
+  bool narrow;
+  float *weight, *transposed, *bias;  // transposed: [out, in] in panels of columns; null where no gradient goes
+  float *input, *slope, *gradient;    // slope: d input / d what the activation was applied to, null for plain relu
+  long input_stride, gradient_stride;
+};
+
+struct Net {
+  int layers;
+  Layer layer[kMaxLayers];
+  long block, rows;  // floats in a block; most rows at once
+  int moments;
+  float *params, *grads, *snapshot;
+  float *logits, *losses, *labels, *scale;
+  int32_t* index[2];
+  double *partial, *sums;
+};
+
+INLINE long round_up(long n, long to) { return (n + to - 1) / to * to; }
+
+// A row stride in floats: whole cache lines, an odd number of them where there are many, against aliasing.
+INLINE long stride_for(long width) {
+  long lines = (width + 15) / 16;
+  return lines > 4 ? (lines | 1) * 16 : round_up(width, VL);
+}
+
+INLINE bool plain_relu(const Spec& s, int layer) { return s.activation[layer] == kRelu && !s.dropout; }
+
+constexpr long kPartialBlock = 1024;  // floats whose squares are summed together
+
+class Carver {
+ public:
+  explicit Carver(char* base) : base_(base) {}
+  template <class T = float>
+  T* take(long n) {
+    used_ = (used_ + 63) / 64 * 64;
+    char* p = base_ + used_;
+    used_ += n * sizeof(T);
+    return (T*)p;
+  }
+  size_t used() const { return used_ + 64; }
+
+ private:
+  char* base_;
+  size_t used_ = 0;
+};
+
+INLINE int moments_of(const Spec& s) { return s.optimizer == kAdam ? 2 : s.momentum ? 1 : 0; }
+
+INLINE void shape_layers(const Spec& s, Net& net) {
+  net.layers = s.layers;
+  for (int i = 0; i < s.layers; i++) {
+    Layer& l = net.layer[i];
+    l.in = s.sizes[i];
+    l.out = s.sizes[i + 1];
+    l.in_padded = round_up(l.in, VL);
+    l.out_padded = round_up(l.out, VL);
+    l.narrow = i == s.layers - 1 && l.out <= kNarrow;
+  }
+}
+
+INLINE void carve_weights(Net& net, Carver& c, bool backward) {
+  long floats = 0;
+  for (int i = 0; i < net.layers; i++) {
+    Layer& l = net.layer[i];
+    floats += (l.narrow ? l.out * l.in_padded : l.in_padded * l.out_padded) + l.out_padded;
+  }
+  net.block = round_up(floats, kPartialBlock);
+  net.params = c.take(net.block * (1 + (backward ? net.moments : 0)));
+  float* p = net.params;
+  for (int i = 0; i < net.layers; i++) {
+    Layer& l = net.layer[i];
+    l.weight = p;
+    p += l.narrow ? l.out * l.in_padded : l.in_padded * l.out_padded;
+    l.bias = p;
+    p += l.out_padded;
+    l.transposed = l.narrow ? l.weight : i && backward ? c.take(l.in_padded * l.out_padded) : nullptr;
+  }
+}
+
+INLINE void carve_rows(const Spec& s, Net& net, Carver& c, bool backward) {
+  long rows = round_up(net.rows, VL);
+  for (int i = 0; i < net.layers; i++) {
+    Layer& l = net.layer[i];
+    l.input_stride = stride_for(l.in_padded);
+    l.input = c.take(rows * l.input_stride + kPanel);
+    l.slope = backward && i && !plain_relu(s, i - 1) ? c.take(rows * l.input_stride + kPanel) : nullptr;
+    l.gradient_stride = l.narrow ? l.out : stride_for(l.out_padded);
+    l.gradient = backward ? c.take(rows * l.gradient_stride + kPanel) : nullptr;
+  }
+  const Layer& last = net.layer[net.layers - 1];
+  net.logits = c.take(rows * last.gradient_stride + kPanel);
+}
+
+// Lays out the workspace of a training run from `base`; returns its size in bytes.
+INLINE size_t carve(const Spec& s, Net& net, char* base) {
+  Carver c(base);
+  shape_layers(s, net);
+  net.moments = moments_of(s);
+  net.rows = s.batch;
+  if (s.validation && net.rows < kEvaluationRows) net.rows = kEvaluationRows;
+  carve_weights(net, c, true);
+  net.grads = s.clip ? c.take(net.block) : nullptr;
+  net.snapshot = c.take(net.block * (1 + net.moments));
+  carve_rows(s, net, c, true);
+  long rows = round_up(net.rows, VL);
+  net.losses = c.take(rows);
+  net.scale = c.take(rows);
+  net.labels = c.take(rows * s.sizes[s.layers] + kPanel);
+  for (auto& index : net.index) index = c.take<int32_t>(rows);
+  net.partial = c.take<double>(net.block / kPartialBlock);
+  net.sums = c.take<double>(2);
+  return c.used();
+}
+
+// Where weight (i, o) lies in the layer's packed weights.
+INLINE long packed(const Layer& l, long i, long o) {
+  if (l.narrow) {
+    long first = i / kPanel * kPanel, width = panel_width(i, l.in_padded);
+    return first * l.out + o * width + (i - first);
+  }
+  long first = o / kPanel * kPanel;
+  return first * l.in_padded + i * panel_width(o, l.out_padded) + (o - first);
+}
+
+// The caller's leaves into block `which` of the packed state, or back.
+template <bool In>
+void convert(Net& net, const Leaves& leaves, int which) {
+  for (int k = 0; k < net.layers; k++) {
+    Layer& l = net.layer[k];
+    float *weight = l.weight + which * net.block, *bias = l.bias + which * net.block;
+    float* flat = leaves.weight[k];
+    for (long i = 0; i < l.in; i++) {
+      if (l.narrow) {
+        for (long o = 0; o < l.out; o++) {
+          float& at = weight[packed(l, i, o)];
+          if (In) at = flat[i * l.out + o]; else flat[i * l.out + o] = at;
+        }
+      } else {
+        for (long c = 0; c < l.out; c += kPanel) {
+          float *at = weight + packed(l, i, c), *line = flat + i * l.out + c;
+          long n = l.out - c < kPanel ? l.out - c : kPanel;
+          if (In) __builtin_memcpy(at, line, n * 4); else __builtin_memcpy(line, at, n * 4);
+        }
+      }
+    }
+    if (!leaves.bias[k]) continue;
+    if (In) __builtin_memcpy(bias, leaves.bias[k], l.out * 4);
+    else __builtin_memcpy(leaves.bias[k], bias, l.out * 4);
+  }
+}
+
+// The transposed copy of rows [first, last) of the weights (multiples of VL) in the columns of one panel.
+INLINE void refresh_transposed(Layer& l, long column, long width, long first, long last) {
+  for (long i = first; i < last; i += VL) {
+    long panel = i / kPanel * kPanel, panel_w = panel_width(i, l.in_padded);
+    for (long c = 0; c < width; c += VL)
+      transpose(l.weight + column * l.in_padded + i * width + c, width,
+                l.transposed + panel * l.out_padded + (column + c) * panel_w + (i - panel), panel_w);
+  }
+}
+
+}  // namespace
+}  // namespace jaxbm

@@ -1,0 +1,113 @@
+// Work spread over XLA's own thread pool.
+#pragma once
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <thread>
+
+#include "kernel.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace jaxbm {
+
+// Memory that a thread keeps between calls, up to a limit.
+class Workspace {
+ public:
+  ~Workspace() { std::free(data_); }
+
+  char* get(size_t bytes) {
+    if (bytes <= size_) return static_cast<char*>(data_);
+    std::free(data_);
+    data_ = nullptr;
+    size_ = 0;
+    const size_t page = bytes >= kHuge ? kHuge : 4096, rounded = (bytes + page - 1) / page * page;
+    data_ = std::aligned_alloc(page, rounded);
+    if (data_ == nullptr) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    if (page == kHuge) madvise(data_, rounded, MADV_HUGEPAGE);
+#endif
+    size_ = rounded;
+    return static_cast<char*>(data_);
+  }
+
+  void trim() {
+    if (size_ <= kKept) return;
+    std::free(data_);
+    data_ = nullptr;
+    size_ = 0;
+  }
+
+ private:
+  static constexpr size_t kHuge = 2 << 20, kKept = 32 << 20;
+  void* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+inline Workspace& workspace() {
+  static thread_local Workspace mine;
+  return mine;
+}
+
+// Calls task(i) for every i below `tasks`, on this thread and up to `threads - 1` others. Returns when all are
+// done; waits only for helpers that started. False if memory ran out.
+template <class Task>
+bool for_each(xla::ffi::ThreadPool& pool, long tasks, long threads, Task task) {
+  struct Shared {
+    std::atomic<long> next{0}, done{0};
+    std::atomic<bool> failed{false};
+    Task task;
+    long tasks;
+    explicit Shared(Task t, long n) : task(std::move(t)), tasks(n) {}
+    void work() {
+      for (long i; (i = next.fetch_add(1)) < tasks;) {
+        try {
+          if (!failed) task(i);
+        } catch (const std::bad_alloc&) {
+          failed = true;
+        }
+        done.fetch_add(1, std::memory_order_acq_rel);
+      }
+      workspace().trim();
+    }
+  };
+  auto shared = std::make_shared<Shared>(std::move(task), tasks);
+  const long helpers = (threads < tasks ? threads : tasks) - 1;
+  for (long i = 0; i < helpers; i++) pool.Schedule([shared] { shared->work(); });
+  shared->work();
+  while (shared->done.load(std::memory_order_acquire) < tasks) std::this_thread::yield();
+  return !shared->failed;
+}
+
+// Calls task(&team, rank) on this thread and on those of up to `threads - 1` helpers that start promptly.
+template <class Task>
+void as_team(xla::ffi::ThreadPool& pool, long threads, Task task) {
+  struct Shared {
+    std::atomic<int> arrived{0}, size{0}, done{0};
+    Team team{1, 0, 0};
+    Task task;
+    const std::thread::id caller = std::this_thread::get_id();
+    explicit Shared(Task t) : task(std::move(t)) {}
+  };
+  constexpr int kClosed = -(1 << 30);
+  auto shared = std::make_shared<Shared>(std::move(task));
+  for (long i = 1; i < threads; i++)
+    pool.Schedule([shared] {
+      if (std::this_thread::get_id() == shared->caller) return;  // a pool that refuses runs it here and now
+      const int rank = shared->arrived.fetch_add(1) + 1;
+      if (rank <= 0) return;  // too late: the others have begun
+      while (shared->size.load(std::memory_order_acquire) == 0) std::this_thread::yield();
+      shared->task(&shared->team, rank);
+      shared->done.fetch_add(1, std::memory_order_acq_rel);
+    });
+  for (int spin = 0; spin < 200 && shared->arrived.load() < threads - 1; spin++) std::this_thread::yield();
+  const int helpers = shared->arrived.exchange(kClosed);
+  shared->team.size = helpers + 1;
+  shared->size.store(helpers + 1, std::memory_order_release);
+  shared->task(&shared->team, 0);
+  while (shared->done.load(std::memory_order_acquire) < helpers) std::this_thread::yield();
+}
+
+}  // namespace jaxbm

@@ -1,0 +1,54 @@
+// jaxbm.counter and jaxbm.shuffle, bit for bit: counter-based words and the swap-or-not permutation.
+#pragma once
+#include "simd.h"
+
+namespace jaxbm {
+namespace {
+
+constexpr int kRounds = 24;
+constexpr uint32_t kShuffleStream = 1, kDropoutStream = 2;
+
+struct Stream {
+  uint32_t a, b;
+};
+
+template <class T>
+INLINE T mix(T x) {
+  x = (x ^ (x >> 16)) * 0x7feb352du;
+  x = (x ^ (x >> 15)) * 0x846ca68bu;
+  return x ^ (x >> 16);
+}
+
+INLINE Stream derive(Stream s, uint32_t counter) {
+  uint32_t a = mix(s.a ^ mix(counter + 0x9e3779b9u)), b = mix(s.b + a);
+  return {a ^ mix(b), b};
+}
+
+// The permutation of n rows that a stream names: its rounds' pivots and salts.
+struct Permutation {
+  uint32_t n, pivot[kRounds], salt[kRounds];
+
+  void start(Stream s, uint32_t rows) {
+    n = rows;
+    for (int r = 0; r < kRounds; r++) {
+      Stream keys = derive(s, (uint32_t)r);
+      pivot[r] = (uint32_t)(((uint64_t)keys.a * n) >> 32);
+      salt[r] = keys.b;
+    }
+  }
+
+  // Where `x` goes. Lanes with x >= n have no meaning.
+  Word operator()(Word x) const {
+    for (int r = 0; r < kRounds; r++) {
+      Word partner = pivot[r] - x, wrapped = partner + n;
+      partner = (Word)select((Int)(x > pivot[r]), (Vec)wrapped, (Vec)partner);
+      Word bits = ((Word)select((Int)(x > partner), (Vec)x, (Vec)partner) ^ salt[r]) * 0x7feb352du;
+      bits = (bits ^ (bits >> 15)) * 0x846ca68bu;
+      x = (Word)select((Int)bits < 0, (Vec)partner, (Vec)x);
+    }
+    return x;
+  }
+};
+
+}  // namespace
+}  // namespace jaxbm

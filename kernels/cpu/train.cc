@@ -1,0 +1,358 @@
+// A whole training run: epochs, batches, validation and early stopping. Compiled once per instruction set, with
+// KERNELS the name of its table; nothing from the standard library is included, since an inline function of it,
+// compiled here for a newer instruction set, could be the one the linker keeps for everybody.
+#include "kernel.h"
+#include "layers.h"
+#include "losses.h"
+#include "weights.h"
+
+namespace jaxbm {
+namespace {
+
+void load_state(Net& net, const Run& run) {
+  long blocks = 1 + net.moments;
+  __builtin_memset(net.params, 0, blocks * net.block * sizeof(float));
+  if (net.grads) __builtin_memset(net.grads, 0, net.block * sizeof(float));
+  convert<true>(net, run.params, 0);
+  if (net.moments > 0) convert<true>(net, run.first, 1);
+  if (net.moments > 1) convert<true>(net, run.second, 2);
+  // The gather writes real columns only.
+  const Layer& l = net.layer[0];
+  __builtin_memset(l.input, 0, (round_up(net.rows, VL) * l.input_stride + kPanel) * sizeof(float));
+}
+
+void save_state(Net& net, const Run& run) {
+  convert<false>(net, run.params, 0);
+  if (net.moments > 0) convert<false>(net, run.first, 1);
+  if (net.moments > 1) convert<false>(net, run.second, 2);
+}
+
+bool all_finite(const float* p, long n) {  // n is a multiple of VL
+  Int bad = {};
+  for (long i = 0; i < n; i += VL) bad |= ((Int)load(p + i) & 0x7f800000) == 0x7f800000;
+  for (int i = 0; i < VL; i++)
+    if (bad[i]) return false;
+  return true;
+}
+
+// Rows [first, last) of a batch: features, labels and weights of the table's rows `index`.
+void gather(const Spec& s, Net& net, const Rows& rows, const int32_t* index, long first, long last) {
+  const Layer& l = net.layer[0];
+  const long in = l.in, outputs = s.labels_2d ? s.sizes[s.layers] : 1;
+  for (long r = first; r < last; r++) {
+    const float* x = rows.x + (long)index[r] * in;
+    float* a = l.input + r * l.input_stride;
+    long i = 0;
+    for (; i + VL <= in; i += VL) store(a + i, load(x + i));
+    if (i < in) store(a + i, load_first(x + i, in - i));
+    const float* y = (const float*)rows.y + (long)index[r] * outputs;  // integers are copied as they are
+    for (long c = 0; c < outputs; c++) __builtin_memcpy(net.labels + r * outputs + c, y + c, 4);
+  }
+}
+
+INLINE void prefetch(const Spec& s, const Rows& rows, const int32_t* index, long first, long last) {
+  const long in = s.sizes[0];
+  for (long r = first; r < last; r++) {
+    const char* x = (const char*)(rows.x + (long)index[r] * in);
+    for (long i = 0; i < in * 4; i += 64) __builtin_prefetch(x + i, 0, 2);
+  }
+}
+
+// Table rows at places [start, start + count) of the order.
+void order_rows(const Rows& rows, const Permutation* order, long start, long count, int32_t* index) {
+  for (long i = 0; i < count; i += VL) {
+    Word place = (Word)(lanes() + (int32_t)(start + i));
+    if (order) place = (*order)(place);
+    for (long k = 0; k < VL && i + k < count; k++) {
+      long row = (long)place[k];
+      index[i + k] = rows.index ? rows.index[row] : (int32_t)row;
+    }
+  }
+}
+
+double weighted_losses(const Net& net, const float* weight, const int32_t* index, long batch) {
+  double sum = 0;
+  for (long r = 0; r < batch; r++) {
+    if (!weight) sum += net.losses[r];
+    else if (weight[index[r]] != 0) sum += (double)net.losses[r] * weight[index[r]];
+  }
+  return sum;
+}
+
+template <int Kind>
+INLINE void apply_step(const Spec& s, Net& net, const Run& run, long batch, Step& step, Team* team, Share share) {
+  if (s.clip) update_clipped<Kind>(s, net, batch, step, run.numbers.clip_norm, team, share);
+  else update_weights<Kind>(s, net, batch, step, share);
+}
+
+// Rows are shared out in eights, so that only the last tile of each thread is a small one.
+INLINE long row_share(Share share, long rows, bool last) {
+  long units = (rows + 7) / 8, row = (last ? share.last(units) : share.first(units)) * 8;
+  return row < rows ? row : rows;
+}
+
+class Trainer {
+ public:
+  Trainer(const Spec& s, const Run& run, char* workspace, Team* team, int rank)
+      : s_(s), run_(run), team_(team), share_{rank, team->size} {
+    carve(s, net_, (char*)round_up((long)workspace, 64));
+  }
+
+  void train() {
+    if (leads()) load_state(net_, run_);
+    barrier(team_);
+    refresh_all_transposed(net_, share_);
+    decay_.start(run_.numbers, run_.clock->count);
+    long count = run_.clock->count, steps_done = 0;
+    for (;;) {
+      barrier(team_);  // the clock is settled
+      if (!run_.clock->active || run_.clock->epoch >= run_.stop) break;
+      one_epoch(count, steps_done);
+    }
+    barrier(team_);
+    if (!leads()) return;
+    save_state(net_, run_);
+    if (run_.clock->epoch < run_.stop) run_.clock->epoch = (int32_t)run_.stop;
+  }
+
+ private:
+  bool leads() const { return share_.rank == 0; }
+
+  void one_epoch(long& count, long& steps_done) {
+    const long before = count, state = net_.block * (1 + net_.moments);
+    if (leads()) __builtin_memcpy(net_.snapshot, net_.params, state * sizeof(float));
+    float loss = pass_over_rows(count, steps_done);
+    // A run that goes non-finite keeps the state of the last epoch that was finite.
+    const bool finite = __builtin_isfinite(loss) && all_finite(net_.params, net_.block);
+    barrier(team_);
+    if (!finite) {
+      count = before;
+      if (leads()) __builtin_memcpy(net_.params, net_.snapshot, state * sizeof(float));
+      barrier(team_);
+    }
+    float value = loss;
+    if (s_.validation) value = validation_loss();
+    barrier(team_);
+    if (leads()) settle(loss, value, count, finite);
+  }
+
+  void settle(float loss, float value, long count, bool finite) {
+    Clock& c = *run_.clock;
+    run_.loss[c.epoch] = loss;
+    if (s_.validation) run_.validation_loss[c.epoch] = value;
+    c.count = (int32_t)count;
+    c.finite = finite;
+    c.active = finite;
+    c.epochs_run++;
+    if (finite && value < *run_.best_value - run_.numbers.min_delta) {
+      *run_.best_value = value;
+      c.best_epoch = c.epoch;
+      c.wait = 0;
+      if (s_.early_stopping) convert<false>(net_, run_.best, 0);
+    } else {
+      c.wait++;
+    }
+    if (s_.early_stopping && c.wait >= run_.patience) c.active = 0;
+    c.epoch++;
+  }
+
+  float pass_over_rows(long& count, long& steps_done) {
+    const Rows& rows = run_.train;
+    const long n = rows.count, size = s_.batch < n ? s_.batch : n, steps = n ? (n + size - 1) / size : 0;
+    const Stream key{run_.words[0], run_.words[1]};
+    const uint32_t epoch = (uint32_t)run_.clock->epoch;
+    Permutation order;
+    if (s_.shuffle) order.start(derive(derive(key, kShuffleStream), epoch), (uint32_t)n);
+    const Permutation* shuffled = s_.shuffle ? &order : nullptr;
+    double sum = 0, weights = 0;
+    int32_t* index = net_.index[0];
+    if (steps) own_order(rows, shuffled, 0, size, index);
+    for (long i = 0; i < steps; i++) {
+      const long start = i * size, batch = n - start < size ? n - start : size;
+      const long first = row_share(share_, batch, false), last = row_share(share_, batch, true);
+      if (s_.weighted && team_->size > 1) barrier(team_);  // weights need every thread's rows
+      gather(s_, net_, rows, index, first, last);
+      const double weight = own_weights(index, batch, first, last);
+      int32_t* following = net_.index[(i + 1) & 1];
+      if (i + 1 < steps) {
+        const long next = n - start - size < size ? n - start - size : size;
+        own_order(rows, shuffled, start + size, next, following);
+        prefetch(s_, rows, following, row_share(share_, next, false), row_share(share_, next, true));
+      }
+      const Stream dropped = derive(derive(key, kDropoutStream), epoch * (uint32_t)steps + (uint32_t)i);
+      const Dropout dropout{dropped, run_.drop_below, run_.numbers.keep_scale};
+      forward(s_, net_, s_.dropout ? &dropout : nullptr, first, last);
+      losses(s_, net_, run_.numbers.huber_delta, first, last);
+      backward(net_, first, last);
+      barrier(team_);
+      sum += weighted_losses(net_, s_.weighted ? rows.weight : nullptr, index, batch);
+      weights += weight;
+      one_update(batch, count, steps_done);
+      barrier(team_);
+      index = following;
+    }
+    return (float)(weights == 0 ? 0 : sum / weights);
+  }
+
+  // This thread's part of the order; the other threads fill in theirs.
+  void own_order(const Rows& rows, const Permutation* order, long start, long batch, int32_t* index) {
+    const long first = row_share(share_, batch, false), last = row_share(share_, batch, true);
+    order_rows(rows, order, start + first, last - first, index + first);
+  }
+
+  double own_weights(const int32_t* index, long batch, long first, long last) {
+    if (s_.weighted) {
+      double sum = 0;
+      for (long r = 0; r < batch; r++) sum += run_.train.weight[index[r]];
+      const float inverse = sum == 0 ? 0.f : (float)(1 / sum);
+      for (long r = first; r < last; r++) net_.scale[r] = run_.train.weight[index[r]] * inverse;
+      return sum;
+    }
+    for (long r = first; r < last; r++) net_.scale[r] = 1.f / (float)batch;
+    return (double)batch;
+  }
+
+  void one_update(long batch, long& count, long& steps_done) {
+    const Numbers& numbers = run_.numbers;
+    const float rate = run_.rate[s_.rates == 1 ? 0 : steps_done < s_.rates ? steps_done : s_.rates - 1];
+    const bool nesterov = s_.nesterov;
+    Step step = s_.optimizer == kAdam ? adam_step(numbers, nesterov, rate, decay_)
+                                      : sgd_step(numbers, nesterov && s_.momentum, rate);
+    step.l2 = 2 * numbers.l2;
+    if (s_.optimizer == kAdam) apply_step<kUpdateAdam>(s_, net_, run_, batch, step, team_, share_);
+    else if (s_.momentum) apply_step<kUpdateTrace>(s_, net_, run_, batch, step, team_, share_);
+    else apply_step<kUpdatePlain>(s_, net_, run_, batch, step, team_, share_);
+    steps_done++;
+    if (count < INT32_MAX) count++;
+  }
+
+  float validation_loss() {
+    const Rows& rows = run_.validation;
+    const float* weight = s_.validation_weighted ? rows.weight : nullptr;
+    double sum = 0, weights = 0;
+    int32_t* index = net_.index[0];
+    for (long start = 0; start < rows.count; start += net_.rows) {
+      const long batch = rows.count - start < net_.rows ? rows.count - start : net_.rows;
+      const long first = row_share(share_, batch, false), last = row_share(share_, batch, true);
+      own_order(rows, nullptr, start, batch, index);
+      gather(s_, net_, rows, index, first, last);
+      for (long r = first; r < last; r++) net_.scale[r] = 0;
+      forward(s_, net_, nullptr, first, last);
+      losses(s_, net_, run_.numbers.huber_delta, first, last);
+      barrier(team_);
+      sum += weighted_losses(net_, weight, index, batch);
+      for (long r = 0; r < batch; r++) weights += weight ? weight[index[r]] : 1;
+      barrier(team_);
+    }
+    return (float)(weights == 0 ? 0 : sum / weights);
+  }
+
+  const Spec& s_;
+  const Run& run_;
+  Team* team_;
+  Share share_;
+  Net net_;
+  Decay decay_;
+};
+
+void train(const Spec* s, const Run* run, char* workspace, Team* team, int rank) {
+  FlushToZero scope;
+  Trainer(*s, *run, workspace, team, rank).train();
+}
+
+size_t train_bytes(const Spec* s) {
+  Net net;
+  return carve(*s, net, nullptr) + 64;
+}
+
+// ---- inference ----
+
+Net inference_net(const Spec& s, char* weights, char* rows) {
+  Net net = {};
+  shape_layers(s, net);
+  net.rows = kEvaluationRows;
+  Carver for_weights(weights), for_rows(rows);
+  carve_weights(net, for_weights, false);
+  carve_rows(s, net, for_rows, false);
+  return net;
+}
+
+size_t weight_bytes(const Spec* s) {
+  Net net = {};
+  shape_layers(*s, net);
+  Carver c(nullptr);
+  carve_weights(net, c, false);
+  return c.used();
+}
+
+size_t apply_bytes(const Spec* s) {
+  Net net = {};
+  shape_layers(*s, net);
+  net.rows = kEvaluationRows;
+  Carver c(nullptr);
+  carve_rows(*s, net, c, false);
+  return c.used();
+}
+
+void apply_pack(const Spec* s, const Leaves* leaves, char* weights) {
+  Net net = inference_net(*s, weights, nullptr);
+  __builtin_memset(net.params, 0, net.block * sizeof(float));
+  convert<true>(net, *leaves, 0);
+}
+
+void apply(const Spec* s, const char* weights, char* rows, const float* x, float* out, long count) {
+  FlushToZero scope;
+  Net net = inference_net(*s, const_cast<char*>(weights), rows);
+  const Layer &first = net.layer[0], &last = net.layer[net.layers - 1];
+  __builtin_memset(first.input, 0, (net.rows * first.input_stride + kPanel) * sizeof(float));
+  for (long start = 0; start < count; start += net.rows) {
+    long n = count - start < net.rows ? count - start : net.rows;
+    for (long r = 0; r < n; r++)
+      __builtin_memcpy(first.input + r * first.input_stride, x + (start + r) * first.in, first.in * sizeof(float));
+    forward(*s, net, nullptr, 0, n);
+    for (long r = 0; r < n; r++)
+      __builtin_memcpy(out + (start + r) * last.out, net.logits + r * last.gradient_stride, last.out * sizeof(float));
+  }
+}
+
+// ---- Adam over flat arrays, and the permutation ----
+
+void adam(const Numbers* numbers, bool nesterov, long count, float rate, long n, const float* g, const float* w0,
+          const float* m0, const float* v0, float* w, float* m, float* v) {
+  FlushToZero scope;
+  Decay decay;
+  decay.start(*numbers, count);
+  const Step s = adam_step(*numbers, nesterov, rate, decay);
+  long i = 0;
+  Vec a, b, c;
+  for (; i + VL <= n; i += VL) {
+    adam_vector(load(g + i), load(w0 + i), load(m0 + i), load(v0 + i), a, b, c, s);
+    store(w + i, a);
+    store(m + i, b);
+    store(v + i, c);
+  }
+  if (i == n) return;
+  const long rest = n - i;
+  adam_vector(load_first(g + i, rest), load_first(w0 + i, rest), load_first(m0 + i, rest), load_first(v0 + i, rest),
+              a, b, c, s);
+  store_first(w + i, a, rest);
+  store_first(m + i, b, rest);
+  store_first(v + i, c, rest);
+}
+
+void permutation(const uint32_t* words, uint32_t n, uint32_t first, long count, int32_t* out) {
+  Permutation order;
+  order.start({words[0], words[1]}, n);
+  const Rows identity = {};
+  order_rows(identity, &order, first, count, out);
+}
+
+}  // namespace
+
+extern const Kernels KERNELS;
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+const Kernels KERNELS = {TEXT(KERNELS), train_bytes, train, apply_bytes, apply_pack, apply, weight_bytes, adam,
+                         permutation};
+
+}  // namespace jaxbm

@@ -1,0 +1,48 @@
+"""Finds, loads and registers the compiled CPU kernels, and says why where it can't.
+
+The library is plain C++ behind XLA's foreign function interface, compiled when jaxbm is installed. It is looked for
+only when a training run first asks, since registering it starts JAX's CPU backend. Processes that use it may start
+threads and other processes ("spawn"), but, as anything in JAX, must not fork once a computation ran.
+"""
+
+import ctypes
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jaxbm.kernels
+
+LIBRARY = "lib/jaxbm_cpu.so"
+TARGETS = ("jaxbm_train", "jaxbm_apply", "jaxbm_adam", "jaxbm_permutation")
+
+
+class Native(NamedTuple):
+    """Whether the compiled kernels can be called."""
+
+    isa: str | None
+    """the instruction set they were compiled for and run with: "v4" (AVX-512), "v3" (AVX2), "v2" or "generic" """
+    reason: str | None
+    """why they can't be called; None where they can"""
+
+
+@lru_cache(maxsize=1)
+def native() -> Native:
+    """Load the library, once. Never raises: a reason comes back instead."""
+    paths = [Path(folder) / LIBRARY for folder in jaxbm.kernels.__path__]
+    found = next((path for path in paths if path.exists()), None)
+    if found is None:
+        return Native(None, "the kernels were not compiled when jaxbm was installed (no C++ compiler was found)")
+    try:
+        # A runtime that can't start must say so itself, before anything of ours is registered with it.
+        jax.local_devices(backend="cpu")
+    except RuntimeError as error:
+        return Native(None, f"JAX has no CPU backend here ({error})")
+    try:
+        library = ctypes.CDLL(str(found))
+        library.jaxbm_isa.restype = ctypes.c_char_p
+        for name in TARGETS:
+            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
+    except Exception as error:
+        return Native(None, f"the compiled kernels could not be loaded: {error}")
+    return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None)
