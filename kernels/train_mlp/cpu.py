@@ -28,7 +28,7 @@ SGD, ADAM = 0, 1
 HUBER_DELTA = 1.0
 MAX_LAYERS = 32
 # Bits of the attribute `options`, as in binding.cc.
-OPTIONS = [
+OPTIONS = (
     "bias",
     "nesterov",
     "momentum",
@@ -42,7 +42,9 @@ OPTIONS = [
     "validation_weighted",
     "indexed",
     "validation_indexed",
-]
+)
+THREADS = 0
+"""Threads of one call; 0 for as many as pay. The result is the same, bit for bit."""
 
 
 def unsupported(task: Task, optimizer: Any, arrays: Any = ()) -> str | None:
@@ -132,7 +134,7 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
         ("optimizer", ADAM if is_adam else SGD),
         ("options", sum(1 << i for i, name in enumerate(OPTIONS) if present.get(name))),
         ("batch_size", task.batch_size),
-        ("threads", 0),
+        ("threads", THREADS),
     )
     names = ["loss", "val_loss"] if data.x_val is not None else ["loss"]
     opt = state.opt_state
