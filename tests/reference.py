@@ -85,10 +85,14 @@ def loss_and_gradients(params, activations, loss, x, y, weight, masks=None):
 
 
 class Optimizer:
-    """`kind` is "sgd" or "adam"; options have the names of jaxbm's optimizers."""
+    """`kind` is "sgd" or "adam"; options have the names of jaxbm's optimizers.
 
-    def __init__(self, kind, rate, **options):
+    With `noise`, every step multiplies each parameter by 1 + noise or 1 - noise, as rounding would.
+    """
+
+    def __init__(self, kind, rate, *, noise=0.0, seed=0, **options):
         self.kind, self.rate, self.options, self.count, self.state = kind, rate, options, 0, {}
+        self.noise, self.rng = noise, np.random.default_rng(seed)
 
     def step(self, params, grads):
         rate = self.rate(self.count) if callable(self.rate) else self.rate
@@ -97,6 +101,8 @@ class Optimizer:
             for j in range(2):
                 if layer[j] is not None:
                     layer[j] = layer[j] - rate * self._direction((i, j), layer[j], layer_grads[j])
+                    if self.noise:
+                        layer[j] = layer[j] * (1 + self.noise * self.rng.choice([-1, 1], layer[j].shape))
 
     def _direction(self, at, p, g):
         o, t = self.options, self.count
@@ -117,7 +123,9 @@ class Optimizer:
         return step + o.get("weight_decay", 0) * p
 
 
-def train(params, activations, loss, optimizer, x, y, orders, batch_size, *, weight=None, l2=0.0, clip=None, masks=None):
+def train(
+    params, activations, loss, optimizer, x, y, orders, batch_size, *, weight=None, l2=0.0, clip=None, masks=None
+):
     """Every epoch's rows in the order that `orders` gives; `masks(step, rows)` gives dropout's factors.
 
     Returns the parameters as `[[weight, bias], ...]` and each epoch's loss.
