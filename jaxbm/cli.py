@@ -266,7 +266,7 @@ def _info(arguments: argparse.Namespace) -> None:
     print(", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "optax", "numpy")))
     print("devices: " + ", ".join(str(device) for device in jax.devices()))
     for name, state in jaxbm.kernels.status().items():
-        print(f"{name}: {state if state == 'on' else 'off, ' + state}")
+        print(f"{name}: {state if state.startswith('on') else 'off, ' + state}")
 
 
 if __name__ == "__main__":

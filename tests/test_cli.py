@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from jaxbm.kernels.native import native
 
 import jaxbm
 from jaxbm import table
@@ -54,7 +55,9 @@ def test_info(capsys):
     status, out, _ = run(capsys, "info")
     assert status == 0
     assert jaxbm.__version__ in out
-    assert "cpu: off" in out
+    assert "xla: on" in out
+    assert ("cpu: on" in out) == (native().reason is None)
+    assert "tpu: off, " in out
 
 
 @pytest.mark.parametrize(

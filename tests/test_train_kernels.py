@@ -433,7 +433,8 @@ def test_calls_from_several_python_threads():
 @pytest.mark.parametrize("isa", ["v2", "v3"])
 def test_lesser_instruction_sets(isa):
     environment = {**os.environ, "JAXBM_ISA": isa}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", __file__, "-k"]
+    # -P: the source folder, which holds no compiled kernels, must not hide the installed package.
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", __file__, "-k"]
     chosen = "test_depths_widths_and_batches or (500_steps and gelu and adamw)"
     done = subprocess.run([*command, chosen], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
