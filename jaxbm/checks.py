@@ -71,6 +71,20 @@ def rows(name: str, x: Any, y: Any, weight: Any, model: MLP) -> None:
         in_range(f"sample_weight{name}", weight, 0, float("inf"))
 
 
+def row_index(name: str, rows: Any, n: int) -> Any:
+    """`rows` as int32 `[k]`, each a row of a table of `n`."""
+    rows = jnp.asarray(rows)
+    if rows.ndim != 1 or not jnp.issubdtype(rows.dtype, jnp.integer) or rows.shape[0] == 0:
+        raise ValueError(f"{name}: expected integers of shape [k], got {rows.dtype} of shape {list(rows.shape)}")
+    if not is_traced(rows):
+        host = np.asarray(rows)
+        bad = (host < 0) | (host >= n)
+        if bad.any():
+            where = int(np.argmax(bad))
+            raise ValueError(f"{name}: expected 0 to {n - 1}, got {host[where]} at [{where}]")
+    return rows.astype(jnp.int32)
+
+
 def labels_for(loss: str, y: Any, model: MLP, name: str = "") -> None:
     """Labels are in the range that the named loss expects."""
     outputs = model.sizes[-1]

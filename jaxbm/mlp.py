@@ -127,6 +127,7 @@ class MLP:
         *,
         dropout: ArrayLike | None = None,
         key: Array | counter.Words | None = None,
+        widths: ArrayLike | None = None,
     ) -> Array:
         """The network's output.
 
@@ -136,6 +137,8 @@ class MLP:
           dropout: probability in `[0, 1)` with which each hidden unit is set to zero, the rest scaled by
             `1 / (1 - dropout)`; None for prediction. May be traced.
           key: a JAX random key, needed with `dropout`.
+          widths: int `[layers + 1]`, may be traced: hidden units from `widths[i]` on are held at zero, so a narrower
+            network padded with zeros computes exactly what it computes alone.
 
         Returns:
           `[..., out]`: logits, unless `output_activation` says otherwise.
@@ -154,6 +157,8 @@ class MLP:
         names = (*self.activations, self.output_activation)
         for i, (layer, name) in enumerate(zip(params, names, strict=True)):
             h = activation(name)(_affine(layer, h))
+            if widths is not None and i < len(params) - 1:
+                h = jnp.where(jnp.arange(h.shape[-1]) < jnp.asarray(widths)[i + 1], h, jnp.zeros((), h.dtype))
             if dropout is not None and i < len(params) - 1:
                 h = drop(h, dropout, counter.derive(_stream(key), i))
         return h.astype(result_dtype or self.param_dtype)

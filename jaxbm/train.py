@@ -68,6 +68,9 @@ def fit(
     batch_size: int = 32,
     validation_split: float = 0.0,
     validation_data: Sequence[ArrayLike] | None = None,
+    rows: ArrayLike | None = None,
+    validation_rows: ArrayLike | None = None,
+    bootstrap: bool = False,
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[int, float] | ArrayLike | str | None = None,
     metrics: Sequence[str] | Mapping[str, Metric] = (),
@@ -103,6 +106,10 @@ def fit(
       batch_size: rows per step; the last batch of an epoch may be smaller. More than n rows means one batch.
       validation_split: fraction of the rows, taken from the end before shuffling (as in Keras), to validate on.
       validation_data: `(x, y)` or `(x, y, weight)` instead.
+      rows: int `[k]`, the rows of `x` and `y` to train on, all by default. Under `vmap` members may differ in their
+        rows while they share the table, which is not copied.
+      validation_rows: int `[k]`, rows of `x` and `y` to validate on instead.
+      bootstrap: draw the training rows with replacement, once, from the key; as many as there are.
       sample_weight: nonnegative `[n]`.
       class_weight: `{class: weight}`, an array `[classes]` or "balanced"; multiplies `sample_weight`.
       metrics: names from `jaxbm.metrics.METRICS` or `{name: function(logits, labels, weights)}`, measured at the
@@ -138,8 +145,9 @@ def fit(
 
     Source: the training loop of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithms 7.1, 8.1.
     """
+    split = float(validation_split)
     data, loss_function = _data(
-        model, loss, x, y, sample_weight, class_weight, float(validation_split), validation_data
+        model, loss, x, y, sample_weight, class_weight, split, validation_data, rows, validation_rows
     )
     _check_numbers(patience=patience, min_delta=min_delta, l2=l2, clip_norm=clip_norm, dropout=dropout)
     optimizer = adam(1e-3) if optimizer is None else optimizer
@@ -155,6 +163,7 @@ def fit(
         metrics=_metrics(metrics),
         augment=augment,
         optimizer=None if is_data else optimizer,
+        bootstrap=bool(bootstrap),
     )
     early = patience is not None
     hyper = Hyper(
@@ -257,28 +266,38 @@ def _data(
     class_weight: Any,
     split: float,
     validation: Sequence[ArrayLike] | None,
+    rows: ArrayLike | None,
+    validation_rows: ArrayLike | None,
 ) -> tuple[Data, Loss]:
     x, y, weight = _arrays(model, loss, x, y, sample_weight, "")
+    index = None if rows is None else checks.row_index("rows", rows, x.shape[0])
     if class_weight is not None:
-        picked = _class_weights(class_weight, y, model)
+        picked = _class_weights(class_weight, y, model, index)
         weight = picked if weight is None else weight * picked
     function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
+    ways = {"validation_split": split or None, "validation_data": validation, "validation_rows": validation_rows}
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{given[0]}: expected one way to validate, got {' and '.join(given)}")
+    if validation_rows is not None:
+        held_out = checks.row_index("validation_rows", validation_rows, x.shape[0])
+        return Data(x, y, weight, x, y, weight, rows=index, rows_val=held_out), function
     if validation is not None:
-        if split:
-            raise ValueError("validation_split: expected 0 when validation_data is given, got " + str(split))
         if len(validation) not in (2, 3):
             raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(validation)} items")
         x_val, y_val = validation[:2]
         weight_val = validation[2] if len(validation) == 3 else None
         held_out = _arrays(model, loss, x_val, y_val, weight_val, " (validation)")
-        return Data(x, y, weight, *held_out), function
+        return Data(x, y, weight, *held_out, rows=index), function
     checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
     if not split:
-        return Data(x, y, weight), function
-    rows = x.shape[0]
-    first = int(rows * (1 - split))
-    if not 0 < first < rows:
-        raise ValueError(f"validation_split: {split} of {rows} rows leaves no row for training or for validation")
+        return Data(x, y, weight, rows=index), function
+    n = x.shape[0] if index is None else index.shape[0]
+    first = int(n * (1 - split))
+    if not 0 < first < n:
+        raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
+    if index is not None:
+        return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:]), function
     cut = [(array[:first], array[first:]) if array is not None else (None, None) for array in (x, y, weight)]
     return Data(*(part[0] for part in cut), *(part[1] for part in cut)), function
 
@@ -300,7 +319,7 @@ def _arrays(
     return x, y, w
 
 
-def _class_weights(class_weight: Any, y: Array, model: MLP) -> Array:
+def _class_weights(class_weight: Any, y: Array, model: MLP, rows: Array | None) -> Array:
     if y.ndim != 1:
         raise ValueError(f"class_weight: expected labels of shape [n], got {list(y.shape)}")
     classes = max(2, model.sizes[-1])
@@ -308,8 +327,8 @@ def _class_weights(class_weight: Any, y: Array, model: MLP) -> Array:
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(f"class_weight: expected 'balanced', a mapping or an array, got {class_weight!r}")
-        counts = jnp.bincount(codes, length=classes)
-        table = y.shape[0] / (classes * jnp.maximum(counts, 1))
+        visited = codes if rows is None else codes[rows]
+        table = visited.shape[0] / (classes * jnp.maximum(jnp.bincount(visited, length=classes), 1))
     elif isinstance(class_weight, Mapping):
         unknown = sorted(set(class_weight) - set(range(classes)))
         if unknown:

@@ -227,7 +227,7 @@ BAD_X[3, 2] = np.nan
         ({"patience": 0}, ValueError, "patience: expected 1"),
         ({"validation_split": 1.5}, ValueError, "validation_split: expected 0.0 to 1.0"),
         ({"validation_split": 0.999}, ValueError, "leaves no row"),
-        ({"validation_split": 0.1, "validation_data": (X, Y)}, ValueError, "validation_split: expected 0"),
+        ({"validation_split": 0.1, "validation_data": (X, Y)}, ValueError, "validation_split: expected one way"),
         ({"sample_weight": np.ones((100, 1))}, ValueError, r"sample_weight: expected shape \[100\]"),
         ({"sample_weight": -np.ones(100)}, ValueError, "sample_weight: expected 0"),
         ({"class_weight": {7: 1.0}}, ValueError, r"class_weight: expected classes 0 to 1, got \[7\]"),

@@ -56,7 +56,7 @@ double flops(const Spec& s) {
 enum Option {
   kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
   kWeighted = 128, kLabels2d = 256, kValidation = 512, kValidationWeighted = 1024, kIndexed = 2048,
-  kValidationIndexed = 4096
+  kValidationIndexed = 4096, kBootstrap = 8192, kWidths = 16384, kOptions = 32768
 };
 
 struct LeafParts {
@@ -111,7 +111,7 @@ struct RowParts {
     r.index = index ? index.at(place) + start : nullptr;
     const int64_t skip = index ? 0 : start;  // without an index, rows follow each other
     r.x = x.at(place) + skip * x.tail[1];
-    r.y = integers ? (const void*)(integers.at(place) + skip)
+    if (integers || labels) r.y = integers ? (const void*)(integers.at(place) + skip)
                    : (const void*)(labels.at(place) + skip * (labels.tail.size() > 1 ? labels.tail[1] : 1));
     r.weight = weight ? weight.at(place) + skip : nullptr;
     return r;
@@ -127,7 +127,7 @@ class TrainCall {
     require(loss >= 0 && loss < kLosses, "loss", loss);
     require(optimizer == kSgd || optimizer == kAdam, "optimizer", optimizer);
     require(batch >= 1 && batch <= 1 << 30, "batch_size", batch);
-    require(options >= 0 && options < 8192, "options", options);
+    require(options >= 0 && options < kOptions, "options", options);
     auto is = [options](Option o) { return (options & o) != 0; };
     spec_.loss = (int)loss;
     spec_.optimizer = (int)optimizer;
@@ -135,6 +135,7 @@ class TrainCall {
     spec_.shuffle = is(kShuffle), spec_.clip = is(kClip), spec_.dropout = is(kDropout);
     spec_.early_stopping = is(kEarlyStopping), spec_.weighted = is(kWeighted), spec_.labels_2d = is(kLabels2d);
     spec_.validation = is(kValidation), spec_.validation_weighted = is(kValidationWeighted);
+    spec_.bootstrap = is(kBootstrap);
     require(spec_.labels_2d || sizes[spec_.layers] == 1 || loss == kSoftmaxIntegerLabels, "labels' axes", 1);
     require(!(spec_.labels_2d && loss == kSoftmaxIntegerLabels), "labels' axes", 2);
     require(spec_.labels_2d || loss != kSoftmaxCrossEntropy, "labels' axes", 1);
@@ -156,7 +157,10 @@ class TrainCall {
     r.params = params_.at(place), r.first = first_.at(place), r.second = second_.at(place), r.best = best_.at(place);
     const int32_t* limits = limits_.at(place);
     r.stop = std::min<int64_t>(limits[0], loss_.tail[0]);
-    r.patience = limits[1];
+    r.epochs = limits[1];
+    r.patience = limits[2];
+    r.widths = widths_.at(place);
+    check_widths(r.widths);
     if (r.clock->epoch < 0) throw BadCall("epoch: expected 0 or more, got " + std::to_string(r.clock->epoch));
     if (r.clock->count < 0) throw BadCall("count: expected 0 or more, got " + std::to_string(r.clock->count));
     const float* n = numbers_.at(place);
@@ -164,8 +168,8 @@ class TrainCall {
     const uint32_t* words = words_.at(place);
     r.words[0] = words[0], r.words[1] = words[1], r.drop_below = words[2];
     r.rate = rate_.at(place);
-    r.train = rows_.at(place, limits + 2, "rows");
-    r.validation = validation_.at(place, limits + 4, "validation rows");
+    r.train = rows_.at(place, limits + 3, "rows");
+    r.validation = validation_.at(place, limits + 5, "validation rows");
     return r;
   }
 
@@ -179,17 +183,27 @@ class TrainCall {
     if (spec_.optimizer == kAdam || spec_.momentum) take_leaves(first_);
     if (spec_.optimizer == kAdam) take_leaves(second_);
     if (spec_.early_stopping) take_leaves(best_);
-    limits_ = buffers_.argument<int32_t>("limits", {6});
+    limits_ = buffers_.argument<int32_t>("limits", {7});
     numbers_ = buffers_.argument<float>("numbers", {11});
     words_ = buffers_.argument<uint32_t>("words", {3});
     rate_ = buffers_.argument<float>("learning_rate", {-1});
     require(rate_.tail[0] >= 1, "learning rates", rate_.tail[0]);
+    if (options & kWidths) widths_ = buffers_.argument<int32_t>("widths", {spec_.layers + 1});
     rows_.take(buffers_, spec_, "x", spec_.weighted, options & kIndexed);
     if (spec_.validation)
       validation_.take(buffers_, spec_, "x_val", spec_.validation_weighted, options & kValidationIndexed);
     members_ = buffers_.finish();
     rows_.check(spec_);
     validation_.check(spec_);
+  }
+
+  void check_widths(const int32_t* widths) const {
+    for (int i = 0; widths && i <= spec_.layers; i++) {
+      const bool fixed = i == 0 || i == spec_.layers;
+      if (widths[i] < (fixed ? spec_.sizes[i] : 1) || widths[i] > spec_.sizes[i])
+        throw BadCall("widths: expected " + std::string(fixed ? "" : "1 to ") + std::to_string(spec_.sizes[i]) +
+                      " for layer " + std::to_string(i) + ", got " + std::to_string(widths[i]));
+    }
   }
 
   void take_leaves(LeafParts& leaves) {
@@ -205,7 +219,7 @@ class TrainCall {
   Part<int32_t> clock_;
   Part<float> best_value_, loss_, validation_loss_;
   LeafParts params_, first_, second_, best_;
-  Part<const int32_t> limits_;
+  Part<const int32_t> limits_, widths_;
   Part<const float> numbers_, rate_;
   Part<const uint32_t> words_;
   RowParts rows_, validation_;
@@ -235,7 +249,7 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
     auto one = [&spec, &runs, bytes](long i) {
       Team alone{1, 0, 0};
       // An inactive member costs nothing, not even packing its weights.
-      if (runs[i].clock->active && runs[i].clock->epoch < runs[i].stop)
+      if (runs[i].clock->active && runs[i].clock->epoch < std::min(runs[i].stop, runs[i].epochs))
         kernels().train(&spec, &runs[i], workspace().get(bytes), &alone, 0);
       else if (runs[i].clock->epoch < runs[i].stop)
         runs[i].clock->epoch = (int32_t)runs[i].stop;
@@ -246,24 +260,44 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
 
 ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
                  ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations, int64_t bias,
-                 int64_t threads) {
+                 int64_t indexed, int64_t threads) {
   return guarded([&] {
     Spec spec = {};
     set_network(spec, sizes, activations);
     Buffers buffers(args, rets, lead);
-    const auto x = buffers.argument<float>("x", {-1, spec.sizes[0]});
+    const auto limits = buffers.argument<int32_t>("limits", {2});
+    RowParts rows;
+    rows.x = buffers.argument<float>("x", {-1, spec.sizes[0]});
     std::vector<Part<const float>> weight, offset;
     for (int i = 0; i < spec.layers; i++) {
       weight.push_back(buffers.argument<float>("weight", {spec.sizes[i], spec.sizes[i + 1]}));
       if (bias) offset.push_back(buffers.argument<float>("bias", {spec.sizes[i + 1]}));
     }
-    const auto out = buffers.result<float>("logits", {x.tail[0], spec.sizes[spec.layers]});
-    const int64_t members = buffers.finish(), chunk = 8 * kEvaluationRows, chunks = (x.tail[0] + chunk - 1) / chunk;
+    if (indexed) rows.index = buffers.argument<int32_t>("rows", {-1});
+    const auto out = buffers.result<float>("logits", {-1, spec.sizes[spec.layers]});
+    const int64_t members = buffers.finish(), most = out.tail[0];
+    const int64_t chunk = 8 * kEvaluationRows, chunks = (most + chunk - 1) / chunk;
+    rows.check(spec);
+    std::vector<Rows> visited;
+    for (int64_t m = 0; m < members; m++) {
+      const auto place = buffers.place(m);
+      visited.push_back(rows.at(place, limits.at(place), "rows"));
+      require(visited[m].count <= most, "number of rows", visited[m].count);
+    }
     const size_t weights = (kernels().weight_bytes(&spec) + 4095) / 64 * 64;
     const size_t bytes = weights + kernels().apply_bytes(&spec);
     auto one = [&](long i) {
       const auto place = buffers.place(i / chunks);
-      const int64_t first = i % chunks * chunk, rows = std::min(chunk, x.tail[0] - first);
+      Rows part = visited[i / chunks];
+      const int64_t first = i % chunks * chunk, last = std::min(first + chunk, most);
+      const int64_t count = std::max<int64_t>(0, std::min<int64_t>(last, part.count) - first);
+      float* logits = out.at(place) + first * spec.sizes[spec.layers];
+      std::memset(logits + count * spec.sizes[spec.layers], 0,
+                  sizeof(float) * (last - first - count) * spec.sizes[spec.layers]);
+      if (count == 0) return;
+      if (part.index) part.index += first;
+      else part.x += first * spec.sizes[0];
+      part.count = count;
       Leaves leaves = {};
       for (int k = 0; k < spec.layers; k++) {
         leaves.weight[k] = const_cast<float*>(weight[k].at(place));
@@ -271,11 +305,10 @@ ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
       }
       char* memory = workspace().get(bytes);
       kernels().apply_pack(&spec, &leaves, memory);
-      kernels().apply(&spec, memory, memory + weights, x.at(place) + first * spec.sizes[0],
-                      out.at(place) + first * spec.sizes[spec.layers], rows);
+      kernels().apply(&spec, memory, memory + weights, &part, logits);
     };
-    const int64_t most = std::max<int64_t>(1, pool.num_threads());
-    return for_each(pool, members * chunks, threads > 0 ? std::min(threads, most) : most, one)
+    const int64_t cores = std::max<int64_t>(1, pool.num_threads());
+    return for_each(pool, members * chunks, threads > 0 ? std::min(threads, cores) : cores, one)
                ? ffi::Error::Success()
                : throw std::bad_alloc();
   });
@@ -354,7 +387,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_train, jaxbm::train,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_apply, jaxbm::apply,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
                                   .Attr<int64_t>("lead").Attr<Integers>("sizes").Attr<Integers>("activations")
-                                  .Attr<int64_t>("bias").Attr<int64_t>("threads"));
+                                  .Attr<int64_t>("bias").Attr<int64_t>("indexed").Attr<int64_t>("threads"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_adam, jaxbm::adam,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
                                   .Attr<int64_t>("nesterov"));

@@ -23,7 +23,7 @@ struct Spec {
   int activation[kMaxLayers];  // of hidden layers; the last layer gives logits
   int loss, optimizer;
   bool bias, nesterov, momentum, shuffle, clip, dropout, early_stopping, weighted, labels_2d;
-  bool validation, validation_weighted;
+  bool validation, validation_weighted, bootstrap;
   long batch, rates;  // rates: entries of the learning rate, 1 or one per step
 };
 
@@ -59,7 +59,8 @@ struct Run {
   const float* rate;
   Numbers numbers;
   uint32_t words[2], drop_below;  // a unit is dropped where its random word is below
-  long stop, patience;
+  long stop, epochs, patience;  // epochs: this run's own number; stop: where this call ends
+  const int32_t* widths;        // [layers + 1]: the run's true sizes within the Spec's; null where they are the same
   Clock* clock;
   float* best_value;
   Leaves params, first, second, best;
@@ -78,11 +79,11 @@ struct Kernels {
   size_t (*train_bytes)(const Spec*);
   void (*train)(const Spec*, const Run*, char* workspace, Team*, int rank);
   size_t (*apply_bytes)(const Spec*);
-  // Workspace: `apply_pack` fills the weights' part once, each thread brings its own `rows` part.
+  // `apply_pack` fills the weights' workspace; `apply` uses it, and a workspace of its own.
   void (*apply_pack)(const Spec*, const Leaves*, char* weights);
-  void (*apply)(const Spec*, const char* weights, char* rows, const float* x, float* out, long count);
+  void (*apply)(const Spec*, const char* weights, char* workspace, const Rows*, float* out);
   size_t (*weight_bytes)(const Spec*);
-  // w, m and v may be w0, m0 and v0; `c` as `AdamConstants` in optimizer.h is derived from numbers.
+  // w, m and v may be w0, m0 and v0.
   void (*adam)(const Numbers*, bool nesterov, long count, float rate, long n, const float* g, const float* w0,
                const float* m0, const float* v0, float* w, float* m, float* v);
   void (*permutation)(const uint32_t* words, uint32_t n, uint32_t first, long count, int32_t* out);

@@ -15,6 +15,7 @@ constexpr long kNarrow = VL >= 16 ? 4 : VL >= 8 ? 2 : 1;
 
 struct Layer {
   long in, out, in_padded, out_padded;
+  long leaf_stride;  // floats from row to row of the caller's weights
   bool narrow;
   float *weight, *transposed, *bias;  // transposed: [out, in] in panels of columns; null where no gradient goes
   float *input, *slope, *gradient;    // slope: d input / d what the activation was applied to, null for plain relu
@@ -68,7 +69,7 @@ INLINE void shape_layers(const Spec& s, Net& net) {
   for (int i = 0; i < s.layers; i++) {
     Layer& l = net.layer[i];
     l.in = s.sizes[i];
-    l.out = s.sizes[i + 1];
+    l.out = l.leaf_stride = s.sizes[i + 1];
     l.in_padded = round_up(l.in, VL);
     l.out_padded = round_up(l.out, VL);
     l.narrow = i == s.layers - 1 && l.out <= kNarrow;
@@ -150,11 +151,11 @@ void convert(Net& net, const Leaves& leaves, int which) {
       if (l.narrow) {
         for (long o = 0; o < l.out; o++) {
           float& at = weight[packed(l, i, o)];
-          if (In) at = flat[i * l.out + o]; else flat[i * l.out + o] = at;
+          if (In) at = flat[i * l.leaf_stride + o]; else flat[i * l.leaf_stride + o] = at;
         }
       } else {
         for (long c = 0; c < l.out; c += kPanel) {
-          float *at = weight + packed(l, i, c), *line = flat + i * l.out + c;
+          float *at = weight + packed(l, i, c), *line = flat + i * l.leaf_stride + c;
           long n = l.out - c < kPanel ? l.out - c : kPanel;
           if (In) __builtin_memcpy(at, line, n * 4); else __builtin_memcpy(line, at, n * 4);
         }

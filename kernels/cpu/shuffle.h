@@ -6,7 +6,7 @@ namespace jaxbm {
 namespace {
 
 constexpr int kRounds = 24;
-constexpr uint32_t kShuffleStream = 1, kDropoutStream = 2;
+constexpr uint32_t kShuffleStream = 1, kDropoutStream = 2, kBootstrapStream = 3;
 
 struct Stream {
   uint32_t a, b;

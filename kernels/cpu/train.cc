@@ -58,13 +58,21 @@ INLINE void prefetch(const Spec& s, const Rows& rows, const int32_t* index, long
   }
 }
 
+// How the places of a run's rows are visited: in turn, or permuted, then drawn with replacement where asked.
+struct Order {
+  const Permutation* permutation;
+  const Stream* bootstrap;
+  uint32_t rows;
+};
+
 // Table rows at places [start, start + count) of the order.
-void order_rows(const Rows& rows, const Permutation* order, long start, long count, int32_t* index) {
+void order_rows(const Rows& rows, const Order& order, long start, long count, int32_t* index) {
   for (long i = 0; i < count; i += VL) {
     Word place = (Word)(lanes() + (int32_t)(start + i));
-    if (order) place = (*order)(place);
+    if (order.permutation) place = (*order.permutation)(place);
+    if (order.bootstrap) place = mix(mix(place ^ order.bootstrap->a) + order.bootstrap->b);
     for (long k = 0; k < VL && i + k < count; k++) {
-      long row = (long)place[k];
+      long row = order.bootstrap ? (long)((uint64_t)place[k] * order.rows >> 32) : (long)place[k];
       index[i + k] = rows.index ? rows.index[row] : (int32_t)row;
     }
   }
@@ -91,14 +99,22 @@ INLINE long row_share(Share share, long rows, bool last) {
   return row < rows ? row : rows;
 }
 
+// The Spec with the run's true widths: padding of its leaves is neither read nor written.
+Spec own_sizes(Spec s, const Run& run) {
+  for (int i = 0; run.widths && i <= s.layers; i++) s.sizes[i] = run.widths[i];
+  return s;
+}
+
 class Trainer {
  public:
   Trainer(const Spec& s, const Run& run, char* workspace, Team* team, int rank)
-      : s_(s), run_(run), team_(team), share_{rank, team->size} {
-    carve(s, net_, (char*)round_up((long)workspace, 64));
+      : s_(own_sizes(s, run)), run_(run), team_(team), share_{rank, team->size} {
+    carve(s_, net_, (char*)round_up((long)workspace, 64));
+    for (int i = 0; i < s.layers; i++) net_.layer[i].leaf_stride = s.sizes[i + 1];
   }
 
   void train() {
+    const long stop = run_.epochs < run_.stop ? run_.epochs : run_.stop;
     if (leads()) load_state(net_, run_);
     barrier(team_);
     refresh_all_transposed(net_, share_);
@@ -106,7 +122,7 @@ class Trainer {
     long count = run_.clock->count, steps_done = 0;
     for (;;) {
       barrier(team_);  // the clock is settled
-      if (!run_.clock->active || run_.clock->epoch >= run_.stop) break;
+      if (!run_.clock->active || run_.clock->epoch >= stop) break;
       one_epoch(count, steps_done);
     }
     barrier(team_);
@@ -161,12 +177,13 @@ class Trainer {
     const long n = rows.count, size = s_.batch < n ? s_.batch : n, steps = n ? (n + size - 1) / size : 0;
     const Stream key{run_.words[0], run_.words[1]};
     const uint32_t epoch = (uint32_t)run_.clock->epoch;
-    Permutation order;
-    if (s_.shuffle) order.start(derive(derive(key, kShuffleStream), epoch), (uint32_t)n);
-    const Permutation* shuffled = s_.shuffle ? &order : nullptr;
+    Permutation permutation;
+    if (s_.shuffle) permutation.start(derive(derive(key, kShuffleStream), epoch), (uint32_t)n);
+    const Stream bootstrap = derive(key, kBootstrapStream);
+    const Order order{s_.shuffle ? &permutation : nullptr, s_.bootstrap ? &bootstrap : nullptr, (uint32_t)n};
     double sum = 0, weights = 0;
     int32_t* index = net_.index[0];
-    if (steps) own_order(rows, shuffled, 0, size, index);
+    if (steps) own_order(rows, order, 0, size, index);
     for (long i = 0; i < steps; i++) {
       const long start = i * size, batch = n - start < size ? n - start : size;
       const long first = row_share(share_, batch, false), last = row_share(share_, batch, true);
@@ -176,7 +193,7 @@ class Trainer {
       int32_t* following = net_.index[(i + 1) & 1];
       if (i + 1 < steps) {
         const long next = n - start - size < size ? n - start - size : size;
-        own_order(rows, shuffled, start + size, next, following);
+        own_order(rows, order, start + size, next, following);
         prefetch(s_, rows, following, row_share(share_, next, false), row_share(share_, next, true));
       }
       const Stream dropped = derive(derive(key, kDropoutStream), epoch * (uint32_t)steps + (uint32_t)i);
@@ -195,7 +212,7 @@ class Trainer {
   }
 
   // This thread's part of the order; the other threads fill in theirs.
-  void own_order(const Rows& rows, const Permutation* order, long start, long batch, int32_t* index) {
+  void own_order(const Rows& rows, const Order& order, long start, long batch, int32_t* index) {
     const long first = row_share(share_, batch, false), last = row_share(share_, batch, true);
     order_rows(rows, order, start + first, last - first, index + first);
   }
@@ -234,7 +251,7 @@ class Trainer {
     for (long start = 0; start < rows.count; start += net_.rows) {
       const long batch = rows.count - start < net_.rows ? rows.count - start : net_.rows;
       const long first = row_share(share_, batch, false), last = row_share(share_, batch, true);
-      own_order(rows, nullptr, start, batch, index);
+      own_order(rows, Order{}, start, batch, index);
       gather(s_, net_, rows, index, first, last);
       for (long r = first; r < last; r++) net_.scale[r] = 0;
       forward(s_, net_, nullptr, first, last);
@@ -247,7 +264,7 @@ class Trainer {
     return (float)(weights == 0 ? 0 : sum / weights);
   }
 
-  const Spec& s_;
+  const Spec s_;
   const Run& run_;
   Team* team_;
   Share share_;
@@ -300,15 +317,17 @@ void apply_pack(const Spec* s, const Leaves* leaves, char* weights) {
   convert<true>(net, *leaves, 0);
 }
 
-void apply(const Spec* s, const char* weights, char* rows, const float* x, float* out, long count) {
+void apply(const Spec* s, const char* weights, char* workspace, const Rows* rows, float* out) {
   FlushToZero scope;
-  Net net = inference_net(*s, const_cast<char*>(weights), rows);
+  Net net = inference_net(*s, const_cast<char*>(weights), workspace);
   const Layer &first = net.layer[0], &last = net.layer[net.layers - 1];
   __builtin_memset(first.input, 0, (net.rows * first.input_stride + kPanel) * sizeof(float));
-  for (long start = 0; start < count; start += net.rows) {
-    long n = count - start < net.rows ? count - start : net.rows;
-    for (long r = 0; r < n; r++)
-      __builtin_memcpy(first.input + r * first.input_stride, x + (start + r) * first.in, first.in * sizeof(float));
+  for (long start = 0; start < rows->count; start += net.rows) {
+    long n = rows->count - start < net.rows ? rows->count - start : net.rows;
+    for (long r = 0; r < n; r++) {
+      const float* x = rows->x + (rows->index ? rows->index[start + r] : start + r) * first.in;
+      __builtin_memcpy(first.input + r * first.input_stride, x, first.in * sizeof(float));
+    }
     forward(*s, net, nullptr, 0, n);
     for (long r = 0; r < n; r++)
       __builtin_memcpy(out + (start + r) * last.out, net.logits + r * last.gradient_stride, last.out * sizeof(float));
@@ -344,7 +363,7 @@ void permutation(const uint32_t* words, uint32_t n, uint32_t first, long count, 
   Permutation order;
   order.start({words[0], words[1]}, n);
   const Rows identity = {};
-  order_rows(identity, &order, first, count, out);
+  order_rows(identity, Order{&order, nullptr, n}, first, count, out);
 }
 
 }  // namespace

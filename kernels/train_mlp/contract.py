@@ -31,10 +31,19 @@ class Task:
     augment: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
     optimizer: Any = None
     """an Optax `GradientTransformation`, which is functions, not data; None when `Hyper.optimizer` is used"""
+    most_rows: int | None = None
+    """the most rows that a run visits, where `Data.count` says how many it really does; None for all there are"""
+    most_rows_val: int | None = None
+    bootstrap: bool = False
+    """draw the run's rows with replacement, once, from as many as it has"""
 
 
 class Data(NamedTuple):
-    """Rows: features `[n, in]`, labels `[n]` or `[n, out]`, weights `[n]` or None; the same for validation."""
+    """Rows: features `[n, in]`, labels `[n]` or `[n, out]`, weights `[n]` or None; the same for validation.
+
+    A run visits rows `start` to `start + count` of the table, or of the list `rows` of table rows. Members that
+    share a table differ in these alone, and the table is never copied.
+    """
 
     x: Array
     y: Array
@@ -42,6 +51,14 @@ class Data(NamedTuple):
     x_val: Array | None = None
     y_val: Array | None = None
     weight_val: Array | None = None
+    rows: Array | None = None
+    """int32 `[k]`: rows of the table; None for all in turn"""
+    start: Array | None = None
+    count: Array | None = None
+    """int32 scalars; None for all. With `count`, `Task.most_rows` bounds it"""
+    rows_val: Array | None = None
+    start_val: Array | None = None
+    count_val: Array | None = None
 
 
 class Hyper(NamedTuple):
@@ -53,6 +70,10 @@ class Hyper(NamedTuple):
     dropout: Array | None = None
     patience: Array | None = None
     min_delta: Array | None = None
+    epochs: Array | None = None
+    """int32: this run's own number of epochs, at most `Task.epochs`"""
+    widths: Array | None = None
+    """int32 `[layers + 1]`: the run's true widths inside the model's; units beyond stay zero"""
 
 
 class RunState(NamedTuple):

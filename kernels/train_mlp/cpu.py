@@ -6,16 +6,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxbm.kernels.calls import kernel_call
+from jaxbm.kernels import apply_mlp
+from jaxbm.kernels.calls import ACTIVATIONS, kernel_call
 from jaxbm.kernels.train_mlp import xla
 from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, RunState, Task
+from jaxbm.kernels.train_mlp.rows import RowSet, training_rows, validation_rows
 
 from jaxbm import losses
 from jaxbm.counter import Words
+from jaxbm.mlp import Params
 from jaxbm.optimizers import Adam, AdamState, Sgd, SgdState
 
 # Codes of kernel.h.
-ACTIVATIONS = ["identity", "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "softplus"]
 LOSSES: tuple[Loss, ...] = (
     losses.squared_error,
     losses.l2_loss,
@@ -26,7 +28,6 @@ LOSSES: tuple[Loss, ...] = (
 )
 SGD, ADAM = 0, 1
 HUBER_DELTA = 1.0
-MAX_LAYERS = 32
 # Bits of the attribute `options`, as in binding.cc.
 OPTIONS = (
     "bias",
@@ -42,6 +43,8 @@ OPTIONS = (
     "validation_weighted",
     "indexed",
     "validation_indexed",
+    "bootstrap",
+    "widths",
 )
 THREADS = 0
 """Threads of one call; 0 for as many as pay. The result is the same, bit for bit."""
@@ -49,13 +52,8 @@ THREADS = 0
 
 def unsupported(task: Task, optimizer: Any, arrays: Any = ()) -> str | None:
     """Why the kernel does not cover this run; None where it does. `arrays`: whatever must be float32."""
-    model = task.model
-    if len(model.sizes) - 1 > MAX_LAYERS:
-        return f"the kernel takes at most {MAX_LAYERS} layers"
-    if model.output_activation != "identity":
-        return f"the kernel gives logits, not output_activation={model.output_activation!r}"
-    if model.param_dtype != "float32" or model.dtype not in (None, "float32"):
-        return "the kernel computes in float32"
+    if (reason := apply_mlp.unsupported(task.model)) is not None:
+        return reason
     if task.loss not in LOSSES:
         return f"the kernel does not know the loss {getattr(task.loss, '__name__', task.loss)!r}"
     if task.augment is not None:
@@ -99,19 +97,20 @@ def _native(
     def one_epoch(state: RunState) -> RunState:
         at = state.epoch
         state = _epochs(task, state, data, hyper, words, at + 1)
-        record = xla.measure(task, state.params, data, with_loss=False)
+        record = xla.measure(task, state.params, data, hyper, with_loss=False, logits_of=_logits)
         history = {k: v.at[at].set(record[k].astype(v.dtype)) if k in record else v for k, v in state.history.items()}
         return state._replace(history=history)
 
     def advance(state: RunState) -> RunState:
-        return lax.cond(state.active, one_epoch, lambda s: s._replace(epoch=s.epoch + 1), state)
+        return lax.cond(xla.is_going(state, hyper), one_epoch, lambda s: s._replace(epoch=s.epoch + 1), state)
 
     return lax.while_loop(lambda s: s.epoch < jnp.minimum(last, task.epochs), advance, state)
 
 
 def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array) -> RunState:
     """Epochs until `stop` in one call."""
-    model, optimizer, n = task.model, hyper.optimizer, data.x.shape[0]
+    model, optimizer = task.model, hyper.optimizer
+    visited, held_out = training_rows(task, data), validation_rows(task, data)
     is_adam = isinstance(optimizer, Adam)
     momentum = None if is_adam else optimizer.momentum
     present = {
@@ -124,8 +123,12 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
         "early_stopping": hyper.patience is not None,
         "weighted": data.weight is not None,
         "labels_2d": data.y.ndim == 2,
-        "validation": data.x_val is not None,
+        "validation": held_out is not None,
         "validation_weighted": data.weight_val is not None,
+        "indexed": visited.rows is not None,
+        "validation_indexed": held_out is not None and held_out.rows is not None,
+        "bootstrap": task.bootstrap,
+        "widths": hyper.widths is not None,
     }
     attributes = (
         ("sizes", model.sizes),
@@ -136,24 +139,27 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
         ("batch_size", task.batch_size),
         ("threads", THREADS),
     )
-    names = ["loss", "val_loss"] if data.x_val is not None else ["loss"]
+    names = ["loss"] if held_out is None else ["loss", "val_loss"]
     opt = state.opt_state
     moments = (opt.mu, opt.nu) if is_adam else (opt.trace,)
     clock = _int32(opt.count, state.epoch, state.epochs_run, state.best_epoch, state.wait, state.active, state.finite)
     carried = (clock, state.best_value, [state.history[k] for k in names], state.params, moments, state.best_params)
     leaves, tree = jax.tree.flatten(carried)
-    n_val = 0 if data.x_val is None else data.x_val.shape[0]
-    limits = _int32(stop, 0 if hyper.patience is None else hyper.patience, 0, n, 0, n_val)
-    steps = task.epochs * -(-n // min(task.batch_size, n))
+    epochs = task.epochs if hyper.epochs is None else hyper.epochs
+    patience = 0 if hyper.patience is None else hyper.patience
+    steps = task.epochs * -(-visited.most // min(task.batch_size, visited.most))
     arguments = [
-        limits,
+        _int32(stop, epochs, patience, *_range(visited), *_range(held_out)),
         _numbers(optimizer, hyper),
         _words(words, hyper.dropout),
         _rates(optimizer, opt.count, steps),
     ]
-    for x, y, weight in ((data.x, data.y, data.weight), (data.x_val, data.y_val, data.weight_val)):
-        if x is not None and y is not None:
-            arguments += [x, _labels(task, y), *([] if weight is None else [weight.astype(jnp.float32)])]
+    if hyper.widths is not None:
+        arguments.append(hyper.widths.astype(jnp.int32))
+    for part in (visited, held_out):
+        if part is not None:
+            weight = [] if part.weight is None else [part.weight.astype(jnp.float32)]
+            arguments += [part.x, _labels(task, part.y), *weight, *([] if part.rows is None else [part.rows])]
     out = kernel_call("jaxbm_train", attributes, len(leaves))(*leaves, *arguments)
     clock, best_value, histories, params, moments, best = jax.tree.unflatten(tree, out)
     count = clock[0].astype(jnp.result_type(opt.count))
@@ -170,6 +176,15 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
         finite=clock[6] != 0,
         history={**state.history, **dict(zip(names, histories, strict=True))},
     )
+
+
+def _range(part: RowSet | None) -> tuple[Any, Any]:
+    return (0, 0) if part is None else part.range()
+
+
+def _logits(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
+    del hyper  # padded units have no weights going out
+    return apply_mlp.call(task.model, params, visited.x, visited.rows, visited.range(), visited.most)
 
 
 def _int32(*values: Any) -> Array:

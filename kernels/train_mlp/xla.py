@@ -1,19 +1,21 @@
 """The training run in plain JAX: the reference, and what runs wherever no kernel does."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jaxbm.kernels.train_mlp.contract import Data, Hyper, RunState, Task
+from jaxbm.kernels.train_mlp.rows import RowSet, bootstrap_draws, training_rows, validation_rows
 
 from jaxbm import counter
 from jaxbm.counter import Words
-from jaxbm.mlp import MLP, Params
+from jaxbm.mlp import Params
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
 from jaxbm.shuffle import permuted_position
 
+Logits = Callable[[Task, Params, RowSet, Hyper], Array]
 EVALUATION_ROWS = 4096
 """Rows whose activations are held at once when a whole data set is evaluated."""
 
@@ -49,7 +51,8 @@ def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, sto
     """
 
     def advance(state: RunState) -> RunState:
-        state = lax.cond(state.active, lambda s: _one_epoch(task, s, data, hyper, words), lambda s: s, state)
+        going = is_going(state, hyper)
+        state = lax.cond(going, lambda s: _one_epoch(task, s, data, hyper, words), lambda s: s, state)
         return state._replace(epoch=state.epoch + 1)
 
     if stop is None:
@@ -57,15 +60,21 @@ def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, sto
     return lax.while_loop(lambda s: s.epoch < jnp.minimum(stop, task.epochs), advance, state)
 
 
-def logits_of(model: MLP, params: Params, x: Array, block: int = EVALUATION_ROWS) -> Array:
-    """`model.apply` over all rows, with the activations of at most `block` rows alive at once."""
-    n = x.shape[0]
+def is_going(state: RunState, hyper: Hyper) -> Array:
+    """Whether the run has another epoch to do."""
+    return state.active if hyper.epochs is None else state.active & (state.epoch < hyper.epochs)
+
+
+def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
+    """`[most, out]`: the model at all visited rows, with those of `EVALUATION_ROWS` of them alive at once."""
+    index, n, block = visited.gathered()[0], visited.most, EVALUATION_ROWS
+    options = {} if hyper.widths is None else {"widths": hyper.widths}
     if n <= block:
-        return model.apply(params, x)
-    blocks = -(-n // block)
-    padded = jnp.pad(x, ((0, blocks * block - n), (0, 0))).reshape(blocks, block, -1)
-    out = lax.map(lambda rows: model.apply(params, rows), padded)
-    return out.reshape(blocks * block, -1)[:n]
+        return task.model.apply(params, visited.x if index is None else visited.x[index], **options)
+    index = lax.iota(jnp.int32, n) if index is None else index
+    blocks = jnp.pad(index, (0, -n % block)).reshape(-1, block)
+    out = lax.map(lambda rows: task.model.apply(params, visited.x[rows], **options), blocks)
+    return out.reshape(-1, out.shape[-1])[:n]
 
 
 def match_labels(logits: Array, labels: Array) -> Array:
@@ -106,7 +115,7 @@ def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Wor
     params, opt_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old), (params, opt_state), (state.params, state.opt_state)
     )
-    record = {"loss": loss, **measure(task, params, data)}
+    record = {"loss": loss, **measure(task, params, data, hyper)}
     history = {k: v.at[state.epoch].set(record[k].astype(jnp.float32)) for k, v in state.history.items()}
     state = state._replace(
         params=params,
@@ -134,14 +143,16 @@ def _early_stopping(state: RunState, value: Array, hyper: Hyper) -> RunState:
     return state._replace(best_params=best, active=state.active & (state.wait < hyper.patience))
 
 
-def measure(task: Task, params: Params, data: Data, with_loss: bool = True) -> dict[str, Array]:
+def measure(
+    task: Task, params: Params, data: Data, hyper: Hyper, with_loss: bool = True, logits_of: Logits = logits_of
+) -> dict[str, Array]:
     """The validation loss (where asked) and the metrics, as history names them."""
     record: dict[str, Array] = {}
-    sets = [("", data.x, data.y, data.weight), ("val_", data.x_val, data.y_val, data.weight_val)]
-    for prefix, x, y, weight in sets:
-        if x is None or y is None or not ((prefix and with_loss) or task.metrics):
+    for prefix, visited in (("", training_rows(task, data)), ("val_", validation_rows(task, data))):
+        if visited is None or not ((prefix and with_loss) or task.metrics):
             continue
-        logits = logits_of(task.model, params, x)
+        logits = logits_of(task, params, visited, hyper)
+        _, y, weight = visited.gathered()
         if prefix and with_loss:
             record["val_loss"] = ratio(*weighted_sums(example_losses(task.loss, logits, y), weight))
         for name, metric in task.metrics:
@@ -150,27 +161,42 @@ def measure(task: Task, params: Params, data: Data, with_loss: bool = True) -> d
 
 
 def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> tuple[Params, Any, Array]:
-    n, size = data.x.shape[0], min(task.batch_size, data.x.shape[0])
-    steps = -(-n // size)
-    order = lax.iota(jnp.uint32, n)
-    if task.shuffle:
-        shuffle_words = counter.derive(counter.derive(words, counter.SHUFFLE), state.epoch)
-        order = permuted_position(shuffle_words, order, n)
-    order = jnp.pad(order.astype(jnp.int32), (0, steps * size - n)).reshape(steps, size)
-    # The last batch is filled up with row 0 at weight zero: its mean is over its real rows alone.
-    filled = np.arange(steps * size).reshape(steps, size) < n if steps * size > n else None
+    visited = training_rows(task, data)
+    most, size = visited.most, min(task.batch_size, visited.most)
+    steps = -(-most // size)
+    order, real = _order(task, visited, state.epoch, words, steps * size)
+    own_steps = steps if visited.count is None else -(-visited.count // size)
 
     def step(carry: tuple[Params, Any], inputs: tuple[Array, Array, Any]) -> tuple[Any, tuple[Array, Array]]:
-        params, opt_state = carry
         i, rows, real = inputs
-        batch = (data.x[rows], data.y[rows], _batch_weight(data.weight, rows, real))
-        stream = counter.derive(counter.derive(words, counter.DROPOUT), state.epoch * steps + i)
-        params, opt_state, sums = _one_step(task, params, opt_state, batch, hyper, stream)
-        return (params, opt_state), sums
+        batch = (visited.x[rows], visited.y[rows], _batch_weight(visited.weight, rows, real))
+        stream = counter.derive(counter.derive(words, counter.DROPOUT), state.epoch * own_steps + i)
 
-    inputs = (lax.iota(jnp.int32, steps), order, None if filled is None else jnp.asarray(filled))
+        def taken(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
+            params, opt_state, sums = _one_step(task, *carry, batch, hyper, stream)
+            return (params, opt_state), sums
+
+        def skipped(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
+            return carry, jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(taken, carry)[1])
+
+        return taken(carry) if visited.count is None else lax.cond(i < own_steps, taken, skipped, carry)
+
+    filled = None if real is None else real.reshape(steps, size)
+    inputs = (lax.iota(jnp.int32, steps), order.reshape(steps, size), filled)
     (params, opt_state), (totals, counts) = lax.scan(step, (state.params, state.opt_state), inputs)
     return params, opt_state, ratio(totals.sum(), counts.sum())
+
+
+def _order(task: Task, visited: RowSet, epoch: Array, words: Words, length: int) -> tuple[Array, Array | None]:
+    """`[length]`: the table's rows in this epoch's order, and which of them are real; the rest only fill a batch."""
+    count = visited.most if visited.count is None else visited.count
+    places = lax.iota(jnp.uint32, length)
+    real = None if visited.count is None and length == visited.most else places < jnp.asarray(count, jnp.uint32)
+    if task.shuffle:
+        places = permuted_position(counter.derive(counter.derive(words, counter.SHUFFLE), epoch), places, count)
+    if task.bootstrap:
+        places = bootstrap_draws(words, places, count)
+    return visited.table_rows(places if real is None else jnp.where(real, places, 0)), real
 
 
 def _batch_weight(weight: Array | None, rows: Array, real: Array | None) -> Array | None:
@@ -194,7 +220,10 @@ def _one_step(
         x, y = task.augment(key, x, y)
 
     def objective(params: Params) -> tuple[Array, tuple[Array, Array]]:
-        logits = task.model.apply(params, x, dropout=hyper.dropout, key=stream)
+        options = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": stream}
+        if hyper.widths is not None:
+            options["widths"] = hyper.widths
+        logits = task.model.apply(params, x, **options)
         total, count = weighted_sums(example_losses(task.loss, logits, y), weight)
         value = ratio(total, count)
         if hyper.l2 is not None:
