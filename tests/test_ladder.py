@@ -25,8 +25,8 @@ def _sources():
     kernels = pathlib.Path(jaxbm.kernels.__file__).parent
     for path in package.glob("*.py"):
         yield path.stem, path
-    for path in package.glob("metrics/*.py"):
-        yield "metrics", path
+    for path in package.glob("*/*.py"):
+        yield path.parent.name, path
     for path in kernels.rglob("*.py"):
         yield "kernels", path
 

@@ -1,0 +1,44 @@
+"""The command line: `jaxbm train`, `evaluate`, `predict`, `info`, a file for each.
+
+A command's module has `add_parser(commands)` and `run(arguments)`. Heavy modules are imported inside `run`:
+`jaxbm --help` must answer at once, and most of a short run's time would otherwise be imports it does not need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+
+from jaxbm.cli import evaluate, info, predict, train
+
+COMMANDS = (train, evaluate, predict, info)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            arguments.run(arguments)
+        for warning in caught:
+            print(f"warning: {warning.message}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, FloatingPointError, NotImplementedError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(f"error: {error}; the command line needs: pip install 'jaxbm[table]'", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jaxbm", description="Train MLPs on tables.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser

@@ -1,0 +1,28 @@
+"""`jaxbm evaluate`: the metrics of a saved model on a CSV file."""
+
+from __future__ import annotations
+
+import argparse
+
+from jaxbm.cli.shared import load_model, measure
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command and its options."""
+    parser = commands.add_parser("evaluate", help="measure a saved model on a CSV file")
+    parser.set_defaults(run=run)
+    parser.add_argument("folder")
+    parser.add_argument("data")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Load, prepare, measure, show."""
+    from rich.console import Console
+
+    from jaxbm import report, table
+
+    saved = load_model(arguments.folder)
+    preparation, frame = saved.preparation, table.read(arguments.data)
+    x, y = preparation.features(frame), preparation.labels(frame)
+    values = measure(saved.model, saved.params, preparation, saved.metadata["loss"], x, y)
+    Console(highlight=False).print(report.metrics_table({f"{len(frame)} rows": values}))

@@ -1,0 +1,41 @@
+"""`jaxbm predict`: a CSV file of predictions, with probabilities for classes."""
+
+from __future__ import annotations
+
+import argparse
+
+from jaxbm.cli.shared import load_model
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command and its options."""
+    parser = commands.add_parser("predict", help="write predictions with probabilities")
+    parser.set_defaults(run=run)
+    parser.add_argument("folder")
+    parser.add_argument("data")
+    parser.add_argument("--out", default="predictions.csv", metavar="FILE")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Load, prepare, predict, write."""
+    import numpy as np
+
+    import jaxbm
+    from jaxbm import table
+
+    saved = load_model(arguments.folder)
+    preparation, frame = saved.preparation, table.read(arguments.data)
+    logits = jaxbm.predict(saved.model, saved.params, preparation.features(frame)).astype(np.float64)
+    out = frame[[]].copy()
+    if preparation.task == "regression":
+        out[preparation.target] = preparation.unscale(logits[:, 0])
+    else:
+        if preparation.task == "binary":
+            logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        out[preparation.target] = [preparation.classes[i] for i in p.argmax(axis=1)]
+        for i, name in enumerate(preparation.classes):
+            out[f"probability {name}"] = p[:, i]
+    out.to_csv(arguments.out, index=False)
+    print(f"{len(out)} predictions written to {arguments.out}")
