@@ -103,7 +103,7 @@ void affine(const Layer& l, float* out, long out_stride, long first, long last) 
       float* to = out + r * out_stride + c;
       tile<M, NV>(
           l.in, l.input + r * l.input_stride, l.input_stride, 1, weight, width,
-          [&](int n) __attribute__((always_inline)) { return load(l.bias + c + n * VL); },
+          [&](int, int n) __attribute__((always_inline)) { return load(l.bias + c + n * VL); },
           [&](int i, int n, Vec z) __attribute__((always_inline)) {
             // Written so that a NaN stays one.
             store(to + i * out_stride + n * VL, Relu ? select(z <= 0.f, Vec{}, z) : z);
@@ -163,7 +163,7 @@ void backward_layer(const Layer& l, const Layer& to, long first, long last) {
       float* gradient = to.gradient + r * to.gradient_stride + c;
       tile<M, NV>(
           l.out, l.gradient + r * l.gradient_stride, l.gradient_stride, 1, weight, width,
-          [](int) __attribute__((always_inline)) { return Vec{}; },
+          [](int, int) __attribute__((always_inline)) { return Vec{}; },
           [&](int i, int n, Vec g) __attribute__((always_inline)) {
             Vec f = load(factor + i * l.input_stride + n * VL);
             store(gradient + i * to.gradient_stride + n * VL, Relu ? select(f > 0.f, g, Vec{}) : g * f);

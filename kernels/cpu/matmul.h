@@ -20,23 +20,41 @@ struct Constant {
   static constexpr int value = N;
 };
 
+// Work to be done between a tile's multiplications: `times` calls.
+struct NoWork {
+  static constexpr long times() { return 0; }
+  void operator()() {}
+};
+
 // a: element (i, k) at a[i * row_stride + k * k_stride]; b: row k at b[k * b_stride].
-template <int M, int NV, class Start, class Finish>
+template <int M, int NV, class Start, class Finish, class Work = NoWork>
 INLINE void tile(long depth, const float* a, long row_stride, long k_stride, const float* b, long b_stride,
-                 Start start, Finish finish) {
+                 Start start, Finish finish, Work&& between = Work()) {
   Vec acc[M][NV];
   UNROLL for (int i = 0; i < M; i++) {
-    UNROLL for (int n = 0; n < NV; n++) acc[i][n] = start(n);
+    UNROLL for (int n = 0; n < NV; n++) acc[i][n] = start(i, n);
   }
-  for (long k = 0; k < depth; k++) {
-    Vec row[NV];
-    UNROLL for (int n = 0; n < NV; n++) row[n] = load(b + n * VL);
-    UNROLL for (int i = 0; i < M; i++) {
-      Vec x = all(a[i * row_stride]);
-      UNROLL for (int n = 0; n < NV; n++) acc[i][n] = fma(x, row[n], acc[i][n]);
+  auto multiply = [&](long count) __attribute__((always_inline)) {
+    for (; count > 0; count--) {
+      Vec row[NV];
+      UNROLL for (int n = 0; n < NV; n++) row[n] = load(b + n * VL);
+      UNROLL for (int i = 0; i < M; i++) {
+        Vec x = all(a[i * row_stride]);
+        UNROLL for (int n = 0; n < NV; n++) acc[i][n] = fma(x, row[n], acc[i][n]);
+      }
+      a += k_stride;
+      b += b_stride;
     }
-    a += k_stride;
-    b += b_stride;
+  };
+  if (const long times = between.times()) {
+    const long step = depth / times;
+    for (long t = 0; t < times; t++) {
+      multiply(step);
+      between();
+    }
+    multiply(depth - step * times);
+  } else {
+    multiply(depth);
   }
   UNROLL for (int i = 0; i < M; i++) {
     UNROLL for (int n = 0; n < NV; n++) finish(i, n, acc[i][n]);

@@ -30,7 +30,8 @@ struct Net {
   float *params, *grads, *snapshot;
   float *logits, *losses, *labels, *scale;
   int32_t* index[2];
-  double *partial, *sums;
+  float* weight_sums;  // of a panel, where a batch is summed in several goes
+  double* partial;
 };
 
 INLINE long round_up(long n, long to) { return (n + to - 1) / to * to; }
@@ -109,6 +110,9 @@ INLINE void carve_rows(const Spec& s, Net& net, Carver& c, bool backward) {
   net.logits = c.take(rows * last.gradient_stride + kPanel);
 }
 
+// Batches whose order of rows is worked out together: a few hundred rows, since a permutation of a few takes as long.
+INLINE long batches_in_order(const Spec& s) { return s.batch < 256 ? 256 / s.batch : 1; }
+
 // Lays out the workspace of a training run from `base`; returns its size in bytes.
 INLINE size_t carve(const Spec& s, Net& net, char* base) {
   Carver c(base);
@@ -124,9 +128,12 @@ INLINE size_t carve(const Spec& s, Net& net, char* base) {
   net.losses = c.take(rows);
   net.scale = c.take(rows);
   net.labels = c.take(rows * s.sizes[s.layers] + kPanel);
-  for (auto& index : net.index) index = c.take<int32_t>(rows);
+  const long ordered = batches_in_order(s) * s.batch;
+  for (auto& index : net.index) index = c.take<int32_t>(ordered > rows ? ordered : rows);
   net.partial = c.take<double>(net.block / kPartialBlock);
-  net.sums = c.take<double>(2);
+  long widest = 0;
+  for (int i = 0; i < s.layers; i++) widest = net.layer[i].in_padded > widest ? net.layer[i].in_padded : widest;
+  net.weight_sums = c.take(widest * kPanel);
   return c.used();
 }
 

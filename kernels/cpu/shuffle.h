@@ -37,16 +37,19 @@ struct Permutation {
     }
   }
 
-  // Where `x` goes. Lanes with x >= n have no meaning.
-  Word operator()(Word x) const {
+  // Where the entries of `x` go. Lanes with x >= n have no meaning. A round's steps wait for each other, so several
+  // vectors go through the rounds side by side.
+  template <int N>
+  INLINE_MEMBER void apply(Word (&x)[N]) const {
     for (int r = 0; r < kRounds; r++) {
-      Word partner = pivot[r] - x, wrapped = partner + n;
-      partner = (Word)select((Int)(x > pivot[r]), (Vec)wrapped, (Vec)partner);
-      Word bits = ((Word)select((Int)(x > partner), (Vec)x, (Vec)partner) ^ salt[r]) * 0x7feb352du;
-      bits = (bits ^ (bits >> 15)) * 0x846ca68bu;
-      x = (Word)select((Int)bits < 0, (Vec)partner, (Vec)x);
+      UNROLL for (int i = 0; i < N; i++) {
+        Word partner = pivot[r] - x[i], wrapped = partner + n;
+        partner = partner < wrapped ? partner : wrapped;  // pivot - x mod n: below zero it is a huge number
+        Word bits = ((x[i] > partner ? x[i] : partner) ^ salt[r]) * 0x7feb352du;
+        bits = (bits ^ (bits >> 15)) * 0x846ca68bu;
+        x[i] = (Int)bits < 0 ? partner : x[i];
+      }
     }
-    return x;
   }
 };
 

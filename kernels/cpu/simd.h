@@ -8,6 +8,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+#define INLINE_MEMBER inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -26,7 +27,7 @@ typedef uint32_t Word __attribute__((vector_size(VL * 4)));
 INLINE Vec load(const float* p) { return *(const VecUnaligned*)p; }
 INLINE void store(float* p, Vec x) { *(VecUnaligned*)p = x; }
 INLINE Vec all(float x) { return x - (Vec){}; }
-INLINE Vec select(Int mask, Vec yes, Vec no) { return (Vec)((mask & (Int)yes) | (~mask & (Int)no)); }
+INLINE Vec select(Int mask, Vec yes, Vec no) { return mask ? yes : no; }
 INLINE Vec larger(Vec a, Vec b) { return select(a > b, a, b); }   // b where a is NaN
 INLINE Vec smaller(Vec a, Vec b) { return select(a < b, a, b); }  // b where a is NaN
 INLINE Vec magnitude(Vec a) { return (Vec)((Int)a & 0x7fffffff); }

@@ -67,12 +67,17 @@ struct Order {
 
 // Table rows at places [start, start + count) of the order.
 void order_rows(const Rows& rows, const Order& order, long start, long count, int32_t* index) {
-  for (long i = 0; i < count; i += VL) {
-    Word place = (Word)(lanes() + (int32_t)(start + i));
-    if (order.permutation) place = (*order.permutation)(place);
-    if (order.bootstrap) place = mix(mix(place ^ order.bootstrap->a) + order.bootstrap->b);
-    for (long k = 0; k < VL && i + k < count; k++) {
-      long row = order.bootstrap ? (long)((uint64_t)place[k] * order.rows >> 32) : (long)place[k];
+  constexpr int kVectors = 4;
+  for (long i = 0; i < count; i += kVectors * VL) {
+    Word place[kVectors];
+    UNROLL for (int v = 0; v < kVectors; v++) place[v] = (Word)(lanes() + (int32_t)(start + i + v * VL));
+    if (order.permutation) order.permutation->apply(place);
+    if (order.bootstrap)
+      UNROLL for (int v = 0; v < kVectors; v++) place[v] = mix(mix(place[v] ^ order.bootstrap->a) + order.bootstrap->b);
+    uint32_t flat[kVectors * VL];
+    UNROLL for (int v = 0; v < kVectors; v++) store((float*)flat + v * VL, (Vec)place[v]);
+    for (long k = 0; k < kVectors * VL && i + k < count; k++) {
+      long row = order.bootstrap ? (long)((uint64_t)flat[k] * order.rows >> 32) : (long)flat[k];
       index[i + k] = rows.index ? rows.index[row] : (int32_t)row;
     }
   }
@@ -182,20 +187,17 @@ class Trainer {
     const Stream bootstrap = derive(key, kBootstrapStream);
     const Order order{s_.shuffle ? &permutation : nullptr, s_.bootstrap ? &bootstrap : nullptr, (uint32_t)n};
     double sum = 0, weights = 0;
-    int32_t* index = net_.index[0];
-    if (steps) own_order(rows, order, 0, size, index);
+    const long stretch = batches_in_order(s_) * size;  // rows whose order is worked out at once
+    own_order(rows, order, 0, n < stretch ? n : stretch, net_.index[0]);
+    barrier(team_);
     for (long i = 0; i < steps; i++) {
       const long start = i * size, batch = n - start < size ? n - start : size;
       const long first = row_share(share_, batch, false), last = row_share(share_, batch, true);
-      if (s_.weighted && team_->size > 1) barrier(team_);  // weights need every thread's rows
+      const int32_t* index = order_of(start, stretch);
       gather(s_, net_, rows, index, first, last);
       const double weight = own_weights(index, batch, first, last);
-      int32_t* following = net_.index[(i + 1) & 1];
-      if (i + 1 < steps) {
-        const long next = n - start - size < size ? n - start - size : size;
-        own_order(rows, order, start + size, next, following);
-        prefetch(s_, rows, following, row_share(share_, next, false), row_share(share_, next, true));
-      }
+      if (const long next = start + stretch; start % stretch == 0 && next < n)
+        own_order(rows, order, next, n - next < stretch ? n - next : stretch, order_of(next, stretch));
       const Stream dropped = derive(derive(key, kDropoutStream), epoch * (uint32_t)steps + (uint32_t)i);
       const Dropout dropout{dropped, run_.drop_below, run_.numbers.keep_scale};
       forward(s_, net_, s_.dropout ? &dropout : nullptr, first, last);
@@ -204,16 +206,24 @@ class Trainer {
       barrier(team_);
       sum += weighted_losses(net_, s_.weighted ? rows.weight : nullptr, index, batch);
       weights += weight;
+      if (const long next = start + size; next < n) {
+        const long most = n - next < size ? n - next : size;
+        prefetch(s_, rows, order_of(next, stretch), row_share(share_, most, false), row_share(share_, most, true));
+      }
       one_update(batch, count, steps_done);
       barrier(team_);
-      index = following;
     }
     return (float)(weights == 0 ? 0 : sum / weights);
   }
 
-  // This thread's part of the order; the other threads fill in theirs.
-  void own_order(const Rows& rows, const Order& order, long start, long batch, int32_t* index) {
-    const long first = row_share(share_, batch, false), last = row_share(share_, batch, true);
+  // Where the order of the rows from place `start` on stands: stretches take turns in two buffers.
+  int32_t* order_of(long start, long stretch) const {
+    return net_.index[start / stretch & 1] + start % stretch;
+  }
+
+  // This thread's part of the order; the other threads fill in theirs, before the next barrier.
+  void own_order(const Rows& rows, const Order& order, long start, long count, int32_t* index) {
+    const long first = row_share(share_, count, false), last = row_share(share_, count, true);
     order_rows(rows, order, start + first, last - first, index + first);
   }
 
