@@ -28,23 +28,31 @@ def mix(x: Array) -> Array:
     return x ^ (x >> 16)
 
 
+def check_key(key: Array) -> None:
+    """TypeError unless `key` is one JAX key (typed, or a raw uint32 array)."""
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        shape = key.shape
+    else:
+        data = jnp.asarray(key)
+        if data.dtype != jnp.uint32 or data.shape[-1:] not in ((2,), (4,)):
+            raise TypeError(
+                "key: expected a JAX random key such as jax.random.key(0), "
+                f"got an array of dtype {data.dtype} and shape {data.shape}"
+            )
+        shape = data.shape[:-1]
+    if shape:
+        raise TypeError(f"key: expected one key, got keys of shape {shape}; use jax.vmap for several")
+
+
 def words(key: Array) -> Words:
     """The two words of a JAX key (typed, or a raw uint32 array), whatever its implementation.
 
     Raises:
       TypeError: `key` is not a JAX key.
     """
-    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        data = jax.random.key_data(key)
-    else:
-        data = jnp.asarray(key)
-        if data.dtype != jnp.uint32 or data.shape not in ((2,), (4,)):
-            raise TypeError(
-                "key: expected a JAX random key such as jax.random.key(0), "
-                f"got an array of dtype {data.dtype} and shape {data.shape}"
-            )
-    if data.ndim != 1:
-        raise TypeError(f"key: expected one key, got keys of shape {data.shape[:-1]}; use jax.vmap for several")
+    check_key(key)
+    typed = jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key)
+    data = jax.random.key_data(key) if typed else jnp.asarray(key)
     w0, w1 = data[0], data[1]
     for i in range(2, data.shape[0]):
         w0, w1 = derive((w0 ^ data[i], w1), i)

@@ -111,7 +111,7 @@ class MLP:
         Raises:
           TypeError: `key` is not a JAX key.
         """
-        counter.words(key)  # says clearly what is wrong with a key that is none
+        counter.check_key(key)
         draw = initializer(self.weight_init)
         keys = jax.random.split(key, len(self.sizes) - 1)
         layers = []

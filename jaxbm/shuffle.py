@@ -36,7 +36,7 @@ def permuted_position(stream: Words, i: Array, n: Array | int) -> Array:
 
     def one_round(x: Array, keys: tuple[Array, Array]) -> tuple[Array, None]:
         pivot, salt = keys
-        partner = pivot - x + jnp.where(x > pivot, n, jnp.uint32(0))
+        partner = jnp.minimum(pivot - x, pivot - x + n)  # pivot - x mod n: below zero it is a huge number
         bits = (jnp.maximum(x, partner) ^ salt) * jnp.uint32(0x7FEB352D)
         bits = (bits ^ (bits >> 15)) * jnp.uint32(0x846CA68B)
         return jnp.where(bits >> 31 == 1, partner, x), None

@@ -174,7 +174,7 @@ def fit(
         patience=jnp.asarray(patience, jnp.int32) if early else None,
         min_delta=_number(min_delta) if early else None,
     )
-    counter.words(key)  # says clearly what is wrong with a key that is none
+    counter.check_key(key)
     name, _ = dispatch.choose(implementation, task, hyper.optimizer, (data.x, data.x_val, params))
     if checks.is_traced(key, data, hyper, params, opt_state):
         return _fit(task, name, key, data, hyper, params, opt_state)
