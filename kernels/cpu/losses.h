@@ -29,15 +29,19 @@ void losses_of_one(Net& net, float delta, long first, long last) {
   const Layer& l = net.layer[net.layers - 1];
   for (long r = first; r < last; r += VL) {
     long n = last - r < VL ? last - r : VL;
-    Vec z, y = load(net.labels + r);
+    // The rows that follow may be another thread's, at work on them.
+    auto rows_of = [r, n](const float* p) __attribute__((always_inline)) {
+      return n == VL ? load(p + r) : load_first(p + r, n);
+    };
+    Vec z, y = rows_of(net.labels);
     if (l.narrow) {
-      z = load(net.logits + r);
+      z = rows_of(net.logits);
     } else {
       z = Vec{};
       for (long i = 0; i < n; i++) z[i] = net.logits[(r + i) * l.gradient_stride];
     }
     Valued v = one_loss<Kind>(z, y, delta);
-    Vec g = v.slope * load(net.scale + r);
+    Vec g = v.slope * rows_of(net.scale);
     if (n == VL) store(net.losses + r, v.value);
     else store_first(net.losses + r, v.value, n);
     if (!l.gradient) continue;
@@ -54,6 +58,12 @@ void losses_of_one(Net& net, float delta, long first, long last) {
   }
 }
 
+// Columns [column, column + VL) of a row of `columns`. Where rows follow each other without padding (`exact`), the
+// next one may be another thread's, at work on it.
+INLINE Vec load_columns(const float* from, long column, long columns, bool exact) {
+  return exact && columns - column < VL ? load_first(from + column, columns - column) : load(from + column);
+}
+
 INLINE void store_columns(float* to, Vec x, long column, long columns, bool exact) {
   if (exact && columns - column < VL) store_first(to + column, x, columns - column);
   else store(to + column, x);
@@ -65,12 +75,12 @@ void losses_of_many(Net& net, float delta, long first, long last) {
   const Layer& l = net.layer[net.layers - 1];
   const long C = l.out;
   for (long r = first; r < last; r++) {
-    const float *z = net.logits + r * l.gradient_stride, *y = net.labels + r * C;
+    const float *z = net.logits + r * l.gradient_stride, *y = net.labels + r * l.gradient_stride;
     float *g = l.gradient + r * l.gradient_stride, factor = net.scale[r] / (float)C;
     Vec sum = {};
     for (long c = 0; c < C; c += VL) {
       Int real = lanes() < (int32_t)(C - c);
-      Valued v = one_loss<Kind>(load(z + c), load(y + c), delta);
+      Valued v = one_loss<Kind>(load_columns(z, c, C, l.narrow), load_columns(y, c, C, l.narrow), delta);
       sum = sum + select(real, v.value, Vec{});
       store_columns(g, select(real, v.slope * factor, Vec{}), c, C, l.narrow);
     }
@@ -85,21 +95,25 @@ void softmax_losses(Net& net, long first, long last) {
   const long C = l.out;
   for (long r = first; r < last; r++) {
     const float* z = net.logits + r * l.gradient_stride;
+    const float* labels = net.labels + r * l.gradient_stride;
     float *g = l.gradient + r * l.gradient_stride, scale = net.scale[r];
     const Vec lowest = all(-__builtin_inff());
     Vec top = lowest, sum = {}, picked = {}, mass = {};
-    for (long c = 0; c < C; c += VL) top = larger(select(lanes() < (int32_t)(C - c), load(z + c), lowest), top);
+    for (long c = 0; c < C; c += VL) {
+      Vec x = load_columns(z, c, C, l.narrow);
+      top = larger(select(lanes() < (int32_t)(C - c), x, lowest), top);
+    }
     Vec shift = all(largest(top));
     for (long c = 0; c < C; c += VL) {
-      Vec e = select(lanes() < (int32_t)(C - c), exp(load(z + c) - shift), Vec{});
+      Vec e = select(lanes() < (int32_t)(C - c), exp(load_columns(z, c, C, l.narrow) - shift), Vec{});
       sum = sum + e;
     }
     float whole = total(sum), log_whole = log(all(whole))[0];
     int32_t label = Integer ? ((const int32_t*)net.labels)[r] : 0;
     for (long c = 0; c < C; c += VL) {
       Int real = lanes() < (int32_t)(C - c);
-      Vec x = load(z + c) - shift;
-      Vec y = Integer ? select(lanes() + (int32_t)c == label, all(1.f), Vec{}) : load(net.labels + r * C + c);
+      Vec x = load_columns(z, c, C, l.narrow) - shift;
+      Vec y = Integer ? select(lanes() + (int32_t)c == label, all(1.f), Vec{}) : load_columns(labels, c, C, l.narrow);
       y = select(real, y, Vec{});
       Vec log_p = select(real, x - log_whole, Vec{});
       picked = picked + (Integer ? select(lanes() + (int32_t)c == label, log_p, Vec{}) : y * log_p);
@@ -109,8 +123,8 @@ void softmax_losses(Net& net, long first, long last) {
     net.losses[r] = -total(picked);
     for (long c = 0; c < C; c += VL) {
       Int real = lanes() < (int32_t)(C - c);
-      Vec y = Integer ? select(lanes() + (int32_t)c == label, all(1.f), Vec{}) : load(net.labels + r * C + c);
-      Vec p = exp(load(z + c) - shift) * share;
+      Vec y = Integer ? select(lanes() + (int32_t)c == label, all(1.f), Vec{}) : load_columns(labels, c, C, l.narrow);
+      Vec p = exp(load_columns(z, c, C, l.narrow) - shift) * share;
       store_columns(g, select(real, (p - y) * scale, Vec{}), c, C, l.narrow);
     }
   }

@@ -127,7 +127,7 @@ INLINE size_t carve(const Spec& s, Net& net, char* base) {
   long rows = round_up(net.rows, VL);
   net.losses = c.take(rows);
   net.scale = c.take(rows);
-  net.labels = c.take(rows * s.sizes[s.layers] + kPanel);
+  net.labels = c.take(rows * net.layer[net.layers - 1].gradient_stride + kPanel);  // rows as those of the logits
   const long ordered = batches_in_order(s) * s.batch;
   for (auto& index : net.index) index = c.take<int32_t>(ordered > rows ? ordered : rows);
   net.partial = c.take<double>(net.block / kPartialBlock);

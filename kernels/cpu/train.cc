@@ -39,6 +39,7 @@ bool all_finite(const float* p, long n) {  // n is a multiple of VL
 void gather(const Spec& s, Net& net, const Rows& rows, const int32_t* index, long first, long last) {
   const Layer& l = net.layer[0];
   const long in = l.in, outputs = s.labels_2d ? s.sizes[s.layers] : 1;
+  const long stride = s.labels_2d ? net.layer[net.layers - 1].gradient_stride : 1;
   for (long r = first; r < last; r++) {
     const float* x = rows.x + (long)index[r] * in;
     float* a = l.input + r * l.input_stride;
@@ -46,7 +47,7 @@ void gather(const Spec& s, Net& net, const Rows& rows, const int32_t* index, lon
     for (; i + VL <= in; i += VL) store(a + i, load(x + i));
     if (i < in) store(a + i, load_first(x + i, in - i));
     const float* y = (const float*)rows.y + (long)index[r] * outputs;  // integers are copied as they are
-    for (long c = 0; c < outputs; c++) __builtin_memcpy(net.labels + r * outputs + c, y + c, 4);
+    for (long c = 0; c < outputs; c++) __builtin_memcpy(net.labels + r * stride + c, y + c, 4);
   }
 }
 
