@@ -161,8 +161,10 @@ class TrainCall {
     r.patience = limits[2];
     r.widths = widths_.at(place);
     check_widths(r.widths);
-    if (r.clock->epoch < 0) throw BadCall("epoch: expected 0 or more, got " + std::to_string(r.clock->epoch));
-    if (r.clock->count < 0) throw BadCall("count: expected 0 or more, got " + std::to_string(r.clock->count));
+    check_counter("epoch", r.clock->epoch, INT32_MAX);
+    check_counter("count", r.clock->count, INT32_MAX);
+    check_counter("epochs_run", r.clock->epochs_run, 1 << 30);  // these count on without a limit of their own
+    check_counter("wait", r.clock->wait, 1 << 30);
     const float* n = numbers_.at(place);
     r.numbers = {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]};
     const uint32_t* words = words_.at(place);
@@ -195,6 +197,11 @@ class TrainCall {
     members_ = buffers_.finish();
     rows_.check(spec_);
     validation_.check(spec_);
+  }
+
+  static void check_counter(const char* name, int32_t value, int32_t most) {
+    if (value < 0 || value > most)
+      throw BadCall(std::string(name) + ": expected 0 to " + std::to_string(most) + ", got " + std::to_string(value));
   }
 
   void check_widths(const int32_t* widths) const {
