@@ -7,23 +7,30 @@
 
 namespace jaxbm {
 
-#if defined(__x86_64__)
-extern const Kernels kernels_v2, kernels_v3, kernels_v4;
-#else
-extern const Kernels kernels_generic;
-#endif
+// JAXBM_HAS_...: what was compiled; all that are known, but in a build for tests.
+extern const Kernels kernels_v2, kernels_v3, kernels_v4, kernels_generic;
 
 // The best one, or a lesser one named by the environment variable JAXBM_ISA ("v2", "v3", "v4").
 inline const Kernels& pick_kernels() {
 #if defined(__x86_64__)
-  const char* asked = std::getenv("JAXBM_ISA");
-  auto may = [asked](const char* name) { return asked == nullptr || *asked == 0 || std::strcmp(asked, name) >= 0; };
+  [[maybe_unused]] const char* asked = std::getenv("JAXBM_ISA");
+  [[maybe_unused]] auto may = [asked](const char* name) {
+    return asked == nullptr || *asked == 0 || std::strcmp(asked, name) >= 0;
+  };
   __builtin_cpu_init();
+#if defined(JAXBM_HAS_v4)
   if (__builtin_cpu_supports("x86-64-v4") && may("v4")) return kernels_v4;
+#endif
+#if defined(JAXBM_HAS_v3)
   if (__builtin_cpu_supports("x86-64-v3") && may("v3")) return kernels_v3;
+#endif
+#endif
+#if defined(JAXBM_HAS_v2)
   return kernels_v2;
-#else
+#elif defined(JAXBM_HAS_generic)
   return kernels_generic;
+#else
+  std::abort();  // a build for tests, on a processor that it is not for
 #endif
 }
 
