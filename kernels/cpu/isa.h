@@ -10,6 +10,19 @@ namespace jaxbm {
 // JAXBM_HAS_...: what was compiled; all that are known, but in a build for tests.
 extern const Kernels kernels_v2, kernels_v3, kernels_v4, kernels_generic;
 
+#if defined(__x86_64__)
+// By single features, since not every compiler knows the names of the levels here; a processor that has these has
+// the rest of its level.
+inline bool has_v3() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+}
+inline bool has_v4() {
+  return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512cd");
+}
+#endif
+
 // The best one, or a lesser one named by the environment variable JAXBM_ISA ("v2", "v3", "v4").
 inline const Kernels& pick_kernels() {
 #if defined(__x86_64__)
@@ -19,10 +32,10 @@ inline const Kernels& pick_kernels() {
   };
   __builtin_cpu_init();
 #if defined(JAXBM_HAS_v4)
-  if (__builtin_cpu_supports("x86-64-v4") && may("v4")) return kernels_v4;
+  if (has_v4() && may("v4")) return kernels_v4;
 #endif
 #if defined(JAXBM_HAS_v3)
-  if (__builtin_cpu_supports("x86-64-v3") && may("v3")) return kernels_v3;
+  if (has_v3() && may("v3")) return kernels_v3;
 #endif
 #endif
 #if defined(JAXBM_HAS_v2)
