@@ -1,4 +1,8 @@
-"""Predict and evaluate in blocks, so that memory stays bounded however many rows there are."""
+"""Predict and evaluate in blocks, so that memory stays bounded however many rows there are.
+
+Compiled shapes are few: row counts are filled up to the next power of two, so that a training and a test set of
+about the same size, or of a few hundred rows, share one compiled program.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -18,6 +22,8 @@ from jaxbm.metrics import METRICS
 from jaxbm.mlp import MLP, Params
 from jaxbm.names import lookup
 
+SMALLEST_BLOCK = 512
+
 
 def predict(model: MLP, params: Params, x: ArrayLike, *, batch_size: int = 4096) -> np.ndarray:
     """The model's logits for every row.
@@ -25,7 +31,7 @@ def predict(model: MLP, params: Params, x: ArrayLike, *, batch_size: int = 4096)
     Args:
       model, params: the network.
       x: float `[n, in]`, on the host or a device; only `batch_size` rows at a time are on the device.
-      batch_size: rows per compiled call. The last block is filled up, so two shapes never compile.
+      batch_size: most rows per compiled call; blocks are filled up.
 
     Returns:
       float numpy array `[n, out]`.
@@ -43,7 +49,7 @@ def predict(model: MLP, params: Params, x: ArrayLike, *, batch_size: int = 4096)
     rows = np.asarray(x)
     if rows.ndim != 2 or rows.shape[1] != model.sizes[0]:
         raise ValueError(f"x: expected shape [n, {model.sizes[0]}] for {model.sizes}, got {list(rows.shape)}")
-    block = min(block, max(1, len(rows)))
+    block = min(block, _filled(len(rows)))
     out = np.empty((len(rows), model.sizes[-1]), np.dtype(model.param_dtype))
     for start in range(0, len(rows), block):
         part = rows[start : start + block]
@@ -96,9 +102,20 @@ def evaluate(
         checks.labels_for(loss, labels, model)
     else:
         function = loss
+    if isinstance(metrics, str):
+        metrics = (metrics,)
     table = dict(metrics) if isinstance(metrics, Mapping) else {m: lookup("metric", m, METRICS) for m in metrics}
+    if len(labels) and set(table.values()) <= set(METRICS.values()):
+        # A user's own metric need not heed weights; ours do, so rows of weight zero may be added.
+        more = _filled(len(labels)) - len(labels)
+        weight = np.pad(np.ones(len(labels), np.float32) if weight is None else weight, (0, more))
+        logits, labels = (np.concatenate([a, np.repeat(a[-1:], more, axis=0)]) for a in (logits, labels))
     values = _measure(function, tuple(table.items()), logits, labels, weight)
     return {name: float(values[name]) for name in ("loss", *table)}  # jit sorts a dictionary's names
+
+
+def _filled(rows: int) -> int:
+    return max(SMALLEST_BLOCK, 1 << (rows - 1).bit_length())
 
 
 @partial(jax.jit, static_argnums=0)

@@ -1,6 +1,7 @@
 """The multi-layer perceptron: a frozen description, and pure functions of its parameters."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -111,14 +112,8 @@ class MLP:
         Raises:
           TypeError: `key` is not a JAX key.
         """
-        counter.check_key(key)
-        draw = initializer(self.weight_init)
-        keys = jax.random.split(key, len(self.sizes) - 1)
-        layers = []
-        for k, fan_in, fan_out in zip(keys, self.sizes[:-1], self.sizes[1:], strict=True):
-            bias = jnp.zeros(fan_out, self.param_dtype) if self.use_bias else None
-            layers.append(Dense(draw(k, (fan_in, fan_out), self.param_dtype), bias))
-        return tuple(layers)
+        counter.checked(key)
+        return _init(self, key)
 
     def apply(
         self,
@@ -192,6 +187,18 @@ class MLP:
         want = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
         if got != want:
             raise ValueError(f"params: expected weights of shapes {want} for sizes {self.sizes}, got {got}")
+
+
+@partial(jax.jit, static_argnums=0, inline=True)
+def _init(model: MLP, key: Array) -> Params:
+    draw, stream = initializer(model.weight_init), counter.words(key)
+    layers = []
+    for i, (fan_in, fan_out) in enumerate(zip(model.sizes[:-1], model.sizes[1:], strict=True)):
+        bias = jnp.zeros(fan_out, model.param_dtype) if model.use_bias else None
+        # Bits from the counter: JAX's default generator would take most of a small run's compilation.
+        layer_key = counter.key(counter.derive(counter.derive(stream, counter.INIT), i))
+        layers.append(Dense(draw(layer_key, (fan_in, fan_out), model.param_dtype), bias))
+    return tuple(layers)
 
 
 def drop(h: Array, rate: ArrayLike, stream: counter.Words) -> Array:

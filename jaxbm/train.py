@@ -174,7 +174,7 @@ def fit(
         patience=jnp.asarray(patience, jnp.int32) if early else None,
         min_delta=_number(min_delta) if early else None,
     )
-    counter.check_key(key)
+    counter.checked(key)
     name, _ = dispatch.choose(implementation, task, hyper.optimizer, (data.x, data.x_val, params))
     if checks.is_traced(key, data, hyper, params, opt_state):
         return _fit(task, name, key, data, hyper, params, opt_state)
@@ -298,8 +298,13 @@ def _data(
         raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
     if index is not None:
         return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:]), function
-    cut = [(array[:first], array[first:]) if array is not None else (None, None) for array in (x, y, weight)]
-    return Data(*(part[0] for part in cut), *(part[1] for part in cut)), function
+    return Data(*_cut(first, x, y, weight)), function
+
+
+@partial(jax.jit, static_argnums=0)
+def _cut(first: int, *arrays: Array | None) -> list[Array | None]:
+    # One compiled program instead of one for each slice.
+    return [*(a if a is None else a[:first] for a in arrays), *(a if a is None else a[first:] for a in arrays)]
 
 
 def _arrays(

@@ -216,8 +216,7 @@ def _one_step(
 ) -> tuple[Params, Any, tuple[Array, Array]]:
     x, y, weight = batch
     if task.augment is not None:
-        key = jax.random.wrap_key_data(jnp.stack(counter.derive(stream, 2**31)), impl="threefry2x32")
-        x, y = task.augment(key, x, y)
+        x, y = task.augment(counter.key(counter.derive(stream, 2**31)), x, y)
 
     def objective(params: Params) -> tuple[Array, tuple[Array, Array]]:
         options = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": stream}
