@@ -89,6 +89,19 @@ def evaluate(
       ['loss', 'mae']
     """
     logits = predict(model, params, x, batch_size=batch_size)
+    return score(model, logits, y, loss=loss, metrics=metrics, sample_weight=sample_weight)
+
+
+def score(
+    model: MLP,
+    logits: np.ndarray,
+    y: ArrayLike,
+    *,
+    loss: str | Loss,
+    metrics: Sequence[str] | Mapping[str, Metric] = (),
+    sample_weight: ArrayLike | None = None,
+) -> dict[str, float]:
+    """`evaluate` for logits that `predict` already gave."""
     labels = np.asarray(y)
     if labels.ndim == 0 or len(labels) != len(logits):
         raise ValueError(f"y: expected {len(logits)} rows like x, got shape {list(labels.shape)}")

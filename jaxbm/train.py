@@ -260,8 +260,8 @@ def _progress_bar() -> Iterator[Progress]:
 def _data(
     model: MLP,
     loss: str | Loss,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     sample_weight: ArrayLike | None,
     class_weight: Any,
     split: float,
@@ -279,6 +279,8 @@ def _data(
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{given[0]}: expected one way to validate, got {' and '.join(given)}")
+    if not split or index is not None:
+        x, y = jnp.asarray(x), jnp.asarray(y)
     if validation_rows is not None:
         held_out = checks.row_index("validation_rows", validation_rows, x.shape[0])
         return Data(x, y, weight, x, y, weight, rows=index, rows_val=held_out), function
@@ -288,7 +290,7 @@ def _data(
         x_val, y_val = validation[:2]
         weight_val = validation[2] if len(validation) == 3 else None
         held_out = _arrays(model, loss, x_val, y_val, weight_val, " (validation)")
-        return Data(x, y, weight, *held_out, rows=index), function
+        return Data(x, y, weight, *jax.tree.map(jnp.asarray, held_out), rows=index), function
     checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
     if not split:
         return Data(x, y, weight, rows=index), function
@@ -298,19 +300,24 @@ def _data(
         raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
     if index is not None:
         return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:]), function
-    return Data(*_cut(first, x, y, weight)), function
+    head, tail = (
+        [a if a is None else jnp.asarray(a[part]) for a in (x, y, weight)]
+        for part in (slice(first), slice(first, None))
+    )
+    return Data(*head, *tail), function
 
 
-@partial(jax.jit, static_argnums=0)
-def _cut(first: int, *arrays: Array | None) -> list[Array | None]:
-    # One compiled program instead of one for each slice.
-    return [*(a if a is None else a[:first] for a in arrays), *(a if a is None else a[first:] for a in arrays)]
+def _array(value: ArrayLike) -> Any:
+    # NumPy's arrays stay on the host until they are checked and cut: there nothing has to be compiled for it.
+    if not isinstance(value, np.ndarray):
+        return jnp.asarray(value)
+    return value.astype(jax.dtypes.canonicalize_dtype(value.dtype), copy=False) if value.dtype.kind == "f" else value
 
 
 def _arrays(
-    model: MLP, loss: str | Loss, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None, name: str
-) -> tuple[Array, Array, Array | None]:
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    model: MLP, loss: str | Loss, x: Any, y: Any, weight: ArrayLike | None, name: str
+) -> tuple[Any, Any, Array | None]:
+    x, y = _array(x), _array(y)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(model.param_dtype)
     if isinstance(loss, str):
@@ -328,7 +335,7 @@ def _class_weights(class_weight: Any, y: Array, model: MLP, rows: Array | None) 
     if y.ndim != 1:
         raise ValueError(f"class_weight: expected labels of shape [n], got {list(y.shape)}")
     classes = max(2, model.sizes[-1])
-    codes = y.astype(jnp.int32)
+    codes = jnp.asarray(y, jnp.int32)
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(f"class_weight: expected 'balanced', a mapping or an array, got {class_weight!r}")

@@ -18,22 +18,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Load, prepare, predict, write."""
-    import numpy as np
-
     import jaxbm
-    from jaxbm import table
+    from jaxbm import report, table
 
     saved = load_model(arguments.folder)
     preparation, frame = saved.preparation, table.read(arguments.data)
-    logits = jaxbm.predict(saved.model, saved.params, preparation.features(frame)).astype(np.float64)
+    logits = jaxbm.predict(saved.model, saved.params, preparation.features(frame))
     out = frame[[]].copy()
     if preparation.task == "regression":
         out[preparation.target] = preparation.unscale(logits[:, 0])
     else:
-        if preparation.task == "binary":
-            logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-        p = np.exp(logits - logits.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
+        p = report.probabilities(logits)
         out[preparation.target] = [preparation.classes[i] for i in p.argmax(axis=1)]
         for i, name in enumerate(preparation.classes):
             out[f"probability {name}"] = p[:, i]

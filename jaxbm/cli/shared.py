@@ -15,15 +15,15 @@ def measure(
 ) -> dict[str, float]:
     """The loss and the task's metrics, a regression's in the target's own units."""
     import jaxbm
-    from jaxbm.report import TASK_METRICS
+    from jaxbm import report
+    from jaxbm.inference import score
 
-    names = TASK_METRICS[preparation.task]
-    values = jaxbm.evaluate(model, params, x, y, loss=loss, metrics=names)
-    if preparation.task == "regression":  # in the target's own units; R2 has none
-        scale = preparation.target_scale
-        powers = {"mse": 2, "rmse": 1, "mae": 1, "r2": 0}
-        values |= {name: values[name] * scale ** powers[name] for name in names}
-    return values
+    logits = jaxbm.predict(model, params, x)
+    values = score(model, logits, y, loss=loss)
+    if preparation.task == "regression":
+        predicted, target = preparation.unscale(logits[:, 0]), preparation.unscale(y)
+        return values | report.regression_metrics(predicted, target)
+    return values | report.class_metrics(report.probabilities(logits), y)
 
 
 def load_model(folder: str) -> Any:
