@@ -2,7 +2,9 @@
 
 An optimizer is data: a registered dataclass whose hyper-parameters are pytree leaves. So a sweep over learning
 rates is a `vmap` over the optimizer itself, and a new learning rate never compiles anew. A learning rate may also
-be a schedule, a function of the step count, which is static. Where Optax expects a `GradientTransformation`
+be a schedule, a function of the step count. A plain function is static, so another one compiles anew; a schedule
+that is a pytree, such as `jax.tree_util.Partial(cosine, peak)`, is data: its leaves are leaves of the optimizer, and
+a sweep may `vmap` over them. Where Optax expects a `GradientTransformation`
 (`optax.chain`, `optax.MultiSteps`), an optimizer of ours works: it has `init` and `update`, and unpacks into them.
 """
 
@@ -38,14 +40,14 @@ class AdamState(NamedTuple):
 
 
 def _optimizer(*static: str) -> Callable[[type[T]], type[T]]:
-    """Register a dataclass as a pytree: every field is a leaf, but for `static` ones and schedules."""
+    """Register a dataclass as a pytree: every field is data, but for `static` ones and plain functions."""
 
     def register(cls: type[T]) -> type[T]:
         names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
 
         def flatten(self: T) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
             values = [getattr(self, name) for name in names]
-            fixed = [name in static or callable(value) for name, value in zip(names, values, strict=True)]
+            fixed = [name in static or _is_function(value) for name, value in zip(names, values, strict=True)]
             leaves = tuple(None if f else v for f, v in zip(fixed, values, strict=True))
             return leaves, tuple((v,) if f else None for f, v in zip(fixed, values, strict=True))
 
@@ -172,7 +174,7 @@ def sgd(learning_rate: Rate, momentum: ArrayLike | None = None, nesterov: bool =
     """Gradient descent: `p -= learning_rate * g`; with momentum, `t = g + momentum * t; p -= learning_rate * t`.
 
     Args:
-      learning_rate: number, array or schedule (a function of the step count).
+      learning_rate: number, array or schedule: a function of the step count, or a pytree that can be called with it.
       momentum: decay of the accumulated gradient, in `[0, 1)`; None keeps none.
       nesterov: step along `g + momentum * t` instead of `t`.
 
@@ -206,7 +208,7 @@ def adam(
     """Adam: `p -= learning_rate * mu_hat / (sqrt(nu_hat + eps_root) + eps)`, hats marking bias correction.
 
     Args:
-      learning_rate: number, array or schedule (a function of the step count).
+      learning_rate: number, array or schedule: a function of the step count, or a pytree that can be called with it.
       b1, b2: decay of the running means of gradients and of their squares, in `[0, 1)`.
       eps, eps_root: added outside and inside the square root.
       nesterov: Nesterov's form (Dozat, 2016).
@@ -369,6 +371,10 @@ def _rate(rate: Rate, count: Array) -> ArrayLike:
 
 def _dtype(dtype: DTypeLike | None) -> Any:
     return None if dtype is None else jnp.dtype(dtype)
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and jax.tree_util.all_leaves([value])
 
 
 def _concrete(value: Any) -> bool:

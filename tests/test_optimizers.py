@@ -1,11 +1,15 @@
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jaxbm.kernels.native import native
 
 import jaxbm
 from jaxbm.optimizers import bias_correction, from_optax, to_optax
+from jaxbm.train import _fit
 
 # 1000 steps of bfloat16, three digits each: the two orders of the same operations may differ in the last one.
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4, "bfloat16": 6e-2}
@@ -117,6 +121,63 @@ def test_a_second_step_never_recompiles():
     step(optimizer, state, params)
     step(jaxbm.adam(5e-4), state, params)
     assert step._cache_size() == 1
+
+
+def decaying(peak, count):
+    return peak / (1 + count)
+
+
+@jax.tree_util.register_dataclass
+@dataclass
+class Steps:
+    """A schedule with an array of its own: `rates[i]` in step i, the last one from then on."""
+
+    rates: jax.Array
+
+    def __call__(self, count):
+        return self.rates[jnp.minimum(count, self.rates.shape[0] - 1)]
+
+
+def test_a_schedule_that_is_a_pytree_is_data():
+    partial = jax.tree_util.Partial(decaying, jnp.asarray(0.5))
+    leaves = jax.tree.leaves(jaxbm.sgd(partial))
+    assert leaves == [0.5]
+    assert not jax.tree.leaves(jaxbm.sgd(SCHEDULE))
+    params = {"w": jnp.ones(2)}
+    for schedule in (partial, Steps(0.5 / (1 + jnp.arange(100)))):
+        got = descend(jaxbm.sgd(schedule), params, 20)[0]
+        want = descend(jaxbm.sgd(lambda count: decaying(0.5, count)), params, 20)[0]
+        np.testing.assert_allclose(got["w"], want["w"], rtol=1e-6)
+    step = jax.jit(lambda o, s: o.update(params, s))
+    for peak in (0.1, 0.2):
+        optimizer = jaxbm.adam(jax.tree_util.Partial(decaying, peak))
+        updates, _ = step(optimizer, optimizer.init(params))
+        np.testing.assert_allclose(updates["w"], -peak, rtol=1e-5)
+    assert step._cache_size() == 1
+
+
+@pytest.mark.parametrize(("implementation", "build"), [("xla", jaxbm.adam), ("cpu", jaxbm.adam), ("cpu", jaxbm.sgd)])
+def test_a_sweep_over_the_parameters_of_a_schedule(implementation, build):
+    if implementation == "cpu" and native().reason is not None:
+        pytest.skip(native().reason)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50, 3)).astype(np.float32), rng.normal(size=50).astype(np.float32)
+
+    def run(schedule):
+        options = {"loss": "squared_error", "epochs": 3, "batch_size": 16, "implementation": implementation}
+        model = jaxbm.MLP((3, 4, 1))
+        return jaxbm.fit(jax.random.key(0), model, x, y, optimizer=build(schedule), **options).history["loss"]
+
+    peaks = jnp.asarray([0.02, 0.1])
+    many = jax.jit(jax.vmap(lambda peak, rates: (run(jax.tree_util.Partial(decaying, peak)), run(Steps(rates)))))(
+        peaks, peaks[:, None] / (1 + jnp.arange(12))
+    )
+    before = _fit._cache_size()
+    for i, peak in enumerate((0.02, 0.1)):
+        alone = run(jax.tree_util.Partial(decaying, peak))
+        for together in many:
+            np.testing.assert_allclose(together[i], alone, rtol=1e-5)
+    assert _fit._cache_size() == before + 1
 
 
 @pytest.mark.parametrize(

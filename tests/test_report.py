@@ -16,7 +16,9 @@ def test_class_metrics_agree_with_our_own(classes):
     got = report.class_metrics(report.probabilities(logits), labels)
     squeezed = logits[:, 0] if classes == 2 else logits
     for name, value in got.items():
-        assert value == pytest.approx(float(metrics.metric(name)(jnp.asarray(squeezed), labels, None)), abs=2e-6), name
+        assert value == pytest.approx(float(metrics.metric(name)(jnp.asarray(squeezed), labels, None)), abs=2e-6), (
+            name
+        )
 
 
 def test_a_class_that_does_not_occur():

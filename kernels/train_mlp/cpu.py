@@ -1,5 +1,6 @@
 """The training run as one call of the compiled CPU kernel."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,9 @@ def unsupported(task: Task, optimizer: Any, arrays: Any = ()) -> str | None:
         return "the kernel knows jaxbm's own sgd, adam and adamw only"
     if isinstance(optimizer, Adam) and optimizer.mu_dtype not in (None, jnp.dtype("float32")):
         return "the kernel keeps mu in float32"
-    if any(jnp.shape(leaf) for leaf in jax.tree.leaves(optimizer)):
+    scheduled = callable(optimizer.learning_rate)  # then its leaves, of any shape, are the schedule's own business
+    numbers = replace(optimizer, learning_rate=0.0) if scheduled else optimizer
+    if any(jnp.shape(leaf) for leaf in jax.tree.leaves(numbers)):
         return "the kernel takes one number for each hyper-parameter of the optimizer"
     if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves(arrays)):
         return "the kernel computes in float32"
