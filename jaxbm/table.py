@@ -74,15 +74,22 @@ def from_arrays(
 
 
 def demo(name: str = "breast_cancer") -> tuple[pd.DataFrame, str]:
-    """A real data set that scikit-learn carries, and the name of its target column."""
+    """A real data set that scikit-learn carries, and the name of its target column.
+
+    Named classes keep scikit-learn's order, so that splits and figures compare with those of its own users.
+
+    Raises:
+      ValueError: `name` is not in `DEMOS`.
+    """
     if name not in DEMOS:
         raise unknown("demo", name, DEMOS)
+    import pandas as pd
     from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{name}")(as_frame=True)
     frame = bunch.frame
     if name not in ("diabetes", "digits"):
-        frame["target"] = bunch.target_names[bunch.target]
+        frame["target"] = pd.Categorical.from_codes(bunch.target, bunch.target_names)
     return frame, "target"
 
 
@@ -137,11 +144,16 @@ def split(
     labelled = _labelled(frame, target)
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a number between 0 and 1, got {test_size}")
-    classes = None if task == "regression" else labelled[target].astype(str)
-    if classes is not None and classes.value_counts().min() < 2:
-        rare = sorted(classes.value_counts()[lambda c: c < 2].index)
-        raise ValueError(f"target {target!r}: expected two or more rows of each class to split, got one of {rare}")
-    train, test = train_test_split(labelled, test_size=test_size, random_state=seed, stratify=classes)
+    codes = None
+    if task != "regression":
+        known = _classes(labelled[target])
+        codes = np.asarray([known[_plain(v)] for v in labelled[target]])
+        rare = [str(name) for name, count in zip(known, np.bincount(codes), strict=True) if count < 2]
+        if rare:
+            raise ValueError(
+                f"target {target!r}: expected two or more rows of each class to split, got one of {rare}"
+            )
+    train, test = train_test_split(labelled, test_size=test_size, random_state=seed, stratify=codes)
     return train, test
 
 
@@ -218,7 +230,7 @@ class Preparation:
         if self.task == "regression":
             numbers = column.to_numpy(np.float64)
             return ((numbers - self.target_center) / self.target_scale).astype(np.float32)
-        number = {label: i for i, label in enumerate(self.classes)}
+        number = {name: i for i, name in enumerate(self.classes)}
         found = [_plain(v) for v in column]
         strange = sorted({str(v) for v in found if v not in number})
         if strange:
@@ -281,7 +293,7 @@ def prepare(frame: pd.DataFrame, target: str, *, task: str | None = None, fit_ro
             f"scaled the target by mean {result.target_center:.4g}, deviation {result.target_scale:.4g}"
         )
     else:
-        result.classes = sorted({_plain(v) for v in rows[target]}, key=lambda v: (str(type(v)), v))
+        result.classes = list(_classes(rows[target]))
         result.steps.append("classes: " + ", ".join(map(str, result.classes)))
     dropped = _learn_columns(result, fitted[features])
     if dropped:
@@ -301,6 +313,17 @@ def _labelled(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     if not kept.any():
         raise ValueError(f"target {target!r}: expected rows with a label, none is left of {len(frame)}")
     return frame[kept]
+
+
+def _classes(labels: pd.Series) -> dict[Any, int]:
+    """Class -> number: in the order of a categorical column, else sorted."""
+    import pandas as pd
+
+    found = {_plain(v) for v in labels}
+    ordered = sorted(found, key=lambda v: (str(type(v)), v))
+    if isinstance(labels.dtype, pd.CategoricalDtype):
+        ordered = [_plain(v) for v in labels.cat.categories]
+    return {name: i for i, name in enumerate(name for name in ordered if name in found)}
 
 
 def _plain(value: Any) -> Any:
