@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import jaxbm.benchmarks
 import jaxbm.kernels
 
 import jaxbm
@@ -14,6 +15,7 @@ RUNGS = [
     {"kernels"},
     {"checks", "augment", "train", "inference"},
     {"table", "persistence", "report"},
+    {"benchmarks"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -29,6 +31,8 @@ def _sources():
         yield path.parent.name, path
     for path in kernels.rglob("*.py"):
         yield "kernels", path
+    for path in pathlib.Path(jaxbm.benchmarks.__file__).parent.rglob("*.py"):
+        yield "benchmarks", path
 
 
 def _imports(path):

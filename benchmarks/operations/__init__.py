@@ -1,0 +1,1 @@
+"""Single operations under the clock, ours and others', a short file for each kind."""

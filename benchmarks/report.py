@@ -1,0 +1,207 @@
+"""The report of a file of results: Markdown that a person reads, with plots beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jaxbm.benchmarks import analysis, method, plots
+from jaxbm.benchmarks.contest import OURS, Contest, Target
+from jaxbm.benchmarks.record import Records, Result, Run
+
+
+def write(records: Records, contests: Mapping[str, Contest], folder: Path) -> Path:
+    """Write `report.md` and its plots.
+
+    Args:
+      records: what was measured.
+      contests: titles and claims by name; results of others are shown under their own names.
+      folder: where to.
+
+    Returns:
+      The report's path.
+    """
+    pictures = plots.draw(records, contests, folder)
+    parts = ["# Benchmark report", _machines(records)]
+    claims = claims_table(records, contests)
+    if claims:
+        parts += ["## Claims", claims]
+    parts += ["## Where jaxbm loses", losses_text(records, contests)]
+    parts += [f"![{path.stem}]({path.name})" for path in pictures]
+    parts.append("## Contests")
+    for name in records.contests():
+        parts += [f"### {title(contests, name)}", contest_table(records, name)]
+    parts.append(LEGEND)
+    path = folder / "report.md"
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return path
+
+
+LEGEND = """## How to read it
+
+Times are medians over interleaved rounds, with the quartiles in brackets; the first call, compilation included, is
+apart. "times ours" is a contestant's time over jaxbm's: above 1, jaxbm is faster. A difference within the noise,
+found by timing jaxbm against itself, is a tie. "of the limit" is the fraction of this machine's rate of
+multiply-adds (arithmetic) or memory bandwidth, whichever binds, that the contestant reaches, by formulas that count
+matrix products and compulsory traffic only. A contestant that is absent is not installed; one that failed raised an
+error, compiled while the clock ran, or reached another loss."""
+
+
+def title(contests: Mapping[str, Contest], name: str) -> str:
+    """A contest's title, or its name where it is not known any more."""
+    return contests[name].title if name in contests else name
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """A Markdown table; the first `left` columns to the left, numbers to the right.
+
+    Example:
+      >>> print(table(["who", "time"], [["jaxbm", "1 us"]]))
+      | who | time |
+      |---|---:|
+      | jaxbm | 1 us |
+    """
+    rules = ["---" if i < left else "---:" for i in range(len(header))]
+    lines = [" | ".join(header), None, *(" | ".join(row) for row in rows)]
+    return "\n".join("|" + "|".join(rules) + "|" if line is None else f"| {line} |" for line in lines)
+
+
+def contest_table(records: Records, name: str) -> str:
+    """One contest's contestants, fastest first, then who is absent or failed."""
+    results = records.contest(name)
+    run = records.run_of(next(iter(results.values())))
+    shown = analysis.timed(results)
+    ours = next(iter(results))
+    rows = []
+    for contestant in sorted(shown, key=lambda c: analysis.median(shown[c])):
+        result = shown[contestant]
+        rows.append([contestant, *_figures(result, run), _ratio(results, ours, contestant)])
+    unit = next(iter(results.values())).unit
+    header = ["contestant", f"per {unit}", "first call", "of the limit", "times ours"]
+    lines = [table(header, rows)] if rows else []
+    level = math.expm1(analysis.noise(results))
+    if ours in shown:
+        lines.append(f"Noise (jaxbm against itself): {level:.1%}. {_limit_note(results, run)}".strip())
+    missing = [f"{c}: {r.status}, {r.reason}" for c, r in results.items() if r.status != "ok"]
+    lines += ["Not timed: " + "; ".join(missing) + "."] if missing else []
+    lines += [text] if (text := _to_loss(results)) else []
+    return "\n\n".join(lines)
+
+
+def claims_table(records: Records, contests: Mapping[str, Contest]) -> str:
+    """Every claim, what it asks, what was measured, met or not; an empty text where nothing is claimed."""
+    rows = []
+    for _, found in analysis.outcomes(records, contests):
+        target = found.target
+        if found.measured is None:
+            rows.append([target.what, _goal(target), "not measured", found.note])
+        else:
+            word = ("met" if found.met else "**missed**") + (f" ({found.note})" if found.note else "")
+            rows.append([target.what, _goal(target), _amount(target, found.measured), word])
+    return table(["claim", "at least", "measured", ""], rows) if rows else ""
+
+
+def losses_text(records: Records, contests: Mapping[str, Contest]) -> str:
+    """Every contest in which somebody was faster than ours, by more than the noise."""
+    lines = []
+    for name in records.contests():
+        results = records.contest(name)
+        ours = next(iter(results))
+        for other in analysis.timed(results):
+            found = None if other == ours else analysis.against(results, ours, other)
+            if found is not None and found.word == "slower" and not other.startswith((OURS, "plain")):
+                lines.append(f"- {title(contests, name)}: {other} takes {found.ratio:.2f}x our time.")
+    return "\n".join(lines) or "Nowhere, in what was measured here by peers that are installed."
+
+
+def seconds_text(seconds: float) -> str:
+    """A time in the unit that suits it.
+
+    Example:
+      >>> seconds_text(3.3e-6), seconds_text(0.25), seconds_text(12.3)
+      ('3.30 us', '250 ms', '12.3 s')
+    """
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")):
+        if seconds >= factor or unit == "ns":
+            break
+    value = seconds / factor
+    return f"{value:.{max(0, 2 - int(math.log10(max(value, 1))))}f} {unit}"
+
+
+def _figures(result: Result, run: Run) -> list[str]:
+    low, middle, high = method.quantiles(result.per_unit)
+    share = analysis.share(result, run)
+    spread = f"{seconds_text(middle)} ({seconds_text(low)} to {seconds_text(high)})"
+    limit = "" if share is None else f"{share.fraction:.0%} {share.binding}"
+    return [spread, seconds_text(result.first or 0.0), limit]
+
+
+def _ratio(results: Mapping[str, Result], ours: str, other: str) -> str:
+    if other == ours:
+        return "1"
+    found = analysis.against(results, ours, other)
+    if found is None:
+        return ""
+    return f"{found.ratio:.2f}" + (" (tie)" if found.word == "tie" else "")
+
+
+def _limit_note(results: Mapping[str, Result], run: Run) -> str:
+    scaled = [c for c, r in results.items() if r.status == "ok" and r.members_timed is not None]
+    if not scaled:
+        return ""
+    counts = ", ".join(f"{c} on {results[c].members_timed}" for c in scaled)
+    return f"Timed on fewer members, time per member-step: {counts}."
+
+
+def _to_loss(results: Mapping[str, Result]) -> str:
+    """Seconds to the validation loss that everybody reaches: the worst of the contestants' best."""
+    curves = {c: r for c, r in analysis.timed(results).items() if r.curves.get("val_loss")}
+    if not curves:
+        return ""
+    goal = max(min(r.curves["val_loss"]) for r in curves.values())
+    rows = []
+    for name, result in curves.items():
+        seconds, epochs = analysis.seconds_to(result, goal), analysis.epochs_to(result, goal)
+        first = result.first or 0.0
+        total = len(result.curves["val_loss"])
+        cold = None if seconds is None else seconds + max(0.0, first - seconds * total / (epochs or 1))
+        rows.append([name, str(epochs), seconds_text(seconds or 0.0), seconds_text(cold or 0.0)])
+    return f"To a validation loss of {goal:.4f}:\n\n" + table(
+        ["contestant", "epochs", "training", "with compilation"], rows
+    )
+
+
+def _goal(target: Target) -> str:
+    return f"at most {target.at_least:g} s" if target.measure == "compile" else _amount(target, target.at_least)
+
+
+def _amount(target: Target, value: float) -> str:
+    if target.measure == "core peak" or (target.measure == "speed" and target.at_least < 1):
+        return f"{value:.0%}"
+    return f"{value:.2f} s" if target.measure == "compile" else f"{value:.3g}x"
+
+
+def _machines(records: Records) -> str:
+    lines = []
+    for run in records.runs:
+        used = [name for name in records.contests() if next(iter(records.contest(name).values())).run == run.run]
+        if not used:
+            continue
+        machine, limits = run.machine, run.limits
+        lines.append(
+            f"- {run.run}: {machine['cpu']}, {machine['threads']} threads, {machine['backend']} "
+            f"({machine['device']}), kernels {machine['kernels']}, {machine['system']}, Python {machine['python']}, "
+            f"revision {run.revision or 'unknown'}"
+        )
+        lines.append("  - " + ", ".join(f"{name} {number}" for name, number in run.versions.items()))
+        if limits:
+            lines.append(
+                "  - limits: {peak_core:.0f} GFLOP/s on one core, {peak:.0f} on all, {matmul:.0f} in a large product "
+                "by XLA; triad {triad:.0f} GB/s, seven streams {seven_streams:.0f} GB/s; ".format(
+                    **{name: value / 1e9 for name, value in limits.items()}
+                )
+                + f"{limits['call'] * 1e6:.1f} us for a call"
+            )
+    gpu = any(run.machine["backend"] == "gpu" for run in records.runs)
+    return "\n".join(lines) + ("" if gpu else "\n\nGPU: not measured.")
