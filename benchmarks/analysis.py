@@ -107,6 +107,9 @@ def outcome(target: Target, results: Mapping[str, Result], run: Run) -> Outcome:
         measured = ours.flops / method.quantiles(ours.samples)[1] / run.limits["peak_core"]
         return Outcome(target, measured, measured >= target.at_least, "")
     assert other is not None
+    if target.measure == "more memory":
+        measured = ((ours.peak_bytes or 0.0) - (other.peak_bytes or 0.0)) / 2**30
+        return Outcome(target, measured, measured <= target.at_least, "")
     if target.measure == "memory":
         measured = (other.peak_bytes or 0.0) / (ours.peak_bytes or 1.0)
         return Outcome(target, measured, measured >= target.at_least, "")
@@ -119,7 +122,7 @@ def outcome(target: Target, results: Mapping[str, Result], run: Run) -> Outcome:
 def outcomes(records: Records, contests: Mapping[str, Contest]) -> list[tuple[str, Outcome]]:
     """Every claim of the contests that were run, with the contest's name."""
     found = []
-    for name in records.contests():
+    for name in records.contests(list(contests)):
         results = records.contest(name)
         run = records.run_of(next(iter(results.values())))
         found += [

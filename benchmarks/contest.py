@@ -103,9 +103,10 @@ class Target:
 
     Args:
       what: in words.
-      at_least: the figure to reach.
-      measure: "speed" (time of `against` over time of `of`), "memory" (likewise), "core peak" (fraction of one
-        core's rate of multiply-adds that `of` reaches) or "compile" (seconds, at most).
+      at_least: the figure to reach, or not to exceed.
+      measure: "speed" (time of `against` over time of `of`), "memory" (likewise), "more memory" (GiB that `of` holds
+        beyond `against`, at most), "core peak" (fraction of one core's rate of multiply-adds that `of` reaches) or
+        "compile" (seconds, at most).
       of, against: contestants' names.
     """
 

@@ -6,18 +6,20 @@ and a line in `PEERS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from jaxbm.benchmarks.cases import Operation, Process
+from jaxbm.benchmarks.cases import FLOPS_OF_LOSS, Operation, Process
 from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant, Target
+from jaxbm.benchmarks.ensembles import Groups, Sweep
 from jaxbm.benchmarks.workloads import WORKLOADS
 
 from jaxbm.names import unknown
 
 SCAN, XLA, AVX2, ONE_THREAD = "JAX scan", "jaxbm (XLA)", "jaxbm (AVX2)", "jaxbm (one thread)"
 SCAN_OUR_SHUFFLE, VMAP_SCAN = "JAX scan, our shuffle", "JAX vmap of scan"
+GRID, OWN_PROCESS, ONE_MEMBER = "GridSearchCV", "jaxbm (own process)", "jaxbm, one member (own process)"
 KERNEL, LOOP = "jaxbm kernel", "plain 7-stream loop"
 TORCH_LOOP, TORCH_FUNC, JOBLIB = "PyTorch loop", "PyTorch torch.func", "scikit-learn joblib"
 SELECTIONS = {
@@ -35,7 +37,7 @@ VARIANTS = {
 TUNED = {"steps_per_execution": 32, "jit_compile": True}
 
 
-def _keras(backend: str, name: str, options: dict[str, object] | None = None) -> Contestant:
+def _keras(backend: str, name: str, options: Mapping[str, object] | None = None) -> Contestant:
     env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
     needed = tuple(dict.fromkeys(("keras", backend)))
     return Contestant(name, "peers.keras_fit:job", options or {}, needed, env=env, separate=True)
@@ -133,7 +135,7 @@ def _models() -> list[Contest]:
 
 
 def _frameworks() -> list[Contest]:
-    small = replace(WORKLOADS["small"], epochs=1)
+    small = replace(WORKLOADS["small"], epochs=3)
     contestants = (*OURS_TWICE, *(PEERS[name] for name in (SCAN, *FRAMEWORKS)))
     return [
         Contest(
@@ -203,6 +205,69 @@ def _members() -> list[Contest]:
     ]
 
 
+def _unlike() -> list[Contest]:
+    """Members that differ in rows, numbers of rows and widths."""
+    groups = (
+        Contestant(OURS, "peers.groups:ours", feature="fit_groups"),
+        Contestant(AGAIN, "peers.groups:ours", feature="fit_groups"),
+        Contestant("loop of compiled fits", "peers.groups:compiled_loop", members=12),
+        Contestant(
+            "scikit-learn loop", "peers.groups:sklearn_loop", requires=("sklearn",), separate=True, members=40
+        ),
+    )
+    sweep = (
+        Contestant(OURS, "peers.sweep:ours", feature="fit_members"),
+        Contestant(AGAIN, "peers.sweep:ours", feature="fit_members"),
+        Contestant(GRID, "peers.sweep:grid_search", requires=("sklearn",), separate=True, members=8),
+    )
+    return [
+        Contest(
+            "groups",
+            "a model 8-16-1 for each of 10,000 groups of 20 to 200 rows, ten epochs",
+            Groups(10_000),
+            groups,
+            ("targets", "full"),
+            rounds=5,
+            curve_tolerance=0.2,
+            targets=(
+                Target("10,000 groups against a loop over scikit-learn", 100.0, against="scikit-learn loop"),
+                Target("10,000 groups against a loop over compiled fits", 20.0, against="loop of compiled fits"),
+            ),
+        ),
+        Contest(
+            "sweep",
+            "200 points x 5 folds on digits, ten epochs, widths 16 to 100",
+            Sweep(200),
+            sweep,
+            ("targets", "full"),
+            rounds=3,
+            curve_tolerance=0.3,
+            targets=(Target("a sweep of 200 points x 5 folds against GridSearchCV", 30.0, against=GRID),),
+        ),
+    ]
+
+
+def _many() -> Contest:
+    """Ten thousand members: is the time per member-step what it is for fewer, and what do they need of memory?"""
+    fewer = tuple(replace(OURS_TWICE[0], name=f"jaxbm, {n:,} members", members=n) for n in (64, 1_000))
+    alone = [replace(OURS_TWICE[0], name=name, separate=True) for name in (OWN_PROCESS, ONE_MEMBER)]
+    return Contest(
+        "scaling-10000",
+        "10,000 members of 20-64-32-1",
+        WORKLOADS["scaling-10000"],
+        (OURS_TWICE[0], *fewer, alone[0], replace(alone[1], members=1)),
+        ("targets", "full"),
+        rounds=3,
+        least=1,
+        warm_up=0,
+        curve_tolerance=0.3,
+        targets=(
+            Target("time per member-step of 10,000 members, that of 64 over it", 0.87, against="jaxbm, 64 members"),
+            Target("GiB that 10,000 members add to a process with one", 2.0, "more memory", OWN_PROCESS, ONE_MEMBER),
+        ),
+    )
+
+
 def _scaling() -> list[Contest]:
     batches = [
         training(f"batch-{size}", f"20-64-32-1, batch {size:,}", (SCAN,), rounds=7)
@@ -214,7 +279,7 @@ def _scaling() -> list[Contest]:
     ]
     members = [
         training(f"scaling-{count}", f"{count:,} members of 20-64-32-1", (), rounds=3, least=1)
-        for count in (1, 2, 8, 64, 512, 10_000)
+        for count in (1, 2, 8, 64, 512)
     ]
     one = Contestant("jaxbm, 1 thread", "peers.ours:job", {"threads": 1}, separate=True, cpu_only=True)
     limits = [replace(one, name=f"jaxbm, {n} threads", options={"threads": n}) for n in (2, 4, 8, 16)]
@@ -225,7 +290,7 @@ def _scaling() -> list[Contest]:
         (*OURS_TWICE, one, *limits),
         rounds=5,
     )
-    return [*batches, *widths, *members, threads]
+    return [*batches, *widths, *members, _many(), threads]
 
 
 def _operation(
@@ -253,10 +318,8 @@ def _operations() -> list[Contest]:
         )
         for n in (1_000, 16_000, 1_000_000)
     ]
-    losses = ("squared_error", "huber_loss", "sigmoid_binary_cross_entropy")
-    shapes = [(name, (1_000_000,)) for name in losses]
-    shapes.append(("softmax_cross_entropy_with_integer_labels", (100_000, 10)))
-    for name, shape in shapes:
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(FLOPS_OF_LOSS, (1_000_000,))
+    for name, shape in (shapes | {"softmax_cross_entropy_with_integer_labels": (100_000, 10)}).items():
         title = f"{name}, value and gradient, {shape}"
         found.append(_operation(name, title, Operation(name, shape), "operations.elementwise:loss", pair))
     for optimizer in ("adam", "adamw"):
@@ -371,7 +434,16 @@ def _processes() -> list[Contest]:
 def contests() -> dict[str, Contest]:
     """Every contest by name, in the order in which they run."""
     parts: Sequence[list[Contest]] = (
-        *(_models(), _members(), _frameworks(), _operations(), _passes(), _tables_and_metrics(), _processes()),
+        *(
+            _models(),
+            _members(),
+            _unlike(),
+            _frameworks(),
+            _operations(),
+            _passes(),
+            _tables_and_metrics(),
+            _processes(),
+        ),
         _scaling(),
     )
     return {contest.name: contest for part in parts for contest in part}

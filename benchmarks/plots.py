@@ -48,7 +48,7 @@ def _new(width: float, height: float) -> Figure:
 def _bars(records: Records, contests: Mapping[str, Contest]) -> Figure | None:
     """A panel of bars for each contest with more than one contestant, time per unit on a logarithmic axis."""
     chosen = {}
-    for name in records.contests():
+    for name in records.contests(list(contests)):
         results = analysis.timed(records.contest(name))
         if len(results) > 1 and not name.startswith(tuple(prefix for prefix, *_ in SERIES.values())):
             chosen[name] = results

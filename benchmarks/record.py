@@ -11,7 +11,7 @@ import json
 import math
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -79,9 +79,10 @@ class Records:
         latest = list(found.values())[-1].run if found else None
         return {c: result for c, result in found.items() if result.run == latest}
 
-    def contests(self) -> list[str]:
-        """Names of contests, in the order in which they were first run."""
-        return list(dict.fromkeys(contest for contest, _ in self.results))
+    def contests(self, order: Sequence[str] = ()) -> list[str]:
+        """Names of contests that were run: those of `order` in its order, then the others as they came."""
+        found = dict.fromkeys(contest for contest, _ in self.results)
+        return [*(name for name in order if name in found), *(name for name in found if name not in order)]
 
     def run_of(self, result: Result) -> Run:
         """The run that a result belongs to."""

@@ -30,7 +30,7 @@ def write(records: Records, contests: Mapping[str, Contest], folder: Path) -> Pa
     parts += ["## Where jaxbm loses", losses_text(records, contests)]
     parts += [f"![{path.stem}]({path.name})" for path in pictures]
     parts.append("## Contests")
-    for name in records.contests():
+    for name in records.contests(list(contests)):
         parts += [f"### {title(contests, name)}", contest_table(records, name)]
     parts.append(LEGEND)
     path = folder / "report.md"
@@ -79,6 +79,10 @@ def contest_table(records: Records, name: str) -> str:
         rows.append([contestant, *_figures(result, run), _ratio(results, ours, contestant)])
     unit = next(iter(results.values())).unit
     header = ["contestant", f"per {unit}", "first call", "of the limit", "times ours"]
+    if any(result.peak_bytes for result in shown.values()):
+        header.append("peak memory")
+        for row in rows:
+            row.append(_gib(shown[row[0]].peak_bytes))
     lines = [table(header, rows)] if rows else []
     level = math.expm1(analysis.noise(results))
     if ours in shown:
@@ -105,7 +109,7 @@ def claims_table(records: Records, contests: Mapping[str, Contest]) -> str:
 def losses_text(records: Records, contests: Mapping[str, Contest]) -> str:
     """Every contest in which somebody was faster than ours, by more than the noise."""
     lines = []
-    for name in records.contests():
+    for name in records.contests(list(contests)):
         results = records.contest(name)
         ours = next(iter(results))
         for other in analysis.timed(results):
@@ -135,6 +139,10 @@ def _figures(result: Result, run: Run) -> list[str]:
     spread = f"{seconds_text(middle)} ({seconds_text(low)} to {seconds_text(high)})"
     limit = "" if share is None else f"{share.fraction:.0%} {share.binding}"
     return [spread, seconds_text(result.first or 0.0), limit]
+
+
+def _gib(size: float | None) -> str:
+    return "" if size is None else f"{size / 2**30:.2f} GiB"
 
 
 def _ratio(results: Mapping[str, Result], ours: str, other: str) -> str:
@@ -172,14 +180,36 @@ def _to_loss(results: Mapping[str, Result]) -> str:
     )
 
 
+AT_MOST = {"compile": "s", "more memory": "GiB"}
+"""measures that should be small, with their units"""
+
+
 def _goal(target: Target) -> str:
-    return f"at most {target.at_least:g} s" if target.measure == "compile" else _amount(target, target.at_least)
+    return ("at most " if target.measure in AT_MOST else "") + _amount(target, target.at_least)
 
 
 def _amount(target: Target, value: float) -> str:
+    if target.measure in AT_MOST:
+        return f"{value:.3g} {AT_MOST[target.measure]}"
     if target.measure == "core peak" or (target.measure == "speed" and target.at_least < 1):
         return f"{value:.0%}"
-    return f"{value:.2f} s" if target.measure == "compile" else f"{value:.3g}x"
+    return f"{value:.3g}x"
+
+
+def quiet_note(limits: Mapping[str, float]) -> str:
+    """What to say where the cores together fell short of one core's rate times their number.
+
+    Example:
+      >>> quiet_note({"peak": 1.0e11, "peak_core": 1.0e11, "threads": 2})
+      'the machine was not quiet, or its cores share units: together they reach 50% of what one core promises'
+    """
+    share = limits["peak"] / (limits["peak_core"] * limits["threads"])
+    if share > 0.8:
+        return ""
+    return (
+        "the machine was not quiet, or its cores share units: together they reach "
+        f"{share:.0%} of what one core promises"
+    )
 
 
 def _machines(records: Records) -> str:
@@ -203,5 +233,6 @@ def _machines(records: Records) -> str:
                 )
                 + f"{limits['call'] * 1e6:.1f} us for a call"
             )
+            lines += [f"  - {note}"] if (note := quiet_note(limits)) else []
     gpu = any(run.machine["backend"] == "gpu" for run in records.runs)
     return "\n".join(lines) + ("" if gpu else "\n\nGPU: not measured.")

@@ -116,15 +116,15 @@ class Workload:
         return Rows(x[:cut], y[:cut], *((x[cut:], y[cut:]) if self.validation_rows else (None, None)))
 
 
-SMALL = Workload("small", (20, 64, 32, 1), rows=16_000, batch_size=32, epochs=2)
+SMALL = Workload("small", (20, 64, 32, 1), rows=16_000, batch_size=32, epochs=10)
 
 WORKLOADS = {
     w.name: w
     for w in (
-        Workload("tiny", (8, 16, 1), rows=16_000, batch_size=16, epochs=2),
+        Workload("tiny", (8, 16, 1), rows=16_000, batch_size=16, epochs=10),
         SMALL,
         Workload("middle", (784, 128, 10), rows=6_400, batch_size=64),
-        Workload("square", (30, 256, 256, 2), rows=25_600, batch_size=256),
+        Workload("square", (30, 256, 256, 2), rows=25_600, batch_size=256, epochs=2),
         Workload("wide", (784, 512, 512, 10), rows=6_400, batch_size=128),
         replace(SMALL, name="small-validated", epochs=10, validation_rows=4_000),
         *(
@@ -135,11 +135,11 @@ WORKLOADS = {
             for shared in (False, True)
         ),
         *(
-            replace(SMALL, name=f"batch-{size}", rows=32_768, batch_size=size, epochs=1)
+            replace(SMALL, name=f"batch-{size}", rows=32_768, batch_size=size, epochs=2)
             for size in (1, 8, 32, 128, 512, 4_096)
         ),
         *(
-            Workload(f"width-{width}", (64, width, width, 1), rows=12_800, batch_size=128)
+            Workload(f"width-{width}", (64, width, width, 1), rows=12_800, batch_size=128, epochs=2)
             for width in (16, 64, 256, 1_024)
         ),
         *(replace(SMALL, name=f"scaling-{count}", epochs=1, members=count) for count in (1, 2, 8, 64, 512, 10_000)),

@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+import pathlib
 
 import pytest
-from jaxbm.benchmarks import analysis, compare, record, report
+from jaxbm.benchmarks import analysis, compare, readme, record, report
 from jaxbm.benchmarks.contest import Contest, Contestant, Target
 from jaxbm.benchmarks.contests import contests
 from jaxbm.benchmarks.record import Records, Result, Run
@@ -233,3 +234,14 @@ def test_a_contestant_in_its_own_process_takes_turns(tmp_path):
     assert both[1].peak_bytes > 1e7
     gone = Contest("permutation-1000", "t", known.case, (dataclasses.replace(start, name="nobody"),))
     assert run_contest(gone, "run", rounds=2)[0].reason == "WorkerError: StopIteration"
+
+
+def test_the_readme_says_what_the_committed_results_say():
+    root = pathlib.Path(__file__).parent.parent
+    text = (root / "README.md").read_text()
+    assert readme.rewrite(text, record.load(root / "benchmarks" / "results")) == text
+
+
+def test_readme_needs_its_markers():
+    with pytest.raises(ValueError, match="once each"):
+        readme.rewrite("no markers", Records())

@@ -22,7 +22,8 @@ def update(case: Operation, *, library: str) -> Job:
 
     def step(params: Any, state: Any, grads: Any) -> Any:
         if library == "kernel":
-            return jaxbm.kernels.adam_update(optimizer, grads, state, params)
+            fused: Any = jaxbm.kernels
+            return fused.adam_update(optimizer, grads, state, params)
         updates, state = optimizer.update(grads, state, params)
         return optax.apply_updates(params, updates), state
 

@@ -40,7 +40,7 @@ def training(workload: Workload, permutation: Callable[..., Any]) -> Callable[..
     model, optimizer, n = workload.model, optax.adam(workload.learning_rate), workload.rows
     per_example = getattr(optax, workload.loss)
 
-    def objective(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+    def objective(params: Any, x: Any, y: Any) -> jax.Array:
         logits = model.apply(params, x)
         return per_example(logits[:, 0] if model.sizes[-1] == 1 else logits, y).mean()
 

@@ -15,7 +15,7 @@ from jaxbm.benchmarks.workloads import Workload
 def loop_job(
     workload: Workload,
     start: Callable[[jax.Array], Any],
-    step: Callable[[Any, jax.Array, jax.Array], tuple[Any, jax.Array]],
+    step: Callable[[Any, Any, Any], tuple[Any, jax.Array]],
     validate: Callable[[Any, jax.Array, jax.Array], jax.Array],
 ) -> Job:
     """A job of host-side batches: NumPy shuffles, the step is dispatched without waiting for it.
@@ -31,7 +31,8 @@ def loop_job(
 
     def run(start_and_seed: tuple[Any, int]) -> Any:
         state, seed = start_and_seed
-        rng, history = np.random.default_rng(seed), {"loss": [], "val_loss": []}
+        rng = np.random.default_rng(seed)
+        history: dict[str, list[Any]] = {"loss": [], "val_loss": []}
         for _ in range(workload.epochs):
             order, losses = rng.permutation(workload.rows), []
             x, y = rows.x[order], rows.y[order]

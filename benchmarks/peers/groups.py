@@ -1,0 +1,74 @@
+"""A model for each group of rows: in one call, and in loops over groups."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+from jaxbm.benchmarks.ensembles import GroupRows, Groups
+from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.workloads import BINARY
+
+import jaxbm
+
+
+def ours(case: Groups) -> Job:
+    """`jaxbm.fit_groups`."""
+    rows, model, library = case.data(), jaxbm.MLP(case.sizes), _anything(jaxbm)
+
+    def run(key: jax.Array) -> Any:
+        options = {"optimizer": jaxbm.adam(1e-3), "epochs": case.epochs, "batch_size": case.batch_size}
+        return library.fit_groups(key, model, *rows, loss=BINARY, **options).result
+
+    return Job(run, jax.random.key, lambda result: {"loss": np.asarray(result.history["loss"]).mean(axis=0)})
+
+
+def compiled_loop(case: Groups) -> Job:
+    """A Python loop over compiled fits, one program for each size of group, as anyone with JAX would start."""
+    parts, model = _parts(case.data()), jaxbm.MLP(case.sizes)
+    options = {"optimizer": jaxbm.adam(1e-3), "epochs": case.epochs, "batch_size": case.batch_size}
+
+    @jax.jit
+    def fit(key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
+        result = jaxbm.fit(key, model, x, y, loss=BINARY, implementation="xla", **options)  # type: ignore[arg-type]
+        return result.params, result.history["loss"]
+
+    def run(keys: jax.Array) -> Any:
+        return [fit(key, x, y) for key, (x, y) in zip(keys, parts, strict=True)]
+
+    def curves(fits: Any) -> dict[str, Any]:
+        return {"loss": np.mean([loss for _, loss in fits], axis=0)}
+
+    return Job(run, lambda seed: list(jax.random.split(jax.random.key(seed), len(parts))), curves)
+
+
+def sklearn_loop(case: Groups) -> Job:
+    """A Python loop over scikit-learn's `MLPClassifier`."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    parts = _parts(case.data())
+    options = {"batch_size": case.batch_size, "max_iter": case.epochs, "n_iter_no_change": case.epochs + 1}
+
+    def run(seed: int) -> Any:
+        fits = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", message="Got `batch_size` less than 1 or larger than sample size")
+            for x, y in parts:
+                estimator = MLPClassifier(case.sizes[1:-1], alpha=0.0, random_state=seed, **options)  # type: ignore[arg-type]
+                fits.append(estimator.fit(x, y).loss_curve_)
+        return fits
+
+    return Job(run, curves=lambda fits: {"loss": np.mean(fits, axis=0)})
+
+
+def _parts(rows: GroupRows) -> list[tuple[np.ndarray, np.ndarray]]:
+    cuts = np.flatnonzero(np.diff(rows.groups)) + 1
+    return list(zip(np.split(rows.x, cuts), np.split(rows.y, cuts), strict=True))
+
+
+def _anything(module: Any) -> Any:
+    return module

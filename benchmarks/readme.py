@@ -1,0 +1,84 @@
+"""The README's table of figures, written from committed results, never by hand.
+
+python -m jaxbm.benchmarks.readme README.md benchmarks/results
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from jaxbm.benchmarks import analysis, record
+from jaxbm.benchmarks.contest import OURS
+from jaxbm.benchmarks.contests import contests
+from jaxbm.benchmarks.record import Records, Result
+from jaxbm.benchmarks.report import claims_table, losses_text, seconds_text, table, title
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def block(records: Records) -> str:
+    """What belongs between the markers: machine, a line for each peer of each contest, claims, losses."""
+    parts = [_machine(records)]
+    rows = []
+    for name in records.contests(list(contests())):
+        results = records.contest(name)
+        ours = next(iter(results))
+        for other, result in _peers(results).items():
+            found = analysis.against(results, ours, other)
+            if found is not None:
+                tie = " (tie)" if found.word == "tie" else ""
+                times = [seconds_text(analysis.median(r)) for r in (results[ours], result)]
+                rows.append(
+                    [
+                        title(contests(), name),
+                        f"per {result.unit}",
+                        times[0],
+                        other,
+                        times[1],
+                        f"{found.ratio:.3g}x{tie}",
+                    ]
+                )
+    header = ["what", "", "jaxbm", "peer", "its time", "ratio"]
+    parts.append(table(header, rows, left=2))
+    claims = claims_table(records, contests())
+    parts += ["Claims, and what was measured:", claims] if claims else []
+    parts += ["Where a peer is faster:", losses_text(records, contests())]
+    return "\n\n".join(parts)
+
+
+def rewrite(text: str, records: Records) -> str:
+    """`text` with what is between the markers replaced.
+
+    Raises:
+      ValueError: a marker is missing.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"README: expected {BEGIN} and {END} once each")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{block(records)}\n\n{END}{rest.split(END)[1]}"
+
+
+def _peers(results: dict[str, Result]) -> dict[str, Result]:
+    return {name: r for name, r in analysis.timed(results).items() if not name.startswith(OURS)}
+
+
+def _machine(records: Records) -> str:
+    runs = {records.run_of(next(iter(records.contest(name).values()))).run for name in records.contests()}
+    shown = []
+    for run in records.runs:
+        if run.run in runs:
+            machine = run.machine
+            versions = ", ".join(f"{k} {v}" for k, v in run.versions.items())
+            shown.append(f"{machine['cpu']}, {machine['threads']} threads, kernels {machine['kernels']}; {versions}")
+    return "Medians of interleaved rounds. " + " / ".join(dict.fromkeys(shown)) + "."
+
+
+def main(argv: list[str]) -> None:
+    """Rewrite the file given first from the results given second."""
+    path, results = Path(argv[0]), argv[1]
+    path.write_text(rewrite(path.read_text(encoding="utf-8"), record.load(results)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,8 @@
+"""Adam and AdamW by number of parameters."""
+
+from conftest import parametrised
+
+
+@parametrised("adam")
+def bench_optimizers(measure, contest, contestant):
+    measure(contest, contestant)
