@@ -2,6 +2,10 @@
 
 from jaxbm import augment, kernels, losses, metrics, shuffle
 from jaxbm.inference import evaluate, predict
+from jaxbm.members.fit_members import fit_members
+from jaxbm.members.groups import GroupsResult, fit_groups
+from jaxbm.members.progress import MembersInterrupted, MembersProgress
+from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.mlp import MLP, Dense
 from jaxbm.optimizers import adam, adamw, apply_updates, clip_by_global_norm, sgd
 from jaxbm.persistence import load, save
@@ -13,7 +17,12 @@ __all__ = [
     "MLP",
     "Dense",
     "FitResult",
+    "GroupsResult",
+    "MembersInterrupted",
+    "MembersProgress",
+    "MembersResult",
     "NonFiniteError",
+    "NonFiniteMembersWarning",
     "adam",
     "adamw",
     "apply_updates",
@@ -21,6 +30,8 @@ __all__ = [
     "clip_by_global_norm",
     "evaluate",
     "fit",
+    "fit_groups",
+    "fit_members",
     "kernels",
     "load",
     "losses",

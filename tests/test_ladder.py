@@ -15,6 +15,8 @@ RUNGS = [
     {"kernels"},
     {"checks", "augment", "train", "inference"},
     {"table", "persistence", "report"},
+    {"members"},
+    {"estimators"},
     {"benchmarks"},
     {"cli"},
     {"__init__", "__main__"},

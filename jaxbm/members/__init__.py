@@ -1,0 +1,1 @@
+"""Many members at once: seeds, ensembles, sweeps, folds and groups; one concept to a file."""

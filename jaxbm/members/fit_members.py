@@ -1,0 +1,313 @@
+"""`fit_members`: M training runs in one call, each free to differ from the others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm import checks
+from jaxbm.kernels import dispatch
+from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, Metric, Task
+from jaxbm.members import member_data, run, stacking, widths
+from jaxbm.members.progress import MembersInterrupted, Report
+from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
+from jaxbm.members.stacking import Inputs
+from jaxbm.mlp import MLP, Params
+from jaxbm.optimizers import adam
+from jaxbm.train import _check_numbers, _metrics, _number
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that training needs, checked and split into what is each member's own and what is shared."""
+
+    task: Task
+    name: str
+    """the implementation"""
+    keys: Array
+    own: Inputs
+    shared: Inputs
+    models: tuple[MLP, ...]
+
+    @property
+    def is_traced(self) -> bool:
+        """Inside a transformation: no checks of values, nothing on the host."""
+        return checks.is_traced(self.keys, self.own, self.shared)
+
+    def run(self) -> run.Run:
+        """Its members before the first epoch."""
+        return run.Run(self.task, self.name, self.keys, self.own, self.shared)
+
+
+def fit_members(
+    keys: Array,
+    model: MLP | Sequence[MLP],
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: str | Loss,
+    members: int | None = None,
+    optimizer: Any = None,
+    epochs: ArrayLike = 10,
+    batch_size: int = 32,
+    validation_split: float = 0.0,
+    validation_data: Sequence[ArrayLike] | None = None,
+    rows: Any = None,
+    validation_rows: Any = None,
+    bootstrap: bool = False,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[int, float] | ArrayLike | str | None = None,
+    metrics: Sequence[str] | Mapping[str, Metric] = (),
+    shuffle: bool = True,
+    patience: ArrayLike | None = None,
+    min_delta: ArrayLike = 0.0,
+    l2: ArrayLike | None = None,
+    clip_norm: ArrayLike | None = None,
+    dropout: ArrayLike | None = None,
+    params: Params | None = None,
+    opt_state: Any = None,
+    progress: bool | Report = False,
+    implementation: str | None = None,
+) -> MembersResult:
+    """Train M members at once: what `jax.vmap` of `fit` computes, with every member free to differ.
+
+    Whatever has a leading axis of length M is each member's own, the rest is shared and never copied. On the
+    CPU kernel, member `k` is bit for bit what `fit` gives for it alone. A member that has finished, stopped early or
+    gone non-finite costs no more time: a kernel skips it, and on the XLA path the others go on in a smaller state.
+
+    Args:
+      keys: random keys `[M]`; or one key and `members`, whose k-th member then has `jax.random.fold_in(key, k)`.
+      model: one architecture, or M of equal depth that differ in hidden widths: they are padded with zeros, and
+        each is initialised and trained exactly as alone.
+      x, y: as for `fit`, shared; or `[M, n, in]` and `[M, n]` or `[M, n, out]`.
+      loss: as for `fit`.
+      members: how many, where one key came.
+      optimizer: from `jaxbm`, with numbers or `[M]` for any hyper-parameter, `jaxbm.adam(rates)`; or from Optax.
+      epochs: a number, or each member's own `[M]`.
+      validation_split, validation_data: as for `fit`; the data are shared.
+      rows: rows of the table to train on: `[k]`, `[M, k]`, or M arrays of any lengths, such as folds.
+      validation_rows: rows to validate on, likewise.
+      bootstrap: each member draws its rows with replacement (bagging).
+      sample_weight: `[n]` or `[M, n]`.
+      class_weight: as for `fit`; "balanced" counts the rows that a member visits.
+      patience, min_delta, l2, clip_norm, dropout: as for `fit`, numbers or `[M]`.
+      params, opt_state: where to start, shared or with a leading M.
+      progress: True for a bar with members done, best so far, steps per second and time left (needs rich), or a
+        function of a `MembersProgress`; called between chunks of epochs. With it, Ctrl-C ends the run after the
+        chunk and raises `MembersInterrupted`, which carries the result so far.
+      batch_size, metrics, shuffle, implementation: as for `fit`.
+
+    Returns:
+      A `MembersResult`: a `FitResult` whose arrays have a leading M, with `.best`, `.best_values`, `.member(k)`.
+
+    Raises:
+      ValueError, TypeError: as for `fit`.
+
+    Warns:
+      NonFiniteMembersWarning: members went non-finite; names each with epoch and its own hyper-parameters.
+
+    Example:
+      >>> import jax, jaxbm, jax.numpy as jnp
+      >>> x = jax.random.normal(jax.random.key(0), (200, 4))
+      >>> y = (x.sum(axis=1) > 0).astype("float32")
+      >>> rates = jnp.asarray([1e-4, 1e-3, 1e-2])
+      >>> many = jaxbm.fit_members(
+      ...     jax.random.key(1), jaxbm.MLP((4, 8, 1)), x, y, members=3, loss="sigmoid_binary_cross_entropy",
+      ...     optimizer=jaxbm.adam(rates), validation_split=0.2)
+      >>> many.best, many.params[0].weight.shape, many.member(2).params[0].weight.shape
+      (2, (3, 4, 8), (4, 8))
+
+    Source: bagging is Breiman (1996); ensembles of seeds, Lakshminarayanan, Pritzel and Blundell (2017).
+    """
+    setup = prepare(
+        keys, model, x, y, loss=loss, members=members, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
+        validation_split=validation_split, validation_data=validation_data, rows=rows,
+        validation_rows=validation_rows, bootstrap=bootstrap, sample_weight=sample_weight,
+        class_weight=class_weight, metrics=metrics, shuffle=shuffle, patience=patience, min_delta=min_delta, l2=l2,
+        clip_norm=clip_norm, dropout=dropout, params=params, opt_state=opt_state, implementation=implementation,
+    )  # fmt: skip
+    may_finish_early = patience is not None or np.ndim(epochs) > 0
+    if setup.is_traced or (progress is False and not (setup.name == "xla" and may_finish_early)):
+        result = run.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
+    else:
+        training = setup.run()
+        try:
+            run.train(training, progress)
+        except MembersInterrupted as interruption:
+            interruption.result = MembersResult.of(interruption.result, setup.models)
+            raise
+        result = training.result()
+    result = MembersResult.of(result, setup.models)
+    if not setup.is_traced:
+        warn_of_non_finite(setup, result)
+    return result
+
+
+def prepare(
+    keys: Array,
+    model: MLP | Sequence[MLP],
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: str | Loss,
+    members: int | None = None,
+    optimizer: Any = None,
+    epochs: ArrayLike = 10,
+    batch_size: int = 32,
+    metrics: Sequence[str] | Mapping[str, Metric] = (),
+    shuffle: bool = True,
+    bootstrap: bool = False,
+    patience: ArrayLike | None = None,
+    min_delta: ArrayLike = 0.0,
+    l2: ArrayLike | None = None,
+    clip_norm: ArrayLike | None = None,
+    dropout: ArrayLike | None = None,
+    params: Params | None = None,
+    opt_state: Any = None,
+    implementation: str | None = None,
+    **data_options: Any,
+) -> Setup:
+    """Check what `fit_members` was given, and decide what is each member's own."""
+    keys = stacking.key_array(keys, members)
+    count = keys.shape[0]
+    models = _models(model, count)
+    padded = widths.padded_model(models)
+    data, own_data, function, most = member_data.member_data(padded, loss, x, y, count, **data_options)
+    numbers = {"patience": patience, "min_delta": min_delta, "l2": l2, "clip_norm": clip_norm, "dropout": dropout}
+    _check_numbers(**numbers)
+    for name, value in numbers.items():
+        if value is not None:
+            stacking.own_numbers(name, jnp.asarray(value), count)
+    optimizer = adam(1e-3) if optimizer is None else optimizer
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {optimizer!r}")
+    is_data = not any(callable(leaf) for leaf in jax.tree.leaves(optimizer))
+    most_epochs, own_epochs = _epochs(epochs, count)
+    task = Task(
+        model=padded,
+        loss=function,
+        batch_size=checks.positive_int("batch_size", batch_size),
+        epochs=most_epochs,
+        shuffle=bool(shuffle),
+        metrics=_metrics(metrics),
+        optimizer=None if is_data else optimizer,
+        most_rows=most[0],
+        most_rows_val=most[1],
+        bootstrap=bool(bootstrap),
+    )
+    early = patience is not None
+    hyper = Hyper(
+        optimizer=optimizer if is_data else None,
+        l2=_number(l2),
+        clip_norm=_number(clip_norm),
+        dropout=_number(dropout),
+        patience=jnp.asarray(patience, jnp.int32) if early else None,
+        min_delta=_number(min_delta) if early else None,
+        epochs=own_epochs,
+        widths=None if len(set(models)) == 1 else jnp.asarray([m.sizes for m in models], jnp.int32),
+    )
+    start = _Start(padded, models, optimizer, params, opt_state, count)
+    return _setup(task, implementation, keys, models, data, own_data, hyper, start)
+
+
+class _Start(NamedTuple):
+    model: MLP
+    models: tuple[MLP, ...]
+    optimizer: Any
+    params: Params | None
+    opt_state: Any
+    members: int
+
+    def inputs(self, keys: Array) -> tuple[Any, Any, Any, Any]:
+        """Parameters and optimizer state to start from, each with `is_own`."""
+        shapes = jax.eval_shape(self.model.init, jax.random.key(0))
+        params = self.params
+        if params is None and len(set(self.models)) > 1:
+            params = widths.draw(self.model, self.models, keys)
+        own_params = None if params is None else stacking.own_by_rank("params", params, shapes, self.members)
+        if self.opt_state is None:
+            return params, own_params, None, None
+        reference = jax.eval_shape(_single(self.optimizer).init, shapes)
+        return (
+            params,
+            own_params,
+            self.opt_state,
+            stacking.own_by_rank("opt_state", self.opt_state, reference, self.members),
+        )
+
+
+def _single(optimizer: Any) -> Any:
+    """The optimizer with one number where members have their own: its state has the same shapes."""
+    return jax.tree.map(lambda leaf: leaf if np.ndim(leaf) == 0 else jnp.zeros((), jnp.result_type(leaf)), optimizer)
+
+
+def _setup(
+    task: Task,
+    implementation: str | None,
+    keys: Array,
+    models: tuple[MLP, ...],
+    data: Data,
+    own_data: Data,
+    hyper: Hyper,
+    start: _Start,
+) -> Setup:
+    count = keys.shape[0]
+    params, own_params, opt_state, own_state = start.inputs(keys)
+    own_hyper = Hyper(
+        *(
+            stacking.own_optimizer(value, count)
+            if name == "optimizer"
+            else jax.tree.map(lambda leaf: jnp.ndim(leaf) > 0, value)
+            for name, value in hyper._asdict().items()
+        )
+    )
+    inputs = Inputs(data, hyper, params, opt_state)
+    own, shared = stacking.split(inputs, Inputs(own_data, own_hyper, own_params, own_state))
+    one = stacking.first(own, shared)
+    name, _ = dispatch.choose(implementation, task, one.hyper.optimizer, (one.data.x, one.data.x_val, one.params))
+    return Setup(task, name, keys, own, shared, models if hyper.widths is not None else models[:1])
+
+
+def _models(model: MLP | Sequence[MLP], members: int) -> tuple[MLP, ...]:
+    if isinstance(model, MLP) or not isinstance(model, Sequence):
+        return (model,)
+    if len(model) != members:
+        raise ValueError(f"model: expected one MLP or {members}, one for each member, got {len(model)}")
+    return tuple(model)
+
+
+def _epochs(epochs: ArrayLike, members: int) -> tuple[int, Array | None]:
+    if np.ndim(epochs) == 0:
+        return checks.positive_int("epochs", epochs), None
+    own = np.asarray(epochs)
+    if own.shape != (members,) or own.dtype.kind not in "iu" or own.min() < 1:
+        raise ValueError(f"epochs: expected positive integers of shape [{members}], got {epochs}")
+    return int(own.max()), jnp.asarray(own, jnp.int32)
+
+
+def warn_of_non_finite(setup: Setup, result: MembersResult) -> None:
+    """One warning that names the members whose loss or parameters became NaN or infinite."""
+    finite = np.asarray(result.finite)
+    if finite.all():
+        return
+    own = _own_numbers(setup.own.hyper)
+    last = np.asarray(result.epochs_run) - 1
+    bad = np.flatnonzero(~finite)
+    found = [(int(k), int(last[k]), {name: float(values[k]) for name, values in own.items()}) for k in bad]
+    warnings.warn(NonFiniteMembersWarning(found, setup.keys.shape[0]), stacklevel=3)
+
+
+def _own_numbers(hyper: Hyper) -> dict[str, np.ndarray]:
+    optimizer, rest = hyper.optimizer, {"l2", "clip_norm", "dropout", "patience", "min_delta", "epochs"}
+    named = {name: value for name, value in hyper._asdict().items() if name in rest}
+    if is_dataclass(optimizer):
+        named |= {field.name: getattr(optimizer, field.name) for field in fields(optimizer)}
+    return {name: np.asarray(value) for name, value in named.items() if isinstance(value, jax.Array | np.ndarray)}

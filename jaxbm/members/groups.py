@@ -1,0 +1,261 @@
+"""`fit_groups`: one model for each group of rows, however different the groups' sizes, in one call."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm.inference import predict
+from jaxbm.kernels.train_mlp.contract import Loss
+from jaxbm.members.apply import stacked_logits
+from jaxbm.members.fit_members import fit_members, prepare
+from jaxbm.members.result import MembersResult
+from jaxbm.members.rows import MemberRows, stretches
+from jaxbm.members.tidy import tidy
+from jaxbm.mlp import MLP
+from jaxbm.train import FitResult, fit
+
+
+@dataclass(frozen=True)
+class GroupsResult:
+    """Models by group; made by `fit_groups`."""
+
+    model: MLP
+    labels: np.ndarray
+    """`[M]`: the group of each member, largest group first"""
+    counts: np.ndarray
+    """`[M]`: its rows"""
+    result: MembersResult | None
+    """None where no group was large enough"""
+    too_small: np.ndarray
+    """groups without a model of their own"""
+    too_small_counts: np.ndarray
+    pooled: FitResult | None
+    """the model of all rows, which stands in for groups without their own"""
+
+    def member(self, label: Any) -> FitResult:
+        """One group's result, the pooled one where it has none of its own.
+
+        Raises:
+          KeyError: there is neither.
+        """
+        found = np.flatnonzero(self.labels == label)
+        if found.size and self.result is not None:
+            return self.result.member(int(found[0]))
+        if self.pooled is None:
+            raise KeyError(f"group {label!r}: expected one with a model of its own, since there is no pooled model")
+        return self.pooled
+
+    def predict(self, x: ArrayLike, groups: ArrayLike) -> np.ndarray:
+        """Logits `[n, out]` of each row by its group's model; NaN where there is neither that nor a pooled one.
+
+        Raises:
+          ValueError: shapes don't fit.
+        """
+        x, groups = np.asarray(x), np.asarray(groups)
+        if x.ndim != 2 or x.shape[1] != self.model.sizes[0] or groups.shape != x.shape[:1]:
+            raise ValueError(
+                f"x, groups: expected shapes [n, {self.model.sizes[0]}] and [n], got {list(x.shape)} and "
+                f"{list(groups.shape)}"
+            )
+        member = self._member_of(groups)
+        out = np.full((len(x), self.model.sizes[-1]), np.nan, np.float32)
+        others = np.flatnonzero(member < 0)
+        if self.pooled is not None and others.size:
+            out[others] = predict(self.model, self.pooled.params, x[others])
+        own = np.flatnonzero(member >= 0)
+        if self.result is not None and own.size:
+            out[own] = _by_member(self.model, self.result.params, x[own], member[own])
+        return out
+
+    def table(self) -> Any:
+        """A line for each group: rows, whether it has its own model, epochs, best epoch and losses."""
+        nothing = np.full(len(self.too_small), np.nan)
+        columns: dict[str, Any] = {
+            "group": [*self.labels.tolist(), *self.too_small.tolist()],
+            "rows": [*self.counts.tolist(), *self.too_small_counts.tolist()],
+            "own_model": np.concatenate([np.ones(len(self.labels), bool), np.zeros(len(self.too_small), bool)]),
+        }
+        if self.result is not None:
+            last = np.maximum(np.asarray(self.result.epochs_run) - 1, 0)
+            values = {"epochs_run": self.result.epochs_run, "best_epoch": self.result.best_epoch}
+            history = self.result.history
+            values |= {name: np.asarray(history[name])[np.arange(len(last)), last] for name in history}
+            columns |= {name: np.concatenate([np.asarray(v), nothing]) for name, v in values.items()}
+        return tidy(columns)
+
+    def _member_of(self, groups: np.ndarray) -> np.ndarray:
+        order = np.argsort(self.labels)
+        if not len(order):
+            return np.full(len(groups), -1)
+        at = np.minimum(np.searchsorted(self.labels, groups, sorter=order), len(order) - 1)
+        return np.where(self.labels[order[at]] == groups, order[at], -1)
+
+
+def fit_groups(
+    key: Array,
+    model: MLP,
+    x: ArrayLike,
+    y: ArrayLike,
+    groups: ArrayLike,
+    *,
+    loss: str | Loss,
+    min_rows: int = 2,
+    pooled: bool = False,
+    validation_split: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Any = None,
+    implementation: str | None = None,
+    **options: Any,
+) -> GroupsResult:
+    """Train one model for each group of rows.
+
+    The rows are sorted by group once; a member then visits its own stretch of the one table. A group's model
+    depends on its label, its rows and `key` alone, not on which other groups there are.
+
+    Args:
+      key: a JAX random key.
+      model, x, y, loss, sample_weight, class_weight: as for `jaxbm.fit`; "balanced" counts within each group.
+      groups: `[n]`, each row's group: integers or strings.
+      min_rows: groups with fewer rows, or too few for `validation_split`, get no model of their own.
+      pooled: train one more model, of all rows, for those and for groups never seen.
+      validation_split: fraction of each group's rows, the last of them, to validate on.
+      options: everything else that `jaxbm.fit_members` takes, the same for all groups.
+
+    Returns:
+      A `GroupsResult` with `.predict(x, groups)`, `.member(group)`, `.table()`, `.too_small`.
+
+    Raises:
+      ValueError, TypeError: as for `fit_members`; or `groups` has missing values or another shape.
+
+    Example:
+      >>> import jax, jaxbm, numpy as np
+      >>> x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+      >>> shop = np.repeat(["a", "b", "c"], [40, 19, 1])
+      >>> sales = np.where(shop == "a", x[:, 0], -x[:, 0])
+      >>> result = jaxbm.fit_groups(
+      ...     jax.random.key(0), jaxbm.MLP((2, 8, 1)), x, sales, shop, loss="squared_error", epochs=30, pooled=True)
+      >>> result.labels.tolist(), result.too_small.tolist(), result.predict(x, shop).shape
+      (['a', 'b'], ['c'], (60, 1))
+    """
+    layout = _layout(np.asarray(groups), np.shape(x)[0], min_rows, float(validation_split))
+    options |= {"loss": loss, "implementation": implementation}
+    whole = None
+    if pooled:
+        whole = fit(
+            key, model, x, y, sample_weight=sample_weight, class_weight=class_weight,
+            validation_split=validation_split, **options,
+        )  # fmt: skip
+    result = None
+    if len(layout.labels):
+        weight = sample_weight
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            weight, class_weight = _balanced(np.asarray(y), layout.member_of_row, sample_weight), None
+        table = tuple(None if a is None else np.asarray(a)[layout.order] for a in (x, y, weight))
+        result = _train(key, model, table, layout, {**options, "class_weight": class_weight})
+    return GroupsResult(model, layout.labels, layout.counts, result, layout.too_small, layout.too_small_counts, whole)
+
+
+class _Layout(NamedTuple):
+    """Rows sorted by group, the groups with models of their own first, largest first: long runs start early."""
+
+    order: np.ndarray
+    labels: np.ndarray
+    counts: np.ndarray
+    held_out: np.ndarray
+    too_small: np.ndarray
+    too_small_counts: np.ndarray
+    member_of_row: np.ndarray
+    words: np.ndarray
+    """uint32 `[M]`: what a group's key is made of"""
+
+    def rows(self, part: slice) -> tuple[MemberRows, MemberRows | None]:
+        """The stretches to train on and to validate on."""
+        starts = np.cumsum(self.counts) - self.counts
+        train, held = self.counts - self.held_out, self.held_out
+        held_out = stretches((starts + train)[part], held[part]) if held.any() else None
+        return stretches(starts[part], train[part]), held_out
+
+
+def _layout(groups: np.ndarray, n: int, min_rows: int, split: float) -> _Layout:
+    if groups.shape != (n,):
+        raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
+    if any(value is None or value != value for value in groups.tolist()):
+        raise ValueError("groups: expected a label for every row, got missing values")
+    labels, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    train = (counts * (1 - split)).astype(np.int64)
+    enough = (counts >= min_rows) & (train > 0) & ((counts > train) if split else True)
+    rank = np.lexsort((np.arange(len(labels)), -counts, ~enough))
+    place = np.empty_like(rank)
+    place[rank] = np.arange(len(rank))
+    member = place[inverse]
+    order = np.argsort(member, kind="stable")
+    own, rest = rank[: enough.sum()], rank[enough.sum() :]
+    words = np.asarray([zlib.crc32(repr(label).encode()) for label in labels[own].tolist()], np.uint32)
+    held_out = (counts - train)[own] if split else np.zeros(len(own), np.int64)
+    return _Layout(order, labels[own], counts[own], held_out, labels[rest], counts[rest], member, words)
+
+
+def _train(key: Array, model: MLP, table: tuple[Any, ...], layout: _Layout, options: dict[str, Any]) -> MembersResult:
+    x, y = jnp.asarray(table[0]), jnp.asarray(table[1])
+    weight = None if table[2] is None else jnp.asarray(table[2])
+    keys = jax.vmap(lambda word: jax.random.fold_in(key, word))(layout.words)
+
+    def part(members: slice) -> MembersResult:
+        rows, held_out = layout.rows(members)
+        return fit_members(
+            keys[members], model, x, y, sample_weight=weight, rows=rows, validation_rows=held_out, **options
+        )
+
+    probe = {name: value for name, value in options.items() if name not in ("progress", "class_weight")}
+    setup = prepare(keys[:1], model, table[0][:1], table[1][:1], **probe)
+    has_schedule = callable(getattr(probe.get("optimizer"), "learning_rate", None))
+    if setup.name == "cpu" and not has_schedule:
+        return part(slice(None))
+    # XLA takes every member through the steps of the largest, and a schedule is a table as long as the largest
+    # member's run: so groups of about the same size go together.
+    sizes = np.ceil(np.log2(layout.counts))
+    edges = [0, *(np.flatnonzero(np.diff(sizes)) + 1), len(sizes)]
+    parts = [part(slice(a, b)) for a, b in pairwise(edges)]
+    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(FitResult(*p) for p in parts))
+    return MembersResult.of(whole, parts[0].models)
+
+
+def _balanced(y: np.ndarray, member: np.ndarray, weight: ArrayLike | None) -> np.ndarray:
+    """`rows / (classes * rows of the class)`, counted within each group."""
+    classes, code = np.unique(y, return_inverse=True)
+    pairs, which, counts = np.unique(member * len(classes) + code, return_inverse=True, return_counts=True)
+    del pairs
+    picked = np.bincount(member)[member] / (max(2, len(classes)) * counts[which])
+    return (picked if weight is None else picked * np.asarray(weight)).astype(np.float32)
+
+
+def _by_member(model: MLP, params: Any, x: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Logits of rows by the members that `member` `[n]` names, computed in calls of about equally large members."""
+    order = np.argsort(member, kind="stable")
+    out = np.empty((len(x), model.sizes[-1]), np.float32)
+    table = jnp.asarray(_filled(x[order]))
+    members, start, count = np.unique(member[order], return_index=True, return_counts=True)
+    size = 1 << np.ceil(np.log2(count)).astype(int)
+    for most in np.unique(size):
+        these = np.flatnonzero(size == most)
+        more = (1 << (len(these) - 1).bit_length()) - len(these)  # few shapes to compile
+        padded = np.concatenate([these, np.repeat(these[:1], more)])
+        own = jax.tree.map(lambda leaf, p=padded: leaf[members[p]], params)
+        at, rows = (jnp.asarray(a[padded], jnp.int32) for a in (start, count))
+        logits = np.asarray(stacked_logits(model, own, table, at, rows, int(most)))
+        for k, m in enumerate(these):
+            out[order[start[m] : start[m] + count[m]]] = logits[k, : count[m]]
+    return out
+
+
+def _filled(x: np.ndarray) -> np.ndarray:
+    return np.pad(x, ((0, (1 << max(9, (len(x) - 1).bit_length())) - len(x)), (0, 0)))

@@ -1,0 +1,140 @@
+"""Rows of many members: the checked arrays of `Data`, and which of them are each member's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm import checks
+from jaxbm.kernels.train_mlp.contract import Data, Loss
+from jaxbm.members.rows import MemberRows, cut_off, member_rows
+from jaxbm.mlp import MLP
+from jaxbm.train import _class_weights, _data
+
+Most = tuple[int | None, int | None]
+
+
+def member_data(
+    model: MLP,
+    loss: str | Loss,
+    x: ArrayLike,
+    y: ArrayLike,
+    members: int,
+    *,
+    validation_split: float = 0.0,
+    validation_data: Sequence[ArrayLike] | None = None,
+    rows: Any = None,
+    validation_rows: Any = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[int, float] | ArrayLike | str | None = None,
+) -> tuple[Data, Data, Loss, Most]:
+    """`(data, is_own, loss function, bounds on the members' counts of rows)`; arguments as for `fit_members`."""
+    split = float(validation_split)
+    ways = {"validation_split": split or None, "validation_data": validation_data, "validation_rows": validation_rows}
+    named = [name for name, value in ways.items() if value is not None]
+    if len(named) > 1:
+        raise ValueError(f"{named[0]}: expected one way to validate, got {' and '.join(named)}")
+    checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
+    given = _Table(model, loss, x, y, sample_weight, members)
+    listed = None if rows is None else member_rows("rows", rows, given.n, members)
+    held_out = None if validation_rows is None else member_rows("validation_rows", validation_rows, given.n, members)
+    if class_weight is not None:
+        given.weigh(class_weight, listed)
+    by_list = listed is not None or given.any_own
+    if by_list and split:
+        listed, held_out = cut_off(listed or MemberRows(jnp.arange(given.n, dtype=jnp.int32)), split)
+    data, function = given.checked(0.0 if by_list else split, validation_data)
+    data, own = given.with_own(data)
+    if held_out is not None:
+        data = data._replace(x_val=data.x, y_val=data.y, weight_val=data.weight)
+        own = own._replace(x_val=own.x, y_val=own.y, weight_val=own.weight)
+    data, own = _with_rows(data, own, listed, "")
+    data, own = _with_rows(data, own, held_out, "_val")
+    own = jax.tree.map(lambda leaf, mine: bool(mine), data, own)
+    return data, own, function, (listed.most if listed else None, held_out.most if held_out else None)
+
+
+class _Table:
+    """Features, labels and weights, each shared or with a leading axis of members."""
+
+    def __init__(self, model: MLP, loss: str | Loss, x: Any, y: Any, weight: Any, members: int):
+        self.model, self.loss, self.members = model, loss, members
+        self.x, self.y = (a if hasattr(a, "shape") else jnp.asarray(a) for a in (x, y))
+        self.weight = weight if weight is None or hasattr(weight, "shape") else jnp.asarray(weight)
+        self.x_is_own = self.x.ndim == 3
+        self.n = self.x.shape[1 if self.x_is_own else 0] if self.x.ndim else 0
+        self.y_is_own = self.y.shape[:2] == (members, self.n) and (self.y.ndim == 3 or self._is_not_shared(self.y))
+        self.weight_is_own = self.weight is not None and self.weight.shape == (members, self.n)
+        if self.x_is_own and self.x.shape[0] != members:
+            raise ValueError(f"x: expected shape [n, in] or [{members}, n, in], got {list(self.x.shape)}")
+
+    def _is_not_shared(self, y: Any) -> bool:
+        return y.ndim == 2 and (self.x_is_own or y.shape != (self.n, self.model.sizes[-1]))
+
+    @property
+    def any_own(self) -> bool:
+        return self.x_is_own or self.y_is_own or self.weight_is_own
+
+    def weigh(self, class_weight: Any, listed: MemberRows | None) -> None:
+        """Multiply the weights by those of the classes: `[M, n]` only where members differ in what they count."""
+        lists = _lists(listed) if isinstance(class_weight, str) and listed is not None else None
+        index = listed.rows if listed is not None and lists is None and isinstance(class_weight, str) else None
+        if self.y_is_own or lists is not None:
+            labels = self.y if self.y_is_own else [self.y] * self.members
+            visited: list[Array | None] = [index] * self.members if lists is None else [*lists]
+            pairs = zip(labels, visited, strict=True)
+            picked = jnp.stack([_class_weights(class_weight, jnp.asarray(a), self.model, b) for a, b in pairs])
+        else:
+            picked = _class_weights(class_weight, jnp.asarray(self.y), self.model, index)
+        self.weight = picked if self.weight is None else jnp.asarray(self.weight, jnp.float32) * picked
+        self.weight_is_own = self.weight.ndim == 2
+
+    def checked(self, split: float, validation: Any) -> tuple[Data, Loss]:
+        """`Data` of member 0 alone, as `fit` checks it."""
+        x = self.x[0] if self.x_is_own else self.x
+        y = self.y[0] if self.y_is_own else self.y
+        weight = self.weight[0] if self.weight_is_own and self.weight is not None else self.weight
+        return _data(self.model, self.loss, x, y, weight, None, split, validation, None, None)
+
+    def with_own(self, data: Data) -> tuple[Data, Data]:
+        """Every member's arrays instead of member 0's, and `is_own` for them."""
+        own = Data(*(None if value is None else False for value in data))
+        if self.x_is_own:
+            checks.finite("x", self.x)
+            data, own = data._replace(x=jnp.asarray(self.x, data.x.dtype)), own._replace(x=True)
+        if self.y_is_own:
+            y = jnp.asarray(self.y, data.y.dtype)
+            checks.finite("y", y)
+            if isinstance(self.loss, str):
+                checks.labels_for(self.loss, y.reshape(-1, *y.shape[2:]), self.model)
+            data, own = data._replace(y=y), own._replace(y=True)
+        if self.weight_is_own:
+            weight = jnp.asarray(self.weight, jnp.float32)
+            checks.finite("sample_weight", weight)
+            checks.in_range("sample_weight", weight, 0, float("inf"))
+            data, own = data._replace(weight=weight), own._replace(weight=True)
+        return data, own
+
+
+def _lists(listed: MemberRows) -> list[Array] | None:
+    if listed.start is not None and listed.count is not None:
+        table = listed.rows
+        pairs = zip(listed.start.tolist(), listed.count.tolist(), strict=True)
+        return [jnp.arange(a, a + n) if table is None else table[a : a + n] for a, n in pairs]
+    return [*listed.rows] if listed.rows is not None and listed.rows.ndim == 2 else None
+
+
+def _with_rows(data: Data, own: Data, listed: MemberRows | None, suffix: str) -> tuple[Data, Data]:
+    if listed is None:
+        return data, own
+    names = (f"rows{suffix}", f"start{suffix}", f"count{suffix}")
+    values = (listed.rows, listed.start, listed.count)
+    mine = (listed.rows is not None and listed.rows.ndim == 2, True, True)
+    return data._replace(**dict(zip(names, values, strict=True))), own._replace(
+        **{name: None if v is None else m for name, v, m in zip(names, values, mine, strict=True)}
+    )

@@ -1,0 +1,96 @@
+"""Telling how far a run of many members is, and stopping it without losing what is finished."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+
+class MembersProgress(NamedTuple):
+    """What a progress function is called with, between chunks of epochs."""
+
+    epochs_done: int
+    epochs: int
+    members_done: int
+    """finished, stopped early or non-finite"""
+    members: int
+    best_member: int
+    best_value: float
+    """lowest validation loss so far, or training loss without validation"""
+    steps: int
+    """optimizer steps taken so far, over all members"""
+    steps_left: int
+    """at most"""
+    seconds: float
+
+    @property
+    def steps_per_second(self) -> float:
+        """Over all members, including compilation."""
+        return self.steps / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """At the speed so far, if nobody stops early."""
+        return self.steps_left / self.steps_per_second if self.steps else float("inf")
+
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.epochs_done}/{self.epochs}  {self.members_done}/{self.members} members done  "
+            f"best {self.best_value:.4g} (member {self.best_member})  {self.steps_per_second:,.0f} steps/s  "
+            f"{self.seconds_left:.0f} s left"
+        )
+
+
+Report = Callable[[MembersProgress], None]
+
+
+class MembersInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a run of many members; `.result` holds what was finished until then."""
+
+    def __init__(self, result: Any):
+        super().__init__(
+            "interrupted; .result holds the members as they were after the last finished chunk of epochs"
+        )
+        self.result = result
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Inside, the first Ctrl-C is only noted: the function given answers whether it came. The second one raises."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # only the main thread may set handlers
+        return
+    noted = False
+
+    def note(number: int, frame: Any) -> None:
+        nonlocal noted
+        if noted:
+            signal.default_int_handler(number, frame)
+        noted = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def reporter(progress: bool | Report) -> Iterator[Report | None]:
+    """The function to report to: the user's own, a bar, or None."""
+    if callable(progress):
+        yield progress
+        return
+    if not progress:
+        yield None
+        return
+    from rich.progress import Progress as Bar
+
+    with Bar(transient=True) as bar:
+        line = bar.add_task("training")
+        yield lambda now: bar.update(
+            line, completed=now.steps, total=now.steps + now.steps_left, description=str(now)
+        )

@@ -1,0 +1,102 @@
+"""What the training of many members leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxbm.members import stacking, widths
+from jaxbm.mlp import MLP
+from jaxbm.train import FitResult
+
+
+class MembersResult(FitResult):
+    """A `FitResult` whose every array has a leading axis of members.
+
+    Attributes:
+      models: each member's architecture; of length one where they all have the same.
+
+    Example: see `jaxbm.fit_members`.
+    """
+
+    models: tuple[MLP, ...]
+
+    def __new__(cls, *fields: Any, models: Sequence[MLP] = ()) -> MembersResult:
+        self = super().__new__(cls, *fields)
+        self.models = tuple(models)
+        return self
+
+    @classmethod
+    def of(cls, result: FitResult, models: Sequence[MLP]) -> MembersResult:
+        """Name the members' architectures."""
+        return cls(*result, models=models)
+
+    @property
+    def members(self) -> int:
+        """How many there are."""
+        return int(self.epochs_run.shape[0])
+
+    @property
+    def model(self) -> MLP:
+        """The architecture that `params` have: the padded one where widths differ."""
+        return widths.padded_model(self.models)
+
+    @property
+    def best_values(self) -> np.ndarray:
+        """float32 `[M]`: each member's lowest validation loss, or training loss without validation; infinite where
+        there is none."""
+        values = np.asarray(self.history.get("val_loss", self.history["loss"]))
+        return np.min(np.where(np.isfinite(values), values, np.inf), axis=1)
+
+    @property
+    def best(self) -> int:
+        """The member with the lowest of `best_values`."""
+        return int(np.argmin(self.best_values))
+
+    def model_of(self, k: int) -> MLP:
+        """Member `k`'s own architecture."""
+        return self.models[k if len(self.models) > 1 else 0]
+
+    def member(self, k: int) -> FitResult:
+        """Member `k` as `fit` would have returned it, in its own widths.
+
+        Raises:
+          IndexError: there is no such member.
+        """
+        if not -self.members <= k < self.members:
+            raise IndexError(f"member: expected 0 to {self.members - 1}, got {k}")
+        one = stacking.member(FitResult(*self), k)
+        if len(self.models) == 1:
+            return one
+        return widths.cut(self.models[k], one)
+
+
+def _flatten(result: MembersResult) -> tuple[tuple[Any, ...], tuple[MLP, ...]]:
+    return tuple(result), result.models
+
+
+jax.tree_util.register_pytree_node(
+    MembersResult, _flatten, lambda models, fields: MembersResult(*fields, models=models)
+)
+
+
+class NonFiniteMembersWarning(UserWarning):
+    """Members whose loss or parameters became NaN or infinite; `.found` lists `(index, epoch, hyper-parameters)`."""
+
+    SHOWN = 5
+
+    def __init__(self, found: Sequence[tuple[int, int, dict[str, float]]], members: int):
+        self.found = list(found)
+        told = []
+        for index, epoch, numbers in self.found[: self.SHOWN]:
+            own = ", ".join(f"{name}={value:.4g}" for name, value in numbers.items())
+            told.append(f"member {index} in epoch {epoch}" + (f" ({own})" if own else ""))
+        more = len(self.found) - self.SHOWN
+        super().__init__(
+            f"{len(self.found)} of {members} members became NaN or infinite and were stopped: "
+            + "; ".join(told)
+            + (f"; and {more} more" if more > 0 else "")
+        )

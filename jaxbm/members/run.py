@@ -1,0 +1,198 @@
+"""Members in training: their state on the device, advanced in chunks of epochs.
+
+A kernel skips members that have finished, so there they cost nothing. XLA computes every member it is given; so on
+that path those still going are gathered into a smaller state from time to time, and put back at the end.
+"""
+
+import time
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxbm import counter
+from jaxbm.kernels import dispatch
+from jaxbm.kernels.train_mlp.contract import RunState, Task
+from jaxbm.members import stacking
+from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
+from jaxbm.members.stacking import Inputs
+from jaxbm.train import CHUNK_SECONDS, FitResult, _fit, _result, _start
+
+COMPACTION_FLOPS = 2e10
+"""A smaller state means compiling anew, about a second: it has to save more than XLA computes in that time."""
+XLA_CHUNKS = 16
+"""Into how many chunks a run is cut on the XLA path where members may finish at different times."""
+
+
+class Run:
+    """The state of many members between chunks of epochs.
+
+    Args:
+      task, name: what is trained, by which implementation.
+      keys: `[M]`.
+      own, shared: what each member reads, split by `stacking.split`.
+    """
+
+    def __init__(self, task: Task, name: str, keys: Array, own: Inputs, shared: Inputs):
+        self.task, self.name, self.members = task, name, keys.shape[0]
+        self.state = _begin(task, keys, own, shared)
+        self._words = _words(keys)
+        self._own, self._shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
+        self._part: tuple[np.ndarray, RunState, counter.Words, Inputs] | None = None
+        self._steps = np.broadcast_to(steps_per_epoch(task, own, shared), self.members)
+        epochs = stacking.merged(own, shared).hyper.epochs
+        self._epochs = np.broadcast_to(task.epochs if epochs is None else np.asarray(epochs), self.members)
+
+    def advance(self, stop: int) -> None:
+        """Train until epoch `stop`, exclusive."""
+        if self._part is None:
+            self.state = self._advance(self.state, self._words, self._own, stop)
+        else:
+            index, state, words, own = self._part
+            self._part = index, self._advance(state, words, own, stop), words, own
+
+    def going(self) -> np.ndarray:
+        """bool `[M]`: members with epochs left to do."""
+        mask = np.zeros(self.members, bool)
+        index, state = (np.arange(self.members), self.state) if self._part is None else self._part[:2]
+        mask[index] = np.asarray(state.active) & (np.asarray(state.epoch) < self._epochs[index])
+        return mask
+
+    def retire(self, mask: np.ndarray) -> None:
+        """Stop members for good where `mask` `[M]` is True."""
+        self.gather()
+        self.state = self.state._replace(active=self.state.active & ~jnp.asarray(mask))
+
+    def compact(self) -> None:
+        """On the XLA path, go on with fewer members where that pays."""
+        if self.name != "xla":
+            return
+        going = self.going()
+        now = self.members if self._part is None else len(self._part[0])
+        size = 1 << max(0, int(going.sum()) - 1).bit_length()
+        epochs_left = self.task.epochs - int(jnp.max(self.state.epoch if self._part is None else self._part[1].epoch))
+        rows = float(self._steps.mean()) * self.task.batch_size
+        saved = 6.0 * self.task.model.n_params * rows * epochs_left * (now - size)
+        if not going.any() or size >= now or saved < COMPACTION_FLOPS:
+            return
+        self.gather()
+        # Filled up to a power of two by members that are finished, so that few shapes are compiled.
+        index = np.concatenate([np.flatnonzero(going), np.flatnonzero(~going)])[:size]
+        self._part = index, *_taken((self.state, self._words, self._own), jnp.asarray(index))
+
+    def gather(self) -> None:
+        """Put the members that went on in a smaller state back to their places."""
+        if self._part is not None:
+            index, state, _, _ = self._part
+            self.state = _put_back(self.state, state, jnp.asarray(index))
+            self._part = None
+
+    def result(self) -> FitResult:
+        """Everything so far."""
+        self.gather()
+        return _result(self.state)
+
+    def told(self, seconds: float) -> MembersProgress:
+        """How far the run is."""
+        self.gather()
+        run, value, going = np.asarray(self.state.epochs_run), np.asarray(self.state.best_value), self.going()
+        left = np.where(going, self._epochs - np.asarray(self.state.epoch), 0)
+        best = int(np.argmin(value))
+        return MembersProgress(
+            epochs_done=int(run.max()),
+            epochs=self.task.epochs,
+            members_done=int((~going).sum()),
+            members=self.members,
+            best_member=best,
+            best_value=float(value[best]),
+            steps=int((run.astype(np.int64) * self._steps).sum()),
+            steps_left=int((left.astype(np.int64) * self._steps).sum()),
+            seconds=seconds,
+        )
+
+    def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> RunState:
+        return _advance(self.task, self.name, state, words, own, self._shared, jnp.asarray(stop, jnp.int32))
+
+
+def train(run: Run, progress: bool | Report = False, stop: int | None = None) -> None:
+    """Advance a run to its end, or to epoch `stop`, in chunks.
+
+    Raises:
+      MembersInterrupted: Ctrl-C was pressed; the last chunk is finished first.
+    """
+    stop = run.task.epochs if stop is None else stop
+    done, began = int(np.asarray(run.state.epoch).max()), time.perf_counter()
+    chunk = 1 if progress else max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    with deferred_interrupt() as interrupted, reporter(progress) as report:
+        while done < stop and run.going().any():
+            before = time.perf_counter()
+            done = min(done + chunk, stop)
+            run.advance(done)
+            if report is not None:
+                told = run.told(time.perf_counter() - began)  # waits for the device
+                seconds = time.perf_counter() - before
+                chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-6))))
+                report(told)
+            if interrupted():
+                raise MembersInterrupted(run.result())
+            run.compact()
+    run.gather()
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> FitResult:
+    """All epochs of all members in one compiled call."""
+
+    def one(key: Array, own: Inputs) -> FitResult:
+        return _fit(task, name, key, *stacking.merged(own, shared))
+
+    return jax.vmap(one)(keys, own)
+
+
+def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
+    """Optimizer steps that an epoch takes: a number, or one for each member."""
+    data = shared.data
+    count = own.data.count if own.data.count is not None else data.count
+    if count is None:
+        listed = own.data.rows if own.data.rows is not None else data.rows
+        table = own.data.x if own.data.x is not None else data.x
+        count = table.shape[-2] if listed is None else listed.shape[-1]
+    count = np.asarray(count)
+    return -(-count // np.maximum(1, np.minimum(task.batch_size, count)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
+    def one(key: Array, own: Inputs) -> RunState:
+        data, hyper, params, opt_state = stacking.merged(own, shared)
+        return _start(task, key, data, hyper, params, opt_state)
+
+    # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
+    return jax.tree.map(jnp.copy, jax.vmap(one)(keys, own))
+
+
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _advance(
+    task: Task, name: str, state: RunState, words: counter.Words, own: Inputs, shared: Inputs, stop: Array
+) -> RunState:
+    def one(state: RunState, words: counter.Words, own: Inputs) -> RunState:
+        data, hyper, _, _ = stacking.merged(own, shared)
+        return dispatch.runner(name)(task, state, data, hyper, words, stop)
+
+    return jax.vmap(one)(state, words, own)
+
+
+_words = jax.jit(jax.vmap(counter.words))
+
+
+@jax.jit
+def _taken(tree: Any, index: Array) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _put_back(state: RunState, part: RunState, index: Array) -> RunState:
+    return jax.tree.map(lambda whole, new: whole.at[index].set(new), state, part)

@@ -1,0 +1,133 @@
+"""What is each member's own and what is shared: one pytree split in two, and put together again inside `vmap`."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxbm.kernels.train_mlp.contract import Data, Hyper
+from jaxbm.mlp import Params
+
+
+class Inputs(NamedTuple):
+    """Everything a member's run reads, apart from its key."""
+
+    data: Data
+    hyper: Hyper
+    params: Params | None = None
+    opt_state: Any = None
+
+
+def _absent(leaf: Any) -> bool:
+    return leaf is None
+
+
+def split(tree: Any, is_own: Any) -> tuple[Any, Any]:
+    """`(own, shared)`: two trees like `tree`, each with None where the other holds the leaf.
+
+    Args:
+      tree: arrays.
+      is_own: the same structure, True where a leaf has a leading axis of members.
+    """
+    own = jax.tree.map(lambda leaf, mine: leaf if mine else None, tree, is_own)
+    shared = jax.tree.map(lambda leaf, mine: None if mine else leaf, tree, is_own)
+    return own, shared
+
+
+def merged(own: Any, shared: Any) -> Any:
+    """The inverse of `split`."""
+    return jax.tree.map(lambda a, b: b if a is None else a, own, shared, is_leaf=_absent)
+
+
+def none_own(tree: Any) -> Any:
+    """`is_own` for a tree whose leaves all members share."""
+    return jax.tree.map(lambda _: False, tree)
+
+
+def own_by_rank(name: str, tree: Any, reference: Any, members: int) -> Any:
+    """`is_own` for a tree whose leaves have the shapes of `reference`, with or without a leading axis of members.
+
+    Raises:
+      ValueError: a leaf has some other shape.
+    """
+
+    def judge(leaf: Any, like: Any) -> bool:
+        shape, plain = jnp.shape(leaf), tuple(like.shape)
+        if shape == (members, *plain):
+            return True
+        if shape == plain:
+            return False
+        raise ValueError(f"{name}: expected shape {list(plain)} or [{members}, ...] like it, got {list(shape)}")
+
+    try:
+        return jax.tree.map(judge, tree, reference)
+    except ValueError as error:
+        if str(error).startswith(f"{name}:"):
+            raise
+        raise ValueError(f"{name}: expected a tree like {jax.tree.structure(reference)}: {error}") from None
+
+
+def own_numbers(name: str, value: Any, members: int) -> Any:
+    """`is_own` for numbers: a scalar is shared, `[members]` is each member's own.
+
+    Raises:
+      ValueError: a leaf has some other shape.
+    """
+
+    def judge(leaf: Any) -> bool:
+        shape = jnp.shape(leaf)
+        if shape in ((), (members,)):
+            return bool(shape)
+        raise ValueError(f"{name}: expected a number or shape [{members}], got {list(shape)}")
+
+    return jax.tree.map(judge, value)
+
+
+def own_optimizer(optimizer: Any, members: int) -> Any:
+    """`is_own` for an optimizer that is data; a schedule's own tables of other lengths are shared."""
+    rate = getattr(optimizer, "learning_rate", None)
+    if callable(rate):
+        return jax.tree.map(lambda leaf: jnp.shape(leaf)[:1] == (members,), optimizer)
+    return own_numbers("optimizer", optimizer, members)
+
+
+def first(own: Any, shared: Any) -> Any:
+    """Shapes and dtypes of what one member's run reads."""
+    return merged(jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), own), shared)
+
+
+def member(tree: Any, k: int) -> Any:
+    """Member `k` of a tree whose leaves all have a leading axis of members."""
+    return jax.tree.map(lambda leaf: leaf[k], tree)
+
+
+def key_array(keys: Any, members: int | None) -> Array:
+    """Keys `[M]`, from keys or from one key and a number.
+
+    Raises:
+      TypeError: they are not JAX keys.
+      ValueError: `members` contradicts them, or is missing.
+    """
+    is_typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
+    if not is_typed:
+        keys = jnp.asarray(keys)
+        if keys.dtype != jnp.uint32 or keys.ndim not in (1, 2):
+            raise TypeError(f"keys: expected JAX random keys [M], got {keys.dtype} of shape {list(keys.shape)}")
+    axes = keys.ndim if is_typed else keys.ndim - 1
+    if axes == 0:
+        if members is None:
+            raise ValueError("members: expected how many, since one key came, not keys [M]; got None")
+        # Member k's key does not depend on how many there are.
+        return jax.vmap(lambda k: jax.random.fold_in(keys, k))(jnp.arange(members, dtype=jnp.uint32))
+    if axes != 1 or keys.shape[0] == 0:
+        raise ValueError(f"keys: expected one key or keys [M], got shape {list(keys.shape)}")
+    if members not in (None, keys.shape[0]):
+        raise ValueError(f"members: expected {keys.shape[0]}, the number of keys, got {members}")
+    return keys
+
+
+def host(tree: Any) -> Any:
+    """A tree of NumPy arrays."""
+    return jax.tree.map(np.asarray, tree)
