@@ -1,11 +1,17 @@
 """jaxbm: train MLPs, from one to tens of thousands at once, in pure JAX functions."""
 
 from jaxbm import augment, kernels, losses, metrics, shuffle
+from jaxbm.batch_ensemble import BatchEnsemble
 from jaxbm.inference import evaluate, predict
+from jaxbm.members import space
+from jaxbm.members.cross_validate import CrossValidation, cross_validate
+from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.groups import GroupsResult, fit_groups
 from jaxbm.members.progress import MembersInterrupted, MembersProgress
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
+from jaxbm.members.sweep import sweep
+from jaxbm.members.sweep_result import SweepInterrupted, SweepResult
 from jaxbm.mlp import MLP, Dense
 from jaxbm.optimizers import adam, adamw, apply_updates, clip_by_global_norm, sgd
 from jaxbm.persistence import load, save
@@ -15,7 +21,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
+    "BatchEnsemble",
+    "CrossValidation",
     "Dense",
+    "Ensemble",
     "FitResult",
     "GroupsResult",
     "MembersInterrupted",
@@ -23,11 +32,14 @@ __all__ = [
     "MembersResult",
     "NonFiniteError",
     "NonFiniteMembersWarning",
+    "SweepInterrupted",
+    "SweepResult",
     "adam",
     "adamw",
     "apply_updates",
     "augment",
     "clip_by_global_norm",
+    "cross_validate",
     "evaluate",
     "fit",
     "fit_groups",
@@ -40,4 +52,6 @@ __all__ = [
     "save",
     "sgd",
     "shuffle",
+    "space",
+    "sweep",
 ]

@@ -11,7 +11,18 @@ import jaxbm.kernels
 import jaxbm
 
 RUNGS = [
-    {"names", "activations", "initializers", "counter", "shuffle", "losses", "metrics", "optimizers", "mlp"},
+    {
+        "names",
+        "activations",
+        "initializers",
+        "counter",
+        "shuffle",
+        "losses",
+        "metrics",
+        "optimizers",
+        "mlp",
+        "batch_ensemble",
+    },
     {"kernels"},
     {"checks", "augment", "train", "inference"},
     {"table", "persistence", "report"},

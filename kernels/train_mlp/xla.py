@@ -222,8 +222,12 @@ def _one_step(
         options = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": stream}
         if hyper.widths is not None:
             options["widths"] = hyper.widths
-        logits = task.model.apply(params, x, **options)
-        total, count = weighted_sums(example_losses(task.loss, logits, y), weight)
+        own_losses = getattr(task.model, "example_losses", None)  # a model that is more than one network has its own
+        if own_losses is not None:
+            values = own_losses(params, x, y, task.loss, **options)
+        else:
+            values = example_losses(task.loss, task.model.apply(params, x, **options), y)
+        total, count = weighted_sums(values, weight)
         value = ratio(total, count)
         if hyper.l2 is not None:
             value = value + hyper.l2 * sum(jnp.square(layer.weight).sum() for layer in params)

@@ -1,0 +1,186 @@
+"""`Ensemble`: what many members predict together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxbm.members.apply import stacked_logits
+from jaxbm.members.result import MembersResult
+from jaxbm.members.selection import Score, greedy_selection
+from jaxbm.mlp import MLP, Params
+
+BLOCK_NUMBERS = 2**24
+"""Logits of all members that are held at once, in numbers."""
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members that predict together.
+
+    Args:
+      model: the architecture of `params`.
+      params: with a leading axis of members.
+      weights: `[M]`, nonnegative; None for equal ones.
+      temperature: members' logits are divided by it before they become probabilities.
+
+    Raises:
+      ValueError: the shapes don't fit, or a number is out of range.
+
+    Example:
+      >>> import jax, jaxbm, numpy as np
+      >>> x = np.random.default_rng(0).normal(size=(100, 3)).astype("float32")
+      >>> y = (x[:, 0] > 0).astype("float32")
+      >>> many = jaxbm.fit_members(jax.random.key(0), jaxbm.MLP((3, 8, 1)), x, y, members=5, bootstrap=True,
+      ...     loss="sigmoid_binary_cross_entropy")
+      >>> ensemble = jaxbm.Ensemble.of(many)
+      >>> ensemble.probabilities(x).shape, ensemble.spread(x).shape, ensemble.vote(x).shape
+      ((100, 2), (100, 1), (100,))
+
+    Source: Breiman (1996); Lakshminarayanan, Pritzel and Blundell (2017).
+    """
+
+    model: MLP
+    params: Params
+    weights: Any = None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        sizes = {int(leaf.shape[0]) for leaf in jax.tree.leaves(self.params)}
+        if len(sizes) != 1:
+            raise ValueError(
+                f"params: expected a leading axis of members on every array, got lengths {sorted(sizes)}"
+            )
+        if not self.temperature > 0:
+            raise ValueError(f"temperature: expected a positive number, got {self.temperature}")
+        if self.weights is not None:
+            weights = np.asarray(self.weights, np.float64)
+            if weights.shape != (self.members,) or not (weights >= 0).all() or not weights.sum() > 0:
+                raise ValueError(f"weights: expected [{self.members}] nonnegative numbers, got {self.weights}")
+            object.__setattr__(self, "weights", weights / weights.sum())
+
+    @classmethod
+    def of(cls, result: MembersResult) -> Ensemble:
+        """The members of a training run that stayed finite.
+
+        Raises:
+          ValueError: none did.
+        """
+        finite = np.flatnonzero(np.asarray(result.finite))
+        if not finite.size:
+            raise ValueError("result: expected at least one finite member, got none")
+        params = result.params
+        if len(finite) < result.members:
+            params = jax.tree.map(lambda leaf: leaf[finite], params)
+        return cls(result.model, params)
+
+    @property
+    def members(self) -> int:
+        """How many."""
+        return int(self.params[0].weight.shape[0])
+
+    def logits(self, x: ArrayLike) -> np.ndarray:
+        """float32 `[M, n, out]`: every member's output."""
+        return np.concatenate(list(self._blocks(x)), axis=1)
+
+    def mean(self, x: ArrayLike) -> np.ndarray:
+        """float64 `[n, out]`: the weighted mean of the members' outputs, a regression's prediction."""
+        return np.concatenate([self._average(block) for block in self._blocks(x)])
+
+    def spread(self, x: ArrayLike) -> np.ndarray:
+        """float64 `[n, out]`: the weighted standard deviation of the members' outputs around their mean."""
+        blocks = [np.sqrt(self._average(np.square(b - self._average(b)))) for b in self._blocks(x)]
+        return np.concatenate(blocks)
+
+    def quantiles(self, x: ArrayLike, q: ArrayLike) -> np.ndarray:
+        """`[len(q), n, out]`: quantiles of the members' outputs; without interpolation where weights are given."""
+        at: Any = np.asarray(q, np.float64)
+        options: dict[str, Any] = {}
+        if self.weights is not None:
+            options = {"method": "inverted_cdf", "weights": self.weights}
+        return np.concatenate([np.quantile(block, at, axis=0, **options) for block in self._blocks(x)], axis=-2)
+
+    def probabilities(self, x: ArrayLike) -> np.ndarray:
+        """float64 `[n, classes]`: the weighted mean of the members' probabilities; two classes for one output."""
+        return np.concatenate([self._average(_probabilities(b, self.temperature)) for b in self._blocks(x)])
+
+    def vote(self, x: ArrayLike) -> np.ndarray:
+        """int `[n]`: the class that most members (by weight) find most probable; the lower one of two equal."""
+        parts = []
+        for block in self._blocks(x):
+            classes = max(2, block.shape[-1])
+            picked = (block[..., 0] > 0).astype(int) if block.shape[-1] == 1 else block.argmax(axis=-1)
+            ballots = np.eye(classes)[picked]
+            parts.append(self._average(ballots).argmax(axis=-1))
+        return np.concatenate(parts)
+
+    def calibrated(self, x: ArrayLike, y: ArrayLike) -> Ensemble:
+        """The ensemble with the temperature that makes the log loss on held-out rows least.
+
+        Args:
+          x: `[n, in]`, rows that the members were not trained on.
+          y: class numbers `[n]`.
+
+        Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (2017).
+        """
+        from scipy.optimize import minimize_scalar
+
+        logits, labels = self.logits(x).astype(np.float64), np.asarray(y).astype(int)
+
+        def loss(log_temperature: float) -> float:
+            p = self._average(_probabilities(logits, float(np.exp(log_temperature))))
+            return -float(np.log(np.maximum(p[np.arange(len(labels)), labels], 1e-300)).mean())
+
+        found = minimize_scalar(loss, bounds=(-4.0, 4.0), method="bounded", options={"xatol": 1e-5})
+        return replace(self, temperature=float(np.exp(found.x)))
+
+    def selected(
+        self, x: ArrayLike, y: ArrayLike, *, score: str | Score = "log_loss", size: int = 50, drop: bool = True
+    ) -> Ensemble:
+        """The ensemble with the weights that greedy selection finds on held-out rows.
+
+        Args:
+          x, y: rows that the members were not trained on.
+          score, size: as for `jaxbm.members.selection.greedy_selection`; "squared_error" averages outputs, every
+            other score probabilities.
+          drop: leave out members that were never taken.
+        """
+        logits = self.logits(x)
+        predictions = logits if score == "squared_error" else _probabilities(logits, self.temperature)
+        counts = greedy_selection(predictions, np.asarray(y), score=score, size=size)
+        if not drop:
+            return replace(self, weights=counts)
+        taken = np.flatnonzero(counts)
+        params = jax.tree.map(lambda leaf: leaf[taken], self.params)
+        return replace(self, params=params, weights=counts[taken])
+
+    def _blocks(self, x: ArrayLike) -> Iterator[np.ndarray]:
+        rows = np.asarray(x)
+        if rows.ndim != 2 or rows.shape[1] != self.model.sizes[0]:
+            raise ValueError(f"x: expected shape [n, {self.model.sizes[0]}], got {list(rows.shape)}")
+        if rows.dtype.kind != "f":
+            rows = rows.astype(self.model.param_dtype)
+        size = max(1, BLOCK_NUMBERS // (self.members * self.model.sizes[-1]))
+        size = min(1 << (size.bit_length() - 1), 1 << max(9, (len(rows) - 1).bit_length()))
+        for start in range(0, max(1, len(rows)), size):
+            part = rows[start : start + size]
+            filled = jnp.asarray(np.pad(part, ((0, size - len(part)), (0, 0))))  # one shape to compile
+            yield np.asarray(stacked_logits(self.model, self.params, filled))[:, : len(part)]
+
+    def _average(self, block: np.ndarray) -> np.ndarray:
+        block = block.astype(np.float64)
+        return block.mean(axis=0) if self.weights is None else np.tensordot(self.weights, block, axes=1)
+
+
+def _probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+    scaled = logits.astype(np.float64) / temperature
+    if scaled.shape[-1] == 1:
+        scaled = np.concatenate([np.zeros_like(scaled), scaled], axis=-1)
+    p = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return p / p.sum(axis=-1, keepdims=True)
