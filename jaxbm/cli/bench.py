@@ -1,12 +1,14 @@
-"""The command line of `jaxbm bench`, apart from the code behind it, so that `jaxbm --help` need not import that."""
+"""`jaxbm bench`: measure this machine, jaxbm and its peers; compare two files of results."""
 
 from __future__ import annotations
 
 import argparse
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Fill in the parser of `jaxbm bench`."""
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command and its options."""
+    parser = commands.add_parser("bench", help="measure this machine, jaxbm and its peers; compare two results")
+    parser.set_defaults(run=run)
     parser.add_argument("words", nargs="*", metavar="compare A B", help="compare two files of results instead")
     parser.add_argument("--full", action="store_true", help="everything, instead of the five-minute selection")
     parser.add_argument(
@@ -16,3 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="benchmark-report", metavar="FOLDER", help="where results and report go")
     parser.add_argument("--resume", action="store_true", help="keep what the folder has, run only what is missing")
     parser.add_argument("--list", action="store_true", help="show selections and contests, run nothing")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run a selection and write its report, or compare."""
+    from jaxbm.benchmarks.command import bench
+
+    bench(arguments)
