@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm import checks
+from jaxbm import checks, kernels
 from jaxbm.kernels.train_mlp import xla
 from jaxbm.kernels.train_mlp.contract import Loss, Metric
 from jaxbm.losses import LOSSES
@@ -133,7 +133,7 @@ def _filled(rows: int) -> int:
 
 @partial(jax.jit, static_argnums=0)
 def _apply(model: MLP, params: Params, x: Array) -> Array:
-    return model.apply(params, x)
+    return kernels.apply(model, params, x)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -94,7 +94,7 @@ class Sgd(_Protocol):
             trace = _map(lambda g, t: g + _as(momentum, t) * t, updates, trace)
             updates = _map(lambda g, t: g + _as(momentum, t) * t, updates, trace) if self.nesterov else trace
         rate = _rate(self.learning_rate, state.count)
-        return _map(lambda u: -_as(rate, u) * u, updates), SgdState(_next(state.count), trace)
+        return _map(lambda u: -_as(rate, u) * u, updates), SgdState(next_count(state.count), trace)
 
 
 @_optimizer("nesterov", "mu_dtype")
@@ -122,7 +122,7 @@ class Adam(_Protocol):
         del extra
         if self.weight_decay is not None and params is None:
             raise ValueError("params: expected the parameters, which weight decay needs, got None")
-        count = _next(state.count)
+        count = next_count(state.count)
         mu = _map(lambda g, m: _mean(g, m.astype(g.dtype), self.b1), updates, state.mu)
         nu = _map(lambda g, v: _mean(g * g, v, self.b2), updates, state.nu)
         c1, c2 = bias_correction(self.b1, count), bias_correction(self.b2, count)
@@ -361,7 +361,8 @@ def _mean(new: Array, old: Array, decay: ArrayLike) -> Array:
     return _as(rest, new) * new + _as(decay, new) * old
 
 
-def _next(count: Array) -> Array:
+def next_count(count: Array) -> Array:
+    """The next step's count, which stays at the largest int32."""
     return jnp.where(count < np.iinfo(np.int32).max, count + 1, count)
 
 

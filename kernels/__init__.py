@@ -1,5 +1,7 @@
 """Accelerated twins of the core's hot functions, and the one place that chooses between them."""
 
-from jaxbm.kernels.dispatch import choose, status
+from jaxbm.kernels.adam import adam_update
+from jaxbm.kernels.apply_mlp import apply
+from jaxbm.kernels.dispatch import Explanation, choose, explain, status
 
-__all__ = ["choose", "status"]
+__all__ = ["Explanation", "adam_update", "apply", "choose", "explain", "status"]

@@ -1,10 +1,13 @@
 """`MLP.apply` over many rows as one call of the compiled CPU kernel."""
 
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxbm.kernels.calls import ACTIVATIONS, kernel_call
+from jaxbm.kernels.native import native
 
 from jaxbm.mlp import MLP, Params
 
@@ -22,6 +25,66 @@ def unsupported(model: MLP) -> str | None:
     if model.param_dtype != "float32" or model.dtype not in (None, "float32"):
         return "the kernel computes in float32"
     return None
+
+
+def slower(model: MLP, *arrays: Any) -> str | None:
+    """Why the kernel can't compute, or would be slower at, this network here; None where it is the faster one.
+
+    `arrays`: pytree of features and parameters.
+    """
+    if (reason := native().reason or unsupported(model)) is not None:
+        return reason
+    if jax.default_backend() != "cpu":
+        return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for CPUs"
+    if native().isa == "v2":
+        return "without AVX2, XLA is faster"
+    if any(jnp.result_type(leaf) != jnp.float32 for leaf in jax.tree.leaves(arrays)):
+        return "the kernel computes in float32"
+    return None
+
+
+def apply(model: MLP, params: Params, x: Array, *, implementation: str | None = None) -> Array:
+    """`model.apply` over many rows: each block of rows goes through all layers while it is in the cache.
+
+    Works under `jit`, `vmap` (members share `x` without a copy) and `grad`.
+
+    Args:
+      model, params: the network.
+      x: float `[n, in]`.
+      implementation: None for the kernel where it can, else plain JAX; "cpu" or "xla" for one of them.
+
+    Returns:
+      `[n, out]`.
+
+    Raises:
+      ValueError: `implementation` is neither.
+      NotImplementedError: `implementation="cpu"`, and the kernel can't; says why.
+
+    Example:
+      >>> import jax, jaxbm
+      >>> model = jaxbm.MLP((4, 8, 1))
+      >>> jaxbm.kernels.apply(model, model.init(jax.random.key(0)), jax.numpy.ones((10, 4))).shape
+      (10, 1)
+    """
+    if implementation not in (None, "cpu", "xla"):
+        raise ValueError(f"implementation: expected None, 'cpu' or 'xla', got {implementation!r}")
+    reason = "it was not asked for" if implementation == "xla" else slower(model, params, x)
+    if reason is None:
+        return _fused(model, params, x)
+    if implementation == "cpu":
+        raise NotImplementedError(f"implementation='cpu': {reason}; use None or 'xla'")
+    return model.apply(params, x)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _fused(model: MLP, params: Params, x: Array) -> Array:
+    # Lowered for another platform, the call would name a kernel that does not exist there.
+    return lax.platform_dependent(params, x, cpu=partial(call, model), default=model.apply)
+
+
+@_fused.defjvp
+def _fused_jvp(model: MLP, primals: Any, tangents: Any) -> Any:
+    return jax.jvp(model.apply, primals, tangents)
 
 
 def call(
@@ -57,4 +120,4 @@ def call(
     )
     results = (((most, model.sizes[-1]), jnp.dtype("float32")),)
     arguments = [limits, x, *layers, *([] if rows is None else [rows])]
-    return kernel_call("jaxbm_apply", attributes, 0, results)(*arguments)[0]
+    return kernel_call("jaxbm_apply", attributes, (), results)(*arguments)[0]

@@ -21,25 +21,25 @@ ACTIVATIONS = ("identity", "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "si
 
 @lru_cache(maxsize=4096)
 def kernel_call(
-    target: str, attributes: Attributes, n_state: int, results: tuple[Any, ...] = (), lead: int = 0
+    target: str, attributes: Attributes, state: tuple[int, ...], results: tuple[Any, ...] = (), lead: int = 0
 ) -> Callable[..., tuple[Array, ...]]:
-    """A function of arrays: the first `n_state` come back changed in place, then `results`, new ones.
+    """A function of arrays: those at the places `state` come back changed in place, then `results`, new ones.
 
     Args:
       target: the registered name.
       attributes: static `(name, value)` pairs; integers are passed as int64.
-      n_state: how many leading arguments go in and out.
+      state: places of the arguments that go in and out.
       results: `(shape, dtype)` of further results, without leading axes.
       lead: how many leading axes every buffer has.
     """
-    as_int64 = {k: _int64(v) for k, v in (*attributes, *((("lead", lead),) if lead >= 0 else ()))}
+    as_int64 = {k: _int64(v) for k, v in (*attributes, ("lead", lead))}
 
     @custom_vmap
     def call(*arrays: Array) -> tuple[Array, ...]:
-        members = arrays[0].shape[:lead] if n_state else jnp.broadcast_shapes(*(a.shape[:lead] for a in arrays))
-        kept = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays[:n_state]]
+        members = jnp.broadcast_shapes(*(a.shape[:lead] for a in arrays))
+        kept = [jax.ShapeDtypeStruct(arrays[i].shape, arrays[i].dtype) for i in state]
         new = [jax.ShapeDtypeStruct((*members, *shape), dtype) for shape, dtype in results]
-        aliases = {i: i for i in range(n_state)}
+        aliases = {i: out for out, i in enumerate(state)}
         out = jax.ffi.ffi_call(target, [*kept, *new], input_output_aliases=aliases)(*arrays, **as_int64)
         return tuple(out)
 
@@ -48,9 +48,9 @@ def kernel_call(
         def lifted(i: int, array: Array) -> Array:
             if mapped[i]:
                 return array
-            return jnp.broadcast_to(array, (size, *array.shape)) if i < n_state else array[None]
+            return jnp.broadcast_to(array, (size, *array.shape)) if i in state else array[None]
 
-        deeper = kernel_call(target, attributes, n_state, results, lead + 1)
+        deeper = kernel_call(target, attributes, state, results, lead + 1)
         out = deeper(*(lifted(i, array) for i, array in enumerate(arrays)))
         return out, (True,) * len(out)
 

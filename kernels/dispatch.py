@@ -1,12 +1,15 @@
 """The one place that decides which implementation of a training run is used, and can say why."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxbm.kernels.native import native
 from jaxbm.kernels.train_mlp import contract, cpu, xla
 
-from jaxbm.names import unknown
+from jaxbm.losses import LOSSES
+from jaxbm.names import lookup, unknown
+from jaxbm.optimizers import Adam
 
 NAMES = ("xla", "cpu", "mosaic_gpu", "tpu")
 XLA_FASTER_PARAMS = 1_000_000
@@ -71,6 +74,66 @@ def _slower(task: contract.Task) -> str | None:
     if task.model.n_params > XLA_FASTER_PARAMS:
         return f"from {XLA_FASTER_PARAMS:,} parameters on, XLA's matrix products are faster"
     return None
+
+
+class Explanation(NamedTuple):
+    """Which implementation runs, why, and what keeps each of the others from it."""
+
+    implementation: str
+    reason: str
+    others: dict[str, str]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.implementation}: {self.reason}",
+            *(f"not {name}: {why}" for name, why in self.others.items()),
+        ]
+        return "\n".join(lines)
+
+
+def explain(
+    model: Any,
+    *,
+    loss: str | contract.Loss,
+    optimizer: Any = None,
+    augment: Any = None,
+    dtype: Any = "float32",
+    implementation: str | None = None,
+) -> Explanation:
+    """Which implementation `fit` and `fit_members` would use, and why.
+
+    Args:
+      model, loss, optimizer, augment, implementation: as for `fit`; its other options run everywhere.
+      dtype: of the features.
+
+    Raises:
+      ValueError, NotImplementedError: as for `fit`, when `implementation` can't do it.
+
+    Example:
+      >>> import jaxbm
+      >>> model = jaxbm.MLP((20, 64, 1), output_activation="tanh")
+      >>> print(jaxbm.kernels.explain(model, loss="squared_error").implementation)
+      xla
+    """
+    optimizer = Adam() if optimizer is None else optimizer
+    is_data = not any(callable(leaf) for leaf in jax.tree.leaves(optimizer))
+    task = contract.Task(
+        model, lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss, 32, 1, augment=augment,
+        optimizer=None if is_data else optimizer,
+    )  # fmt: skip
+    features = jax.ShapeDtypeStruct((1, model.sizes[0]), jnp.dtype(dtype))
+    name, reason = choose(implementation, task, optimizer if is_data else None, features)
+    others = {other: _against(other, task, optimizer if is_data else None, features) for other in NAMES}
+    others.pop(name)
+    return Explanation(name, reason, others)
+
+
+def _against(name: str, task: contract.Task, optimizer: Any, arrays: Any) -> str:
+    try:
+        choose(name, task, optimizer, arrays)
+    except NotImplementedError as error:
+        return str(error).removeprefix(f"implementation={name!r}: ").removesuffix("; use None or 'xla'")
+    return "the compiled kernel is faster here" if name == "xla" else _slower(task) or "it was not asked for"
 
 
 def runner(name: str) -> Any:

@@ -4,11 +4,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from jaxbm.kernels import apply_mlp
-from jaxbm.kernels.native import native
 from jaxbm.mlp import MLP, Params
 
 
@@ -29,18 +27,7 @@ def stacked_logits(
       start, count: int32 `[M]`; beyond `count` the result has no meaning.
       most: bound on `count`.
     """
-    return _logits(model, _by_kernel(model, params, x), most or x.shape[0], params, x, start, count)
-
-
-def _by_kernel(model: MLP, params: Params, x: Array) -> bool:
-    leaves = [x, *jax.tree.leaves(params)]
-    return (
-        jax.default_backend() == "cpu"
-        and native().reason is None
-        and native().isa != "v2"
-        and apply_mlp.unsupported(model) is None
-        and all(leaf.dtype == np.float32 for leaf in leaves)
-    )
+    return _logits(model, apply_mlp.slower(model, params, x) is None, most or x.shape[0], params, x, start, count)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

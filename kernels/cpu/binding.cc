@@ -321,9 +321,10 @@ ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
   });
 }
 
-ffi::Error adam(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t nesterov) {
+ffi::Error adam(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
+                int64_t nesterov) {
   return guarded([&] {
-    Buffers buffers(args, rets, 0);
+    Buffers buffers(args, rets, lead);
     const auto count = buffers.argument<int32_t>("count", {});
     const auto numbers = buffers.argument<float>("numbers", {6});
     require(args.size() > 2 && (args.size() - 2) % 4 == 0, "number of arguments", (int64_t)args.size());
@@ -338,27 +339,27 @@ ffi::Error adam(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRet
     int64_t chunks = 0;
     for (auto& leaf : all) {
       leaf.g = buffers.argument<float>("gradient", {-1});
-      const int64_t n = leaf.g.elements;
+      const int64_t n = leaf.g.tail[0];
       leaf.w = buffers.state<float>("parameter", {n});
       leaf.m = buffers.state<float>("mu", {n});
       leaf.v = buffers.state<float>("nu", {n});
       leaf.first_chunk = chunks;
       chunks += (n + chunk - 1) / chunk;
     }
-    buffers.finish();
-    const float* n = numbers.data;
-    Numbers given = {};
-    given.b1 = n[0], given.b2 = n[1], given.eps = n[2], given.eps_root = n[3], given.weight_decay = n[4];
-    const float rate = n[5];
+    const int64_t members = buffers.finish();
     auto one = [&](long i) {
+      const auto place = buffers.place(i / chunks);
+      const float* n = numbers.at(place);
+      Numbers given = {};
+      given.b1 = n[0], given.b2 = n[1], given.eps = n[2], given.eps_root = n[3], given.weight_decay = n[4];
       size_t k = leaves - 1;
-      while (all[k].first_chunk > i) k--;
+      while (all[k].first_chunk > i % chunks) k--;
       const Leaf& l = all[k];
-      const int64_t at = (i - l.first_chunk) * chunk, size = std::min(chunk, l.g.elements - at);
-      kernels().adam(&given, nesterov != 0, *count.data, rate, size, l.g.data + at, l.w.data + at, l.m.data + at,
-                     l.v.data + at, l.w.data + at, l.m.data + at, l.v.data + at);
+      const int64_t at = (i % chunks - l.first_chunk) * chunk, size = std::min(chunk, l.g.tail[0] - at);
+      float *w = l.w.at(place) + at, *m = l.m.at(place) + at, *v = l.v.at(place) + at;
+      kernels().adam(&given, nesterov != 0, *count.at(place), n[5], size, l.g.at(place) + at, w, m, v, w, m, v);
     };
-    return for_each(pool, chunks, std::max<int64_t>(1, pool.num_threads()), one) ? ffi::Error::Success()
+    return for_each(pool, members * chunks, std::max<int64_t>(1, pool.num_threads()), one) ? ffi::Error::Success()
                                                                                  : throw std::bad_alloc();
   });
 }
@@ -397,7 +398,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_apply, jaxbm::apply,
                                   .Attr<int64_t>("bias").Attr<int64_t>("indexed").Attr<int64_t>("threads"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_adam, jaxbm::adam,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
-                                  .Attr<int64_t>("nesterov"));
+                                  .Attr<int64_t>("lead").Attr<int64_t>("nesterov"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_permutation, jaxbm::permutation,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
                                   .Attr<int64_t>("lead"));

@@ -163,7 +163,7 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
         if part is not None:
             weight = [] if part.weight is None else [part.weight.astype(jnp.float32)]
             arguments += [part.x, _labels(task, part.y), *weight, *([] if part.rows is None else [part.rows])]
-    out = kernel_call("jaxbm_train", attributes, len(leaves))(*leaves, *arguments)
+    out = kernel_call("jaxbm_train", attributes, tuple(range(len(leaves))))(*leaves, *arguments)
     clock, best_value, histories, params, moments, best = jax.tree.unflatten(tree, out)
     count = clock[0].astype(jnp.result_type(opt.count))
     return RunState(

@@ -253,8 +253,10 @@ Call apply_call(const ApplyCase& what, Random& random) {
   return b.done();
 }
 
-Call adam_call(const std::vector<int64_t>& lengths, int32_t count, bool nesterov, Random& random) {
-  Builder b(jaxbm_adam, {}, random);
+Call adam_call(const std::vector<int64_t>& lengths, int32_t count, bool nesterov, Random& random,
+               const Members& members) {
+  Builder b(jaxbm_adam, members, random);
+  b.attribute("lead", (int64_t)members.axes.size());
   b.attribute("nesterov", nesterov);
   b.argument<int32_t>("count", {}, [&] { return count; });
   // b1, b2, eps, eps_root, weight_decay, learning rate

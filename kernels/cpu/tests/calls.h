@@ -43,7 +43,8 @@ ApplyCase random_apply(Random& random);
 
 Call train_call(const TrainCase& what, Random& random);
 Call apply_call(const ApplyCase& what, Random& random);
-Call adam_call(const std::vector<int64_t>& lengths, int32_t count, bool nesterov, Random& random);
+Call adam_call(const std::vector<int64_t>& lengths, int32_t count, bool nesterov, Random& random,
+               const Members& members = {});
 Call permutation_call(int64_t rows, const Members& members, Random& random);
 
 // The same call for one member, given its place along each leading axis.
