@@ -37,8 +37,9 @@ def adam_update(
 ) -> tuple[PyTree, AdamState]:
     """`optimizer.update` and `apply_updates` in one: the parameters and the state after a step.
 
-    Works under `jit`, `vmap`, `scan` and `grad`. Donate `state` and `params`, or carry them through a scan, and
-    nothing is copied.
+    Works under `jit`, `vmap`, `scan` and `grad`. Nothing is copied where parameters and state are carried through a
+    scan, or donated to a jitted function that takes and returns them in one order (JAX pairs donated buffers with
+    results of the same shape by their order).
 
     Args:
       optimizer: from `jaxbm.adam` or `jaxbm.adamw`.
