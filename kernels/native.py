@@ -41,8 +41,9 @@ def native() -> Native:
     try:
         library = ctypes.CDLL(str(found))
         library.jaxbm_isa.restype = ctypes.c_char_p
-        for name in TARGETS:
-            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
+        handlers = {name: jax.ffi.pycapsule(getattr(library, name)) for name in TARGETS}  # all of them, or none
+        for name, handler in handlers.items():
+            jax.ffi.register_ffi_target(name, handler, platform="cpu")
     except Exception as error:
         return Native(None, f"the compiled kernels could not be loaded: {error}")
     return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None)

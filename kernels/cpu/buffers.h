@@ -5,6 +5,7 @@
 #pragma once
 #include <cstring>
 #include <exception>
+#include <sstream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -20,6 +21,12 @@ inline std::string text(const std::vector<int64_t>& dims) {
   std::string s = "[";
   for (size_t i = 0; i < dims.size(); i++) s += (i ? ", " : "") + std::to_string(dims[i]);
   return s + "]";
+}
+
+inline std::string text(ffi::DataType dtype) {
+  std::ostringstream s;
+  s << static_cast<XLA_FFI_DataType>(dtype);
+  return s.str();
 }
 
 // One buffer: where member m's part begins.
@@ -105,7 +112,8 @@ class Buffers {
     const ffi::DataType want = std::is_same_v<std::remove_const_t<T>, float>     ? ffi::F32
                                : std::is_same_v<std::remove_const_t<T>, int32_t> ? ffi::S32
                                                                                  : ffi::U32;
-    if (buffer.element_type() != want) throw BadCall(std::string(name) + ": wrong dtype");
+    if (buffer.element_type() != want)
+      throw BadCall(std::string(name) + ": expected dtype " + text(want) + ", got " + text(buffer.element_type()));
     const std::vector<int64_t> dims(buffer.dimensions().begin(), buffer.dimensions().end());
     const size_t lead = members_.size();
     bool fits = dims.size() == lead + tail.size();
