@@ -56,11 +56,7 @@ def save(
     """
     from safetensors.numpy import save as pack
 
-    folder = pathlib.Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder: expected a folder, {folder} is a file")
-    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIGURATION).exists():
-        raise ValueError(f"folder: {folder} holds something that is not a saved model; choose another folder")
+    folder = check_folder(folder)
     arrays = {}
     for i, layer in enumerate(params):
         arrays[f"{i}.weight"] = _bits(layer.weight)
@@ -79,6 +75,16 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / ARRAYS, data)
     _replace(folder / CONFIGURATION, text.encode())
+
+
+def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
+    """`folder` as a path, where `save` may write; ValueError if it is a file or holds something else."""
+    folder = pathlib.Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"folder: expected a folder, {folder} is a file")
+    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIGURATION).exists():
+        raise ValueError(f"folder: {folder} holds something that is not a saved model; choose another folder")
+    return folder
 
 
 def load(folder: str | os.PathLike[str]) -> Saved:

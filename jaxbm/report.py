@@ -19,6 +19,9 @@ TASK_METRICS = {
 }
 
 
+HEADINGS = {"f1": "F1", "roc_auc": "ROC AUC", "mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R2"}
+
+
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """float64 `[n, classes]` from logits `[n, classes]`, or from binary logits `[n, 1]` of the second class.
 
@@ -86,7 +89,7 @@ def metrics_table(rows: Mapping[str, Mapping[str, float]]) -> Table:
     table.add_column("")
     names = list(next(iter(rows.values())))
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(HEADINGS.get(name, name.replace("_", " ")), justify="right")
     for label, values in rows.items():
         table.add_row(label, *(_shown(values[name]) for name in names))
     return table

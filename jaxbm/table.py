@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TASKS = ("binary", "multiclass", "regression")
 MAX_CLASSES = 20
 """A numeric target of integers with at most this many different values is taken as classes."""
+MAX_CATEGORIES = 200
+"""A text column's most frequent categories get a feature each, the others none."""
 DEMOS = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 
 
@@ -38,7 +40,7 @@ def read(source: str | pathlib.Path) -> pd.DataFrame:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         names = pd.read_csv(path, nrows=1, header=None, dtype=str, keep_default_na=False).iloc[0].tolist()
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, low_memory=False)  # one type for each column, however long the file
     except (pd.errors.EmptyDataError, IndexError):
         raise ValueError(f"{path}: expected a CSV file with a header and rows, got an empty file") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -141,20 +143,41 @@ def split(
     from sklearn.model_selection import train_test_split
 
     task = task_of(frame, target, task)
-    labelled = _labelled(frame, target)
+    rows = labelled(frame, target)
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a number between 0 and 1, got {test_size}")
     codes = None
     if task != "regression":
-        known = _classes(labelled[target])
-        codes = np.asarray([known[_plain(v)] for v in labelled[target]])
+        known = _classes(rows[target])
+        codes = np.asarray([known[_plain(v)] for v in rows[target]])
         rare = [str(name) for name, count in zip(known, np.bincount(codes), strict=True) if count < 2]
         if rare:
             raise ValueError(
                 f"target {target!r}: expected two or more rows of each class to split, got one of {rare}"
             )
-    train, test = train_test_split(labelled, test_size=test_size, random_state=seed, stratify=codes)
+    train, test = train_test_split(rows, test_size=test_size, random_state=seed, stratify=codes)
     return train, test
+
+
+def split_summary(frame: pd.DataFrame, target: str, parts: dict[str, int]) -> list[str]:
+    """What happened before `prepare`, a line for each step.
+
+    Args:
+      frame: the whole table.
+      target: the column to predict.
+      parts: `{"training": rows, "test": rows}`; empty when the table was not split.
+    """
+    rows = labelled(frame, target)
+    steps = [f"{len(frame)} rows, {frame.shape[1] - 1} columns and the target {target!r}"]
+    if len(rows) < len(frame):
+        steps.append(f"dropped {len(frame) - len(rows)} rows without a label")
+    twice = int(rows.duplicated().sum())
+    if twice:
+        steps.append(f"found {twice} duplicate rows, kept" + ("; copies may lie on both sides" if parts else ""))
+    if parts:
+        told = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
+        steps.append(f"split at random: {told}")
+    return steps
 
 
 @dataclass
@@ -255,7 +278,14 @@ class Preparation:
         return cls(**{**values, "columns": [Column(**column) for column in values["columns"]]})
 
 
-def prepare(frame: pd.DataFrame, target: str, *, task: str | None = None, fit_rows: int | None = None) -> Preparation:
+def prepare(
+    frame: pd.DataFrame,
+    target: str,
+    *,
+    task: str | None = None,
+    fit_rows: int | None = None,
+    steps: list[str] | None = None,
+) -> Preparation:
     """Learn from training rows how the table becomes arrays.
 
     Args:
@@ -264,6 +294,7 @@ def prepare(frame: pd.DataFrame, target: str, *, task: str | None = None, fit_ro
       task: as for `task_of`.
       fit_rows: statistics come from that many rows from the start, None for all; the rest, such as validation
         rows, only have to agree in their columns.
+      steps: what was done to the table before, as `split_summary` tells it; kept and told with the rest.
 
     Raises:
       ValueError: as for `task_of`; a column holds dates; no row or no column is left.
@@ -276,16 +307,12 @@ def prepare(frame: pd.DataFrame, target: str, *, task: str | None = None, fit_ro
       ('multiclass', (150, 4))
     """
     task = task_of(frame, target, task)
-    rows = _labelled(frame, target)
+    rows = labelled(frame, target)
     fitted = rows if fit_rows is None else rows.iloc[:fit_rows]
     result = Preparation(target, task, [])
     features = [name for name in frame.columns if name != target]
-    result.steps.append(f"{len(rows)} rows, {len(features)} columns, target {target!r}: {task}")
-    if len(rows) < len(frame):
-        result.steps.append(f"dropped {len(frame) - len(rows)} rows without a label")
-    twice = int(rows.duplicated().sum())
-    if twice:
-        result.steps.append(f"found {twice} duplicate rows, kept")
+    result.steps += split_summary(frame, target, {}) if steps is None else steps
+    result.steps.append(f"task: {task}")
     if task == "regression":
         numbers = fitted[target].to_numpy(np.float64)
         result.target_center, result.target_scale = float(numbers.mean()), float(numbers.std()) or 1.0
@@ -294,19 +321,28 @@ def prepare(frame: pd.DataFrame, target: str, *, task: str | None = None, fit_ro
         )
     else:
         result.classes = list(_classes(rows[target]))
-        result.steps.append("classes: " + ", ".join(map(str, result.classes)))
+        counts = rows[target].map(_plain).value_counts()
+        result.steps.append("classes: " + ", ".join(f"{name} ({counts[name]})" for name in result.classes))
     dropped = _learn_columns(result, fitted[features])
     if dropped:
-        result.steps.append("dropped columns that are constant or empty: " + ", ".join(dropped))
+        told = ", ".join(dropped)
+        result.steps.append(f"dropped columns that are constant, empty or differ in nearly every row: {told}")
     if not result.columns:
         raise ValueError("table: expected at least one column that varies, apart from the target; none is left")
     _tell(result, rows[features])
     return result
 
 
-def _labelled(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+def labelled(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+    """The rows that have a label: neither missing nor infinite.
+
+    Raises:
+      ValueError: there is no such column, or no row is left.
+    """
     import pandas as pd
 
+    if target not in frame.columns:
+        raise unknown("target", target, map(str, frame.columns))
     kept = frame[target].notna()
     if pd.api.types.is_float_dtype(frame[target]):
         kept &= np.isfinite(frame[target].fillna(0))
@@ -347,9 +383,11 @@ def _learn_column(name: str, values: pd.Series) -> Column | None:
 
     kind = _kind(name, values)
     if kind == "category":
-        seen = sorted(values.dropna().astype(str).unique())
+        counts = _text(values).dropna().value_counts()
         missing = bool(values.isna().any())
-        return Column(name, kind, indicator=missing, categories=seen) if len(seen) + missing > 1 else None
+        if len(counts) + missing < 2 or _is_identifier(counts):
+            return None
+        return Column(name, kind, indicator=missing, categories=sorted(counts.index[:MAX_CATEGORIES]))
     numbers = _numbers(name, pd.Series(values))
     known = numbers[~np.isnan(numbers)]
     missing = len(known) < len(numbers)
@@ -359,6 +397,15 @@ def _learn_column(name: str, values: pd.Series) -> Column | None:
     filled = np.where(np.isnan(numbers), fill, numbers)
     deviation = float(filled.std())
     return Column(name, kind, float(filled.mean()), deviation if deviation > 0 else 1.0, fill, missing)
+
+
+def _text(values: pd.Series) -> pd.Series:
+    # A column of whole numbers with a gap is read as floats: 1.0 is the category "1" all the same.
+    return values.astype(object).map(lambda v: str(_plain(v)), na_action="ignore")
+
+
+def _is_identifier(counts: pd.Series) -> bool:
+    return len(counts) > MAX_CLASSES and len(counts) > 0.9 * counts.sum()
 
 
 def _kind(name: str, values: pd.Series) -> str:
@@ -402,7 +449,7 @@ def _numbers(name: str, values: pd.Series) -> np.ndarray:
 def _encode(column: Column, values: pd.Series) -> list[np.ndarray]:
     if column.kind == "category":
         missing = values.isna().to_numpy()
-        text = values.astype(str).to_numpy(dtype=object)
+        text = _text(values).to_numpy(dtype=object)
         parts = [(text == c) & ~missing for c in column.categories]
         strange = ~missing & ~np.any(parts or [missing], axis=0)
         if strange.any():

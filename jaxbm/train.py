@@ -245,9 +245,10 @@ def _fit_with_progress(
 
 @contextmanager
 def _progress_bar() -> Iterator[Progress]:
+    from rich.console import Console
     from rich.progress import Progress as Bar
 
-    with Bar(transient=True) as bar:
+    with Bar(console=Console(stderr=True), transient=True) as bar:
         line = bar.add_task("training")
 
         def report(done: int, epochs: int, history: dict[str, np.ndarray]) -> None:

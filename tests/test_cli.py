@@ -51,6 +51,88 @@ def test_every_option(tmp_path, capsys):
     assert jaxbm.load(tmp_path / "m").model.sizes == (10, 8, 4, 1)
 
 
+def messy():
+    rng = np.random.default_rng(0)
+    n = 300
+    columns = {
+        "age": rng.normal(40, 10, n).round(1),
+        "city": rng.choice(["Paris", "Rome", None], n),
+        "name": [f"person {i}" for i in range(n)],
+        "constant": 1,
+        "empty": np.nan,
+    }
+    rows = pd.DataFrame(columns)
+    rows["label"] = np.where(rows.age + rng.normal(0, 5, n) > 40, "yes", "no")
+    rows.loc[[3, 7], "label"] = None
+    rows.loc[5, "age"] = np.inf
+    return pd.concat([rows, rows.iloc[:4]])
+
+
+def test_a_messy_table_is_told_and_evaluated(tmp_path, capsys):
+    rows, data, folder = messy(), tmp_path / "data.csv", tmp_path / "m"
+    rows.to_csv(data, index=False)
+    status, out, _ = run(capsys, "train", data, "--target", "label", "--epochs", 2, "--out", folder)
+    assert status == 0
+    for words in (
+        "304 rows, 5 columns and the target 'label'",
+        "dropped 3 rows without a label",
+        "found 3 duplicate rows",
+        "split at random: 192 training, 48 validation, 61 test",
+        "nearly every row: name, constant, empty",
+        "took 1 infinite values as missing",
+        "with an indicator: ",
+    ):
+        assert words in out
+    assert "dropped 3 rows" in jaxbm.load(folder).preparation.summary()
+    rows.assign(city="Oslo").to_csv(data, index=False)
+    status, out, err = run(capsys, "evaluate", folder, data)
+    assert status == 0
+    assert "left out 3 rows without a label" in out
+    assert "301 rows" in out
+    assert "warning: column 'city': 301 rows hold categories that training did not see (Oslo)" in err
+
+
+def test_early_stopping_is_told_and_implementations_are_named(tmp_path, capsys):
+    command = ("train", "--demo", "iris", "--epochs", 200, "--patience", 2, "--learning-rate", 0.05)
+    outs = []
+    for name in ("xla", None):
+        chosen = () if name is None else ("--implementation", name)
+        status, out, _ = run(capsys, *command, *chosen, "--out", tmp_path / "m")
+        assert status == 0
+        assert "stopped early" in out
+        assert "kept the parameters of epoch" in out
+        outs.append(out.split("MODEL")[0].split("Training")[0])
+    assert outs[0] == outs[1]
+    test = jaxbm.load(tmp_path / "m").metadata["metrics"]["test"]
+    assert test["accuracy"] > 0.85
+
+
+def test_no_command_prints_the_help(capsys):
+    status, out, _ = run(capsys)
+    assert status == 2
+    for command in ("train", "evaluate", "predict", "info"):
+        assert command in out
+
+
+def test_the_bar_goes_to_a_terminal_alone(tmp_path):
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "jaxbm",
+        "train",
+        "--demo",
+        "iris",
+        "--epochs",
+        "3",
+        "--out",
+        tmp_path / "m",
+    ]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert out.stderr == ""
+    assert "\x1b" not in out.stdout
+
+
 def test_info(capsys):
     status, out, _ = run(capsys, "info")
     assert status == 0
@@ -70,6 +152,15 @@ def test_info(capsys):
         (["train", "--demo", "iris", "--activation", "rellu"], "did you mean 'relu'"),
         (["train", "--demo", "iris", "--epochs", "-1"], "epochs: expected at least 1"),
         (["train", "--demo", "iris", "--optimizer", "sgd", "--learning-rate", "-1"], "learning_rate: expected"),
+        (["train", "--demo", "iris", "--loss", "hinge_loss"], "--loss for task 'multiclass': unknown name"),
+        (
+            ["train", "--demo", "iris", "--validation-split", "1"],
+            "--validation-split: expected a fraction",
+        ),
+        (["train", "--demo", "iris", "--test-size", "0"], "test_size: expected a number between 0 and 1"),
+        (["train", "--demo", "iris", "--implementation", "xlaa"], "did you mean 'xla'"),
+        (["train", "--demo", "iris", "--hidden", "8,0"], "two or more positive widths"),
+        (["train", "--demo", "iris", "--out", __file__], "expected a folder, "),
         (["predict", "nowhere", "none.csv"], "no such file; expected a folder that jaxbm saved"),
     ],
 )

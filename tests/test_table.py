@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.datasets
+from sklearn.model_selection import train_test_split
 
 from jaxbm import table
 from jaxbm.augment import Compose, FeatureMasking, GaussianNoise, Mixup
@@ -43,7 +45,11 @@ def test_every_step_by_hand():
     np.testing.assert_array_equal(x[:, 4], [0, 0, 0, 1, 0, 0])
     np.testing.assert_array_equal(preparation.labels(frame().drop(index=4)), [0, 1, 0, 1, 0])
     told = preparation.summary()
-    for words in ("dropped 1 rows without a label", "constant or empty: same, empty", "with an indicator: size (1)"):
+    for words in (
+        "dropped 1 rows without a label",
+        "nearly every row: same, empty",
+        "with an indicator: size (1)",
+    ):
         assert words in told
 
 
@@ -157,8 +163,37 @@ def test_bad_rows_at_prediction():
         preparation.features(frame().assign(size=[1, 2, "big", 4, 5, 6]))
     with pytest.raises(ValueError, match=r"expected one of \['a', 'b'\], got \['c'\]"):
         preparation.labels(frame().assign(label="c"))
-    with pytest.raises(ValueError, match=r"two or more rows of each class to split"):
+    with pytest.raises(ValueError, match=r"two or more rows of each class to split, got one of \['b'\]"):
         table.split(pd.DataFrame({"x": [1, 2, 3], "y": ["a", "a", "b"]}), "y")
+
+
+def test_text_columns():
+    many = pd.DataFrame({"c": [f"c{i % 250}" for i in range(1000)], "x": range(1000), "y": [0, 1] * 500})
+    many.loc[:9, "c"] = "c0"
+    preparation = table.prepare(many, "y")
+    assert len(preparation.columns[0].categories) == table.MAX_CATEGORIES
+    assert "c0" in preparation.columns[0].categories
+    few = pd.DataFrame({"code": ["1", "a", "1", "b"], "y": [0, 1, 0, 1]})
+    preparation = table.prepare(few, "y")
+    later = pd.DataFrame({"code": [1.0, np.nan]})  # read as floats from a file with a gap
+    np.testing.assert_array_equal(preparation.features(later), [[1, 0, 0], [0, 0, 0]])
+
+
+def test_classes_of_a_categorical_column_keep_their_order():
+    target = pd.Categorical.from_codes([0, 1, 2, 0, 1, 2], ["low", "middle", "high"])
+    rows = pd.DataFrame({"x": range(6), "y": target})
+    preparation = table.prepare(rows, "y")
+    assert preparation.classes == ["low", "middle", "high"]
+    np.testing.assert_array_equal(preparation.labels(rows), [0, 1, 2, 0, 1, 2])
+    np.testing.assert_array_equal(preparation.labels(rows.astype({"y": str})), [0, 1, 2, 0, 1, 2])
+
+
+def test_splits_of_demos_are_those_of_scikit_learn():
+    arrays = sklearn.datasets.load_breast_cancer(return_X_y=True)
+    x, x_test, *_ = train_test_split(*arrays, test_size=0.2, random_state=5, stratify=arrays[1])
+    train, test = table.split(*table.demo("breast_cancer"), seed=5)
+    np.testing.assert_array_equal(train.drop(columns="target"), x)
+    np.testing.assert_array_equal(test.drop(columns="target"), x_test)
 
 
 def test_augmentations():

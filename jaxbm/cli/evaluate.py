@@ -11,8 +11,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser("evaluate", help="measure a saved model on a CSV file")
     parser.set_defaults(run=run)
-    parser.add_argument("folder")
-    parser.add_argument("data")
+    parser.add_argument("folder", help="where `jaxbm train` put the model")
+    parser.add_argument("data", help="CSV file with the training table's columns")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -23,6 +23,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     saved = load_model(arguments.folder)
     preparation, frame = saved.preparation, table.read(arguments.data)
-    x, y = preparation.features(frame), preparation.labels(frame)
+    rows = table.labelled(frame, preparation.target)
+    if len(rows) < len(frame):
+        print(f"left out {len(frame) - len(rows)} rows without a label")
+    x, y = preparation.features(rows), preparation.labels(rows)
     values = measure(saved.model, saved.params, preparation, saved.metadata["loss"], x, y)
-    Console(highlight=False).print(report.metrics_table({f"{len(frame)} rows": values}))
+    Console(highlight=False).print(report.metrics_table({f"{len(rows)} rows": values}))

@@ -11,9 +11,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser("predict", help="write predictions with probabilities")
     parser.set_defaults(run=run)
-    parser.add_argument("folder")
-    parser.add_argument("data")
-    parser.add_argument("--out", default="predictions.csv", metavar="FILE")
+    parser.add_argument("folder", help="where `jaxbm train` put the model")
+    parser.add_argument("data", help="CSV file with the training table's columns; the target is not needed")
+    parser.add_argument("--out", default="predictions.csv", metavar="FILE", help="CSV file to write, a line per row")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -5,149 +5,219 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jaxbm.cli.shared import measure
+from jaxbm.names import unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
+    import pandas as pd
 
     from jaxbm.table import Preparation
+    from jaxbm.train import FitResult
 
 COMPILE_EVENTS = (
+    "/jax/core/compile/jaxpr_trace_duration",
     "/jax/core/compile/jaxpr_to_mlir_module_duration",
     "/jax/core/compile/backend_compile_duration",
 )
-LOSS_OF = {
-    "binary": "sigmoid_binary_cross_entropy",
-    "multiclass": "softmax_cross_entropy_with_integer_labels",
-    "regression": "squared_error",
+#: The losses that fit a task's labels, the default first.
+LOSSES_OF = {
+    "binary": ("sigmoid_binary_cross_entropy", "sigmoid_focal_loss"),
+    "multiclass": ("softmax_cross_entropy_with_integer_labels",),
+    "regression": ("squared_error", "l2_loss", "huber_loss", "log_cosh"),
 }
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
-    parser = commands.add_parser("train", help="train and evaluate a model on a CSV file")
-    parser.set_defaults(run=run)
-    parser.add_argument("data", nargs="?", help="CSV file with a header")
-    parser.add_argument("--target", help="column to predict")
-    parser.add_argument(
-        "--demo", nargs="?", const="breast_cancer", metavar="NAME", help="a data set that scikit-learn carries"
+    parser = commands.add_parser(
+        "train",
+        help="train and evaluate a model on a CSV file",
+        description="Train an MLP on a CSV file, measure it on rows it did not see, and save it.",
     )
-    parser.add_argument("--task", help="binary, multiclass, classification or regression; found from the target")
-    parser.add_argument("--hidden", type=_widths, default=(64, 32), metavar="64,32", help="hidden widths")
-    parser.add_argument("--activation", default="relu")
-    parser.add_argument("--weight-init", default="glorot_uniform")
-    parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
-    parser.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement")
-    parser.add_argument("--l2", type=float)
-    parser.add_argument("--dropout", type=float)
-    parser.add_argument("--clip-norm", type=float)
-    parser.add_argument("--noise", type=float, help="augment by Gaussian noise of this deviation")
-    parser.add_argument("--mask", type=float, help="augment by masking features at this rate")
-    parser.add_argument("--test-size", type=float, default=0.2)
-    parser.add_argument("--validation-split", type=float, default=0.2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="model", metavar="FOLDER", help="where the model goes")
+    parser.set_defaults(run=run)
+    data = parser.add_argument_group("data")
+    data.add_argument("data", nargs="?", metavar="data.csv", help="CSV file with a header")
+    data.add_argument("--target", metavar="COLUMN", help="column to predict")
+    data.add_argument(
+        "--demo",
+        nargs="?",
+        const="breast_cancer",
+        metavar="NAME",
+        help="instead, a data set that scikit-learn carries",
+    )
+    data.add_argument(
+        "--task", metavar="NAME", help="binary, multiclass, classification or regression [found from the target]"
+    )
+    data.add_argument("--test-size", type=float, default=0.2, metavar="0.2", help="fraction of rows to test on")
+    data.add_argument(
+        "--validation-split", type=float, default=0.2, metavar="0.2", help="fraction of the rest to validate on"
+    )
+    data.add_argument("--out", default="model", metavar="FOLDER", help="where the model goes [model]")
+    model = parser.add_argument_group("model")
+    model.add_argument("--hidden", type=_widths, default=(64, 32), metavar="64,32", help="widths of hidden layers")
+    model.add_argument("--activation", default="relu", metavar="relu", help="a name from jaxbm.activations")
+    model.add_argument("--weight-init", default="glorot_uniform", metavar="NAME", help="initialiser [glorot_uniform]")
+    training = parser.add_argument_group("training")
+    training.add_argument("--epochs", type=int, default=10, metavar="10", help="passes over the training rows")
+    training.add_argument("--batch-size", type=int, default=32, metavar="32", help="rows per step")
+    training.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam", help="[adam]")
+    training.add_argument("--learning-rate", type=float, default=1e-3, metavar="0.001")
+    training.add_argument("--loss", metavar="NAME", help="a name from jaxbm.losses [found from the task]")
+    training.add_argument(
+        "--patience", type=int, metavar="EPOCHS", help="stop after so many epochs without a better validation loss"
+    )
+    training.add_argument("--l2", type=float, metavar="FACTOR", help="penalty on the sum of squared weights")
+    training.add_argument("--dropout", type=float, metavar="RATE", help="probability of dropping a hidden unit")
+    training.add_argument("--clip-norm", type=float, metavar="NORM", help="largest norm of a gradient")
+    training.add_argument("--noise", type=float, metavar="STD", help="augment by Gaussian noise of this deviation")
+    training.add_argument("--mask", type=float, metavar="RATE", help="augment by masking features at this rate")
+    training.add_argument(
+        "--seed", type=int, default=0, metavar="0", help="of the split, the weights and the shuffles"
+    )
+    training.add_argument("--implementation", metavar="NAME", help="xla or cpu [the fastest]; see `jaxbm info`")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, train, measure, save; each told to the user."""
     from rich.console import Console
 
-    from jaxbm import report, table
+    import jaxbm
+    from jaxbm import persistence, report
+
+    persistence.check_folder(arguments.out)  # before the work, not after it
+    preparation, rows = _prepared(arguments)
+    console = Console(highlight=False)
+    console.print("[bold]Data[/bold]")
+    console.print(preparation.summary(), markup=False)
+    arrays = {name: (preparation.features(part), preparation.labels(part)) for name, part in rows.items()}
+    model, loss, result, seconds = _fit(arguments, preparation, arrays)
+    console.print(f"\n[bold]Model[/bold]\n{model.summary()}")
+    measured = {
+        name: measure(model, result.params, preparation, loss, *part) for name, part in arrays.items() if len(part[0])
+    }
+    console.print(f"\n[bold]Training[/bold]\n{_told(result, arguments, seconds)}\n")
+    console.print(report.metrics_table(measured))
+    ran = int(result.epochs_run)
+    metadata = {"loss": loss, "metrics": measured, "epochs_run": ran, "seed": arguments.seed}
+    jaxbm.save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
+    console.print(f"\nmodel saved in [bold]{arguments.out}[/bold]")
+
+
+def _prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.DataFrame]]:
+    from jaxbm import table
 
     if (arguments.data is None) == (arguments.demo is None):
         raise ValueError("data: expected either a CSV file or --demo")
     if arguments.demo is not None:
         frame, target = table.demo(arguments.demo)
+    elif arguments.target is None:
+        raise ValueError("--target: expected the column to predict, got none")
     else:
-        if arguments.target is None:
-            raise ValueError("--target: expected the column to predict, got none")
         frame, target = table.read(arguments.data), arguments.target
-    train, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
-    fit_rows = int(len(train) * (1 - arguments.validation_split)) or None
-    preparation = table.prepare(train, target, task=arguments.task, fit_rows=fit_rows)
-    console = Console(highlight=False)
-    console.print("[bold]Data[/bold]")
-    console.print(preparation.summary(), markup=False)
-    sets = {"train": train, "test": test}
-    arrays = {name: (preparation.features(rows), preparation.labels(rows)) for name, rows in sets.items()}
-    model, loss, result, seconds = _fit(arguments, preparation, *arrays["train"])
-    console.print(f"\n[bold]Model[/bold]\n{model.summary()}")
-
-    x, y = arrays.pop("train")
-    parts = {"train": (x[:fit_rows], y[:fit_rows])}
-    if fit_rows is not None and fit_rows < len(x):
-        parts["validation"] = (x[fit_rows:], y[fit_rows:])
-    parts["test"] = arrays["test"]
-    rows = {name: measure(model, result.params, preparation, loss, *part) for name, part in parts.items()}
-    ran = int(result.epochs_run)
-    console.print("\n[bold]Training[/bold]")
-    console.print(f"{ran} epochs in {seconds[1]:.3f} s, after {seconds[0]:.2f} s of compilation\n")
-    console.print(report.metrics_table(rows))
-
-    from jaxbm import save
-
-    metadata = {"loss": loss, "metrics": rows, "epochs_run": ran, "seed": arguments.seed}
-    save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
-    console.print(f"\nmodel saved in [bold]{arguments.out}[/bold]")
+    rest, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
+    first = int(len(rest) * (1 - arguments.validation_split))
+    if not 0 <= arguments.validation_split < 1 or first == 0:
+        raise ValueError(
+            f"--validation-split: expected a fraction that leaves rows to train on, got {arguments.validation_split}"
+        )
+    rows = {"training": rest.iloc[:first], "validation": rest.iloc[first:], "test": test}
+    steps = table.split_summary(frame, target, {name: len(part) for name, part in rows.items()})
+    return table.prepare(rest, target, task=arguments.task, fit_rows=first, steps=steps), rows
 
 
-def _fit(arguments: argparse.Namespace, preparation: Preparation, x: np.ndarray, y: np.ndarray) -> tuple[Any, ...]:
+def _fit(
+    arguments: argparse.Namespace, preparation: Preparation, arrays: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> tuple[Any, str, FitResult, tuple[float, float]]:
     import jax
 
     import jaxbm
-    from jaxbm import augment
 
+    (x, y), validation = arrays["training"], arrays["validation"]
     model = jaxbm.MLP(
         (x.shape[1], *arguments.hidden, preparation.n_outputs),
         activation=arguments.activation,
         weight_init=arguments.weight_init,
     )
+    known = LOSSES_OF[preparation.task]
+    loss = arguments.loss or known[0]
+    if loss not in known:
+        raise unknown(f"--loss for task {preparation.task!r}", loss, known)
+    began = time.perf_counter()
+    with _compilation() as intervals:
+        result = jaxbm.fit(
+            jax.random.key(arguments.seed),
+            model,
+            x,
+            y,
+            loss=loss,
+            validation_data=validation if len(validation[0]) else None,
+            optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+            patience=arguments.patience,
+            l2=arguments.l2,
+            clip_norm=arguments.clip_norm,
+            dropout=arguments.dropout,
+            augment=_augmentation(arguments),
+            progress=sys.stderr.isatty(),
+            implementation=arguments.implementation,
+        )
+        jax.block_until_ready(result)
+    seconds, compiling = time.perf_counter() - began, _total(intervals)
+    return model, loss, result, (compiling, seconds - compiling)
+
+
+def _augmentation(arguments: argparse.Namespace) -> Any:
+    from jaxbm import augment
+
     steps: list[Any] = []
     if arguments.noise is not None:
         steps.append(augment.GaussianNoise(arguments.noise))
     if arguments.mask is not None:
         steps.append(augment.FeatureMasking(arguments.mask))
-    loss = arguments.loss or LOSS_OF[preparation.task]
-    options: dict[str, Any] = {
-        "loss": loss,
-        "progress": _show_progress if sys.stderr.isatty() else False,
-        "optimizer": getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
-        "epochs": arguments.epochs,
-        "batch_size": arguments.batch_size,
-        "validation_split": arguments.validation_split,
-        "patience": arguments.patience,
-        "l2": arguments.l2,
-        "clip_norm": arguments.clip_norm,
-        "dropout": arguments.dropout,
-        "augment": augment.Compose(tuple(steps)) if steps else None,
-    }
-    compile_seconds: list[float] = []
+    return augment.Compose(tuple(steps)) if steps else None
+
+
+@contextmanager
+def _compilation() -> Iterator[list[tuple[float, float]]]:
+    """Collects when JAX was compiling (start, end): tracing, lowering and XLA's own work."""
+    import jax
+
+    intervals: list[tuple[float, float]] = []
 
     def listen(event: str, duration_secs: float, **_: Any) -> None:
         if event in COMPILE_EVENTS:
-            compile_seconds.append(duration_secs)
+            now = time.perf_counter()
+            intervals.append((now - duration_secs, now))
 
     jax.monitoring.register_event_duration_secs_listener(listen)
-    began = time.perf_counter()
-    result = jaxbm.fit(jax.random.key(arguments.seed), model, x, y, **options)
-    jax.block_until_ready(result)
-    if options["progress"]:
-        print(file=sys.stderr)
-    seconds = time.perf_counter() - began
-    jax.monitoring.unregister_event_duration_listener(listen)
-    return model, loss, result, (sum(compile_seconds), seconds - sum(compile_seconds))
+    try:
+        yield intervals
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
 
 
-def _show_progress(done: int, epochs: int, history: dict[str, np.ndarray]) -> None:
-    latest = "  ".join(f"{name} {values[done - 1]:.4f}" for name, values in history.items())
-    print(f"\repoch {done}/{epochs}  {latest}", end="", file=sys.stderr, flush=True)
+def _total(intervals: list[tuple[float, float]]) -> float:
+    """Length of the union: functions are traced within functions, and must not count twice."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def _told(result: FitResult, arguments: argparse.Namespace, seconds: tuple[float, float]) -> str:
+    ran, best = int(result.epochs_run), int(result.best_epoch)
+    text = f"{ran} epochs in {seconds[1]:.3f} s, after {seconds[0]:.2f} s of compilation"
+    if arguments.patience is None:
+        return text
+    return f"{text}; kept the parameters of epoch {best + 1}" + (", stopped early" if ran < arguments.epochs else "")
 
 
 def _widths(text: str) -> tuple[int, ...]:
