@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
     preparation, rows = _prepared(arguments)
     console = Console(highlight=False)
     console.print("[bold]Data[/bold]")
-    console.print(preparation.summary(), markup=False)
+    console.print(preparation.summary(), markup=False, soft_wrap=True)
     arrays = {name: (preparation.features(part), preparation.labels(part)) for name, part in rows.items()}
     model, loss, result, seconds = _fit(arguments, preparation, arrays)
     console.print(f"\n[bold]Model[/bold]\n{model.summary()}")
@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
     ran = int(result.epochs_run)
     metadata = {"loss": loss, "metrics": measured, "epochs_run": ran, "seed": arguments.seed}
     jaxbm.save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
-    console.print(f"\nmodel saved in [bold]{arguments.out}[/bold]")
+    console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
 
 
 def _prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.DataFrame]]:
