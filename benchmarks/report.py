@@ -40,11 +40,12 @@ def write(records: Records, contests: Mapping[str, Contest], folder: Path) -> Pa
 
 LEGEND = """## How to read it
 
-Times are medians over interleaved rounds, with the quartiles in brackets; the first call, compilation included, is
-apart. "times ours" is a contestant's time over jaxbm's: above 1, jaxbm is faster. A difference within the noise,
-found by timing jaxbm against itself, is a tie. "of the limit" is the fraction of this machine's rate of
-multiply-adds (arithmetic) or memory bandwidth, whichever binds, that the contestant reaches, by formulas that count
-matrix products and compulsory traffic only. A contestant that is absent is not installed; one that failed raised an
+Times are medians over interleaved rounds, with the quartiles in brackets. The first call is apart, compilation
+included; in brackets what XLA reports of that. "times ours" is a contestant's time over jaxbm's: above 1, jaxbm is
+faster. A difference within the noise, found by timing jaxbm against itself, is a tie. "of the limit" is the fraction
+of this machine's rate of multiply-adds (arithmetic) or memory bandwidth, whichever binds, that the contestant
+reaches, by formulas that count matrix products and compulsory traffic only. Peak memory is that of a contestant's
+own process, libraries included. A contestant that is absent is not installed; one that failed raised an
 error, compiled while the clock ran, or reached another loss."""
 
 
@@ -138,7 +139,10 @@ def _figures(result: Result, run: Run) -> list[str]:
     share = analysis.share(result, run)
     spread = f"{seconds_text(middle)} ({seconds_text(low)} to {seconds_text(high)})"
     limit = "" if share is None else f"{share.fraction:.0%} {share.binding}"
-    return [spread, seconds_text(result.first or 0.0), limit]
+    first = seconds_text(result.first or 0.0)
+    if result.compiling:
+        first += f" ({seconds_text(result.compiling)})"
+    return [spread, first, limit]
 
 
 def _gib(size: float | None) -> str:

@@ -164,7 +164,7 @@ def test_report(tmp_path):
     assert "| an epoch with shuffle, against a plain scan with jax.random.permutation | 6.5x | 8x | met |" in text
     assert "| the same against our own XLA path | 3x | 2.5x | **missed** |" in text
     assert "scikit-learn takes 0.75x our time" in text
-    assert "| jaxbm | 4.00 us (3.99 us to 4.01 us) | 1.00 s | 12% arithmetic | 1 |" in text
+    assert "| jaxbm | 4.00 us (3.99 us to 4.01 us) | 1.00 s (800 ms) | 12% arithmetic | 1 |" in text
     assert "Not timed: PyTorch: absent, torch is not installed." in text
     assert "To a validation loss of 0.2600:" in text
     assert "GPU: not measured." in text

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from jaxbm.benchmarks import cases, contests, work
+from jaxbm.benchmarks.contests import contestants
 from jaxbm.benchmarks.workloads import WORKLOADS, Workload
 
 import jaxbm
@@ -89,7 +90,8 @@ def test_plain_jax_and_scikit_learn_learn_what_we_learn(members):
         workload = Workload("t", (6, 16, 1), rows=512, batch_size=16, epochs=3, validation_rows=256)
     names = ["JAX scan", "scikit-learn"] + (["JAX and Optax, step by step"] if members == 1 else [])
     curves = {}
-    for contestant in [contests.OURS_TWICE[0], contests.VARIANTS["jaxbm (XLA)"], *(contests.PEERS[n] for n in names)]:
+    ours = [contestants.OURS_TWICE[0], contestants.VARIANTS["jaxbm (XLA)"]]
+    for contestant in [*ours, *(contestants.PEERS[n] for n in names)]:
         job = contestant.job(workload)
         rounds = [job.curves(job.run(job.setup(seed))) for seed in range(4)]
         curves[contestant.name] = {k: np.mean([r[k] for r in rounds], axis=0) for k in rounds[0]}
@@ -103,7 +105,7 @@ def test_plain_jax_and_scikit_learn_learn_what_we_learn(members):
 def test_shared_batches_are_shared():
     workload = Workload("t", (6, 16, 1), rows=512, batch_size=16, epochs=1, members=2, shared=True)
     for name in ("jaxbm", "JAX vmap of scan"):
-        contestant = {c.name: c for c in (*contests.OURS_TWICE, *contests.PEERS.values())}[name]
+        contestant = {c.name: c for c in (*contestants.OURS_TWICE, *contestants.PEERS.values())}[name]
         job = contestant.job(workload)
         assert 0.2 < float(job.curves(job.run(job.setup(0)))["loss"][0]) < 1.5
 

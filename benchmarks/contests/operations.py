@@ -1,0 +1,146 @@
+"""Single operations, passes through a network, tables and whole processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jaxbm.benchmarks.cases import FLOPS_OF_LOSS, Operation, Process
+from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant, Target
+from jaxbm.benchmarks.contests.contestants import KERNEL, LOOP
+
+
+def _operation(
+    name: str, title: str, case: Operation, make: str, options: dict[str, dict[str, str]], **fields: object
+) -> Contest:
+    first, *others = options.items()
+    entries = [Contestant(first[0], make, first[1]), Contestant(AGAIN, make, first[1])]
+    entries += [Contestant(other, make, chosen) for other, chosen in others]
+    return replace(Contest(name, title, case, tuple(entries), rounds=31, budget=2.0, curve_tolerance=None), **fields)  # type: ignore[arg-type]
+
+
+def operations() -> list[Contest]:
+    pair = {OURS: {"library": "jaxbm"}, "Optax": {"library": "optax"}}
+    found = [
+        _operation(
+            f"permutation-{n}",
+            f"a random order of {n:,} rows",
+            Operation("permutation", (n,)),
+            "operations.elementwise:permutation",
+            {OURS: {"library": "jaxbm"}, "jax.random": {"library": "jax"}},
+            selections=("quick", "targets", "full") if n == 16_000 else ("full",),
+            targets=(Target("permutation of 16,000 rows against jax.random.permutation", 20.0, against="jax.random"),)
+            if n == 16_000
+            else (),
+        )
+        for n in (1_000, 16_000, 1_000_000)
+    ]
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(FLOPS_OF_LOSS, (1_000_000,))
+    for name, shape in (shapes | {"softmax_cross_entropy_with_integer_labels": (100_000, 10)}).items():
+        title = f"{name}, value and gradient, {shape}"
+        found.append(_operation(name, title, Operation(name, shape), "operations.elementwise:loss", pair))
+    for optimizer in ("adam", "adamw"):
+        for n in (1_000, 1_000_000, 10_000_000, 50_000_000, 100_000_000):
+            if optimizer == "adam" or n == 10_000_000:
+                found.append(_optimizer(optimizer, n, pair))
+    return found
+
+
+def _optimizer(name: str, n: int, pair: dict[str, dict[str, str]]) -> Contest:
+    claimed = name == "adam" and n in (10_000_000, 50_000_000)
+    contest = _operation(
+        f"{name}-{n}",
+        f"one step of {name}, {n:,} parameters, donated",
+        Operation(name, (n,)),
+        "operations.optimizers:update",
+        pair,
+        selections=("targets", "full") if claimed else ("full",),
+        targets=(
+            Target(f"Adam, {n:,} parameters, against Optax", 1.5, of=KERNEL, against="Optax"),
+            Target(f"Adam, {n:,} parameters, share of a plain loop's bandwidth", 0.85, of=KERNEL, against=LOOP),
+        )
+        if claimed
+        else (),
+    )
+    kernel = Contestant(
+        KERNEL, "operations.optimizers:update", {"library": "kernel"}, feature="kernels.adam_update", cpu_only=True
+    )
+    loop = Contestant(LOOP, "operations.optimizers:seven_streams", cpu_only=True)
+    return replace(contest, contestants=(*contest.contestants, kernel, loop))
+
+
+def passes() -> list[Contest]:
+    sizes, found = (20, 64, 32, 1), []
+    for rows in (1, 32, 16_000):
+        found.append(
+            Contest(
+                f"predict-{rows}",
+                f"predictions for {rows:,} rows, 20-64-32-1",
+                Operation("predict", (rows,), sizes),
+                (
+                    Contestant(OURS, "operations.network:predict"),
+                    Contestant(AGAIN, "operations.network:predict"),
+                    Contestant("JAX apply", "operations.network:apply_rows"),
+                    Contestant("scikit-learn", "operations.network:sklearn_predict", requires=("sklearn",)),
+                ),
+                ("quick", "full") if rows != 32 else ("full",),
+                rounds=101,
+                budget=1.0,
+                curve_tolerance=None,
+            )
+        )
+    for name in ("forward", "backward"):
+        for widths in (sizes, (784, 512, 512, 1)):
+            case = Operation(name, (4_096,), widths)
+            title = f"{name} pass of 4,096 rows, {'-'.join(map(str, widths))}"
+            entries = tuple(Contestant(n, f"operations.network:{name}") for n in (OURS, AGAIN))
+            found.append(Contest(f"{name}-{widths[1]}", title, case, entries, budget=2.0, curve_tolerance=None))
+    return found
+
+
+def tables_and_metrics() -> list[Contest]:
+    found = []
+    for name in ("roc_auc", "average_precision"):
+        case = Operation(name, (100_000,))
+        entries = (*(Contestant(n, "operations.metrics:ours") for n in (OURS, AGAIN)),)
+        peer = Contestant("scikit-learn", "operations.metrics:sklearn", requires=("sklearn",))
+        found.append(Contest(name, f"{name} of 100,000 scores", case, (*entries, peer), curve_tolerance=None))
+    needed = ("pandas", "sklearn")
+    entries = tuple(Contestant(n, "operations.tables:ours", requires=needed) for n in (OURS, AGAIN))
+    peer = Contestant("scikit-learn", "operations.tables:sklearn", requires=needed)
+    case = Operation("table", (100_000,))
+    title = "preparation of a table of 100,000 rows, 10 numbers and 4 words"
+    found.append(Contest("table", title, case, (*entries, peer), rounds=5, curve_tolerance=None))
+    return found
+
+
+def processes() -> list[Contest]:
+    ours = "operations.processes:demo"
+    keras = Contestant("Keras on TensorFlow", "operations.processes:keras_demo", requires=("keras", "tensorflow"))
+    start = "operations.processes:statement"
+    imports = {OURS: "import jaxbm", AGAIN: "import jaxbm", "jax and optax": "import jax, optax"}
+    return [
+        Contest(
+            "demo",
+            "`jaxbm train --demo` from shell to report, and the same job in Keras",
+            Process("demo"),
+            (Contestant(OURS, ours), Contestant(AGAIN, ours), keras),
+            ("targets", "full"),
+            rounds=5,
+            budget=60.0,
+            curve_tolerance=None,
+            targets=(
+                Target("the whole command in at most half of Keras's wall time", 2.0, against="Keras on TensorFlow"),
+                Target("and at most half of its memory", 2.0, "memory", against="Keras on TensorFlow"),
+            ),
+        ),
+        Contest(
+            "import",
+            "a process that only imports",
+            Process("import"),
+            tuple(Contestant(name, start, {"code": code}) for name, code in imports.items()),
+            ("quick", "full"),
+            rounds=5,
+            budget=10.0,
+            curve_tolerance=None,
+        ),
+    ]
