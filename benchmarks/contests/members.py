@@ -64,16 +64,16 @@ def alike() -> list[Contest]:
 def unlike() -> list[Contest]:
     """Members that differ in rows, numbers of rows and widths."""
     groups = (
-        Contestant(OURS, "peers.groups:ours", feature="fit_groups"),
-        Contestant(AGAIN, "peers.groups:ours", feature="fit_groups"),
+        Contestant(OURS, "peers.groups:ours"),
+        Contestant(AGAIN, "peers.groups:ours"),
         Contestant("loop of compiled fits", "peers.groups:compiled_loop", members=12),
         Contestant(
             "scikit-learn loop", "peers.groups:sklearn_loop", requires=("sklearn",), separate=True, members=40
         ),
     )
     sweep = (
-        Contestant(OURS, "peers.sweep:ours", feature="fit_members"),
-        Contestant(AGAIN, "peers.sweep:ours", feature="fit_members"),
+        Contestant(OURS, "peers.sweep:ours"),
+        Contestant(AGAIN, "peers.sweep:ours"),
         Contestant(GRID, "peers.sweep:grid_search", requires=("sklearn",), separate=True, members=8),
     )
     return [

@@ -16,11 +16,12 @@ import jaxbm
 
 def ours(case: Groups) -> Job:
     """`jaxbm.fit_groups`."""
-    rows, model, library = case.data(), jaxbm.MLP(case.sizes), _anything(jaxbm)
+    rows, model = case.data(), jaxbm.MLP(case.sizes)
 
     def run(key: jax.Array) -> Any:
-        options = {"optimizer": jaxbm.adam(1e-3), "epochs": case.epochs, "batch_size": case.batch_size}
-        return library.fit_groups(key, model, *rows, loss=BINARY, **options).result
+        adam, epochs, batch_size = jaxbm.adam(1e-3), case.epochs, case.batch_size
+        found = jaxbm.fit_groups(key, model, *rows, loss=BINARY, optimizer=adam, epochs=epochs, batch_size=batch_size)
+        return found.result
 
     return Job(run, jax.random.key, lambda result: {"loss": np.asarray(result.history["loss"]).mean(axis=0)})
 
@@ -68,7 +69,3 @@ def sklearn_loop(case: Groups) -> Job:
 def _parts(rows: GroupRows) -> list[tuple[np.ndarray, np.ndarray]]:
     cuts = np.flatnonzero(np.diff(rows.groups)) + 1
     return list(zip(np.split(rows.x, cuts), np.split(rows.y, cuts), strict=True))
-
-
-def _anything(module: Any) -> Any:
-    return module

@@ -1,4 +1,4 @@
-"""jaxbm itself: `fit`, and `vmap` of it over members."""
+"""jaxbm itself: `fit`, `fit_members`, and `vmap` of `fit` over members that share their batches."""
 
 from __future__ import annotations
 
@@ -21,29 +21,27 @@ def job(workload: Workload, *, implementation: str | None = None, threads: int |
         cpu.THREADS = threads
     rows = jax.tree.map(jax.device_put, workload.data())
     validation = None if rows.x_val is None else (rows.x_val, rows.y_val)
-    model = workload.model
-    fit = partial(
-        jaxbm.fit,
-        model=model,
-        loss=workload.loss,
-        optimizer=jaxbm.adam(workload.learning_rate),
-        epochs=workload.epochs,
-        batch_size=workload.batch_size,
-        implementation=implementation,
-    )
-    if workload.members == 1:
-        return Job(lambda key: fit(key, x=rows.x, y=rows.y, validation_data=validation), jax.random.key, _curves)
-    members = workload.members
-    if hasattr(jaxbm, "fit_members") and not workload.shared and implementation is None:
-        del fit.keywords["implementation"]
-        many = partial(jaxbm.fit_members, **fit.keywords)
-        return Job(lambda keys: many(keys, x=rows.x, y=rows.y), partial(_keys, members), _curves)
+    model, members = workload.model, workload.members
+    options: dict[str, Any] = {
+        "loss": workload.loss,
+        "optimizer": jaxbm.adam(workload.learning_rate),
+        "epochs": workload.epochs,
+        "batch_size": workload.batch_size,
+        "validation_data": validation,
+        "implementation": implementation,
+    }
+    if members == 1:
+        return Job(lambda key: jaxbm.fit(key, model, rows.x, rows.y, **options), jax.random.key, _curves)
+    if not workload.shared:
+        many = partial(jaxbm.fit_members, model=model, x=rows.x, y=rows.y, **options)
+        return Job(many, partial(_keys, members), _curves)
 
     @jax.jit
     def trained(key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
-        if workload.shared:  # one order of the rows for all, parameters of each one's own
-            return jax.vmap(lambda k: fit(key, x=x, y=y, params=model.init(k)))(jax.random.split(key, members))
-        return jax.vmap(lambda k: fit(k, x=x, y=y))(jax.random.split(key, members))
+        def one(own: jax.Array) -> Any:  # parameters of its own, but the order of rows that all have
+            return jaxbm.fit(key, model, x, y, params=model.init(own), **options)
+
+        return jax.vmap(one)(jax.random.split(key, members))
 
     return Job(lambda key: trained(key, rows.x, rows.y), jax.random.key, _curves)
 

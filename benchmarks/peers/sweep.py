@@ -15,34 +15,16 @@ import jaxbm
 
 
 def ours(case: Sweep) -> Job:
-    """`jaxbm.fit_members`, a member for each point and fold; widths differ, folds are rows of one table."""
+    """`jaxbm.sweep`: points and folds together, whatever their widths."""
     x, y, folds = case.data()
-    points = [(width, rate) for width in case.widths for rate in case.rates()]
-    models = [jaxbm.MLP((64, width, 10)) for width, _ in points for _ in folds]
-    rates = np.asarray([rate for _, rate in points for _ in folds], np.float32)
-    rows = [train for _ in points for train, _ in folds]
-    held_out = [test for _ in points for _, test in folds]
-    library: Any = jaxbm
+    space = {"learning_rate": case.rates().tolist(), "hidden": [(width,) for width in case.widths]}
+    model = jaxbm.MLP((64, case.widths[0], 10))
+    options: dict[str, Any] = {"loss": CLASSES, "method": "grid", "folds": folds, "epochs": case.epochs}
 
-    def run(keys: jax.Array) -> Any:
-        return library.fit_members(
-            keys,
-            models,
-            x,
-            y,
-            loss=CLASSES,
-            optimizer=jaxbm.adam(rates),
-            epochs=case.epochs,
-            batch_size=case.batch_size,
-            rows=rows,
-            validation_rows=held_out,
-            metrics=(),
-        )
+    def run(key: jax.Array) -> Any:
+        return jaxbm.sweep(space, key, model, x, y, batch_size=case.batch_size, refit=False, **options)
 
-    def curves(result: Any) -> dict[str, Any]:
-        return {"final validation loss": [float(np.asarray(result.history["val_loss"])[:, -1].mean())]}
-
-    return Job(run, lambda seed: jax.random.split(jax.random.key(seed), len(models)), curves)
+    return Job(run, jax.random.key, lambda result: {"final validation loss": [float(np.mean(result.scores))]})
 
 
 def grid_search(case: Sweep) -> Job:
