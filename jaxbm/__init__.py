@@ -10,6 +10,7 @@ from jaxbm.members.fit_members import fit_members
 from jaxbm.members.groups import GroupsResult, fit_groups
 from jaxbm.members.progress import MembersInterrupted, MembersProgress
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
+from jaxbm.members.storage import load_members, save_members
 from jaxbm.members.sweep import sweep
 from jaxbm.members.sweep_result import SweepInterrupted, SweepResult
 from jaxbm.mlp import MLP, Dense
@@ -46,10 +47,12 @@ __all__ = [
     "fit_members",
     "kernels",
     "load",
+    "load_members",
     "losses",
     "metrics",
     "predict",
     "save",
+    "save_members",
     "sgd",
     "shuffle",
     "space",

@@ -84,6 +84,7 @@ def fit(
     params: Params | None = None,
     opt_state: Any = None,
     progress: bool | Progress = False,
+    members: int | None = None,
     implementation: str | None = None,
 ) -> FitResult:
     """Train `model`: every epoch and batch inside compiled code, compiled once per shape.
@@ -126,6 +127,9 @@ def fit(
       params, opt_state: where to start; fresh by default.
       progress: True for a progress bar (needs rich), or a function `(epochs done, epochs, history)`; called
         between chunks of epochs.
+      members: train that many at once, member `k` with the key `jax.random.fold_in(key, k)`: an ensemble of seeds,
+        with `bootstrap` a bagged one. Every array of the result gets a leading axis, and no error is raised: look
+        at `result.finite`. `jaxbm.fit_members` does the same, and lets members differ in anything.
       implementation: None for the fastest valid one, or a name, see `jaxbm.kernels.explain`.
 
     Returns:
@@ -176,6 +180,13 @@ def fit(
     )
     counter.checked(key)
     name, _ = dispatch.choose(implementation, task, hyper.optimizer, (data.x, data.x_val, params))
+    if members is not None:
+        if progress is not False:
+            raise ValueError(
+                "progress: expected False with members; jaxbm.fit_members tells it, got " + repr(progress)
+            )
+        count = jnp.arange(checks.positive_int("members", members), dtype=jnp.uint32)
+        return jax.vmap(lambda k: _fit(task, name, jax.random.fold_in(key, k), data, hyper, params, opt_state))(count)
     if checks.is_traced(key, data, hyper, params, opt_state):
         return _fit(task, name, key, data, hyper, params, opt_state)
     if progress is False:

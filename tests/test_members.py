@@ -172,6 +172,37 @@ def test_one_key_and_a_number_of_members():
     assert len({float(w) for w in many.params[0].weight[:, 0, 0]}) == 3
 
 
+def test_fit_itself_takes_a_number_of_members():
+    several = jaxbm.fit(jax.random.key(0), MODEL, X, Y, members=3, bootstrap=True, **OPTIONS)
+    many = members(jax.random.key(0), members=3, bootstrap=True)
+    assert_close(tuple(several), tuple(many), native.native().reason is None)
+    with pytest.raises(ValueError, match="progress: expected False with members"):
+        jaxbm.fit(jax.random.key(0), MODEL, X, Y, members=3, progress=True, **OPTIONS)
+
+
+@pytest.mark.skipif(native.native().reason is not None, reason="no compiled kernels")
+def test_ten_thousand_members_take_their_own_state_and_little_more():
+    code = """
+import resource, jax, numpy as np, jaxbm
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+x = np.random.default_rng(0).normal(size=(16000, 20)).astype("float32")
+model, rows = jaxbm.MLP((20, 64, 32, 1)), np.arange(64)
+def train(members):
+    options = {"epochs": 1, "batch_size": 64, "rows": rows, "patience": 2}
+    return jaxbm.fit_members(jax.random.key(0), model, x, x[:, 0], members=members, loss="squared_error", **options)
+jax.block_until_ready(tuple(train(2)))
+before = peak()
+many = train(10_000)
+jax.block_until_ready(tuple(many))
+state = sum(leaf.nbytes for leaf in jax.tree.leaves((many.params, many.params, many.opt_state)))
+print(peak() - before, state)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    above, state = (int(word) for word in out.split())
+    assert state > 10_000 * 4 * 3457 * 4
+    assert above < 1.2 * state + 2**26
+
+
 def test_bootstrap_and_class_weights():
     y = (Y > 0.5).astype(np.float32)
     options = {

@@ -1,4 +1,4 @@
-"""The command line: `jaxbm train`, `evaluate`, `predict`, `info`, `bench`, a file for each.
+"""The command line: `jaxbm train`, `sweep`, `groups`, `evaluate`, `predict`, `info`, `bench`, a file for each.
 
 A command's module has `add_parser(commands)` and `run(arguments)`. Heavy modules are imported inside `run`:
 `jaxbm --help` must answer at once, and most of a short run's time would otherwise be imports it does not need.
@@ -11,9 +11,9 @@ import sys
 import warnings
 from typing import Any
 
-from jaxbm.cli import bench, evaluate, info, predict, train
+from jaxbm.cli import bench, evaluate, groups, info, predict, sweep, train
 
-COMMANDS = (train, evaluate, predict, info, bench)
+COMMANDS = (train, sweep, groups, evaluate, predict, info, bench)
 
 
 def main(argv: list[str] | None = None) -> int:

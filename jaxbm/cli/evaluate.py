@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jaxbm.cli.shared import load_model, measure
+from jaxbm.cli.shared import measure_outputs, outputs_of
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,15 +17,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Load, prepare, measure, show."""
+    import numpy as np
     from rich.console import Console
 
-    from jaxbm import report, table
+    from jaxbm import report
 
-    saved = load_model(arguments.folder)
-    preparation, frame = saved.preparation, table.read(arguments.data)
-    rows = table.labelled(frame, preparation.target)
-    if len(rows) < len(frame):
-        print(f"left out {len(frame) - len(rows)} rows without a label")
-    x, y = preparation.features(rows), preparation.labels(rows)
-    values = measure(saved.model, saved.params, preparation, saved.metadata["loss"], x, y)
-    Console(highlight=False).print(report.metrics_table({f"{len(rows)} rows": values}))
+    found = outputs_of(arguments.folder, arguments.data, labelled=True)
+    known = ~np.isnan(found.logits).any(axis=1)
+    if not known.any():
+        raise ValueError(f"data: expected rows of groups with a model, got none among {len(known)}")
+    y = found.preparation.labels(found.frame)[known]
+    values = measure_outputs(found.model, found.logits[known], found.preparation, found.metadata["loss"], y)
+    Console(highlight=False).print(report.metrics_table({f"{known.sum()} rows": values}))

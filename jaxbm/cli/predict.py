@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jaxbm.cli.shared import load_model
+from jaxbm.cli.shared import outputs_of
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,18 +18,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Load, prepare, predict, write."""
-    import jaxbm
-    from jaxbm import report, table
+    import numpy as np
 
-    saved = load_model(arguments.folder)
-    preparation, frame = saved.preparation, table.read(arguments.data)
-    logits = jaxbm.predict(saved.model, saved.params, preparation.features(frame))
+    from jaxbm import report
+
+    _, preparation, _, frame, logits = outputs_of(arguments.folder, arguments.data)
     out = frame[[]].copy()
     if preparation.task == "regression":
         out[preparation.target] = preparation.unscale(logits[:, 0])
     else:
         p = report.probabilities(logits)
-        out[preparation.target] = [preparation.classes[i] for i in p.argmax(axis=1)]
+        unknown = np.isnan(p).any(axis=1)  # of a group without a model
+        out[preparation.target] = [
+            None if u else preparation.classes[i] for u, i in zip(unknown, p.argmax(axis=1), strict=True)
+        ]
         for i, name in enumerate(preparation.classes):
             out[f"probability {name}"] = p[:, i]
     out.to_csv(arguments.out, index=False)

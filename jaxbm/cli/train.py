@@ -8,11 +8,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.cli.shared import measure
-from jaxbm.names import unknown
+from jaxbm.cli.options import MembersLine, add_data_options, loss_of, read, widths
+from jaxbm.cli.shared import measure_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     import pandas as pd
@@ -25,12 +25,6 @@ COMPILE_EVENTS = (
     "/jax/core/compile/jaxpr_to_mlir_module_duration",
     "/jax/core/compile/backend_compile_duration",
 )
-#: The losses that fit a task's labels, the default first.
-LOSSES_OF = {
-    "binary": ("sigmoid_binary_cross_entropy", "sigmoid_focal_loss"),
-    "multiclass": ("softmax_cross_entropy_with_integer_labels",),
-    "regression": ("squared_error", "l2_loss", "huber_loss", "log_cosh"),
-}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,26 +35,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Train an MLP on a CSV file, measure it on rows it did not see, and save it.",
     )
     parser.set_defaults(run=run)
-    data = parser.add_argument_group("data")
-    data.add_argument("data", nargs="?", metavar="data.csv", help="CSV file with a header")
-    data.add_argument("--target", metavar="COLUMN", help="column to predict")
-    data.add_argument(
-        "--demo",
-        nargs="?",
-        const="breast_cancer",
-        metavar="NAME",
-        help="instead, a data set that scikit-learn carries",
-    )
-    data.add_argument(
-        "--task", metavar="NAME", help="binary, multiclass, classification or regression [found from the target]"
-    )
-    data.add_argument("--test-size", type=float, default=0.2, metavar="0.2", help="fraction of rows to test on")
+    data = add_data_options(parser)
     data.add_argument(
         "--validation-split", type=float, default=0.2, metavar="0.2", help="fraction of the rest to validate on"
     )
     data.add_argument("--out", default="model", metavar="FOLDER", help="where the model goes [model]")
     model = parser.add_argument_group("model")
-    model.add_argument("--hidden", type=_widths, default=(64, 32), metavar="64,32", help="widths of hidden layers")
+    model.add_argument("--hidden", type=widths, default=(64, 32), metavar="64,32", help="widths of hidden layers")
     model.add_argument("--activation", default="relu", metavar="relu", help="a name from jaxbm.activations")
     model.add_argument("--weight-init", default="glorot_uniform", metavar="NAME", help="initialiser [glorot_uniform]")
     training = parser.add_argument_group("training")
@@ -77,14 +58,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     training.add_argument("--clip-norm", type=float, metavar="NORM", help="largest norm of a gradient")
     training.add_argument("--noise", type=float, metavar="STD", help="augment by Gaussian noise of this deviation")
     training.add_argument("--mask", type=float, metavar="RATE", help="augment by masking features at this rate")
-    training.add_argument(
-        "--seed", type=int, default=0, metavar="0", help="of the split, the weights and the shuffles"
-    )
+    training.add_argument("--members", type=int, default=1, metavar="N", help="an ensemble of so many networks [1]")
+    training.add_argument("--bootstrap", action="store_true", help="each network draws its rows with replacement")
     training.add_argument("--implementation", metavar="NAME", help="xla or cpu [the fastest]; see `jaxbm info`")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, train, measure, save; each told to the user."""
+    import numpy as np
     from rich.console import Console
 
     import jaxbm
@@ -98,28 +79,27 @@ def run(arguments: argparse.Namespace) -> None:
     arrays = {name: (preparation.features(part), preparation.labels(part)) for name, part in rows.items()}
     model, loss, result, seconds = _fit(arguments, preparation, arrays)
     console.print(f"\n[bold]Model[/bold]\n{model.summary()}")
+    if arguments.members > 1:
+        console.print(f"{arguments.members} members" + ", each on its own draw of rows" * arguments.bootstrap)
+    outputs = _outputs(arguments, model, result, preparation.task)
     measured = {
-        name: measure(model, result.params, preparation, loss, *part) for name, part in arrays.items() if len(part[0])
+        name: measure_outputs(model, outputs(x), preparation, loss, y) for name, (x, y) in arrays.items() if len(x)
     }
     console.print(f"\n[bold]Training[/bold]\n{_told(result, arguments, seconds)}\n")
     console.print(report.metrics_table(measured))
-    ran = int(result.epochs_run)
+    ran = int(np.max(result.epochs_run))
     metadata = {"loss": loss, "metrics": measured, "epochs_run": ran, "seed": arguments.seed}
-    jaxbm.save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
+    if arguments.members > 1:
+        jaxbm.save_members(arguments.out, jaxbm.Ensemble.of(result), preparation=preparation, metadata=metadata)
+    else:
+        jaxbm.save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
     console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
 
 
 def _prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.DataFrame]]:
     from jaxbm import table
 
-    if (arguments.data is None) == (arguments.demo is None):
-        raise ValueError("data: expected either a CSV file or --demo")
-    if arguments.demo is not None:
-        frame, target = table.demo(arguments.demo)
-    elif arguments.target is None:
-        raise ValueError("--target: expected the column to predict, got none")
-    else:
-        frame, target = table.read(arguments.data), arguments.target
+    frame, target = read(arguments)
     rest, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
     first = int(len(rest) * (1 - arguments.validation_split))
     if not 0 <= arguments.validation_split < 1 or first == 0:
@@ -133,7 +113,7 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.
 
 def _fit(
     arguments: argparse.Namespace, preparation: Preparation, arrays: dict[str, tuple[np.ndarray, np.ndarray]]
-) -> tuple[Any, str, FitResult, tuple[float, float]]:
+) -> tuple[Any, str, Any, tuple[float, float]]:
     import jax
 
     import jaxbm
@@ -144,14 +124,11 @@ def _fit(
         activation=arguments.activation,
         weight_init=arguments.weight_init,
     )
-    known = LOSSES_OF[preparation.task]
-    loss = arguments.loss or known[0]
-    if loss not in known:
-        raise unknown(f"--loss for task {preparation.task!r}", loss, known)
+    loss = loss_of(preparation.task, arguments.loss)
     began = time.perf_counter()
     with _compilation() as intervals:
-        result = jaxbm.fit(
-            jax.random.key(arguments.seed),
+        result = _trained(
+            arguments,
             model,
             x,
             y,
@@ -160,17 +137,47 @@ def _fit(
             optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
+            bootstrap=arguments.bootstrap,
             patience=arguments.patience,
             l2=arguments.l2,
             clip_norm=arguments.clip_norm,
             dropout=arguments.dropout,
-            augment=_augmentation(arguments),
             progress=sys.stderr.isatty(),
             implementation=arguments.implementation,
         )
         jax.block_until_ready(result)
     seconds, compiling = time.perf_counter() - began, _total(intervals)
     return model, loss, result, (compiling, seconds - compiling)
+
+
+def _trained(arguments: argparse.Namespace, model: Any, x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
+    import jax
+
+    import jaxbm
+
+    key, augment = jax.random.key(arguments.seed), _augmentation(arguments)
+    if arguments.members < 1:
+        raise ValueError(f"--members: expected at least 1, got {arguments.members}")
+    if arguments.members == 1:
+        return jaxbm.fit(key, model, x, y, augment=augment, **options)
+    if augment is not None:
+        raise ValueError("--members: expected 1 with --noise or --mask, got more")
+    if options["progress"]:
+        options["progress"] = MembersLine()
+    result = jaxbm.fit_members(key, model, x, y, members=arguments.members, **options)
+    if options["progress"]:
+        options["progress"].end()
+    return result
+
+
+def _outputs(arguments: argparse.Namespace, model: Any, result: Any, task: str) -> Callable[[np.ndarray], np.ndarray]:
+    import jaxbm
+    from jaxbm.cli.members import ensemble_outputs
+
+    if arguments.members == 1:
+        return lambda x: jaxbm.predict(model, result.params, x)
+    ensemble = jaxbm.Ensemble.of(result)
+    return lambda x: ensemble_outputs(ensemble, task, x)
 
 
 def _augmentation(arguments: argparse.Namespace) -> Any:
@@ -213,15 +220,12 @@ def _total(intervals: list[tuple[float, float]]) -> float:
 
 
 def _told(result: FitResult, arguments: argparse.Namespace, seconds: tuple[float, float]) -> str:
-    ran, best = int(result.epochs_run), int(result.best_epoch)
+    import numpy as np
+
+    ran, best = int(np.max(result.epochs_run)), int(np.median(result.best_epoch))
     text = f"{ran} epochs in {seconds[1]:.3f} s, after {seconds[0]:.2f} s of compilation"
     if arguments.patience is None:
         return text
+    if arguments.members > 1:
+        return f"{text}; each member kept the parameters of its best epoch, in the middle epoch {best + 1}"
     return f"{text}; kept the parameters of epoch {best + 1}" + (", stopped early" if ran < arguments.epochs else "")
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(width) for width in text.split(",")) if text else ()
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected widths such as 64,32, got {text!r}") from None

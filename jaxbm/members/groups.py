@@ -150,9 +150,10 @@ def fit_groups(
     options |= {"loss": loss, "implementation": implementation}
     whole = None
     if pooled:
+        quiet = {name: value for name, value in options.items() if name != "progress"}
         whole = fit(
             key, model, x, y, sample_weight=sample_weight, class_weight=class_weight,
-            validation_split=validation_split, **options,
+            validation_split=validation_split, **quiet,
         )  # fmt: skip
     result = None
     if len(layout.labels):
@@ -188,7 +189,8 @@ class _Layout(NamedTuple):
 def _layout(groups: np.ndarray, n: int, min_rows: int, split: float) -> _Layout:
     if groups.shape != (n,):
         raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
-    if any(value is None or value != value for value in groups.tolist()):
+    # Only floats and objects can be missing: NaN is not equal to itself.
+    if groups.dtype.kind in "fO" and any(value is None or value != value for value in groups.tolist()):
         raise ValueError("groups: expected a label for every row, got missing values")
     labels, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
     train = (counts * (1 - split)).astype(np.int64)
@@ -252,8 +254,9 @@ def _by_member(model: MLP, params: Any, x: np.ndarray, member: np.ndarray) -> np
         own = jax.tree.map(lambda leaf, p=padded: leaf[members[p]], params)
         at, rows = (jnp.asarray(a[padded], jnp.int32) for a in (start, count))
         logits = np.asarray(stacked_logits(model, own, table, at, rows, int(most)))
-        for k, m in enumerate(these):
-            out[order[start[m] : start[m] + count[m]]] = logits[k, : count[m]]
+        which = np.repeat(np.arange(len(these)), count[these])
+        within = np.arange(len(which)) - np.repeat(np.cumsum(count[these]) - count[these], count[these])
+        out[order[start[these][which] + within]] = logits[which, within]
     return out
 
 

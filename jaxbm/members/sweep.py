@@ -80,7 +80,8 @@ def sweep(
       optimizer: "adam", "adamw", "sgd", or a function of the space's names that returns an optimizer.
       metric: what to compare: "loss" or one of `metrics`, measured on the rows validated on.
       greater_is_better: known for our metrics; say it for your own.
-      patience: as for `fit`; a trial is then judged at its best epoch, otherwise at its last.
+      patience: as for `fit`; a trial is then judged at its best epoch, otherwise at its last. The best epoch is
+        found on the rows that also judge, so such scores are a little hopeful.
       refit: train the best trial once more, on all rows: for as many epochs as its members took to their best
         ones with `patience`, for all otherwise.
       folder: where finished blocks are stored; a sweep that was killed goes on from there.
@@ -120,7 +121,7 @@ def sweep(
     plan = Plan(model, tuple(drawn), pairs, checks.positive_int("seeds", seeds), optimizer, options)
     greater = metric in GREATER_IS_BETTER if greater_is_better is None else greater_is_better
     rungs = _rungs(epochs, halving, min_epochs, drawn)
-    described = (counter.words(key), (x, y), drawn, pairs, rungs, repr(model), options, metric, seeds)
+    described = (counter.words(key), (x, y), drawn, pairs, rungs, repr(model), options, metric, seeds, optimizer)
     store = Store(folder, "" if folder is None else fingerprint(*described))
     work = _Sweep(plan, key, x, y, store, rungs, halving or 1, f"val_{metric}", metric, greater)
     with reporter(progress) as report:
@@ -145,7 +146,7 @@ class _Sweep:
         self.epochs = np.zeros(len(plan.trials), np.int64)
         self.epochs_run, self.best_epoch = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self.kept = np.ones(len(plan.trials), bool)
-        self.began, self.steps = time.perf_counter(), 0
+        self.began, self.steps, self.best = time.perf_counter(), 0, (np.inf, 0)
 
     def everything(self, report: Report | None) -> None:
         """All rungs."""
@@ -225,14 +226,14 @@ class _Sweep:
         before = sum(len(block) for block in self.blocks[:number]) * each
         is_last = rung + 1 == len(self.rungs)
         done = before + now.members_done if is_last else int((~self.kept).sum()) * each
-        mean = self.result().mean
-        best = np.nanmin(mean) if not self.greater and np.isfinite(mean).any() else now.best_value
+        if now.best_value < self.best[0]:
+            self.best = now.best_value, before + now.best_member
         per_member = (now.steps + now.steps_left) / now.members
         return now._replace(
             members_done=done,
             members=members,
-            best_value=float(min(best, now.best_value)),
-            best_member=before + now.best_member,
+            best_value=self.best[0],
+            best_member=self.best[1],
             steps=self.steps + now.steps,
             steps_left=now.steps_left + int(per_member * max(0, members - before - now.members)),
             seconds=time.perf_counter() - self.began,

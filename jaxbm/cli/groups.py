@@ -1,0 +1,93 @@
+"""`jaxbm groups`: one model for each group of rows of a CSV file."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from jaxbm.cli.options import MembersLine, add_data_options, loss_of, read, split_and_prepare, widths
+from jaxbm.cli.shared import measure_outputs
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command and its options."""
+    parser = commands.add_parser("groups", help="train a model for each group of rows of a CSV file")
+    parser.set_defaults(run=run)
+    add_data_options(parser)
+    parser.add_argument("--group", required=True, help="the column that names each row's group")
+    parser.add_argument("--min-rows", type=int, default=20, help="smaller groups get no model of their own")
+    parser.add_argument("--pooled", action="store_true", help="train one more model of all rows, for small groups")
+    parser.add_argument("--hidden", type=widths, default=(16,), metavar="16", help="hidden widths")
+    parser.add_argument("--activation", default="relu")
+    parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
+    parser.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam")
+    parser.add_argument("--learning-rate", type=float, default=1e-2)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--validation-split", type=float, default=0.0)
+    parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement")
+    parser.add_argument("--l2", type=float)
+    parser.add_argument("--dropout", type=float)
+    parser.add_argument("--out", default="groups", metavar="FOLDER", help="where the models go")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, split, prepare, train, measure, save."""
+    from rich.console import Console
+
+    import jaxbm
+    from jaxbm import report
+    from jaxbm.names import unknown
+
+    frame, target = read(arguments)
+    if arguments.group not in frame.columns or arguments.group == target:
+        raise unknown("group", arguments.group, [str(name) for name in frame.columns if name != target])
+    if frame[arguments.group].isna().any():
+        raise ValueError(f"group: column {arguments.group!r} has missing values")
+    tables = split_and_prepare(arguments, frame, target, drop=(arguments.group,))
+    console = Console(highlight=False)
+    console.print(f"[bold]Data[/bold]\n{tables.preparation.summary()}\n")
+    began = time.perf_counter()
+    result = _fit(arguments, tables)
+    seconds = time.perf_counter() - began
+    small = (
+        f", {len(result.too_small)} groups have fewer than {arguments.min_rows} rows" if len(result.too_small) else ""
+    )
+    console.print(f"{len(result.labels)} models in {seconds:.2f} s, compilation included{small}")
+    for label, rows in list(zip(result.too_small, result.too_small_counts, strict=True))[:10]:
+        console.print(f"  no model of its own: {label} ({rows} rows)", markup=False)
+    loss, scores = loss_of(tables.preparation.task, arguments.loss), {}
+    for name, (x, y) in tables.arrays.items():
+        outputs = result.predict(x, labels_of(tables.frames[name], arguments.group))
+        known = ~(outputs != outputs).any(axis=1)
+        if known.any():
+            scores[name] = measure_outputs(result.model, outputs[known], tables.preparation, loss, y[known])
+    console.print(report.metrics_table(scores))
+    metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group}
+    jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
+    console.print(f"\nmodels saved in [bold]{arguments.out}[/bold]")
+
+
+def labels_of(frame: Any, group: str) -> Any:
+    """Each row's group as text, so that a file of another type of column still fits."""
+    return frame[group].astype(str).to_numpy(dtype=str)
+
+
+def _fit(arguments: argparse.Namespace, tables: Any) -> Any:
+    import jax
+
+    import jaxbm
+
+    x, y = tables.arrays["train"]
+    model = jaxbm.MLP((x.shape[1], *arguments.hidden, tables.preparation.n_outputs), arguments.activation)
+    line = MembersLine()
+    result = jaxbm.fit_groups(
+        jax.random.key(arguments.seed), model, x, y, labels_of(tables.frames["train"], arguments.group),
+        loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows, pooled=arguments.pooled,
+        optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate), epochs=arguments.epochs,
+        batch_size=arguments.batch_size, validation_split=arguments.validation_split, patience=arguments.patience,
+        l2=arguments.l2, dropout=arguments.dropout, progress=line if line.shown else False,
+    )  # fmt: skip
+    line.end()
+    return result

@@ -1,0 +1,134 @@
+"""`jaxbm sweep`: many hyper-parameters on a CSV file, to a table of trials and the best model."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import time
+from typing import Any
+
+from jaxbm.cli.options import MembersLine, Tables, add_data_options, loss_of, read, split_and_prepare, widths
+from jaxbm.cli.shared import measure
+
+NUMBERS = ("learning_rate", "weight_decay", "momentum", "l2", "dropout", "clip_norm")
+WHOLE = ("batch_size", "patience")
+SHOWN_TRIALS = 10
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command and its options."""
+    parser = commands.add_parser(
+        "sweep",
+        help="try many hyper-parameters on a CSV file",
+        description="Each hyper-parameter is a range, log:LOW:HIGH, uniform:LOW:HIGH or int:LOW:HIGH, or a list of "
+        "values to choose from. A sweep that was stopped or killed goes on where it was when started again.",
+    )
+    parser.set_defaults(run=run)
+    add_data_options(parser)
+    for name in (*NUMBERS, *WHOLE):
+        parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", metavar="RANGE")
+    parser.add_argument("--hidden", nargs="+", type=widths, default=[(64, 32)], metavar="64,32", help="hidden widths")
+    parser.add_argument("--activation", nargs="+", default=["relu"])
+    parser.add_argument("--weight-init", nargs="+", default=["glorot_uniform"])
+    parser.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam")
+    parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
+    parser.add_argument("--metric", default="loss", help="what to compare the trials by")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--method", choices=("random", "sobol", "grid"), default="random")
+    parser.add_argument("--grid-points", type=int, default=5, help="values of each range in a grid")
+    parser.add_argument("--seeds", type=int, default=1, help="members of each trial that differ in their seed")
+    parser.add_argument("--folds", type=int, help="cross-validate; otherwise --validation-split")
+    parser.add_argument("--validation-split", type=float, default=0.2)
+    parser.add_argument("--halving", type=int, metavar="FACTOR", help="successive halving by this factor")
+    parser.add_argument("--min-epochs", type=int, help="epochs of the first round of halving")
+    parser.add_argument("--out", default="sweep", metavar="FOLDER", help="where trials and the best model go")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, split, prepare, sweep, show, save."""
+    from rich.console import Console
+
+    import jaxbm
+
+    console = Console(highlight=False)
+    tables = split_and_prepare(arguments, *read(arguments))
+    console.print(f"[bold]Data[/bold]\n{tables.preparation.summary()}\n")
+    out, line, began = pathlib.Path(arguments.out), MembersLine(), time.perf_counter()
+    try:
+        result = _sweep(arguments, tables, out, line)
+    except jaxbm.SweepInterrupted as interruption:
+        line.end()
+        if interruption.result.finished:
+            _show(console, interruption.result, out)
+        done, trials = interruption.result.finished, len(interruption.result.trials)
+        console.print(f"{done} of {trials} trials are finished; start the same command again to go on")
+        raise
+    line.end()
+    seconds = time.perf_counter() - began
+    members = result.scores.size
+    console.print(f"{len(result.trials)} trials, {members} members in {seconds:.2f} s, compilation included\n")
+    _show(console, result, out)
+    _save(console, arguments, tables, result, out)
+
+
+def _sweep(arguments: argparse.Namespace, tables: Tables, out: pathlib.Path, line: MembersLine) -> Any:
+    import jax
+
+    import jaxbm
+    from jaxbm.members import space
+
+    x, y = tables.arrays["train"]
+    searched: dict[str, Any] = {}
+    for name in (*NUMBERS, *WHOLE):
+        if (words := getattr(arguments, name)) is not None:
+            searched[name] = space.parse(words, int if name in WHOLE else float)
+    for name in ("hidden", "activation", "weight_init"):
+        searched[name] = space.Choice(tuple(getattr(arguments, name)))
+    searched.setdefault("learning_rate", space.LogUniform(1e-4, 1e-1))
+    model = jaxbm.MLP((x.shape[1], tables.preparation.n_outputs))
+    return jaxbm.sweep(
+        searched, jax.random.key(arguments.seed), model, x, y, loss=_loss(arguments, tables),
+        trials=arguments.trials, method=arguments.method, grid_points=arguments.grid_points, seeds=arguments.seeds,
+        folds=arguments.folds, halving=arguments.halving, min_epochs=arguments.min_epochs,
+        optimizer=arguments.optimizer, metric=arguments.metric,
+        metrics=[] if arguments.metric == "loss" else [arguments.metric], epochs=arguments.epochs,
+        validation_split=arguments.validation_split, folder=out / "rounds", progress=line,
+    )  # fmt: skip
+
+
+def _loss(arguments: argparse.Namespace, tables: Tables) -> str:
+    return loss_of(tables.preparation.task, arguments.loss)
+
+
+def _show(console: Any, result: Any, out: pathlib.Path) -> None:
+    from rich.table import Table
+
+    frame = result.table()
+    frame.to_csv(out / "trials.csv", index=False)
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    for name in frame.columns:
+        shown.add_column(name.replace("_", " "), justify="right")
+    for row in frame.head(SHOWN_TRIALS).itertuples(index=False):
+        shown.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
+    console.print(shown)
+    console.print(f"\n{len(frame)} trials in [bold]{out / 'trials.csv'}[/bold]")
+
+
+def _save(console: Any, arguments: argparse.Namespace, tables: Tables, result: Any, out: pathlib.Path) -> None:
+    import jaxbm
+    from jaxbm import report
+
+    loss, params = _loss(arguments, tables), result.refit.params
+    rows = {
+        name: measure(result.model, params, tables.preparation, loss, *part) for name, part in tables.arrays.items()
+    }
+    console.print("\n[bold]Best trial, trained on all training rows[/bold]")
+    console.print(report.metrics_table(rows))
+    metadata = {"loss": loss, "metrics": rows, "seed": arguments.seed, "trial": _plain(result.best_values)}
+    jaxbm.save(out / "model", result.model, params, preparation=tables.preparation, metadata=metadata)
+    console.print(f"\nmodel saved in [bold]{out / 'model'}[/bold]")
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
