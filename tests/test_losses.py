@@ -129,3 +129,42 @@ def test_weighted_mean():
 def test_bad_input(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "kl_divergence"])
+def test_axis_and_where_with_gradients_agree_with_optax(name, axis, dtype):
+    with jax.enable_x64(dtype == "float64"):
+        x = jnp.asarray(NEAR[:6, :5] if name.startswith("soft") else np.log(np.roll(SOFT, 1, 0)[:6]), dtype)
+        y = jnp.asarray(SOFT[:6], dtype)
+        where = jnp.asarray(np.random.default_rng(1).random((6, 5)) > 0.3).at[0].set(True).at[:, 0].set(True)
+        for mask in (None, where):
+            both = [
+                jax.value_and_grad(lambda x, f=f, m=mask: f(x, y, axis=axis, where=m).sum())(x)
+                for f in (getattr(losses, name), getattr(optax.losses, name))
+            ]
+            for got, want in zip(jax.tree.leaves(both[0]), jax.tree.leaves(both[1]), strict=True):
+                tolerance = TOLERANCE[dtype] * (3 if dtype == "bfloat16" else 1)
+                np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_integer_labels_and_smoothing_in_every_dtype(dtype):
+    with jax.enable_x64(dtype == "float64"):
+        x, y = jnp.asarray(NEAR, dtype), jnp.asarray(HARD)
+        both = [
+            jax.value_and_grad(lambda x, f=f: f(x, y).sum())(x)
+            for f in (
+                losses.softmax_cross_entropy_with_integer_labels,
+                optax.losses.softmax_cross_entropy_with_integer_labels,
+            )
+        ]
+        assert both[0][0].dtype == dtype
+        for got, want in zip(*map(jax.tree.leaves, both), strict=True):
+            np.testing.assert_allclose(
+                got.astype(float), want.astype(float), rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype]
+            )
+        smooth = losses.smooth_labels(jnp.asarray(SOFT, dtype), 0.2)
+        want = optax.smooth_labels(jnp.asarray(SOFT, dtype), 0.2)
+        np.testing.assert_allclose(smooth.astype(float), want.astype(float), rtol=TOLERANCE[dtype])

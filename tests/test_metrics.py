@@ -138,3 +138,24 @@ def test_vmap():
 def test_bad_input(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_other_dtypes_agree_with_scikit_learn(dtype):
+    # bfloat16 inputs are exact numbers of 8 bits: only what is computed from them may round.
+    tolerance = {"float64": 1e-12, "bfloat16": 2e-2}[dtype]
+    rng = np.random.default_rng(4)
+    y, w = rng.integers(0, 2, 500), rng.integers(0, 3, 500)
+    with jax.enable_x64(dtype == "float64"):
+        p = jnp.asarray(rng.uniform(0.05, 0.95, 500), dtype)
+        exact = np.asarray(p.astype(float))
+        weights = jnp.asarray(w, "float64" if dtype == "float64" else "float32")
+        for metric, want in (
+            (metrics.roc_auc, sk.roc_auc_score(y, exact, sample_weight=w)),
+            (metrics.average_precision, sk.average_precision_score(y, exact, sample_weight=w)),
+            (metrics.log_loss, sk.log_loss(y, exact, sample_weight=w)),
+            (metrics.brier_score, sk.brier_score_loss(y, exact, sample_weight=w)),
+            (metrics.mse, sk.mean_squared_error(y, exact, sample_weight=w)),
+            (metrics.mae, sk.mean_absolute_error(y, exact, sample_weight=w)),
+        ):
+            assert float(metric(p, jnp.asarray(y), weights=weights)) == pytest.approx(want, rel=tolerance), metric
