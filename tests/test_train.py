@@ -104,6 +104,15 @@ def test_a_given_start_goes_on():
     jax.block_until_ready(first.params[0].weight + 0)  # not donated away
 
 
+def test_progress_leaves_the_callers_arrays_alone():
+    first = fit(epochs=1)
+    start = {"params": first.params, "opt_state": first.opt_state}
+    copies = jax.tree.map(np.array, start)
+    fit(epochs=3, progress=lambda *_: None, **start)  # donates its own state from chunk to chunk, never this one
+    for kept, copy in zip(jax.tree.leaves(start), jax.tree.leaves(copies), strict=True):
+        np.testing.assert_array_equal(kept, copy)
+
+
 def test_class_weights():
     doubled = fit(class_weight={1: 3.0})
     weighted = fit(sample_weight=np.where(Y == 1, 3.0, 1.0))
