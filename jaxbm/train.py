@@ -124,7 +124,8 @@ def fit(
       clip_norm: largest global norm of a gradient.
       dropout: probability in `[0, 1)` of dropping a hidden unit.
       augment: a hashable function `(key, x, y) -> (x, y)` for each batch, see `jaxbm.augment`.
-      params, opt_state: where to start; fresh by default.
+      params, opt_state: where to start; fresh by default. They stay valid: the run works on copies of its own, which
+        it donates from chunk to chunk, so the state is never held twice.
       progress: True for a progress bar (needs rich), or a function `(epochs done, epochs, history)`; called
         between chunks of epochs.
       members: train that many at once, member `k` with the key `jax.random.fold_in(key, k)`: an ensemble of seeds,
