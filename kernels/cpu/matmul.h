@@ -83,6 +83,16 @@ INLINE void in_blocks(long first, long last, Visit visit) {
   }
 }
 
+// Rows [first, last) in blocks of Most, and what is left in blocks of 4, 2 and 1: fewer kinds of tiles to compile where
+// a tile is long code.
+template <int Most, class Visit>
+INLINE void in_steps(long first, long last, Visit visit) {
+  for (; last - first >= Most; first += Most) visit(first, Constant<Most>());
+  if (last - first >= 4) visit(first, Constant<4>()), first += 4;
+  if (last - first >= 2) visit(first, Constant<2>()), first += 2;
+  if (last - first >= 1) visit(first, Constant<1>());
+}
+
 // Columns in panels: visit(first column, panel width, Constant<vectors in it>).
 template <class Visit>
 INLINE void in_panels(long padded, Visit visit) {

@@ -14,8 +14,8 @@ class Pending {
  public:
   Pending(const Net& net, const Step& s) : block_(net.block), step_(s) {}
 
-  void put(float* to, Vec gradient) {
-    if (count_ == kMost) finish();
+  // Room for a tile: whatever waits when a tile begins is done when it ends.
+  INLINE_MEMBER void put(float* to, Vec gradient) {
     to_[count_] = to;
     store(gradients_ + count_ * VL, gradient);
     count_++;
@@ -28,8 +28,12 @@ class Pending {
     if (++done_ == count_) done_ = count_ = 0;
   }
 
-  void finish() {
+  __attribute__((noinline)) void finish() {
     while (count_) (*this)();
+  }
+
+  void reserve(long vectors) {
+    if (count_ + vectors > kMost) finish();
   }
 
  private:
@@ -81,7 +85,7 @@ INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, 
     for (long k = 0; k < batch; k += kDepth) {
       const long depth = batch - k < kDepth ? batch - k : kDepth;
       const bool begins = k == 0, ends = k + depth == batch;
-      in_blocks<TILE_ROWS>(first, last, [&](long i0, auto rows) __attribute__((always_inline)) {
+      in_steps<TILE_ROWS>(first, last, [&](long i0, auto rows) __attribute__((always_inline)) {
         constexpr int M = decltype(rows)::value;
         float *weight = l.weight + c * l.in_padded + i0 * width, *sums = net.weight_sums + i0 * width;
         tile<M, NV>(
@@ -111,6 +115,7 @@ INLINE void bias_vectors(Layer& l, long batch, long vector, Pending<Kind>& pendi
   const float* d = l.gradient + vector * VL;
   for (long b = 0; b < batch; b++, d += l.gradient_stride)
     UNROLL for (int n = 0; n < NV; n++) g[n] = g[n] + load(d + n * VL);
+  pending.reserve(NV);
   for (int n = 0; n < NV; n++) pending.put(l.bias + (vector + n) * VL, g[n]);
 }
 
@@ -131,6 +136,7 @@ INLINE void narrow_biases(Layer& l, long batch, Share share, Pending<Kind>& pend
     for (long b = 0; b < batch; b++) sum[b & 3] += l.gradient[b * l.out + o];
     g[o] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
   }
+  pending.reserve(1);
   pending.put(l.bias, g);
 }
 
