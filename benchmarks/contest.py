@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import operator
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +51,7 @@ class Contestant:
       make: "module:function" under `jaxbm.benchmarks`; called with the case and `options`, returns a `Job`.
       options: keyword arguments of `make`.
       requires: modules it needs; where one is missing the contestant is reported as absent.
-      feature: attribute of `jaxbm` it needs, such as "kernels.adam_update".
+      kernel: needs the compiled CPU kernels.
       env: environment variables, set before anything is imported; implies a process of its own.
       separate: runs in a process of its own, as what is process-wide (threads, backends, memory) demands.
       members: it is timed on so many of the case's members, and its time taken as proportional.
@@ -63,7 +62,7 @@ class Contestant:
     make: str
     options: Mapping[str, Any] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
-    feature: str | None = None
+    kernel: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     separate: bool = False
     members: int | None = None
@@ -84,11 +83,9 @@ class Contestant:
         for name in self.requires:
             if name not in sys.modules and importlib.util.find_spec(name) is None:
                 return f"{name} is not installed"
-        if self.feature is not None:
-            try:
-                operator.attrgetter(self.feature)(jaxbm)
-            except AttributeError:
-                return f"this version has no jaxbm.{self.feature}"
+        state = jaxbm.kernels.status()["cpu"] if self.kernel else "on"
+        if not state.startswith("on"):
+            return f"the compiled CPU kernels are off: {state}"
         if self.cpu_only:
             import jax
 

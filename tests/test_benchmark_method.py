@@ -12,6 +12,8 @@ from jaxbm.benchmarks.method import Job, RecompilationError, Round
 from jaxbm.benchmarks.run import run_contest
 from jaxbm.benchmarks.workloads import Workload
 
+import jaxbm
+
 TINY = Workload("tiny", (4, 8, 1), rows=64, batch_size=16, epochs=2)
 
 
@@ -104,7 +106,7 @@ def makers(monkeypatch):
     return made
 
 
-def test_who_is_absent_broken_or_unequal_is_told_apart(makers):
+def test_who_is_absent_broken_or_unequal_is_told_apart(makers, monkeypatch):
     makers["good"] = lambda case: Job(lambda seed: 0, curves=lambda _: {"loss": [0.5, 0.4]})
     makers["other loss"] = lambda case: Job(lambda seed: 0, curves=lambda _: {"loss": [0.5, 0.2]})
     makers["nan"] = lambda case: Job(lambda seed: 0, curves=lambda _: {"loss": [0.5, float("nan")]})
@@ -116,7 +118,8 @@ def test_who_is_absent_broken_or_unequal_is_told_apart(makers):
     makers["broken"] = broken
     entries = [Contestant(name, name) for name in ("good", "other loss", "nan", "late", "broken")]
     entries.append(Contestant("absent", "absent", requires=("no_such_module",)))
-    entries.append(Contestant("unborn", "unborn", feature="kernels.no_such_kernel"))
+    entries.append(Contestant("off", "off", kernel=True))
+    monkeypatch.setattr(jaxbm.kernels, "status", lambda: {"cpu": "no compiler was found"})
     results = {r.contestant: r for r in run_contest(Contest("c", "t", TINY, tuple(entries)), "run", rounds=4)}
     assert {name: r.status for name, r in results.items()} == {
         "good": "ok",
@@ -125,13 +128,13 @@ def test_who_is_absent_broken_or_unequal_is_told_apart(makers):
         "late": "failed",
         "broken": "failed",
         "absent": "absent",
-        "unborn": "absent",
+        "off": "absent",
     }
     assert results["other loss"].reason == "loss: expected 0.4000 after the last epoch, within 15%, got 0.2000"
     assert results["late"].reason == "ZeroDivisionError: division by zero"
     assert results["broken"].reason == "OSError: no such thing"
     assert results["absent"].reason == "no_such_module is not installed"
-    assert results["unborn"].reason == "this version has no jaxbm.kernels.no_such_kernel"
+    assert results["off"].reason == "the compiled CPU kernels are off: no compiler was found"
     assert len(results["good"].samples) == 4
 
 

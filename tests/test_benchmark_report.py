@@ -161,8 +161,11 @@ def test_report(tmp_path):
     written(tmp_path / "a.jsonl")
     records = record.load(tmp_path / "a.jsonl")
     text = report.write(records, contests(), tmp_path).read_text()
-    assert "| an epoch with shuffle, against a plain scan with jax.random.permutation | 6.5x | 8x | met |" in text
-    assert "| the same against our own XLA path | 3x | 2.5x | **missed** |" in text
+    assert (
+        "| 20-64-32-1, an epoch with shuffle, against a plain scan with jax.random.permutation | 6.5x | 8x | met |"
+        in text
+    )
+    assert "| 20-64-32-1 against our own XLA path | 3x | 2.5x | **missed** |" in text
     assert "scikit-learn takes 0.75x our time" in text
     assert "| jaxbm | 4.00 us (3.99 us to 4.01 us) | 1.00 s (800 ms) | 12% arithmetic | 1 |" in text
     assert "Not timed: PyTorch: absent, torch is not installed." in text

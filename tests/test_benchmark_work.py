@@ -7,6 +7,8 @@ import optax
 import pytest
 from jaxbm.benchmarks import cases, contests, work
 from jaxbm.benchmarks.contests import contestants
+from jaxbm.benchmarks.ensembles import Groups, Sweep
+from jaxbm.benchmarks.peers import groups, sweep
 from jaxbm.benchmarks.workloads import WORKLOADS, Workload
 
 import jaxbm
@@ -131,3 +133,30 @@ def test_work_of_operations():
     assert cases.Operation("adam", (1_000,)).work(0).bytes == 28_000
     assert cases.Operation("roc_auc", (1_000,)).work(0) is None
     assert cases.Operation("forward", (32,), (20, 64, 32, 1)).work(0).flops == 215_040
+
+
+def test_groups_of_any_number_have_the_same_mean_size():
+    for members in (10, 1_000):
+        case = Groups(members)
+        rows = case.data()
+        np.testing.assert_array_equal(np.bincount(rows.groups), case.counts())
+        assert (case.counts().min(), case.counts().max(), round(case.counts().mean())) == (20, 200, 110)
+    # One group of 20 rows and one of 200, ten epochs: 6 * 144 weights a row, less the input gradient of 8 * 16.
+    assert Groups(2).work(0).flops == 2_200 * (6 * (8 * 16 + 16) - 2 * 8 * 16)
+
+
+def test_groups_and_their_peer_learn_the_same():
+    case = Groups(12)
+    ours, theirs = (
+        job.curves(job.run(job.setup(0)))["loss"] for job in (groups.ours(case), groups.sklearn_loop(case))
+    )
+    np.testing.assert_allclose(ours, theirs, atol=0.1)
+    assert ours[-1] < ours[0]
+
+
+def test_a_sweep_and_its_peer_find_the_same():
+    case = Sweep(4, epochs=2, folds=2)
+    jobs = (sweep.ours(case), sweep.grid_search(case))
+    ours, theirs = (job.curves(job.run(job.setup(0)))["final validation loss"] for job in jobs)
+    assert theirs == pytest.approx(ours, rel=0.25)
+    assert case.work(0).flops == sum(work.step_flops((64, width, 10), 2 * 1_797) for width in case.widths)

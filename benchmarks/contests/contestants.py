@@ -20,8 +20,8 @@ TORCH_LOOP, TORCH_FUNC, JOBLIB = "PyTorch loop", "PyTorch torch.func", "scikit-l
 OURS_TWICE = (Contestant(OURS, "peers.ours:job"), Contestant(AGAIN, "peers.ours:job"))
 VARIANTS = {
     XLA: Contestant(XLA, "peers.ours:job", {"implementation": "xla"}),
-    AVX2: Contestant(AVX2, "peers.ours:job", env={"JAXBM_ISA": "v3"}, separate=True, cpu_only=True),
-    ONE_THREAD: Contestant(ONE_THREAD, "peers.ours:job", {"threads": 1}, separate=True, cpu_only=True),
+    AVX2: Contestant(AVX2, "peers.ours:job", kernel=True, env={"JAXBM_ISA": "v3"}, separate=True, cpu_only=True),
+    ONE_THREAD: Contestant(ONE_THREAD, "peers.ours:job", {"threads": 1}, kernel=True, separate=True, cpu_only=True),
 }
 TUNED = {"steps_per_execution": 32, "jit_compile": True}
 

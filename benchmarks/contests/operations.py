@@ -61,9 +61,7 @@ def _optimizer(name: str, n: int, pair: dict[str, dict[str, str]]) -> Contest:
         if claimed
         else (),
     )
-    kernel = Contestant(
-        KERNEL, "operations.optimizers:update", {"library": "kernel"}, feature="kernels.adam_update", cpu_only=True
-    )
+    kernel = Contestant(KERNEL, "operations.optimizers:update", {"library": "kernel"}, kernel=True, cpu_only=True)
     loop = Contestant(LOOP, "operations.optimizers:seven_streams", cpu_only=True)
     return replace(contest, contestants=(*contest.contestants, kernel, loop))
 

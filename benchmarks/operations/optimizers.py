@@ -22,8 +22,7 @@ def update(case: Operation, *, library: str) -> Job:
 
     def step(params: Any, state: Any, grads: Any) -> Any:
         if library == "kernel":
-            fused: Any = jaxbm.kernels
-            return fused.adam_update(optimizer, grads, state, params)
+            return jaxbm.kernels.adam_update(optimizer, grads, state, params, implementation="cpu")
         updates, state = optimizer.update(grads, state, params)
         return optax.apply_updates(params, updates), state
 
