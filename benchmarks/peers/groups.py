@@ -59,7 +59,7 @@ def sklearn_loop(case: Groups) -> Job:
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.filterwarnings("ignore", message="Got `batch_size` less than 1 or larger than sample size")
             for x, y in parts:
-                estimator = MLPClassifier(case.sizes[1:-1], alpha=0.0, random_state=seed, **options)  # type: ignore[arg-type]
+                estimator = MLPClassifier(case.sizes[1:-1], alpha=0.0, random_state=seed, **options)
                 fits.append(estimator.fit(x, y).loss_curve_)
         return fits
 
