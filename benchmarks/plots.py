@@ -47,6 +47,8 @@ def _new(width: float, height: float) -> Figure:
 
 def _bars(records: Records, contests: Mapping[str, Contest]) -> Figure | None:
     """A panel of bars for each contest with more than one contestant, time per unit on a logarithmic axis."""
+    from matplotlib.ticker import NullFormatter
+
     chosen = {}
     for name in records.contests(list(contests)):
         results = analysis.timed(records.contest(name))
@@ -64,7 +66,8 @@ def _bars(records: Records, contests: Mapping[str, Contest]) -> Figure | None:
         bars = axes.barh(names, values, color=colours)
         axes.bar_label(bars, [f"{value:.3g}" for value in values], padding=3, fontsize=8)
         axes.set_xscale("log")
-        axes.margins(x=0.2)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(min(values) / 4, 3 * max(values))
         axes.set_title(contests[name].title if name in contests else name, fontsize=9, loc="left")
         axes.set_xlabel(f"us per {next(iter(results.values())).unit}", fontsize=8)
         axes.tick_params(labelsize=8)
