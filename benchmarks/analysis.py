@@ -115,7 +115,7 @@ def outcome(target: Target, results: Mapping[str, Result], run: Run) -> Outcome:
         return Outcome(target, measured, measured >= target.at_least, "")
     found = method.verdict(ours.per_unit, other.per_unit, noise(results))
     scaled = [r.contestant for r in (ours, other) if r.members_timed is not None]
-    note = f"{scaled[0]} timed on fewer members, time per member-step compared" if scaled else ""
+    note = f"{scaled[0]} timed on fewer members, time per {ours.unit} compared" if scaled else ""
     return Outcome(target, found.ratio, found.ratio >= target.at_least, note)
 
 

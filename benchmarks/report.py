@@ -163,7 +163,7 @@ def _limit_note(results: Mapping[str, Result], run: Run) -> str:
     if not scaled:
         return ""
     counts = ", ".join(f"{c} on {results[c].members_timed}" for c in scaled)
-    return f"Timed on fewer members, time per member-step: {counts}."
+    return f"Timed on fewer of them, and compared by time for each: {counts}."
 
 
 def _to_loss(results: Mapping[str, Result]) -> str:
