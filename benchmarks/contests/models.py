@@ -35,13 +35,6 @@ def models() -> list[Contest]:
                     against=SCAN,
                 ),
                 Target("20-64-32-1 against our own XLA path", 3.0, against=XLA),
-                Target(
-                    "20-64-32-1, our XLA path against the plain scan (at most 0.55x its time)",
-                    1 / 0.55,
-                    "speed",
-                    XLA,
-                    SCAN,
-                ),
                 Target("20-64-32-1 on one thread: share of the core's peak", 0.75, "core peak", ONE_THREAD),
                 Target("20-64-32-1, seconds of compilation", 1.0, "compile"),
             ),

@@ -19,22 +19,36 @@ INLINE T mix(T x) {
   return x ^ (x >> 16);
 }
 
-INLINE Stream derive(Stream s, uint32_t counter) {
-  uint32_t a = mix(s.a ^ mix(counter + 0x9e3779b9u)), b = mix(s.b + a);
+template <class T>
+struct Streams {
+  T a, b;
+};
+
+// One stream below `s`, or a vector of them.
+template <class T>
+INLINE Streams<T> derived(Stream s, T counter) {
+  T a = mix(s.a ^ mix(counter + 0x9e3779b9u)), b = mix(s.b + a);
   return {a ^ mix(b), b};
+}
+
+INLINE Stream derive(Stream s, uint32_t counter) {
+  Streams<uint32_t> one = derived(s, counter);
+  return {one.a, one.b};
 }
 
 // The permutation of n rows that a stream names: its rounds' pivots and salts.
 struct Permutation {
-  uint32_t n, pivot[kRounds], salt[kRounds];
+  static constexpr int kPadded = (kRounds + VL - 1) / VL * VL;
+  uint32_t n, pivot[kPadded], salt[kPadded];
 
   void start(Stream s, uint32_t rows) {
     n = rows;
-    for (int r = 0; r < kRounds; r++) {
-      Stream keys = derive(s, (uint32_t)r);
-      pivot[r] = (uint32_t)(((uint64_t)keys.a * n) >> 32);
-      salt[r] = keys.b;
+    for (int r = 0; r < kRounds; r += VL) {
+      Streams<Word> keys = derived(s, (Word)(lanes() + r));
+      store((float*)pivot + r, (Vec)keys.a);
+      store((float*)salt + r, (Vec)keys.b);
     }
+    for (int r = 0; r < kRounds; r++) pivot[r] = (uint32_t)(((uint64_t)pivot[r] * n) >> 32);
   }
 
   // Where the entries of `x` go. Lanes with x >= n have no meaning. A round's steps wait for each other, so several
