@@ -49,7 +49,7 @@ class BatchEnsemble:
       >>> import jax, jaxbm
       >>> model = jaxbm.BatchEnsemble(jaxbm.MLP((20, 64, 32, 1)), members=32)
       >>> model.n_params, 32 * model.model.n_params
-      (12864, 110624)
+      (13280, 110624)
       >>> params = model.init(jax.random.key(0))
       >>> model.apply(params, jax.numpy.ones((5, 20))).shape
       (5, 1)

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import jaxbm
 from jaxbm import table
-from jaxbm.cli.train import LOSSES_OF
+from jaxbm.cli.options import LOSSES_OF
 
 pytestmark = pytest.mark.slow
 SPLITS = 100

@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     import jaxbm
     from jaxbm import report
+    from jaxbm.members import storage
     from jaxbm.names import unknown
 
     frame, target = read(arguments)
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise unknown("group", arguments.group, [str(name) for name in frame.columns if name != target])
     if frame[arguments.group].isna().any():
         raise ValueError(f"group: column {arguments.group!r} has missing values")
+    storage.check_folder(arguments.out)  # before the work, not after it
     tables = split_and_prepare(arguments, frame, target, drop=(arguments.group,))
     console = Console(highlight=False)
     console.print(f"[bold]Data[/bold]\n{tables.preparation.summary()}\n")

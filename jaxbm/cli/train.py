@@ -70,8 +70,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     import jaxbm
     from jaxbm import persistence, report
+    from jaxbm.members import storage
 
-    persistence.check_folder(arguments.out)  # before the work, not after it
+    # An ensemble is stored in another way than one model.
+    (storage if arguments.members > 1 else persistence).check_folder(arguments.out)  # before the work, not after it
     preparation, rows = _prepared(arguments)
     console = Console(highlight=False)
     console.print("[bold]Data[/bold]")

@@ -48,7 +48,7 @@ def save_members(
       metadata: JSON values to keep beside them.
 
     Raises:
-      ValueError: `folder` is a file.
+      ValueError: `folder` is a file, or holds something that is not saved members.
 
     Example:
       >>> import jax, jaxbm, numpy as np, tempfile
@@ -62,9 +62,7 @@ def save_members(
     """
     from safetensors.numpy import save as pack
 
-    folder = pathlib.Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder: expected a folder, {folder} is a file")
+    folder = check_folder(folder)
     arrays: dict[str, np.ndarray] = {}
     described: dict[str, Any] = {"model": {n: getattr(predictor.model, n) for n in MLP.__dataclass_fields__}}
     if isinstance(predictor, Ensemble):
@@ -90,6 +88,16 @@ def save_members(
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / ARRAYS, data)
     _replace(folder / CONFIGURATION, text.encode())
+
+
+def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
+    """`folder` as a path, where `save_members` may write; ValueError if it is a file or holds something else."""
+    folder = pathlib.Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"folder: expected a folder, {folder} is a file")
+    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIGURATION).exists():
+        raise ValueError(f"folder: {folder} holds something that is not saved members; choose another folder")
+    return folder
 
 
 def load_members(folder: str | os.PathLike[str]) -> SavedMembers:
