@@ -66,7 +66,7 @@ def permuted_index(key: Array, i: Array, n: int) -> Array:
       >>> int(jaxbm.shuffle.permuted_index(key, 7, 1000)) == int(jaxbm.shuffle.permutation(key, 1000)[7])
       True
     """
-    n = _checked_count(n)
+    n = checked_count(n)
     i = jnp.asarray(i)
     if not jnp.issubdtype(i.dtype, jnp.integer):
         raise TypeError(f"i: expected integers, got dtype {i.dtype}")
@@ -94,11 +94,12 @@ def permutation(key: Array, n: int) -> Array:
 
     Source: Hoang, Morris and Rogaway, CRYPTO 2012 (see the module's text for method and limits).
     """
-    n = _checked_count(n)
+    n = checked_count(n)
     return permuted_index(key, jax.lax.iota(jnp.uint32, n), n)
 
 
-def _checked_count(n: int) -> int:
+def checked_count(n: int) -> int:
+    """`n` as an int from 1 to `MAX_ROWS`; TypeError or ValueError where it is none."""
     try:
         n = operator.index(n)
     except TypeError:

@@ -3,5 +3,6 @@
 from jaxbm.kernels.adam import adam_update
 from jaxbm.kernels.apply_mlp import apply
 from jaxbm.kernels.dispatch import Explanation, choose, explain, status
+from jaxbm.kernels.permutation import permutation
 
-__all__ = ["Explanation", "adam_update", "apply", "choose", "explain", "status"]
+__all__ = ["Explanation", "adam_update", "apply", "choose", "explain", "permutation", "status"]

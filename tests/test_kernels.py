@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jaxbm.kernels import adam_update, apply, explain, native
+from jaxbm.kernels import adam_update, apply, explain, native, permutation
 
 import jaxbm
 from jaxbm.activations import ACTIVATIONS
@@ -132,6 +132,26 @@ def test_apply_refuses_by_name_and_falls_back_without():
     with pytest.raises(NotImplementedError, match="output_activation='tanh'"):
         apply(model, params, x, implementation="cpu")
     np.testing.assert_array_equal(apply(model, params, x), model.apply(params, x))
+
+
+@needs_native
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 64, 65, 1000, 16_384, 20_001])
+def test_permutation_is_the_plain_one_bit_for_bit(n):
+    key = jax.random.key(n)
+    native_order = jax.jit(lambda k: permutation(k, n, implementation="cpu"))(key)
+    np.testing.assert_array_equal(native_order, jaxbm.shuffle.permutation(key, n))
+    keys = jax.random.split(key, 3)
+    many = jax.vmap(lambda k: permutation(k, n, implementation="cpu"))(keys)
+    np.testing.assert_array_equal(many[2], jaxbm.shuffle.permutation(keys[2], n))
+
+
+def test_permutation_refuses_bad_arguments():
+    with pytest.raises(ValueError, match="n: expected 1 to"):
+        permutation(jax.random.key(0), 0)
+    with pytest.raises(TypeError, match="key: expected a JAX random key"):
+        permutation(jnp.zeros(2), 5)
+    with pytest.raises(ValueError, match="implementation: expected None"):
+        permutation(jax.random.key(0), 5, implementation="gpu")
 
 
 def test_explain():
