@@ -303,7 +303,7 @@ def _data(
         x_val, y_val = validation[:2]
         weight_val = validation[2] if len(validation) == 3 else None
         held_out = _arrays(model, loss, x_val, y_val, weight_val, " (validation)")
-        return Data(x, y, weight, *jax.tree.map(jnp.asarray, held_out), rows=index), function
+        return Data(x, y, weight, *jax.tree.map(jnp.asarray, held_out))._replace(rows=index), function
     checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
     if not split:
         return Data(x, y, weight, rows=index), function
@@ -313,11 +313,12 @@ def _data(
         raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
     if index is not None:
         return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:]), function
-    head, tail = (
-        [a if a is None else jnp.asarray(a[part]) for a in (x, y, weight)]
+    parts: list[Any] = [
+        a if a is None else jnp.asarray(a[part])
         for part in (slice(first), slice(first, None))
-    )
-    return Data(*head, *tail), function
+        for a in (x, y, weight)
+    ]
+    return Data(*parts), function
 
 
 def _array(value: ArrayLike) -> Any:

@@ -37,7 +37,7 @@ def apply_arguments(**changed):
 
 
 def apply(attributes, arguments, results=(((6, 2), np.float32),)):
-    return np.asarray(kernel_call("jaxbm_apply", attributes, 0, results)(*map(jnp.asarray, arguments))[0])
+    return np.asarray(kernel_call("jaxbm_apply", attributes, (), results)(*map(jnp.asarray, arguments))[0])
 
 
 @needs_native

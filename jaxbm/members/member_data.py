@@ -101,9 +101,9 @@ class _Table:
         weight = self.weight[0] if self.weight_is_own and self.weight is not None else self.weight
         return _data(self.model, self.loss, x, y, weight, None, split, validation, None, None)
 
-    def with_own(self, data: Data) -> tuple[Data, Data]:
+    def with_own(self, data: Data) -> tuple[Data, Any]:
         """Every member's arrays instead of member 0's, and `is_own` for them."""
-        own = Data(*(None if value is None else False for value in data))
+        own: Any = Data(*(None if value is None else False for value in data))  # type: ignore[arg-type]
         if self.x_is_own:
             checks.finite("x", self.x)
             data, own = data._replace(x=jnp.asarray(self.x, data.x.dtype)), own._replace(x=True)
@@ -129,11 +129,11 @@ def _lists(listed: MemberRows) -> list[Array] | None:
     return [*listed.rows] if listed.rows is not None and listed.rows.ndim == 2 else None
 
 
-def _with_rows(data: Data, own: Data, listed: MemberRows | None, suffix: str) -> tuple[Data, Data]:
+def _with_rows(data: Data, own: Any, listed: MemberRows | None, suffix: str) -> tuple[Data, Any]:
     if listed is None:
         return data, own
     names = (f"rows{suffix}", f"start{suffix}", f"count{suffix}")
-    values = (listed.rows, listed.start, listed.count)
+    values: tuple[Any, ...] = (listed.rows, listed.start, listed.count)
     mine = (listed.rows is not None and listed.rows.ndim == 2, True, True)
     return data._replace(**dict(zip(names, values, strict=True))), own._replace(
         **{name: None if v is None else m for name, v, m in zip(names, values, mine, strict=True)}

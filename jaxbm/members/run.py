@@ -155,7 +155,7 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
 def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
     """Optimizer steps that an epoch takes: a number, or one for each member."""
     data = shared.data
-    count = own.data.count if own.data.count is not None else data.count
+    count: Any = own.data.count if own.data.count is not None else data.count
     if count is None:
         listed = own.data.rows if own.data.rows is not None else data.rows
         table = own.data.x if own.data.x is not None else data.x

@@ -54,7 +54,7 @@ class Data(NamedTuple):
     rows: Array | None = None
     """int32 `[k]`: rows of the table; None for all in turn"""
     start: Array | None = None
-    count: Array | None = None
+    count: Array | None = None  # type: ignore[assignment]  # a field, not tuple.count
     """int32 scalars; None for all. With `count`, `Task.most_rows` bounds it"""
     rows_val: Array | None = None
     start_val: Array | None = None

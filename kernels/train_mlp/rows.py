@@ -18,7 +18,7 @@ class RowSet(NamedTuple):
     weight: Array | None
     rows: Array | None
     start: Array | None
-    count: Array | None
+    count: Array | None  # type: ignore[assignment]  # a field, not tuple.count
     most: int
 
     @property

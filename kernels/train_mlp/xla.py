@@ -219,7 +219,7 @@ def _one_step(
         x, y = task.augment(counter.key(counter.derive(stream, 2**31)), x, y)
 
     def objective(params: Params) -> tuple[Array, tuple[Array, Array]]:
-        options = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": stream}
+        options: dict[str, Any] = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": stream}
         if hyper.widths is not None:
             options["widths"] = hyper.widths
         own_losses = getattr(task.model, "example_losses", None)  # a model that is more than one network has its own
