@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from jaxbm.benchmarks import method
 from jaxbm.benchmarks.contest import Contest, Contestant
 from jaxbm.benchmarks.method import Job, RecompilationError, Round
+from jaxbm.benchmarks.operations.processes import run_child
 from jaxbm.benchmarks.run import run_contest
 from jaxbm.benchmarks.workloads import Workload
 
@@ -147,3 +149,14 @@ def test_a_contestant_timed_on_fewer_members_is_scaled(makers):
     assert few.members_timed == 2
     assert few.per_unit == [s / 16 for s in few.samples]
     assert everyone.flops == 5 * few.flops
+
+
+def test_a_childs_peak_is_its_own():
+    held = bytearray(300_000_000)  # more than the child will ever hold
+    held[::4096] = b"x" * len(held[::4096])
+    ended = run_child([sys.executable, "-c", "print('done')"])
+    assert ended.output.strip() == "done"
+    assert 1e6 < ended.peak < 1.5e8
+    with pytest.raises(RuntimeError, match="exit status 3: broken"):
+        run_child([sys.executable, "-c", "print('broken'); raise SystemExit(3)"])
+    del held

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,17 @@ from typing import NamedTuple
 
 from jaxbm.benchmarks.cases import Process
 from jaxbm.benchmarks.method import Job
+
+#: Starts the command and writes down what it took. A process begins with the peak of the one that started it, so a
+#: small one must stand between a benchmark that has held gigabytes and what it measures.
+LAUNCHER = """
+import os, resource, sys
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status if status >= 0 else 1)
+"""
 
 
 class Ended(NamedTuple):
@@ -28,14 +38,14 @@ def run_child(command: list[str]) -> Ended:
       RuntimeError: it failed; the message carries the end of what it printed.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as out:
-        child = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, text=True)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        peak = Path(folder) / "peak"
+        launched = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(peak), *command]
+        status = subprocess.run(launched, cwd=folder, stdout=out, stderr=subprocess.STDOUT, text=True).returncode
         out.seek(0)
         text = out.read()
-    if child.returncode:
-        raise RuntimeError(f"{' '.join(command[:4])}: exit status {child.returncode}: {text.strip()[-300:]}")
-    return Ended(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), text)
+        if status:
+            raise RuntimeError(f"{' '.join(command[:4])}: exit status {status}: {text.strip()[-300:]}")
+        return Ended(int(peak.read_text()) * (1 if sys.platform == "darwin" else 1024), text)
 
 
 def demo(case: Process) -> Job:

@@ -52,6 +52,13 @@ double flops(const Spec& s) {
   return 6 * weights * s.batch;
 }
 
+// How long a team may wait for its helpers, in seconds: a twentieth of what the run takes one thread at 100 GFLOP/s, and
+// not for ever.
+double patience(const Spec& s, const Run& run) {
+  const int64_t epochs = std::max<int64_t>(0, std::min(run.stop, run.epochs) - run.clock->epoch);
+  return std::min(5e-3, 0.05 * flops(s) / (double)s.batch * (double)run.train.count * (double)epochs / 1e11);
+}
+
 // Bits of the attribute `options`, in the order of kernels/train_mlp/cpu.py.
 enum Option {
   kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
@@ -247,7 +254,7 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
     if (runs.size() == 1) {
       if (threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
       char* memory = workspace().get(bytes);
-      as_team(pool, wanted, [&spec, run = runs[0], memory](Team* team, int rank) {
+      as_team(pool, wanted, patience(spec, runs[0]), [&spec, run = runs[0], memory](Team* team, int rank) {
         kernels().train(&spec, &run, memory, team, rank);
       });
       workspace().trim();

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -81,9 +82,10 @@ bool for_each(xla::ffi::ThreadPool& pool, long tasks, long threads, Task task) {
   return !shared->failed;
 }
 
-// Calls task(&team, rank) on this thread and on those of up to `threads - 1` helpers that start promptly.
+// Calls task(&team, rank) on this thread and on those of up to `threads - 1` helpers that start within `patience`
+// seconds: a sleeping thread of the pool takes tens of microseconds to wake up.
 template <class Task>
-void as_team(xla::ffi::ThreadPool& pool, long threads, Task task) {
+void as_team(xla::ffi::ThreadPool& pool, long threads, double patience, Task task) {
   struct Shared {
     std::atomic<int> arrived{0}, size{0}, done{0};
     Team team{1, 0, 0};
@@ -102,7 +104,8 @@ void as_team(xla::ffi::ThreadPool& pool, long threads, Task task) {
       shared->task(&shared->team, rank);
       shared->done.fetch_add(1, std::memory_order_acq_rel);
     });
-  for (int spin = 0; spin < 200 && shared->arrived.load() < threads - 1; spin++) std::this_thread::yield();
+  const auto closes = std::chrono::steady_clock::now() + std::chrono::duration<double>(patience);
+  while (shared->arrived.load() < threads - 1 && std::chrono::steady_clock::now() < closes) std::this_thread::yield();
   const int helpers = shared->arrived.exchange(kClosed);
   shared->team.size = helpers + 1;
   shared->size.store(helpers + 1, std::memory_order_release);
