@@ -11,11 +11,12 @@ The mixer is the 32-bit xor-shift-multiply permutation found by Chris Wellons' h
 """
 
 import math
+from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.extend.random import define_prng_impl
 
 Words = tuple[Array, Array]
 """Two uint32 scalars (or arrays of one shape) that name a stream."""
@@ -99,7 +100,7 @@ def key(stream: Words) -> Array:
       >>> jax.random.normal(key, (3,)).shape
       (3,)
     """
-    return jax.random.wrap_key_data(jnp.stack(stream), impl=_IMPLEMENTATION)
+    return jax.random.wrap_key_data(jnp.stack(stream), impl=_implementation())
 
 
 def _random_bits(data: Array, width: int, shape: tuple[int, ...]) -> Array:
@@ -127,6 +128,16 @@ def _seed(seed: Array) -> Array:
     return _fold_in(jnp.zeros(2, jnp.uint32), seed.astype(jnp.uint32))
 
 
-_IMPLEMENTATION = define_prng_impl(
-    key_shape=(2,), seed=_seed, split=_split, random_bits=_random_bits, fold_in=_fold_in, name="counter", tag="ctr"
-)
+@lru_cache(maxsize=1)
+def _implementation() -> Any:
+    from jax.extend.random import define_prng_impl  # not at the top: it takes 15 ms to import
+
+    return define_prng_impl(
+        key_shape=(2,),
+        seed=_seed,
+        split=_split,
+        random_bits=_random_bits,
+        fold_in=_fold_in,
+        name="counter",
+        tag="ctr",
+    )
