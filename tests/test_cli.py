@@ -13,6 +13,11 @@ from jaxbm import table
 from jaxbm.cli import main
 
 
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a model that the user trained here is not the tests' business
+
+
 def run(capsys, *argv):
     status = main([str(a) for a in argv])
     captured = capsys.readouterr()

@@ -17,6 +17,11 @@ SWEEP = ["--demo", "iris", "--hidden", "8", "4,4", "--learning-rate", "log:1e-3:
 SWEEP += ["--trials", "6", "--folds", "3", "--epochs", "4"]
 
 
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a model that the user trained here is not the tests' business
+
+
 def run(capsys, *argv):
     status = main([str(a) for a in argv])
     captured = capsys.readouterr()
