@@ -77,13 +77,15 @@ def save(
     _replace(folder / CONFIGURATION, text.encode())
 
 
-def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
-    """`folder` as a path, where `save` may write; ValueError if it is a file or holds something else."""
+def check_folder(
+    folder: str | os.PathLike[str], configuration: str = CONFIGURATION, kind: str = "a saved model"
+) -> pathlib.Path:
+    """`folder` as a path, where `save` may write; ValueError if it is a file or holds something else than `kind`."""
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, {folder} is a file")
-    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIGURATION).exists():
-        raise ValueError(f"folder: {folder} holds something that is not a saved model; choose another folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / configuration).exists():
+        raise ValueError(f"folder: {folder} holds something that is not {kind}; choose another folder")
     return folder
 
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm import persistence
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.groups import GroupsResult
 from jaxbm.members.result import MembersResult
@@ -92,12 +93,7 @@ def save_members(
 
 def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
     """`folder` as a path, where `save_members` may write; ValueError if it is a file or holds something else."""
-    folder = pathlib.Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder: expected a folder, {folder} is a file")
-    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIGURATION).exists():
-        raise ValueError(f"folder: {folder} holds something that is not saved members; choose another folder")
-    return folder
+    return persistence.check_folder(folder, CONFIGURATION, "saved members")
 
 
 def load_members(folder: str | os.PathLike[str]) -> SavedMembers:
