@@ -105,26 +105,36 @@ void affine(const Layer& l, float* out, long out_stride, long first, long last) 
           l.in, l.input + r * l.input_stride, l.input_stride, 1, weight, width,
           [&](int, int n) __attribute__((always_inline)) { return load(l.bias + c + n * VL); },
           [&](int i, int n, Vec z) __attribute__((always_inline)) {
-            // Written so that a NaN stays one.
-            store(to + i * out_stride + n * VL, Relu ? select(z <= 0.f, Vec{}, z) : z);
+            store(to + i * out_stride + n * VL, Relu ? rectified(z) : z);
           });
     });
   });
 }
 
+// Products of a row's inputs with the weights of output `o`, lane by lane.
+INLINE Vec narrow_products(const Layer& l, long r, long o) {
+  const float* a = l.input + r * l.input_stride;
+  Vec even = {}, odd = {};
+  for (long p = 0; p < l.in_padded; p += kPanel) {
+    long width = l.in_padded - p < kPanel ? l.in_padded - p : kPanel;
+    const float* w = l.weight + p * l.out + o * width;
+    even = fma(load(a + p), load(w), even);
+    if (width == kPanel) odd = fma(load(a + p + VL), load(w + VL), odd);
+  }
+  return even + odd;
+}
+
 INLINE void affine_narrow(const Layer& l, float* out, long first, long last) {
-  for (long r = first; r < last; r++) {
-    const float* a = l.input + r * l.input_stride;
-    for (long o = 0; o < l.out; o++) {
-      Vec even = {}, odd = {};
-      for (long p = 0; p < l.in_padded; p += kPanel) {
-        long width = l.in_padded - p < kPanel ? l.in_padded - p : kPanel;
-        const float* w = l.weight + p * l.out + o * width;
-        even = fma(load(a + p), load(w), even);
-        if (width == kPanel) odd = fma(load(a + p + VL), load(w + VL), odd);
-      }
-      out[r * l.out + o] = total(even + odd) + l.bias[o];
+  for (long o = 0; o < l.out; o++) {
+    long r = first;
+    for (; r + VL <= last; r += VL) {
+      Vec rows[VL];
+      UNROLL for (int i = 0; i < VL; i++) rows[i] = narrow_products(l, r + i, o);
+      const Vec sums = totals(rows) + l.bias[o];
+      if (l.out == 1) store(out + r, sums);
+      else for (int i = 0; i < VL; i++) out[(r + i) * l.out + o] = sums[i];
     }
+    for (; r < last; r++) out[r * l.out + o] = total(narrow_products(l, r, o)) + l.bias[o];
   }
 }
 

@@ -20,10 +20,13 @@ struct Constant {
   static constexpr int value = N;
 };
 
-// Work to be done between a tile's multiplications: `times` calls.
+// Work to be done between a tile's multiplications, step by step while there is `more` to be done; `take` hands it
+// out, as a value that stays in registers, and `end` does what is left.
 struct NoWork {
-  static constexpr long times() { return 0; }
-  void operator()() {}
+  NoWork take() const { return {}; }
+  static constexpr bool more() { return false; }
+  void step() {}
+  void end() {}
 };
 
 // a: element (i, k) at a[i * row_stride + k * k_stride]; b: row k at b[k * b_stride].
@@ -34,28 +37,24 @@ INLINE void tile(long depth, const float* a, long row_stride, long k_stride, con
   UNROLL for (int i = 0; i < M; i++) {
     UNROLL for (int n = 0; n < NV; n++) acc[i][n] = start(i, n);
   }
-  auto multiply = [&](long count) __attribute__((always_inline)) {
-    for (; count > 0; count--) {
-      Vec row[NV];
-      UNROLL for (int n = 0; n < NV; n++) row[n] = load(b + n * VL);
-      UNROLL for (int i = 0; i < M; i++) {
-        Vec x = all(a[i * row_stride]);
-        UNROLL for (int n = 0; n < NV; n++) acc[i][n] = fma(x, row[n], acc[i][n]);
-      }
-      a += k_stride;
-      b += b_stride;
+  auto multiply = [&]() __attribute__((always_inline)) {
+    Vec row[NV];
+    UNROLL for (int n = 0; n < NV; n++) row[n] = load(b + n * VL);
+    UNROLL for (int i = 0; i < M; i++) {
+      Vec x = all(a[i * row_stride]);
+      UNROLL for (int n = 0; n < NV; n++) acc[i][n] = fma(x, row[n], acc[i][n]);
     }
+    a += k_stride;
+    b += b_stride;
   };
-  if (const long times = between.times()) {
-    const long step = depth / times;
-    for (long t = 0; t < times; t++) {
-      multiply(step);
-      between();
-    }
-    multiply(depth - step * times);
-  } else {
-    multiply(depth);
+  auto work = between.take();
+  for (; work.more() && depth > 1; depth -= 2) {
+    multiply();
+    multiply();
+    work.step();
   }
+  for (; depth > 0; depth--) multiply();
+  work.end();
   UNROLL for (int i = 0; i < M; i++) {
     UNROLL for (int n = 0; n < NV; n++) finish(i, n, acc[i][n]);
   }
@@ -109,27 +108,47 @@ INLINE long panel_width(long column, long padded) {
   return padded - first < kPanel ? padded - first : kPanel;
 }
 
-// One round of a transposition: vectors i and i + S exchange the lanes in which j & S differs.
+// Two vectors exchange the lanes in which j & S differs.
+template <int S>
+INLINE void exchange_pair(Vec& low, Vec& high) {
+  Vec x = low, y = high;
+#if defined(__clang__)
+  UNROLL for (int j = 0; j < VL; j++) {
+    low[j] = (j & S) ? y[j - S] : x[j];
+    high[j] = (j & S) ? y[j] : x[j + S];
+  }
+#else
+  Int of_low, of_high;
+  UNROLL for (int j = 0; j < VL; j++) {
+    of_low[j] = (j & S) ? VL + j - S : j;
+    of_high[j] = (j & S) ? VL + j : j + S;
+  }
+  low = __builtin_shuffle(x, y, of_low);
+  high = __builtin_shuffle(x, y, of_high);
+#endif
+}
+
+// One round of a transposition.
 template <int S>
 INLINE void exchange(Vec (&r)[VL]) {
-  UNROLL for (int i = 0; i < VL; i++) {
-    if (i & S) continue;
-    Vec x = r[i], y = r[i + S];
-#if defined(__clang__)
-    UNROLL for (int j = 0; j < VL; j++) {
-      r[i][j] = (j & S) ? y[j - S] : x[j];
-      r[i + S][j] = (j & S) ? y[j] : x[j + S];
+  UNROLL for (int i = 0; i < VL; i++)
+    if (!(i & S)) exchange_pair<S>(r[i], r[i + S]);
+}
+
+// total(r[i]) in lane i, to the bit.
+INLINE Vec totals(Vec (&r)[VL]) {
+  auto fold = [&](auto half) __attribute__((always_inline)) {
+    constexpr int S = decltype(half)::value;
+    UNROLL for (int i = 0; i < S; i++) {
+      exchange_pair<S>(r[i], r[i + S]);
+      r[i] = r[i] + r[i + S];
     }
-#else
-    Int low, high;
-    UNROLL for (int j = 0; j < VL; j++) {
-      low[j] = (j & S) ? VL + j - S : j;
-      high[j] = (j & S) ? VL + j : j + S;
-    }
-    r[i] = __builtin_shuffle(x, y, low);
-    r[i + S] = __builtin_shuffle(x, y, high);
-#endif
-  }
+  };
+  if constexpr (VL > 8) fold(Constant<8>());
+  if constexpr (VL > 4) fold(Constant<4>());
+  fold(Constant<2>());
+  fold(Constant<1>());
+  return r[0];
 }
 
 // The VL by VL block at a, transposed to b.

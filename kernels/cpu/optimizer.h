@@ -10,6 +10,9 @@ namespace {
 struct Step {
   // Adam: m = b1 m + o1 g; v = b2 v + o2 g**2; w = decay w - (of_m m + of_g g) / (sqrt(c2 v + eps_root) + eps)
   float b1, b2, o1, o2, of_m, of_g, c2, eps_root, eps, decay;
+  // The same in fewer operations where of_g and eps_root are zero: v += o2 (g**2 - v); w = decay w - m / (of_root
+  // sqrt(v) + of_one)
+  float of_root, of_one;
   // Gradient descent: t = g + momentum t; w -= of_trace t + of_gradient g
   float momentum, of_trace, of_gradient;
   float l2;        // twice the penalty's factor
@@ -43,6 +46,11 @@ INLINE Step adam_step(const Numbers& n, bool nesterov, float rate, Decay& decay)
   // With eps = 0 a parameter without gradients would be 0 / 0; here it stays as it is.
   s.eps = n.eps > 1.2e-38f ? n.eps : 1.2e-38f;
   s.decay = 1.f - rate * n.weight_decay;
+  // A rate that moves nothing would be a division by zero.
+  const bool moves = !(__builtin_fabs(rate / c1) < 1e-30);
+  s.of_root = moves ? (float)(__builtin_sqrt(1 / (1 - decay.b2)) * c1 / rate) : 0.f;
+  s.of_one = moves ? (float)(s.eps * c1 / rate) : 1e38f;
+  if (__builtin_fabsf(s.of_one) < 1.2e-38f) s.of_one = rate < 0 ? -1.2e-38f : 1.2e-38f;
   return s;
 }
 
@@ -54,15 +62,36 @@ INLINE Step sgd_step(const Numbers& n, bool nesterov, float rate) {
   return s;
 }
 
-enum Update { kUpdateAdam, kUpdateTrace, kUpdatePlain, kUpdateKeep };
+enum Update { kUpdateAdam, kUpdateAnyAdam, kUpdateTrace, kUpdatePlain, kUpdateKeep };
 
-INLINE void adam_vector(Vec g, Vec w0, Vec m0, Vec v0, Vec& w, Vec& m, Vec& v, const Step& s) {
-  m = fma(m0, all(s.b1), g * s.o1);
-  v = fma(v0, all(s.b2), g * g * s.o2);
-  Vec numerator = fma(g, all(s.of_g), m * s.of_m);
-  Vec denominator = root(fma(v, all(s.c2), all(s.eps_root))) + s.eps;
-  w = fma(w0, all(s.decay), -(numerator / denominator));
+// Whether kUpdateAdam does it: v += o2 (g**2 - v) would lose a small g**2 beside a v that hardly counts.
+INLINE bool common_adam(const Numbers& n, bool nesterov) { return !nesterov && n.eps_root == 0 && n.b2 >= 0.5f; }
+
+// Adam's step in three parts, since each waits long for the one before: for a root, then for a quotient.
+struct Moments {
+  Vec first, second;
+};
+
+template <int Kind>
+INLINE Moments adam_moments(Vec g, Vec m, Vec v, const Step& s) {
+  m = fma(m, all(s.b1), g * s.o1);
+  if constexpr (Kind == kUpdateAdam) return {m, fma(fma(g, g, -v), all(s.o2), v)};
+  return {m, fma(v, all(s.b2), g * g * s.o2)};
 }
+
+template <int Kind>
+INLINE Vec adam_root(Moments now, const Step& s) {
+  if constexpr (Kind == kUpdateAdam) return root(now.second);
+  return root(fma(now.second, all(s.c2), all(s.eps_root)));
+}
+
+template <int Kind>
+INLINE Vec adam_quotient(Vec g, Vec m, Vec root, const Step& s) {
+  if constexpr (Kind == kUpdateAdam) return m / fma(root, all(s.of_root), all(s.of_one));
+  return fma(g, all(s.of_g), m * s.of_m) / (root + s.eps);
+}
+
+INLINE Vec adam_weight(Vec w, Vec quotient, const Step& s) { return fma(w, all(s.decay), -quotient); }
 
 // One vector of parameters at `p`; its moments lie `block` and `2 * block` floats further. kUpdateKeep only notes
 // the gradient, for clipping.
@@ -70,12 +99,11 @@ template <int Kind>
 INLINE void update(float* p, long block, Vec g, const Step& s) {
   if constexpr (Kind == kUpdateKeep) {
     store(p + s.to_grads, g);
-  } else if constexpr (Kind == kUpdateAdam) {
-    Vec w, m, v;
-    adam_vector(g, load(p), load(p + block), load(p + 2 * block), w, m, v, s);
-    store(p, w);
-    store(p + block, m);
-    store(p + 2 * block, v);
+  } else if constexpr (Kind == kUpdateAdam || Kind == kUpdateAnyAdam) {
+    const Moments now = adam_moments<Kind>(g, load(p + block), load(p + 2 * block), s);
+    store(p, adam_weight(load(p), adam_quotient<Kind>(g, now.first, adam_root<Kind>(now, s), s), s));
+    store(p + block, now.first);
+    store(p + 2 * block, now.second);
   } else if constexpr (Kind == kUpdateTrace) {
     Vec t = fma(load(p + block), all(s.momentum), g);
     store(p + block, t);

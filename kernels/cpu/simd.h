@@ -30,6 +30,14 @@ INLINE Vec all(float x) { return x - (Vec){}; }
 INLINE Vec select(Int mask, Vec yes, Vec no) { return mask ? yes : no; }
 INLINE Vec larger(Vec a, Vec b) { return select(a > b, a, b); }   // b where a is NaN
 INLINE Vec smaller(Vec a, Vec b) { return select(a < b, a, b); }  // b where a is NaN
+// max(z, 0), NaN where z is.
+INLINE Vec rectified(Vec z) {
+#if VL == 16
+  return (Vec)_mm512_maskz_max_ps((__mmask16)-1, __m512{}, (__m512)z);
+#else
+  return select(z <= 0.f, Vec{}, z);
+#endif
+}
 INLINE Vec magnitude(Vec a) { return (Vec)((Int)a & 0x7fffffff); }
 
 INLINE Int lanes() {

@@ -67,21 +67,27 @@ struct Order {
 };
 
 // Table rows at places [start, start + count) of the order.
-void order_rows(const Rows& rows, const Order& order, long start, long count, int32_t* index) {
-  constexpr int kVectors = 4;
-  for (long i = 0; i < count; i += kVectors * VL) {
-    Word place[kVectors];
-    UNROLL for (int v = 0; v < kVectors; v++) place[v] = (Word)(lanes() + (int32_t)(start + i + v * VL));
-    if (order.permutation) order.permutation->apply(place);
-    if (order.bootstrap)
-      UNROLL for (int v = 0; v < kVectors; v++) place[v] = mix(mix(place[v] ^ order.bootstrap->a) + order.bootstrap->b);
-    uint32_t flat[kVectors * VL];
-    UNROLL for (int v = 0; v < kVectors; v++) store((float*)flat + v * VL, (Vec)place[v]);
-    for (long k = 0; k < kVectors * VL && i + k < count; k++) {
-      long row = order.bootstrap ? (long)((uint64_t)flat[k] * order.rows >> 32) : (long)flat[k];
-      index[i + k] = rows.index ? rows.index[row] : (int32_t)row;
-    }
+template <int Vectors>
+INLINE void order_vectors(const Rows& rows, const Order& order, long start, long count, int32_t* index) {
+  Word place[Vectors];
+  UNROLL for (int v = 0; v < Vectors; v++) place[v] = (Word)(lanes() + (int32_t)(start + v * VL));
+  if (order.permutation) order.permutation->apply(place);
+  if (order.bootstrap)
+    UNROLL for (int v = 0; v < Vectors; v++) place[v] = mix(mix(place[v] ^ order.bootstrap->a) + order.bootstrap->b);
+  uint32_t flat[Vectors * VL];
+  UNROLL for (int v = 0; v < Vectors; v++) store((float*)flat + v * VL, (Vec)place[v]);
+  for (long k = 0; k < count; k++) {
+    long row = order.bootstrap ? (long)((uint64_t)flat[k] * order.rows >> 32) : (long)flat[k];
+    index[k] = rows.index ? rows.index[row] : (int32_t)row;
   }
+}
+
+void order_rows(const Rows& rows, const Order& order, long start, long count, int32_t* index) {
+  constexpr int kMost = VL >= 16 ? 8 : 4;  // as many as fill the time that one round of the permutation waits
+  long i = 0;
+  for (; count - i > kMost / 2 * VL; i += kMost * VL)
+    order_vectors<kMost>(rows, order, start + i, count - i < kMost * VL ? count - i : kMost * VL, index + i);
+  if (i < count) order_vectors<kMost / 2>(rows, order, start + i, count - i, index + i);
 }
 
 double weighted_losses(const Net& net, const float* weight, const int32_t* index, long batch) {
@@ -247,7 +253,9 @@ class Trainer {
     Step step = s_.optimizer == kAdam ? adam_step(numbers, nesterov, rate, decay_)
                                       : sgd_step(numbers, nesterov && s_.momentum, rate);
     step.l2 = 2 * numbers.l2;
-    if (s_.optimizer == kAdam) apply_step<kUpdateAdam>(s_, net_, run_, batch, step, team_, share_);
+    if (s_.optimizer == kAdam && common_adam(numbers, nesterov))
+      apply_step<kUpdateAdam>(s_, net_, run_, batch, step, team_, share_);
+    else if (s_.optimizer == kAdam) apply_step<kUpdateAnyAdam>(s_, net_, run_, batch, step, team_, share_);
     else if (s_.momentum) apply_step<kUpdateTrace>(s_, net_, run_, batch, step, team_, share_);
     else apply_step<kUpdatePlain>(s_, net_, run_, batch, step, team_, share_);
     steps_done++;
@@ -354,20 +362,21 @@ void adam(const Numbers* numbers, bool nesterov, long count, float rate, long n,
   decay.start(*numbers, count);
   const Step s = adam_step(*numbers, nesterov, rate, decay);
   long i = 0;
-  Vec a, b, c;
-  for (; i + VL <= n; i += VL) {
-    adam_vector(load(g + i), load(w0 + i), load(m0 + i), load(v0 + i), a, b, c, s);
-    store(w + i, a);
-    store(m + i, b);
-    store(v + i, c);
-  }
-  if (i == n) return;
+  auto step = [&](auto in, auto out) __attribute__((always_inline)) {
+    const Vec gradient = in(g);
+    const Moments now = adam_moments<kUpdateAnyAdam>(gradient, in(m0), in(v0), s);
+    const Vec root = adam_root<kUpdateAnyAdam>(now, s);
+    out(w, adam_weight(in(w0), adam_quotient<kUpdateAnyAdam>(gradient, now.first, root, s), s));
+    out(m, now.first);
+    out(v, now.second);
+  };
+  for (; i + VL <= n; i += VL)
+    step([i](const float* p) __attribute__((always_inline)) { return load(p + i); },
+         [i](float* p, Vec x) __attribute__((always_inline)) { store(p + i, x); });
   const long rest = n - i;
-  adam_vector(load_first(g + i, rest), load_first(w0 + i, rest), load_first(m0 + i, rest), load_first(v0 + i, rest),
-              a, b, c, s);
-  store_first(w + i, a, rest);
-  store_first(m + i, b, rest);
-  store_first(v + i, c, rest);
+  if (rest > 0)
+    step([i, rest](const float* p) __attribute__((always_inline)) { return load_first(p + i, rest); },
+         [i, rest](float* p, Vec x) __attribute__((always_inline)) { store_first(p + i, x, rest); });
 }
 
 void permutation(const uint32_t* words, uint32_t n, uint32_t first, long count, int32_t* out) {

@@ -7,42 +7,97 @@
 namespace jaxbm {
 namespace {
 
-// Gradients whose optimizer's step is still to be made. It is made between the multiplications of the next tile, which
-// fill the time that square roots and quotients take.
+// A tile's gradients, whose optimizer's step is still to be made. It is made between the multiplications of the next
+// tile, which fill the time that square roots and quotients take.
 template <int Kind>
 class Pending {
  public:
+  // Steps of parameters that lie side by side. Adam's are made in three parts: the weights of one vector, the quotient
+  // of the next and the root of the one after it, so that none of them waits.
+  class Steps {
+   public:
+    Steps(float* param, const float* gradient, long vectors, long block, const Step& numbers)
+        : param_(param), gradient_(gradient), left_(vectors), block_(block), numbers_(numbers) {}
+
+    bool more() const { return left_ > 2; }
+
+    INLINE_MEMBER void begin() {
+      if (left_ > 0) first(0), second();
+      if (left_ > 1) first(1);
+    }
+
+    INLINE_MEMBER void step() {
+      third();
+      second();
+      first(1);
+    }
+
+    INLINE_MEMBER void end() {
+      while (more()) step();
+      if (left_ > 1) third(), second();
+      if (left_ > 0) third();
+    }
+
+   private:
+    static constexpr bool kInParts = Kind == kUpdateAdam || Kind == kUpdateAnyAdam;
+
+    // Moments and root of the vector `ahead` of the one whose weights are next.
+    INLINE_MEMBER void first(long ahead) {
+      if constexpr (!kInParts) return;
+      float* p = param_ + ahead * VL;
+      now_ = adam_moments<Kind>(load(gradient_ + ahead * VL), load(p + block_), load(p + 2 * block_), numbers_);
+      root_ = adam_root<Kind>(now_, numbers_);
+      store(p + block_, now_.first);
+      store(p + 2 * block_, now_.second);
+    }
+
+    INLINE_MEMBER void second() {
+      if constexpr (!kInParts) return;
+      quotient_ = adam_quotient<Kind>(load(gradient_), now_.first, root_, numbers_);
+    }
+
+    INLINE_MEMBER void third() {
+      if constexpr (kInParts) store(param_, adam_weight(load(param_), quotient_, numbers_));
+      else update<Kind>(param_, block_, load(gradient_), numbers_);
+      param_ += VL;
+      gradient_ += VL;
+      left_--;
+    }
+
+    float* param_;
+    const float* gradient_;
+    long left_, block_;
+    Step numbers_;
+    Moments now_;
+    Vec root_, quotient_;
+  };
+
   Pending(const Net& net, const Step& s) : block_(net.block), step_(s) {}
 
-  // Room for a tile: whatever waits when a tile begins is done when it ends.
-  INLINE_MEMBER void put(float* to, Vec gradient) {
-    to_[count_] = to;
-    store(gradients_ + count_ * VL, gradient);
-    count_++;
+  // Where the gradient of a tile's vector `i` goes.
+  float* gradient(long i) { return gradients_ + i * VL; }
+
+  // They are those of the `vectors` vectors of parameters from `param` on.
+  void belong_to(float* param, long vectors) {
+    param_ = param;
+    vectors_ = vectors;
   }
 
-  long times() const { return count_; }
-
-  INLINE_MEMBER void operator()() {
-    update<Kind>(to_[done_], block_, load(gradients_ + done_ * VL), step_);
-    if (++done_ == count_) done_ = count_ = 0;
+  INLINE_MEMBER Steps take() {
+    Steps steps(param_, gradients_, vectors_, block_, step_);
+    vectors_ = 0;
+    steps.begin();
+    return steps;
   }
 
-  __attribute__((noinline)) void finish() {
-    while (count_) (*this)();
-  }
-
-  void reserve(long vectors) {
-    if (count_ + vectors > kMost) finish();
-  }
+  INLINE_MEMBER void finish() { take().end(); }
 
  private:
-  static constexpr long kMost = 2 * TILE_ROWS * kTileVectors;
   const long block_;
   const Step step_;
-  long count_ = 0, done_ = 0;
-  float* to_[kMost];
-  alignas(64) float gradients_[kMost * VL];
+  float* param_ = nullptr;
+  long vectors_ = 0;
+  alignas(64) float gradients_[TILE_ROWS * kTileVectors * VL];
 };
 
 // A weight's gradient with that of the L2 penalty.
@@ -64,10 +119,10 @@ INLINE void narrow_weights(Layer& l, long batch, float l2, Share share, Pending<
           batch, l.gradient + o, 1, l.gradient_stride, l.input + c, l.input_stride,
           [](int, int) __attribute__((always_inline)) { return Vec{}; },
           [&](int i, int n, Vec g) __attribute__((always_inline)) {
-            float* p = weight + i * width + n * VL;
-            pending.put(p, penalised(g, p, l2));
+            store(pending.gradient(i * NV + n), penalised(g, weight + i * width + n * VL, l2));
           },
           pending);
+      pending.belong_to(weight, M * NV);
     });
   });
 }
@@ -75,8 +130,19 @@ INLINE void narrow_weights(Layer& l, long batch, float l2, Share share, Pending<
 // Rows of the batch whose gradients are summed in one go: a panel of them and the inputs beside it stay in the L1 cache.
 constexpr long kDepth = 128;
 
+// A panel whose transposed copy is older than its weights.
+struct Stale {
+  Layer* layer = nullptr;
+  long column = 0, width = 0, first = 0, last = 0;
+
+  INLINE_MEMBER void refresh() {
+    if (layer) refresh_transposed(*layer, column, width, first, last);
+    layer = nullptr;
+  }
+};
+
 template <int Kind>
-INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, Pending<Kind>& pending) {
+INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, Pending<Kind>& pending, Stale& stale) {
   // Shares are whole blocks of VL rows, which is what a transposition takes.
   long units = (l.in + VL - 1) / VL, first = share.first(units) * VL, last = share.last(units) * VL;
   if (last > l.in) last = l.in;
@@ -95,40 +161,47 @@ INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, 
               return begins ? Vec{} : load(sums + i * width + n * VL);
             },
             [&](int i, int n, Vec g) __attribute__((always_inline)) {
-              float* p = weight + i * width + n * VL;
-              if (ends) pending.put(p, penalised(g, p, l2));
+              if (ends) store(pending.gradient(i * NV + n), penalised(g, weight + i * width + n * VL, l2));
               else store(sums + i * width + n * VL, g);
             },
             pending);
+        if (ends) pending.belong_to(weight, M * NV);
       });
     }
-    if (Kind == kUpdateKeep || !l.transposed) return;
-    pending.finish();
-    refresh_transposed(l, c, width, first, last);
+    if (Kind == kUpdateKeep || !l.transposed || first >= last) return;
+    // The steps of this panel's last tile still wait, those of the panel before it are made.
+    stale.refresh();
+    stale = {&l, c, width, first, last};
   });
 }
 
 // Sums over the batch of NV vectors of gradients side by side.
 template <int NV, int Kind>
-INLINE void bias_vectors(Layer& l, long batch, long vector, Pending<Kind>& pending) {
+INLINE void bias_vectors(Layer& l, long batch, long vector, long block, const Step& s) {
   Vec g[NV] = {};
+  Vec odd[NV] = {};
   const float* d = l.gradient + vector * VL;
-  for (long b = 0; b < batch; b++, d += l.gradient_stride)
+  long b = 0;
+  for (; b + 2 <= batch; b += 2, d += 2 * l.gradient_stride)
+    UNROLL for (int n = 0; n < NV; n++) {
+      g[n] = g[n] + load(d + n * VL);
+      odd[n] = odd[n] + load(d + l.gradient_stride + n * VL);
+    }
+  if (b < batch)
     UNROLL for (int n = 0; n < NV; n++) g[n] = g[n] + load(d + n * VL);
-  pending.reserve(NV);
-  for (int n = 0; n < NV; n++) pending.put(l.bias + (vector + n) * VL, g[n]);
+  UNROLL for (int n = 0; n < NV; n++) update<Kind>(l.bias + (vector + n) * VL, block, g[n] + odd[n], s);
 }
 
 template <int Kind>
-INLINE void wide_biases(Layer& l, long batch, Share share, Pending<Kind>& pending) {
+INLINE void wide_biases(Layer& l, long batch, Share share, long block, const Step& s) {
   const long vectors = l.out_padded / VL, last = share.last(vectors);
   long q = share.first(vectors);
-  for (; q + 4 <= last; q += 4) bias_vectors<4>(l, batch, q, pending);
-  for (; q < last; q++) bias_vectors<1>(l, batch, q, pending);
+  for (; q + 4 <= last; q += 4) bias_vectors<4, Kind>(l, batch, q, block, s);
+  for (; q < last; q++) bias_vectors<1, Kind>(l, batch, q, block, s);
 }
 
 template <int Kind>
-INLINE void narrow_biases(Layer& l, long batch, Share share, Pending<Kind>& pending) {
+INLINE void narrow_biases(Layer& l, long batch, Share share, long block, const Step& s) {
   if (!share.is_last()) return;
   Vec g = {};
   for (long o = 0; o < l.out; o++) {
@@ -136,24 +209,25 @@ INLINE void narrow_biases(Layer& l, long batch, Share share, Pending<Kind>& pend
     for (long b = 0; b < batch; b++) sum[b & 3] += l.gradient[b * l.out + o];
     g[o] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
   }
-  pending.reserve(1);
-  pending.put(l.bias, g);
+  update<Kind>(l.bias, block, g, s);
 }
 
 template <int Kind>
 void update_weights(const Spec& spec, Net& net, long batch, const Step& s, Share share) {
   Pending<Kind> pending(net, s);
+  Stale stale;
   for (int i = net.layers - 1; i >= 0; i--) {
     Layer& l = net.layer[i];
     if (l.narrow) {
-      if (spec.bias) narrow_biases(l, batch, share, pending);
+      if (spec.bias) narrow_biases<Kind>(l, batch, share, net.block, s);
       narrow_weights(l, batch, s.l2, share, pending);
     } else {
-      if (spec.bias) wide_biases(l, batch, share, pending);
-      wide_weights(net, l, batch, s.l2, share, pending);
+      if (spec.bias) wide_biases<Kind>(l, batch, share, net.block, s);
+      wide_weights(net, l, batch, s.l2, share, pending, stale);
     }
   }
   pending.finish();
+  stale.refresh();
 }
 
 INLINE void refresh_all_transposed(Net& net, Share share) {
