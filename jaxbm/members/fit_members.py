@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -17,6 +18,8 @@ from jaxbm import checks
 from jaxbm.kernels import dispatch
 from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, Metric, Task
 from jaxbm.members import member_data, run, stacking, widths
+from jaxbm.members.checkpoint import Checkpoint
+from jaxbm.members.fingerprint import fingerprint
 from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.stacking import Inputs
@@ -42,9 +45,10 @@ class Setup:
         """Inside a transformation: no checks of values, nothing on the host."""
         return checks.is_traced(self.keys, self.own, self.shared)
 
-    def run(self) -> run.Run:
-        """Its members before the first epoch."""
-        return run.Run(self.task, self.name, self.keys, self.own, self.shared)
+    def run(self, folder: str | os.PathLike[str] | None = None) -> run.Run:
+        """Its members before the first epoch, or as far as they are in `folder`."""
+        described = (self.task, self.name, self.keys, self.own, self.shared)
+        return run.Run(*described, None if folder is None else Checkpoint(folder, fingerprint(*described)))
 
 
 def fit_members(
@@ -74,6 +78,7 @@ def fit_members(
     dropout: ArrayLike | None = None,
     params: Params | None = None,
     opt_state: Any = None,
+    folder: str | os.PathLike[str] | None = None,
     progress: bool | Report = False,
     implementation: str | None = None,
 ) -> MembersResult:
@@ -100,16 +105,22 @@ def fit_members(
       class_weight: as for `fit`; "balanced" counts the rows that a member visits.
       patience, min_delta, l2, clip_norm, dropout: as for `fit`, numbers or `[M]`.
       params, opt_state: where to start, shared or with a leading M.
+      folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and at the end. The same
+        call with the same folder goes on from there, after a kill too, with the result of a run that was never
+        interrupted: bit for bit on the CPU kernel, to rounding on the XLA path. Remove the folder when done.
       progress: True for a bar with members done, best so far, steps per second and time left (needs rich), or a
-        function of a `MembersProgress`; called between chunks of epochs. With it, Ctrl-C ends the run after the
-        chunk and raises `MembersInterrupted`, which carries the result so far.
+        function of a `MembersProgress`; called between chunks of epochs.
       batch_size, metrics, shuffle, implementation: as for `fit`.
 
     Returns:
       A `MembersResult`: a `FitResult` whose arrays have a leading M, with `.best`, `.best_values`, `.member(k)`.
 
     Raises:
-      ValueError, TypeError: as for `fit`.
+      ValueError, TypeError: as for `fit`; or `folder` holds a run of other data or options, or something else.
+      MembersInterrupted: Ctrl-C; carries the result so far. With `folder` or `progress` training goes in chunks of
+        epochs, about a quarter of a second each, and ends after the one it is in. Without both, the CPU kernel trains
+        all epochs in one call, which nothing can stop halfway: `KeyboardInterrupt` comes when it is through, and
+        nothing is kept.
 
     Warns:
       NonFiniteMembersWarning: members went non-finite; names each with epoch and its own hyper-parameters.
@@ -135,10 +146,13 @@ def fit_members(
         clip_norm=clip_norm, dropout=dropout, params=params, opt_state=opt_state, implementation=implementation,
     )  # fmt: skip
     may_finish_early = patience is not None or np.ndim(epochs) > 0
-    if setup.is_traced or (progress is False and not (setup.name == "xla" and may_finish_early)):
+    if folder is not None and setup.is_traced:
+        raise ValueError(f"folder: expected None inside a transformation such as jit or vmap, got {folder}")
+    in_chunks = progress is not False or folder is not None or (setup.name == "xla" and may_finish_early)
+    if setup.is_traced or not in_chunks:
         result = run.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:
-        training = setup.run()
+        training = setup.run(folder)
         try:
             run.train(training, progress)
         except MembersInterrupted as interruption:

@@ -17,12 +17,17 @@ from jaxbm import counter
 from jaxbm.kernels import dispatch
 from jaxbm.kernels.train_mlp.contract import RunState, Task
 from jaxbm.members import stacking
+from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
 from jaxbm.members.stacking import Inputs
-from jaxbm.train import CHUNK_SECONDS, FitResult, _fit, _result, _start
+from jaxbm.train import FitResult, _fit, _result, _start, next_chunk
 
 COMPACTION_FLOPS = 2e10
 """A smaller state means compiling anew, about a second: it has to save more than XLA computes in that time."""
+FIRST_FLOPS = 1e10
+"""The first chunk, before anything was timed, takes about so many operations: a tenth of a second to a second."""
+LEAST_STEP_FLOPS = 2e4
+"""What a step takes at least, counted as operations, however small the network."""
 XLA_CHUNKS = 16
 """Into how many chunks a run is cut on the XLA path where members may finish at different times."""
 
@@ -34,11 +39,17 @@ class Run:
       task, name: what is trained, by which implementation.
       keys: `[M]`.
       own, shared: what each member reads, split by `stacking.split`.
+      checkpoint: where the state is kept between chunks; what it holds is gone on from.
     """
 
-    def __init__(self, task: Task, name: str, keys: Array, own: Inputs, shared: Inputs):
-        self.task, self.name, self.members = task, name, keys.shape[0]
-        self.state = _begin(task, keys, own, shared)
+    def __init__(
+        self, task: Task, name: str, keys: Array, own: Inputs, shared: Inputs, checkpoint: Checkpoint | None = None
+    ):
+        self.task, self.name, self.members, self.checkpoint = task, name, keys.shape[0], checkpoint
+        kept = (
+            None if checkpoint is None else checkpoint.load(jax.eval_shape(partial(_begin, task), keys, own, shared))
+        )
+        self.state, self.seconds = (_begin(task, keys, own, shared), 0.0) if kept is None else kept
         self._words = _words(keys)
         self._own, self._shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
         self._part: tuple[np.ndarray, RunState, counter.Words, Inputs] | None = None
@@ -95,7 +106,13 @@ class Run:
         self.gather()
         return _result(self.state)
 
-    def told(self, seconds: float) -> MembersProgress:
+    def keep(self) -> None:
+        """Write the state to the checkpoint, if there is one."""
+        self.gather()
+        if self.checkpoint is not None:
+            self.checkpoint.save(self.state, self.seconds)
+
+    def told(self) -> MembersProgress:
         """How far the run is."""
         self.gather()
         run, value, going = np.asarray(self.state.epochs_run), np.asarray(self.state.best_value), self.going()
@@ -110,35 +127,49 @@ class Run:
             best_value=float(value[best]),
             steps=int((run.astype(np.int64) * self._steps).sum()),
             steps_left=int((left.astype(np.int64) * self._steps).sum()),
-            seconds=seconds,
+            seconds=self.seconds,
         )
+
+    def epochs_in(self, flops: float) -> int:
+        """About how many epochs of all members take so many operations, at least one."""
+        step = max(6.0 * self.task.model.n_params * self.task.batch_size, LEAST_STEP_FLOPS)
+        return max(1, int(flops / (step * float(self._steps.sum()))))
 
     def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> RunState:
         return _advance(self.task, self.name, state, words, own, self._shared, jnp.asarray(stop, jnp.int32))
 
 
 def train(run: Run, progress: bool | Report = False, stop: int | None = None) -> None:
-    """Advance a run to its end, or to epoch `stop`, in chunks.
+    """Advance a run to its end, or to epoch `stop`, in chunks short enough to stop between them.
 
     Raises:
-      MembersInterrupted: Ctrl-C was pressed; the last chunk is finished first.
+      MembersInterrupted: Ctrl-C was pressed; the chunk is finished and the state kept first.
     """
     stop = run.task.epochs if stop is None else stop
-    done, began = int(np.asarray(run.state.epoch).max()), time.perf_counter()
-    chunk = 1 if progress else max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    done, before, checkpoint = int(np.asarray(run.state.epoch).max()), run.seconds, run.checkpoint
+    most = max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    chunk = 1 if progress else min(most, run.epochs_in(FIRST_FLOPS))
+    written = True
     with deferred_interrupt() as interrupted, reporter(progress) as report:
-        while done < stop and run.going().any():
-            before = time.perf_counter()
+        began = time.perf_counter()
+        while done < stop and run.going().any():  # waits for the device
+            started = time.perf_counter()
             done = min(done + chunk, stop)
             run.advance(done)
+            jax.block_until_ready(run.state if run._part is None else run._part[1])
+            chunk, written = min(most, next_chunk(chunk, time.perf_counter() - started)), False
+            run.seconds = before + time.perf_counter() - began
             if report is not None:
-                told = run.told(time.perf_counter() - began)  # waits for the device
-                seconds = time.perf_counter() - before
-                chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-6))))
-                report(told)
+                report(run.told())
             if interrupted():
+                run.keep()
                 raise MembersInterrupted(run.result())
+            if checkpoint is not None and checkpoint.is_due:
+                run.keep()
+                written = True
             run.compact()
+        if not written:
+            run.keep()
     run.gather()
 
 
