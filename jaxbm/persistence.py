@@ -78,13 +78,21 @@ def save(
 
 
 def check_folder(
-    folder: str | os.PathLike[str], configuration: str = CONFIGURATION, kind: str = "a saved model"
+    folder: str | os.PathLike[str],
+    configuration: str = CONFIGURATION,
+    kind: str = "a saved model",
+    besides: tuple[str, ...] = (),
 ) -> pathlib.Path:
-    """`folder` as a path, where `save` may write; ValueError if it is a file or holds something else than `kind`."""
+    """`folder` as a path, where `save` may write; ValueError if it is a file or holds something else than `kind`.
+
+    Entries named in `besides` do not count, nor does what an interrupted writing left behind.
+    """
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, {folder} is a file")
-    if folder.exists() and any(folder.iterdir()) and not (folder / configuration).exists():
+    if not folder.exists() or (folder / configuration).exists():
+        return folder
+    if any(entry.name not in besides and entry.suffix != ".partial" for entry in folder.iterdir()):
         raise ValueError(f"folder: {folder} holds something that is not {kind}; choose another folder")
     return folder
 

@@ -97,14 +97,22 @@ class MembersLine:
     """A progress function that keeps one line of the terminal up to date, and shows nothing elsewhere."""
 
     def __init__(self) -> None:
-        self.shown = sys.stderr.isatty()
+        self.shown, self._begun = sys.stderr.isatty(), False
 
     def __call__(self, now: Any) -> None:
         """Show how far the members are."""
         if self.shown:
+            self._begun = True
             print(f"\r\033[K{now}", end="", file=sys.stderr, flush=True)
 
+    def __enter__(self) -> MembersLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
     def end(self) -> None:
-        """Leave the line."""
-        if self.shown:
+        """Leave the line, if anything is on it."""
+        if self._begun:
+            self._begun = False
             print(file=sys.stderr)

@@ -6,7 +6,8 @@ import os
 import pathlib
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -52,23 +53,27 @@ def load_tree(path: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]]:
     """
     expected, structure = jax.tree.flatten(like)
     leaves: list[Any] = []
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            for i, one in enumerate(expected):
-                host = stored[str(i)]
-                if f"key{i}" in stored:
-                    leaf = jax.random.wrap_key_data(jnp.array(host), impl=str(stored[f"key{i}"]))
-                else:  # a copy, since a run donates its state
-                    leaf = jnp.array(host.view(one.dtype) if one.dtype == jnp.bfloat16 else host)
-                if leaf.shape != one.shape or leaf.dtype != one.dtype:
-                    raise ValueError(f"expected {one.dtype}{list(one.shape)}, got {leaf.dtype}{list(leaf.shape)}")
-                leaves.append(leaf)
-            more = {name: stored[name].item() for name in stored.files if not name.lstrip("key").isdigit()}
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path}: damaged, or written by another version; remove it to begin anew: {error}"
-        ) from None
+    with _reading(path) as stored:
+        for i, one in enumerate(expected):
+            host = stored[str(i)]
+            if f"key{i}" in stored:
+                leaf = jax.random.wrap_key_data(jnp.array(host), impl=str(stored[f"key{i}"]))
+            else:  # a copy, since a run donates its state
+                leaf = jnp.array(host.view(one.dtype) if one.dtype == jnp.bfloat16 else host)
+            if leaf.shape != one.shape or leaf.dtype != one.dtype:
+                raise ValueError(f"expected {one.dtype}{list(one.shape)}, got {leaf.dtype}{list(leaf.shape)}")
+            leaves.append(leaf)
+        more = {name: stored[name].item() for name in stored.files if not name.removeprefix("key").isdigit()}
     return jax.tree.unflatten(structure, leaves), more
+
+
+@contextmanager
+def _reading(path: pathlib.Path) -> Iterator[Any]:
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            yield stored
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: damaged or of another version; remove it to begin anew: {error}") from None
 
 
 def check_folder(folder: str | os.PathLike[str], known: Sequence[str], kind: str) -> pathlib.Path:
@@ -124,9 +129,6 @@ class Checkpoint:
         self._pause = max(CHECKPOINT_SECONDS, (self._written - began) / LARGEST_SHARE)
 
 
-def _told(path: pathlib.Path) -> str | None:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return str(stored["fingerprint"])
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile):
-        return None
+def _told(path: pathlib.Path) -> str:
+    with _reading(path) as stored:
+        return str(stored["fingerprint"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import warnings
 import zlib
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,12 +19,14 @@ from jax.typing import ArrayLike
 from jaxbm.inference import predict
 from jaxbm.kernels.train_mlp.contract import Loss
 from jaxbm.members.apply import stacked_logits
+from jaxbm.members.checkpoint import check_folder
 from jaxbm.members.fit_members import fit_members, prepare
-from jaxbm.members.result import MembersResult
+from jaxbm.members.progress import MembersInterrupted
+from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.rows import MemberRows, stretches
 from jaxbm.members.tidy import tidy
 from jaxbm.mlp import MLP
-from jaxbm.train import FitResult, fit
+from jaxbm.train import FitResult, NonFiniteError, fit
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ def fit_groups(
     validation_split: float = 0.0,
     sample_weight: ArrayLike | None = None,
     class_weight: Any = None,
+    folder: str | os.PathLike[str] | None = None,
     implementation: str | None = None,
     **options: Any,
 ) -> GroupsResult:
@@ -128,6 +134,8 @@ def fit_groups(
       min_rows: groups with fewer rows, or too few for `validation_split`, get no model of their own.
       pooled: train one more model, of all rows, for those and for groups never seen.
       validation_split: fraction of each group's rows, the last of them, to validate on.
+      folder: where the models' state is kept while they are trained, as for `fit_members`; the same call with the
+        same folder goes on from there, after a kill too.
       options: everything else that `jaxbm.fit_members` takes, the same for all groups.
 
     Returns:
@@ -135,6 +143,7 @@ def fit_groups(
 
     Raises:
       ValueError, TypeError: as for `fit_members`; or `groups` has missing values or another shape.
+      MembersInterrupted: Ctrl-C, as for `fit_members`; `.result` is a `GroupsResult` of the groups trained so far.
 
     Example:
       >>> import jax, jaxbm, numpy as np
@@ -148,21 +157,55 @@ def fit_groups(
     """
     layout = _layout(np.asarray(groups), np.shape(x)[0], min_rows, float(validation_split))
     options |= {"loss": loss, "implementation": implementation}
-    whole = None
-    if pooled:
-        quiet = {name: value for name, value in options.items() if name != "progress"}
-        whole = fit(
-            key, model, x, y, sample_weight=sample_weight, class_weight=class_weight,
-            validation_split=validation_split, **quiet,
-        )  # fmt: skip
-    result = None
-    if len(layout.labels):
-        weight = sample_weight
-        if isinstance(class_weight, str) and class_weight == "balanced":
-            weight, class_weight = _balanced(np.asarray(y), layout.member_of_row, sample_weight), None
-        table = tuple(None if a is None else np.asarray(a)[layout.order] for a in (x, y, weight))
-        result = _train(key, model, table, layout, {**options, "class_weight": class_weight})
-    return GroupsResult(model, layout.labels, layout.counts, result, layout.too_small, layout.too_small_counts, whole)
+    folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
+    whole, parts = None, list[MembersResult]()
+    try:
+        if pooled:
+            quiet = {name: value for name, value in options.items() if name != "progress"}
+            quiet |= {"sample_weight": sample_weight, "class_weight": class_weight}
+            whole = _pooled(key, model, x, y, folder, {**quiet, "validation_split": validation_split})
+        if len(layout.labels):
+            weight = sample_weight
+            if isinstance(class_weight, str) and class_weight == "balanced":
+                weight, class_weight = _balanced(np.asarray(y), layout.member_of_row, sample_weight), None
+            table = tuple(None if a is None else np.asarray(a)[layout.order] for a in (x, y, weight))
+            _train(key, model, table, layout, {**options, "class_weight": class_weight}, folder, parts)
+    except KeyboardInterrupt as stop:
+        told = getattr(stop, "told", None)
+        if isinstance(stop, MembersInterrupted):
+            before = sum(part.members for part in parts)
+            told = told and told._replace(members_done=before + told.members_done, members=len(layout.labels))
+            parts.append(stop.result)
+        raise MembersInterrupted(_grouped(model, layout, parts, whole), told) from None
+    return _grouped(model, layout, parts, whole)
+
+
+def _grouped(model: MLP, layout: _Layout, parts: list[MembersResult], whole: FitResult | None) -> GroupsResult:
+    """The result of the members trained so far, in the order of the layout."""
+    result = parts[0] if parts else None
+    if len(parts) > 1:
+        joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(FitResult(*part) for part in parts))
+        result = MembersResult.of(joined, parts[0].models)
+    trained = slice(0 if result is None else result.members)
+    labels, counts = layout.labels[trained], layout.counts[trained]
+    return GroupsResult(model, labels, counts, result, layout.too_small, layout.too_small_counts, whole)
+
+
+def _pooled(
+    key: Array, model: MLP, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, options: dict[str, Any]
+) -> FitResult:
+    """The model of all rows, with a folder as the one member of a run that can be gone on with."""
+    if folder is None:
+        return fit(key, model, x, y, **options)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NonFiniteMembersWarning)
+            result = fit_members(key[None], model, x, y, folder=folder / "pooled", **options).member(0)
+    except MembersInterrupted:
+        raise KeyboardInterrupt from None  # no group is trained yet
+    if not bool(result.finite):
+        raise NonFiniteError(int(result.epochs_run) - 1, result)
+    return result
 
 
 class _Layout(NamedTuple):
@@ -206,29 +249,40 @@ def _layout(groups: np.ndarray, n: int, min_rows: int, split: float) -> _Layout:
     return _Layout(order, labels[own], counts[own], held_out, labels[rest], counts[rest], member, words)
 
 
-def _train(key: Array, model: MLP, table: tuple[Any, ...], layout: _Layout, options: dict[str, Any]) -> MembersResult:
+def _train(
+    key: Array,
+    model: MLP,
+    table: tuple[Any, ...],
+    layout: _Layout,
+    options: dict[str, Any],
+    folder: pathlib.Path | None,
+    done: list[MembersResult],
+) -> None:
+    """Train all members in one or several parts, each appended to `done` when it is through."""
     x, y = jnp.asarray(table[0]), jnp.asarray(table[1])
     weight = None if table[2] is None else jnp.asarray(table[2])
     keys = jax.vmap(lambda word: jax.random.fold_in(key, word))(layout.words)
 
-    def part(members: slice) -> MembersResult:
+    def train(members: slice) -> None:
         rows, held_out = layout.rows(members)
-        return fit_members(
-            keys[members], model, x, y, sample_weight=weight, rows=rows, validation_rows=held_out, **options
-        )
+        part = fit_members(
+            keys[members], model, x, y, sample_weight=weight, rows=rows, validation_rows=held_out,
+            folder=None if folder is None else folder / f"part-{len(done)}", **options,
+        )  # fmt: skip
+        done.append(part)
 
     probe = {name: value for name, value in options.items() if name not in ("progress", "class_weight")}
     setup = prepare(keys[:1], model, table[0][:1], table[1][:1], **probe)
     has_schedule = callable(getattr(probe.get("optimizer"), "learning_rate", None))
     if setup.name == "cpu" and not has_schedule:
-        return part(slice(None))
+        train(slice(None))
+        return
     # XLA takes every member through the steps of the largest, and a schedule is a table as long as the largest
     # member's run: so groups of about the same size go together.
     sizes = np.ceil(np.log2(layout.counts))
     edges = [0, *(np.flatnonzero(np.diff(sizes)) + 1), len(sizes)]
-    parts = [part(slice(a, b)) for a, b in pairwise(edges)]
-    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(FitResult(*p) for p in parts))
-    return MembersResult.of(whole, parts[0].models)
+    for a, b in pairwise(edges):
+        train(slice(a, b))
 
 
 def _balanced(y: np.ndarray, member: np.ndarray, weight: ArrayLike | None) -> np.ndarray:

@@ -163,7 +163,7 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
                 report(run.told())
             if interrupted():
                 run.keep()
-                raise MembersInterrupted(run.result())
+                raise MembersInterrupted(run.result(), run.told())
             if checkpoint is not None and checkpoint.is_due:
                 run.keep()
                 written = True

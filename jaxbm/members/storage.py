@@ -22,6 +22,8 @@ from jaxbm.train import FitResult
 
 FORMAT, VERSION = "jaxbm members", 1
 ARRAYS, CONFIGURATION = "members.safetensors", "members.json"
+UNFINISHED = "unfinished"
+"""Where, in the folder that members will be saved in, the command line keeps those in training."""
 
 
 class SavedMembers(NamedTuple):
@@ -93,7 +95,7 @@ def save_members(
 
 def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
     """`folder` as a path, where `save_members` may write; ValueError if it is a file or holds something else."""
-    return persistence.check_folder(folder, CONFIGURATION, "saved members")
+    return persistence.check_folder(folder, CONFIGURATION, "saved members", (UNFINISHED,))
 
 
 def load_members(folder: str | os.PathLike[str]) -> SavedMembers:
