@@ -242,20 +242,23 @@ class _Start(NamedTuple):
 
     def inputs(self, keys: Array) -> tuple[Any, Any, Any, Any]:
         """Parameters and optimizer state to start from, each with `is_own`."""
-        shapes = jax.eval_shape(self.model.init, jax.random.key(0))
-        params = self.params
-        if params is None and len(set(self.models)) > 1:
-            params = widths.draw(self.model, self.models, keys)
-        own_params = None if params is None else stacking.own_by_rank("params", params, shapes, self.members)
+        params, own_params = self._params(keys)
         if self.opt_state is None:
             return params, own_params, None, None
-        reference = jax.eval_shape(_single(self.optimizer).init, shapes)
-        return (
-            params,
-            own_params,
-            self.opt_state,
-            stacking.own_by_rank("opt_state", self.opt_state, reference, self.members),
-        )
+        reference = jax.eval_shape(_single(self.optimizer).init, self._shapes())
+        own_state = stacking.own_by_rank("opt_state", self.opt_state, reference, self.members)
+        return params, own_params, self.opt_state, own_state
+
+    def _params(self, keys: Array) -> tuple[Any, Any]:
+        if self.params is not None:
+            return self.params, stacking.own_by_rank("params", self.params, self._shapes(), self.members)
+        if len(set(self.models)) == 1:
+            return None, None  # drawn where training begins
+        drawn = widths.draw(self.model, self.models, keys)
+        return drawn, jax.tree.map(lambda _: True, drawn)
+
+    def _shapes(self) -> Any:
+        return jax.eval_shape(self.model.init, jax.random.key(0))  # traced: milliseconds, so only where needed
 
 
 def _single(optimizer: Any) -> Any:

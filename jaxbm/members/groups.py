@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import pathlib
 import warnings
-import zlib
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +20,10 @@ from jaxbm.kernels.train_mlp.contract import Loss
 from jaxbm.members.apply import stacked_logits
 from jaxbm.members.checkpoint import check_folder
 from jaxbm.members.fit_members import fit_members, prepare
+from jaxbm.members.layout import Layout
 from jaxbm.members.progress import MembersInterrupted
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
-from jaxbm.members.rows import MemberRows, stretches
+from jaxbm.members.table import on_device
 from jaxbm.members.tidy import tidy
 from jaxbm.mlp import MLP
 from jaxbm.train import FitResult, NonFiniteError, fit
@@ -124,8 +124,8 @@ def fit_groups(
 ) -> GroupsResult:
     """Train one model for each group of rows.
 
-    The rows are sorted by group once; a member then visits its own stretch of the one table. A group's model
-    depends on its label, its rows and `key` alone, not on which other groups there are.
+    A member visits its own stretch of the one table, or of a list of its rows where groups lie scattered in it: the
+    table is never sorted. A group's model depends on its label, its rows and `key` alone, not on which other groups there are.
 
     Args:
       key: a JAX random key.
@@ -155,7 +155,7 @@ def fit_groups(
       >>> result.labels.tolist(), result.too_small.tolist(), result.predict(x, shop).shape
       (['a', 'b'], ['c'], (60, 1))
     """
-    layout = _layout(np.asarray(groups), np.shape(x)[0], min_rows, float(validation_split))
+    layout = Layout.of(np.asarray(groups), np.shape(x)[0], min_rows, float(validation_split))
     options |= {"loss": loss, "implementation": implementation}
     folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
     whole, parts = None, list[MembersResult]()
@@ -167,9 +167,9 @@ def fit_groups(
         if len(layout.labels):
             weight = sample_weight
             if isinstance(class_weight, str) and class_weight == "balanced":
-                weight, class_weight = _balanced(np.asarray(y), layout.member_of_row, sample_weight), None
-            table = tuple(None if a is None else np.asarray(a)[layout.order] for a in (x, y, weight))
-            _train(key, model, table, layout, {**options, "class_weight": class_weight}, folder, parts)
+                weight, class_weight = _balanced(np.asarray(y), layout.member_of_row(), sample_weight), None
+            options |= {"class_weight": class_weight, "sample_weight": weight}
+            _train(key, model, on_device(x), on_device(y), layout, options, folder, parts)
     except KeyboardInterrupt as stop:
         told = getattr(stop, "told", None)
         if isinstance(stop, MembersInterrupted):
@@ -180,7 +180,7 @@ def fit_groups(
     return _grouped(model, layout, parts, whole)
 
 
-def _grouped(model: MLP, layout: _Layout, parts: list[MembersResult], whole: FitResult | None) -> GroupsResult:
+def _grouped(model: MLP, layout: Layout, parts: list[MembersResult], whole: FitResult | None) -> GroupsResult:
     """The result of the members trained so far, in the order of the layout."""
     result = parts[0] if parts else None
     if len(parts) > 1:
@@ -208,71 +208,30 @@ def _pooled(
     return result
 
 
-class _Layout(NamedTuple):
-    """Rows sorted by group, the groups with models of their own first, largest first: long runs start early."""
-
-    order: np.ndarray
-    labels: np.ndarray
-    counts: np.ndarray
-    held_out: np.ndarray
-    too_small: np.ndarray
-    too_small_counts: np.ndarray
-    member_of_row: np.ndarray
-    words: np.ndarray
-    """uint32 `[M]`: what a group's key is made of"""
-
-    def rows(self, part: slice) -> tuple[MemberRows, MemberRows | None]:
-        """The stretches to train on and to validate on."""
-        starts = np.cumsum(self.counts) - self.counts
-        train, held = self.counts - self.held_out, self.held_out
-        held_out = stretches((starts + train)[part], held[part]) if held.any() else None
-        return stretches(starts[part], train[part]), held_out
-
-
-def _layout(groups: np.ndarray, n: int, min_rows: int, split: float) -> _Layout:
-    if groups.shape != (n,):
-        raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
-    # Only floats and objects can be missing: NaN is not equal to itself.
-    if groups.dtype.kind in "fO" and any(value is None or value != value for value in groups.tolist()):
-        raise ValueError("groups: expected a label for every row, got missing values")
-    labels, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    train = (counts * (1 - split)).astype(np.int64)
-    enough = (counts >= min_rows) & (train > 0) & ((counts > train) if split else True)
-    rank = np.lexsort((np.arange(len(labels)), -counts, ~enough))
-    place = np.empty_like(rank)
-    place[rank] = np.arange(len(rank))
-    member = place[inverse]
-    order = np.argsort(member, kind="stable")
-    own, rest = rank[: enough.sum()], rank[enough.sum() :]
-    words = np.asarray([zlib.crc32(repr(label).encode()) for label in labels[own].tolist()], np.uint32)
-    held_out = (counts - train)[own] if split else np.zeros(len(own), np.int64)
-    return _Layout(order, labels[own], counts[own], held_out, labels[rest], counts[rest], member, words)
-
-
 def _train(
     key: Array,
     model: MLP,
-    table: tuple[Any, ...],
-    layout: _Layout,
+    x: Array,
+    y: Array,
+    layout: Layout,
     options: dict[str, Any],
     folder: pathlib.Path | None,
     done: list[MembersResult],
 ) -> None:
     """Train all members in one or several parts, each appended to `done` when it is through."""
-    x, y = jnp.asarray(table[0]), jnp.asarray(table[1])
-    weight = None if table[2] is None else jnp.asarray(table[2])
     keys = jax.vmap(lambda word: jax.random.fold_in(key, word))(layout.words)
+
 
     def train(members: slice) -> None:
         rows, held_out = layout.rows(members)
         part = fit_members(
-            keys[members], model, x, y, sample_weight=weight, rows=rows, validation_rows=held_out,
+            keys[members], model, x, y, rows=rows, validation_rows=held_out,
             folder=None if folder is None else folder / f"part-{len(done)}", **options,
         )  # fmt: skip
         done.append(part)
 
-    probe = {name: value for name, value in options.items() if name not in ("progress", "class_weight")}
-    setup = prepare(keys[:1], model, table[0][:1], table[1][:1], **probe)
+    probe = {name: value for name, value in options.items() if name not in ("progress", "class_weight", "sample_weight")}
+    setup = prepare(keys[:1], model, np.asarray(x)[:1], np.asarray(y)[:1], **probe)
     has_schedule = callable(getattr(probe.get("optimizer"), "learning_rate", None))
     if setup.name == "cpu" and not has_schedule:
         train(slice(None))

@@ -107,11 +107,16 @@ struct RowParts {
                       std::to_string(index.data[i]));
   }
 
-  Rows at(const std::vector<int64_t>& place, const int32_t* range, const char* name) const {
+  void check_range(const int32_t* range, const char* name) const {
     const int64_t start = range[0], count = range[1], most = index ? index.tail[0] : x ? x.tail[0] : 0;
     if (start < 0 || count < 0 || start > most || count > most - start)
       throw BadCall(std::string(name) + ": rows " + std::to_string(start) + " to " + std::to_string(start + count) +
                     " do not lie within " + std::to_string(most));
+  }
+
+  // The rows of a range that was checked.
+  Rows at(const std::vector<int64_t>& place, const int32_t* range) const {
+    const int64_t start = range[0], count = range[1];
     Rows r = {};
     if (!x) return r;
     r.count = count;
@@ -154,6 +159,21 @@ class TrainCall {
   const Spec& spec() const { return spec_; }
   int64_t members() const { return members_; }
 
+  // Every number of a member's that the arithmetic takes on trust.
+  void check(int64_t member) const {
+    const auto place = buffers_.place(member);
+    const int32_t* limits = limits_.at(place);
+    const Clock& clock = *reinterpret_cast<const Clock*>(clock_.at(place));
+    check_widths(widths_.at(place));
+    check_counter("epoch", clock.epoch, INT32_MAX);
+    check_counter("count", clock.count, INT32_MAX);
+    check_counter("epochs_run", clock.epochs_run, 1 << 30);  // these count on without a limit of their own
+    check_counter("wait", clock.wait, 1 << 30);
+    rows_.check_range(limits + 3, "rows");
+    validation_.check_range(limits + 5, "validation rows");
+  }
+
+  // A member that was checked.
   Run run(int64_t member) const {
     const auto place = buffers_.place(member);
     Run r = {};
@@ -167,18 +187,13 @@ class TrainCall {
     r.epochs = limits[1];
     r.patience = limits[2];
     r.widths = widths_.at(place);
-    check_widths(r.widths);
-    check_counter("epoch", r.clock->epoch, INT32_MAX);
-    check_counter("count", r.clock->count, INT32_MAX);
-    check_counter("epochs_run", r.clock->epochs_run, 1 << 30);  // these count on without a limit of their own
-    check_counter("wait", r.clock->wait, 1 << 30);
     const float* n = numbers_.at(place);
     r.numbers = {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]};
     const uint32_t* words = words_.at(place);
     r.words[0] = words[0], r.words[1] = words[1], r.drop_below = words[2];
     r.rate = rate_.at(place);
-    r.train = rows_.at(place, limits + 3, "rows");
-    r.validation = validation_.at(place, limits + 5, "validation rows");
+    r.train = rows_.at(place, limits + 3);
+    r.validation = validation_.at(place, limits + 5);
     return r;
   }
 
@@ -245,30 +260,32 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
   return guarded([&] {
     const TrainCall call(args, rets, lead, sizes, activations, loss, optimizer, options, batch);
     const Spec& spec = call.spec();
-    std::vector<Run> runs;
-    for (int64_t m = 0; m < call.members(); m++) runs.push_back(call.run(m));
+    for (int64_t m = 0; m < call.members(); m++) call.check(m);
     const size_t bytes = kernels().train_bytes(&spec);
     // 0 threads means as many as pay; a given number is kept to, up to what the pool has.
     const int64_t most = std::max<int64_t>(1, pool.num_threads());
     int64_t wanted = threads > 0 ? std::min(threads, most) : most;
-    if (runs.size() == 1) {
+    if (call.members() == 1) {
+      const Run only = call.run(0);
       if (threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
       char* memory = workspace().get(bytes);
-      as_team(pool, wanted, patience(spec, runs[0]), [&spec, run = runs[0], memory](Team* team, int rank) {
+      as_team(pool, wanted, patience(spec, only), [&spec, run = only, memory](Team* team, int rank) {
         kernels().train(&spec, &run, memory, team, rank);
       });
       workspace().trim();
       return ffi::Error::Success();
     }
-    auto one = [&spec, &runs, bytes](long i) {
+    auto one = [&spec, &call, bytes](long i) {
       Team alone{1, 0, 0};
+      // A run has addresses for the most layers there may be, 2 KB: made here, thousands of them cost no memory.
+      const Run run = call.run(i);
       // An inactive member costs nothing, not even packing its weights.
-      if (runs[i].clock->active && runs[i].clock->epoch < std::min(runs[i].stop, runs[i].epochs))
-        kernels().train(&spec, &runs[i], workspace().get(bytes), &alone, 0);
-      else if (runs[i].clock->epoch < runs[i].stop)
-        runs[i].clock->epoch = (int32_t)runs[i].stop;
+      if (run.clock->active && run.clock->epoch < std::min(run.stop, run.epochs))
+        kernels().train(&spec, &run, workspace().get(bytes), &alone, 0);
+      else if (run.clock->epoch < run.stop)
+        run.clock->epoch = (int32_t)run.stop;
     };
-    return for_each(pool, (long)runs.size(), wanted, one) ? ffi::Error::Success() : throw std::bad_alloc();
+    return for_each(pool, (long)call.members(), wanted, one) ? ffi::Error::Success() : throw std::bad_alloc();
   });
 }
 
@@ -295,7 +312,8 @@ ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
     std::vector<Rows> visited;
     for (int64_t m = 0; m < members; m++) {
       const auto place = buffers.place(m);
-      visited.push_back(rows.at(place, limits.at(place), "rows"));
+      rows.check_range(limits.at(place), "rows");
+      visited.push_back(rows.at(place, limits.at(place)));
       require(visited[m].count <= most, "number of rows", visited[m].count);
     }
     const size_t weights = (kernels().weight_bytes(&spec) + 4095) / 64 * 64;
