@@ -125,7 +125,8 @@ def fit_groups(
     """Train one model for each group of rows.
 
     A member visits its own stretch of the one table, or of a list of its rows where groups lie scattered in it: the
-    table is never sorted. A group's model depends on its label, its rows and `key` alone, not on which other groups there are.
+    table is never sorted. A group's model depends on its label, its rows and `key` alone, not on which other groups
+    there are.
 
     Args:
       key: a JAX random key.
@@ -221,7 +222,6 @@ def _train(
     """Train all members in one or several parts, each appended to `done` when it is through."""
     keys = jax.vmap(lambda word: jax.random.fold_in(key, word))(layout.words)
 
-
     def train(members: slice) -> None:
         rows, held_out = layout.rows(members)
         part = fit_members(
@@ -230,7 +230,8 @@ def _train(
         )  # fmt: skip
         done.append(part)
 
-    probe = {name: value for name, value in options.items() if name not in ("progress", "class_weight", "sample_weight")}
+    of_all_rows = ("progress", "class_weight", "sample_weight")
+    probe = {name: value for name, value in options.items() if name not in of_all_rows}
     setup = prepare(keys[:1], model, np.asarray(x)[:1], np.asarray(y)[:1], **probe)
     has_schedule = callable(getattr(probe.get("optimizer"), "learning_rate", None))
     if setup.name == "cpu" and not has_schedule:

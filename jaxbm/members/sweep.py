@@ -109,8 +109,7 @@ def sweep(
     """
     seed = int(counter.words(key)[0]) % 2**31
     drawn = draw_trials(space, trials, method=method, seed=seed, grid_points=grid_points)
-    for trial in drawn:
-        check_names(trial, optimizer)
+    check_names(drawn[0], optimizer)  # all trials have the same
     pairs = None
     if folds is not None:
         stratified = is_classification(loss, y) and not hasattr(folds, "split") if stratified is None else stratified

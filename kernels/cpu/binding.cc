@@ -1,4 +1,6 @@
 // XLA FFI handlers: check a call's buffers, bind them to the arithmetic's structs, spread members over threads.
+#include <algorithm>
+
 #include "buffers.h"
 #include "isa.h"
 #include "kernel.h"
@@ -173,6 +175,18 @@ class TrainCall {
     validation_.check_range(limits + 5, "validation rows");
   }
 
+  // What a checked member has left to do, as multiplications: an order of magnitude is enough.
+  double work(int64_t member) const {
+    const auto place = buffers_.place(member);
+    const int32_t *limits = limits_.at(place), *widths = widths_.at(place);
+    const Clock& clock = *reinterpret_cast<const Clock*>(clock_.at(place));
+    const double epochs = clock.active ? std::max(0, std::min(limits[0], limits[1]) - clock.epoch) : 0;
+    double weights = 0;
+    for (int i = 0; i < spec_.layers; i++)
+      weights += widths ? (double)widths[i] * widths[i + 1] : (double)spec_.sizes[i] * (double)spec_.sizes[i + 1];
+    return epochs * (double)limits[4] * weights;
+  }
+
   // A member that was checked.
   Run run(int64_t member) const {
     const auto place = buffers_.place(member);
@@ -254,6 +268,15 @@ class TrainCall {
   RowParts rows_, validation_;
 };
 
+// Members in the order to start them: the longest first, so that none of them is left to one thread at the end.
+std::vector<int64_t> longest_first(const TrainCall& call) {
+  std::vector<int64_t> order(call.members());
+  std::vector<double> work(call.members());
+  for (int64_t m = 0; m < call.members(); m++) order[m] = m, work[m] = call.work(m);
+  std::stable_sort(order.begin(), order.end(), [&work](int64_t a, int64_t b) { return work[a] > work[b]; });
+  return order;
+}
+
 ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
                  ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations, int64_t loss,
                  int64_t optimizer, int64_t options, int64_t batch, int64_t threads) {
@@ -275,10 +298,11 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
       workspace().trim();
       return ffi::Error::Success();
     }
-    auto one = [&spec, &call, bytes](long i) {
+    const std::vector<int64_t> order = longest_first(call);
+    auto one = [&spec, &call, &order, bytes](long i) {
       Team alone{1, 0, 0};
       // A run has addresses for the most layers there may be, 2 KB: made here, thousands of them cost no memory.
-      const Run run = call.run(i);
+      const Run run = call.run(order[i]);
       // An inactive member costs nothing, not even packing its weights.
       if (run.clock->active && run.clock->epoch < std::min(run.stop, run.epochs))
         kernels().train(&spec, &run, workspace().get(bytes), &alone, 0);
