@@ -24,7 +24,7 @@ from jaxbm.optimizers import adam
 
 Progress = Callable[[int, int, dict[str, np.ndarray]], None]
 CHUNK_SECONDS = 0.25
-"""About how long compiled code runs between two reports of progress, or looks whether Ctrl-C was pressed."""
+"""About how long compiled code runs between two reports of progress."""
 
 
 class FitResult(NamedTuple):
@@ -250,14 +250,14 @@ def _fit_with_progress(
             state = _chunk(task, name, state, data, hyper, words, jnp.asarray(stop, jnp.int32))
             done = stop if bool(state.active) else task.epochs
             seconds = time.perf_counter() - began
-            chunk = next_chunk(chunk, seconds)
+            chunk = next_chunk(chunk, seconds, CHUNK_SECONDS)
             report(int(state.epochs_run), task.epochs, {k: np.asarray(v) for k, v in state.history.items()})
     return _result(state)
 
 
-def next_chunk(epochs: int, seconds: float) -> int:
-    """How many epochs to train next, where so many took so long: about `CHUNK_SECONDS`, without leaps."""
-    return max(1, min(10 * epochs, int(epochs * CHUNK_SECONDS / max(seconds, 1e-6))))
+def next_chunk(epochs: int, seconds: float, target: float) -> int:
+    """How many epochs to train next for about `target` seconds, where so many took so long; without leaps."""
+    return max(1, min(10 * epochs, int(epochs * target / max(seconds, 1e-6))))
 
 
 @contextmanager

@@ -105,9 +105,10 @@ def fit_members(
       class_weight: as for `fit`; "balanced" counts the rows that a member visits.
       patience, min_delta, l2, clip_norm, dropout: as for `fit`, numbers or `[M]`.
       params, opt_state: where to start, shared or with a leading M.
-      folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and at the end. The same
-        call with the same folder goes on from there, after a kill too, with the result of a run that was never
-        interrupted: bit for bit on the CPU kernel, to rounding on the XLA path. Remove the folder when done.
+      folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and, after more than a
+        second of training, at the end. The same call with the same folder goes on from there, after a kill too,
+        with the result of a run that was never interrupted: bit for bit on the CPU kernel, to rounding on the XLA
+        path. Remove the folder when done.
       progress: True for a bar with members done, best so far, steps per second and time left (needs rich), or a
         function of a `MembersProgress`; called between chunks of epochs.
       batch_size, metrics, shuffle, implementation: as for `fit`.
@@ -118,7 +119,7 @@ def fit_members(
     Raises:
       ValueError, TypeError: as for `fit`; or `folder` holds a run of other data or options, or something else.
       MembersInterrupted: Ctrl-C; carries the result so far. With `folder` or `progress` training goes in chunks of
-        epochs, about a quarter of a second each, and ends after the one it is in. Without both, the CPU kernel trains
+        epochs, a second or two each, and ends after the one it is in. Without both, the CPU kernel trains
         all epochs in one call, which nothing can stop halfway: `KeyboardInterrupt` comes when it is through, and
         nothing is kept.
 

@@ -24,10 +24,15 @@ from jaxbm.train import FitResult, _fit, _result, _start, next_chunk
 
 COMPACTION_FLOPS = 2e10
 """A smaller state means compiling anew, about a second: it has to save more than XLA computes in that time."""
-FIRST_FLOPS = 1e10
-"""The first chunk, before anything was timed, takes about so many operations: a tenth of a second to a second."""
+REPORT_SECONDS, QUIET_SECONDS = 1.0, 2.0
+"""About how long a chunk takes, with and without reports of progress: Ctrl-C and checkpoints wait for its end. Each
+call costs 2 to 3 us for every member, however little there is to do: that is to be lost in the time it takes."""
+FIRST_FLOPS = 5e10
+"""The first chunk, before anything was timed, takes about so many operations: some tenths of a second or seconds."""
 LEAST_STEP_FLOPS = 2e4
 """What a step takes at least, counted as operations, however small the network."""
+SHORT_SECONDS = 1.0
+"""A run that was through sooner is not kept at its end: training it again costs about as much as writing it."""
 XLA_CHUNKS = 16
 """Into how many chunks a run is cut on the XLA path where members may finish at different times."""
 
@@ -148,16 +153,18 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
     stop = run.task.epochs if stop is None else stop
     done, before, checkpoint = int(np.asarray(run.state.epoch).max()), run.seconds, run.checkpoint
     most = max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    seconds = REPORT_SECONDS if progress else QUIET_SECONDS
     chunk = 1 if progress else min(most, run.epochs_in(FIRST_FLOPS))
     written = True
     with deferred_interrupt() as interrupted, reporter(progress) as report:
         began = time.perf_counter()
         while done < stop and run.going().any():  # waits for the device
             started = time.perf_counter()
+            chunk = chunk if 3 * chunk < 2 * (stop - done) or run.name == "xla" else stop - done  # no small rest
             done = min(done + chunk, stop)
             run.advance(done)
             jax.block_until_ready(run.state if run._part is None else run._part[1])
-            chunk, written = min(most, next_chunk(chunk, time.perf_counter() - started)), False
+            chunk, written = min(most, next_chunk(chunk, time.perf_counter() - started, seconds)), False
             run.seconds = before + time.perf_counter() - began
             if report is not None:
                 report(run.told())
@@ -168,7 +175,7 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
                 run.keep()
                 written = True
             run.compact()
-        if not written:
+        if not written and run.seconds >= SHORT_SECONDS:
             run.keep()
     run.gather()
 
