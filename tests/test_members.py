@@ -255,6 +255,22 @@ def test_xla_goes_on_with_fewer_members_and_puts_them_back(monkeypatch):
         assert_close(many.member(k).params, one.params, False)
 
 
+@pytest.mark.filterwarnings("ignore::jaxbm.members.result.NonFiniteMembersWarning")
+def test_xla_leaves_non_finite_members_behind_where_that_pays(monkeypatch):
+    rates = np.full(8, 1e-2)
+    rates[[0, 1, 3, 4, 6, 7]] = 1e30
+    options = {"members": 8, "epochs": 6, "optimizer": jaxbm.sgd(jnp.asarray(rates)), "implementation": "xla"}
+    sizes, advance = [], run._advance
+    monkeypatch.setattr(run, "_advance", lambda *a: (sizes.append(a[2].active.shape[0]), advance(*a))[1])
+    whole = members(KEYS[0], **options)
+    assert sizes == []  # so small a run is one compiled call
+    monkeypatch.setattr(run, "COMPACTION_FLOPS", 1.0)
+    many = members(KEYS[0], **options)
+    assert (sizes[0], sizes[-1]) == (8, 2)
+    np.testing.assert_array_equal(many.epochs_run, [1, 1, 6, 1, 1, 6, 1, 1])
+    assert_close(tuple(many), tuple(whole), False)
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_progress_tells_and_changes_nothing(implementation):
     told = []

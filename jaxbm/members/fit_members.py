@@ -119,9 +119,9 @@ def fit_members(
     Raises:
       ValueError, TypeError: as for `fit`; or `folder` holds a run of other data or options, or something else.
       MembersInterrupted: Ctrl-C; carries the result so far. With `folder` or `progress` training goes in chunks of
-        epochs, a second or two each, and ends after the one it is in. Without both, the CPU kernel trains
-        all epochs in one call, which nothing can stop halfway: `KeyboardInterrupt` comes when it is through, and
-        nothing is kept.
+        epochs, a second or two each, and ends after the one it is in. Without both, the CPU kernel (and XLA, where
+        the run is short) trains all epochs in one call, which nothing can stop halfway: `KeyboardInterrupt` comes
+        when it is through, and nothing is kept.
 
     Warns:
       NonFiniteMembersWarning: members went non-finite; names each with epoch and its own hyper-parameters.
@@ -149,7 +149,9 @@ def fit_members(
     may_finish_early = patience is not None or np.ndim(epochs) > 0
     if folder is not None and setup.is_traced:
         raise ValueError(f"folder: expected None inside a transformation such as jit or vmap, got {folder}")
-    in_chunks = progress is not False or folder is not None or (setup.name == "xla" and may_finish_early)
+    in_chunks = progress is not False or folder is not None
+    if setup.name == "xla" and not setup.is_traced:
+        in_chunks |= may_finish_early or run.may_compact(setup.task, setup.own, setup.shared, setup.keys.shape[0])
     if setup.is_traced or not in_chunks:
         result = run.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:

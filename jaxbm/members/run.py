@@ -190,6 +190,12 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     return jax.vmap(one)(keys, own)
 
 
+def may_compact(task: Task, own: Inputs, shared: Inputs, members: int) -> bool:
+    """Whether compaction would pay if half of the members went non-finite at once: then XLA trains in chunks."""
+    rows = float(np.mean(steps_per_epoch(task, own, shared))) * task.batch_size
+    return 6.0 * task.model.n_params * rows * task.epochs * (members // 2) >= COMPACTION_FLOPS
+
+
 def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
     """Optimizer steps that an epoch takes: a number, or one for each member."""
     data = shared.data
