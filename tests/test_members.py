@@ -15,6 +15,7 @@ from jaxbm.kernels import native
 
 import jaxbm
 from jaxbm.members import progress, run
+from jaxbm.members.fit_members import prepare
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 
 IMPLEMENTATIONS = [
@@ -219,6 +220,42 @@ def test_bootstrap_and_class_weights():
     many = jaxbm.fit_members(KEYS, jaxbm.MLP((5, 4, 1)), X, y, **plain)
     one = jaxbm.fit(KEYS[2], jaxbm.MLP((5, 4, 1)), X, y, **plain)
     assert_close(many.member(2).history, one.history, native.native().reason is None)
+
+
+@pytest.mark.parametrize("own", ["lists", "rows", "labels", "weights"])
+@pytest.mark.parametrize("implementation", [None, "xla"])
+def test_members_count_classes_in_rows_of_their_own(implementation, own):
+    model, options = jaxbm.MLP((5, 4, 3)), {"loss": "softmax_cross_entropy_with_integer_labels"}
+    options |= {"class_weight": "balanced", "implementation": implementation}
+    labels = np.digitize(X[:, 0], [0.3, 1.0])
+    each = {"y": [labels] * 4}
+    if own == "lists":
+        each |= {"rows": [FOLDS[0], FOLDS[1], FOLDS[0], FOLDS[2]], "validation_rows": FOLDS}
+        options |= {"sample_weight": RNG.uniform(0.5, 2, 90).astype(np.float32)}
+    elif own == "rows":
+        each |= {"rows": RNG.integers(0, 90, (4, 50))}
+        options |= {"validation_split": 0.2, "metrics": ["accuracy"]}
+    elif own == "labels":
+        each = {"y": np.stack([labels, labels[::-1], 2 - labels, (labels == 0).astype(int)])}
+    else:
+        each |= {"sample_weight": RNG.uniform(0, 2, (4, 90)).astype(np.float32)}
+    given = {name: value for name, value in each.items() if name != "y" or own == "labels"}
+    many = members(**{"model": model, "y": labels, **options, **given})
+    for k in (0, 3) if implementation is None else (3,):
+        one = alone(k, model=model, **options, **{name: value[k] for name, value in each.items()})
+        assert_close(tuple(many.member(k)), tuple(one), implementation is None and native.native().reason is None)
+
+
+def test_weights_of_classes_are_not_written_out_for_every_row_of_every_member():
+    y, model = (Y > 0.5).astype(np.float32), jaxbm.MLP((5, 4, 1))
+    options = {"loss": "sigmoid_binary_cross_entropy", "class_weight": "balanced"}
+    rows = [np.arange(k % 2, 90, 2) for k in range(4)]
+    own = prepare(KEYS, model, X, y, rows=rows, validation_rows=rows, **options).own
+    largest = max(leaf.size for leaf in jax.tree.leaves(own.data))
+    assert largest == 4 * 2
+    ones = y[1::2].sum()
+    np.testing.assert_allclose(own.data.class_weight[1], [45 / (2 * (45 - ones)), 45 / (2 * ones)], rtol=1e-6)
+    np.testing.assert_array_equal(own.data.class_weight_val, own.data.class_weight)
 
 
 def test_an_optax_optimizer_takes_the_xla_path():

@@ -15,6 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm import checks
+from jaxbm.inputs import check_numbers, metric_functions, number
 from jaxbm.kernels import dispatch
 from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, Metric, Task
 from jaxbm.members import member_data, run, stacking, widths
@@ -25,7 +26,6 @@ from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.stacking import Inputs
 from jaxbm.mlp import MLP, Params
 from jaxbm.optimizers import adam
-from jaxbm.train import _check_numbers, _metrics, _number
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def prepare(
     padded = widths.padded_model(models)
     data, own_data, function, most = member_data.member_data(padded, loss, x, y, count, **data_options)
     numbers = {"patience": patience, "min_delta": min_delta, "l2": l2, "clip_norm": clip_norm, "dropout": dropout}
-    _check_numbers(**numbers)
+    check_numbers(**numbers)
     for name, value in numbers.items():
         if value is not None:
             stacking.own_numbers(name, jnp.asarray(value), count)
@@ -214,7 +214,7 @@ def prepare(
         batch_size=checks.positive_int("batch_size", batch_size),
         epochs=most_epochs,
         shuffle=bool(shuffle),
-        metrics=_metrics(metrics),
+        metrics=metric_functions(metrics),
         optimizer=None if is_data else optimizer,
         most_rows=most[0],
         most_rows_val=most[1],
@@ -223,11 +223,11 @@ def prepare(
     early = patience is not None
     hyper = Hyper(
         optimizer=optimizer if is_data else None,
-        l2=_number(l2),
-        clip_norm=_number(clip_norm),
-        dropout=_number(dropout),
+        l2=number(l2),
+        clip_norm=number(clip_norm),
+        dropout=number(dropout),
         patience=jnp.asarray(patience, jnp.int32) if early else None,
-        min_delta=_number(min_delta) if early else None,
+        min_delta=number(min_delta) if early else None,
         epochs=own_epochs,
         widths=None if len(set(models)) == 1 else jnp.asarray([m.sizes for m in models], jnp.int32),
     )

@@ -20,7 +20,7 @@ from jaxbm.members import stacking
 from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
 from jaxbm.members.stacking import Inputs
-from jaxbm.train import FitResult, _fit, _result, _start, next_chunk
+from jaxbm.training import FitResult, next_chunk, result_of, start_state, whole_run
 
 COMPACTION_FLOPS = 2e10
 """A smaller state means compiling anew, about a second: it has to save more than XLA computes in that time."""
@@ -109,7 +109,7 @@ class Run:
     def result(self) -> FitResult:
         """Everything so far."""
         self.gather()
-        return _result(self.state)
+        return result_of(self.state)
 
     def keep(self) -> None:
         """Write the state to the checkpoint, if there is one."""
@@ -185,7 +185,7 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     """All epochs of all members in one compiled call."""
 
     def one(key: Array, own: Inputs) -> FitResult:
-        return _fit(task, name, key, *stacking.merged(own, shared))
+        return whole_run(task, name, key, *stacking.merged(own, shared))
 
     return jax.vmap(one)(keys, own)
 
@@ -212,7 +212,7 @@ def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
 def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
     def one(key: Array, own: Inputs) -> RunState:
         data, hyper, params, opt_state = stacking.merged(own, shared)
-        return _start(task, key, data, hyper, params, opt_state)
+        return start_state(task, key, data, hyper, params, opt_state)
 
     # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
     return jax.tree.map(jnp.copy, jax.vmap(one)(keys, own))
