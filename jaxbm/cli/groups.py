@@ -95,7 +95,8 @@ def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: A
             loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows,
             pooled=arguments.pooled, optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
             epochs=arguments.epochs, batch_size=arguments.batch_size, validation_split=arguments.validation_split,
-            patience=arguments.patience, l2=arguments.l2, dropout=arguments.dropout, folder=unfinished, progress=line,
+            patience=arguments.patience, l2=arguments.l2, dropout=arguments.dropout, folder=unfinished,
+            progress=line.progress,
         )  # fmt: skip
     seconds, few = time.perf_counter() - began, len(result.too_small)
     small = f", {few} groups have fewer than {arguments.min_rows} rows" if few else ""

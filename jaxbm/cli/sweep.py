@@ -92,7 +92,8 @@ def _sweep(arguments: argparse.Namespace, tables: Tables, out: pathlib.Path, lin
         folds=arguments.folds, halving=arguments.halving, min_epochs=arguments.min_epochs,
         optimizer=arguments.optimizer, metric=arguments.metric,
         metrics=[] if arguments.metric == "loss" else [arguments.metric], epochs=arguments.epochs,
-        validation_split=arguments.validation_split, folder=out / "rounds", progress=line,
+        validation_split=arguments.validation_split, folder=out / "rounds",
+        progress=line.progress,
     )  # fmt: skip
 
 

@@ -192,7 +192,7 @@ def _trained(
     if augment is not None:
         raise ValueError("--members: expected 1 with --noise or --mask, got more")
     with MembersLine() as line:
-        options |= {"progress": line, "folder": folder}
+        options |= {"progress": line.progress, "folder": folder}
         return jaxbm.fit_members(key, model, x, y, members=arguments.members, **options)
 
 

@@ -15,6 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm import checks
+from jaxbm.inputs import check_numbers, metric_functions, number
 from jaxbm.kernels import dispatch
 from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, Metric, Task
 from jaxbm.members import member_data, run, stacking, widths
@@ -25,7 +26,6 @@ from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.stacking import Inputs
 from jaxbm.mlp import MLP, Params
 from jaxbm.optimizers import adam
-from jaxbm.train import _check_numbers, _metrics, _number
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,10 @@ def fit_members(
       class_weight: as for `fit`; "balanced" counts the rows that a member visits.
       patience, min_delta, l2, clip_norm, dropout: as for `fit`, numbers or `[M]`.
       params, opt_state: where to start, shared or with a leading M.
-      folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and at the end. The same
-        call with the same folder goes on from there, after a kill too, with the result of a run that was never
-        interrupted: bit for bit on the CPU kernel, to rounding on the XLA path. Remove the folder when done.
+      folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and, after more than a
+        second of training, at the end. The same call with the same folder goes on from there, after a kill too,
+        with the result of a run that was never interrupted: bit for bit on the CPU kernel, to rounding on the XLA
+        path. Remove the folder when done.
       progress: True for a bar with members done, best so far, steps per second and time left (needs rich), or a
         function of a `MembersProgress`; called between chunks of epochs.
       batch_size, metrics, shuffle, implementation: as for `fit`.
@@ -118,9 +119,9 @@ def fit_members(
     Raises:
       ValueError, TypeError: as for `fit`; or `folder` holds a run of other data or options, or something else.
       MembersInterrupted: Ctrl-C; carries the result so far. With `folder` or `progress` training goes in chunks of
-        epochs, about a quarter of a second each, and ends after the one it is in. Without both, the CPU kernel trains
-        all epochs in one call, which nothing can stop halfway: `KeyboardInterrupt` comes when it is through, and
-        nothing is kept.
+        epochs, a second or two each, and ends after the one it is in. Without both, the CPU kernel (and XLA, where
+        the run is short) trains all epochs in one call, which nothing can stop halfway: `KeyboardInterrupt` comes
+        when it is through, and nothing is kept.
 
     Warns:
       NonFiniteMembersWarning: members went non-finite; names each with epoch and its own hyper-parameters.
@@ -148,7 +149,9 @@ def fit_members(
     may_finish_early = patience is not None or np.ndim(epochs) > 0
     if folder is not None and setup.is_traced:
         raise ValueError(f"folder: expected None inside a transformation such as jit or vmap, got {folder}")
-    in_chunks = progress is not False or folder is not None or (setup.name == "xla" and may_finish_early)
+    in_chunks = progress is not False or folder is not None
+    if setup.name == "xla" and not setup.is_traced:
+        in_chunks |= may_finish_early or run.may_compact(setup.task, setup.own, setup.shared, setup.keys.shape[0])
     if setup.is_traced or not in_chunks:
         result = run.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:
@@ -196,7 +199,7 @@ def prepare(
     padded = widths.padded_model(models)
     data, own_data, function, most = member_data.member_data(padded, loss, x, y, count, **data_options)
     numbers = {"patience": patience, "min_delta": min_delta, "l2": l2, "clip_norm": clip_norm, "dropout": dropout}
-    _check_numbers(**numbers)
+    check_numbers(**numbers)
     for name, value in numbers.items():
         if value is not None:
             stacking.own_numbers(name, jnp.asarray(value), count)
@@ -211,7 +214,7 @@ def prepare(
         batch_size=checks.positive_int("batch_size", batch_size),
         epochs=most_epochs,
         shuffle=bool(shuffle),
-        metrics=_metrics(metrics),
+        metrics=metric_functions(metrics),
         optimizer=None if is_data else optimizer,
         most_rows=most[0],
         most_rows_val=most[1],
@@ -220,11 +223,11 @@ def prepare(
     early = patience is not None
     hyper = Hyper(
         optimizer=optimizer if is_data else None,
-        l2=_number(l2),
-        clip_norm=_number(clip_norm),
-        dropout=_number(dropout),
+        l2=number(l2),
+        clip_norm=number(clip_norm),
+        dropout=number(dropout),
         patience=jnp.asarray(patience, jnp.int32) if early else None,
-        min_delta=_number(min_delta) if early else None,
+        min_delta=number(min_delta) if early else None,
         epochs=own_epochs,
         widths=None if len(set(models)) == 1 else jnp.asarray([m.sizes for m in models], jnp.int32),
     )

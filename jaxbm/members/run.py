@@ -20,14 +20,19 @@ from jaxbm.members import stacking
 from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
 from jaxbm.members.stacking import Inputs
-from jaxbm.train import FitResult, _fit, _result, _start, next_chunk
+from jaxbm.training import FitResult, next_chunk, result_of, start_state, whole_run
 
 COMPACTION_FLOPS = 2e10
 """A smaller state means compiling anew, about a second: it has to save more than XLA computes in that time."""
-FIRST_FLOPS = 1e10
-"""The first chunk, before anything was timed, takes about so many operations: a tenth of a second to a second."""
+REPORT_SECONDS, QUIET_SECONDS = 1.0, 2.0
+"""About how long a chunk takes, with and without reports of progress: Ctrl-C and checkpoints wait for its end. Each
+call costs 2 to 3 us for every member, however little there is to do: that is to be lost in the time it takes."""
+FIRST_FLOPS = 5e10
+"""The first chunk, before anything was timed, takes about so many operations: some tenths of a second or seconds."""
 LEAST_STEP_FLOPS = 2e4
 """What a step takes at least, counted as operations, however small the network."""
+SHORT_SECONDS = 1.0
+"""A run that was through sooner is not kept at its end: training it again costs about as much as writing it."""
 XLA_CHUNKS = 16
 """Into how many chunks a run is cut on the XLA path where members may finish at different times."""
 
@@ -104,7 +109,7 @@ class Run:
     def result(self) -> FitResult:
         """Everything so far."""
         self.gather()
-        return _result(self.state)
+        return result_of(self.state)
 
     def keep(self) -> None:
         """Write the state to the checkpoint, if there is one."""
@@ -148,16 +153,18 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
     stop = run.task.epochs if stop is None else stop
     done, before, checkpoint = int(np.asarray(run.state.epoch).max()), run.seconds, run.checkpoint
     most = max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    seconds = REPORT_SECONDS if progress else QUIET_SECONDS
     chunk = 1 if progress else min(most, run.epochs_in(FIRST_FLOPS))
     written = True
     with deferred_interrupt() as interrupted, reporter(progress) as report:
         began = time.perf_counter()
         while done < stop and run.going().any():  # waits for the device
             started = time.perf_counter()
+            chunk = chunk if 3 * chunk < 2 * (stop - done) or run.name == "xla" else stop - done  # no small rest
             done = min(done + chunk, stop)
             run.advance(done)
             jax.block_until_ready(run.state if run._part is None else run._part[1])
-            chunk, written = min(most, next_chunk(chunk, time.perf_counter() - started)), False
+            chunk, written = min(most, next_chunk(chunk, time.perf_counter() - started, seconds)), False
             run.seconds = before + time.perf_counter() - began
             if report is not None:
                 report(run.told())
@@ -168,7 +175,7 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
                 run.keep()
                 written = True
             run.compact()
-        if not written:
+        if not written and run.seconds >= SHORT_SECONDS:
             run.keep()
     run.gather()
 
@@ -178,9 +185,15 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     """All epochs of all members in one compiled call."""
 
     def one(key: Array, own: Inputs) -> FitResult:
-        return _fit(task, name, key, *stacking.merged(own, shared))
+        return whole_run(task, name, key, *stacking.merged(own, shared))
 
     return jax.vmap(one)(keys, own)
+
+
+def may_compact(task: Task, own: Inputs, shared: Inputs, members: int) -> bool:
+    """Whether compaction would pay if half of the members went non-finite at once: then XLA trains in chunks."""
+    rows = float(np.mean(steps_per_epoch(task, own, shared))) * task.batch_size
+    return 6.0 * task.model.n_params * rows * task.epochs * (members // 2) >= COMPACTION_FLOPS
 
 
 def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
@@ -199,7 +212,7 @@ def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
 def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
     def one(key: Array, own: Inputs) -> RunState:
         data, hyper, params, opt_state = stacking.merged(own, shared)
-        return _start(task, key, data, hyper, params, opt_state)
+        return start_state(task, key, data, hyper, params, opt_state)
 
     # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
     return jax.tree.map(jnp.copy, jax.vmap(one)(keys, own))

@@ -18,7 +18,7 @@ from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.groups import GroupsResult
 from jaxbm.members.result import MembersResult
 from jaxbm.mlp import MLP, Dense, Params
-from jaxbm.train import FitResult
+from jaxbm.training import FitResult
 
 FORMAT, VERSION = "jaxbm members", 1
 ARRAYS, CONFIGURATION = "members.safetensors", "members.json"

@@ -65,7 +65,8 @@ double patience(const Spec& s, const Run& run) {
 enum Option {
   kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
   kWeighted = 128, kLabels2d = 256, kValidation = 512, kValidationWeighted = 1024, kIndexed = 2048,
-  kValidationIndexed = 4096, kBootstrap = 8192, kWidths = 16384, kOptions = 32768
+  kValidationIndexed = 4096, kBootstrap = 8192, kWidths = 16384, kClassWeighted = 32768,
+  kValidationClassWeighted = 65536, kOptions = 131072
 };
 
 struct LeafParts {
@@ -82,17 +83,18 @@ struct LeafParts {
 };
 
 struct RowParts {
-  Part<const float> x, weight;
+  Part<const float> x, weight, class_weight;
   Part<const int32_t> integers, index;
   Part<const float> labels;
 
-  void take(Buffers& b, const Spec& s, const char* name, bool weighted, bool indexed) {
+  void take(Buffers& b, const Spec& s, const char* name, bool weighted, bool class_weighted, bool indexed) {
     x = b.argument<float>(name, {-1, s.sizes[0]});
     const int64_t n = x.tail[0];
     if (s.loss == kSoftmaxIntegerLabels) integers = b.argument<int32_t>("labels", {n});
     else if (s.labels_2d) labels = b.argument<float>("labels", {n, s.sizes[s.layers]});
     else labels = b.argument<float>("labels", {n});
     if (weighted) weight = b.argument<float>("weights", {n});
+    if (class_weighted) class_weight = b.argument<float>("class weights", {std::max<int64_t>(2, s.sizes[s.layers])});
     if (indexed) index = b.argument<int32_t>("rows", {-1});
   }
 
@@ -130,6 +132,24 @@ struct RowParts {
     r.weight = weight ? weight.at(place) + skip : nullptr;
     return r;
   }
+
+  int64_t scratch() const { return class_weight ? x.tail[0] : 0; }
+
+  // Where members have weights of their own for classes, those of the rows visited are written out when a member's
+  // turn comes, into scratch of its thread: `scratch()` floats, however many members there are.
+  float* weigh(const std::vector<int64_t>& place, Rows& r, float* memory) const {
+    if (!class_weight) return memory;
+    const float* of_class = class_weight.at(place);
+    const int64_t last = class_weight.tail[0] - 1;
+    for (long i = 0; i < r.count; i++) {
+      const long row = r.index ? r.index[i] : i;
+      const float label = integers ? (float)((const int32_t*)r.y)[row] : ((const float*)r.y)[row];
+      const float picked = of_class[label > 0 ? label < (float)last ? (int64_t)label : last : 0];
+      memory[row] = r.weight ? r.weight[row] * picked : picked;
+    }
+    r.weight = memory;
+    return memory + scratch();
+  }
 };
 
 class TrainCall {
@@ -147,9 +167,11 @@ class TrainCall {
     spec_.optimizer = (int)optimizer;
     spec_.bias = is(kBias), spec_.nesterov = is(kNesterov), spec_.momentum = is(kMomentum);
     spec_.shuffle = is(kShuffle), spec_.clip = is(kClip), spec_.dropout = is(kDropout);
-    spec_.early_stopping = is(kEarlyStopping), spec_.weighted = is(kWeighted), spec_.labels_2d = is(kLabels2d);
-    spec_.validation = is(kValidation), spec_.validation_weighted = is(kValidationWeighted);
-    spec_.bootstrap = is(kBootstrap);
+    spec_.early_stopping = is(kEarlyStopping), spec_.labels_2d = is(kLabels2d), spec_.bootstrap = is(kBootstrap);
+    spec_.validation = is(kValidation);
+    spec_.weighted = is(kWeighted) || is(kClassWeighted);
+    spec_.validation_weighted = is(kValidationWeighted) || is(kValidationClassWeighted);
+    require(!spec_.labels_2d || !(is(kClassWeighted) || is(kValidationClassWeighted)), "labels' axes", 2);
     require(spec_.labels_2d || sizes[spec_.layers] == 1 || loss == kSoftmaxIntegerLabels, "labels' axes", 1);
     require(!(spec_.labels_2d && loss == kSoftmaxIntegerLabels), "labels' axes", 2);
     require(spec_.labels_2d || loss != kSoftmaxCrossEntropy, "labels' axes", 1);
@@ -211,6 +233,15 @@ class TrainCall {
     return r;
   }
 
+  // Bytes beside a run's workspace that `weigh` fills with the weights of the member's rows.
+  size_t scratch() const { return (size_t)(rows_.scratch() + validation_.scratch()) * sizeof(float); }
+
+  void weigh(int64_t member, Run& r, float* memory) const {
+    if (!scratch()) return;
+    const auto place = buffers_.place(member);
+    validation_.weigh(place, r.validation, rows_.weigh(place, r.train, memory));
+  }
+
  private:
   void take_buffers(int64_t options) {
     clock_ = buffers_.state<int32_t>("clock", {7});
@@ -227,9 +258,10 @@ class TrainCall {
     rate_ = buffers_.argument<float>("learning_rate", {-1});
     require(rate_.tail[0] >= 1, "learning rates", rate_.tail[0]);
     if (options & kWidths) widths_ = buffers_.argument<int32_t>("widths", {spec_.layers + 1});
-    rows_.take(buffers_, spec_, "x", spec_.weighted, options & kIndexed);
+    rows_.take(buffers_, spec_, "x", options & kWeighted, options & kClassWeighted, options & kIndexed);
     if (spec_.validation)
-      validation_.take(buffers_, spec_, "x_val", spec_.validation_weighted, options & kValidationIndexed);
+      validation_.take(buffers_, spec_, "x_val", options & kValidationWeighted, options & kValidationClassWeighted,
+                       options & kValidationIndexed);
     members_ = buffers_.finish();
     rows_.check(spec_);
     validation_.check(spec_);
@@ -284,14 +316,15 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
     const TrainCall call(args, rets, lead, sizes, activations, loss, optimizer, options, batch);
     const Spec& spec = call.spec();
     for (int64_t m = 0; m < call.members(); m++) call.check(m);
-    const size_t bytes = kernels().train_bytes(&spec);
+    const size_t bytes = (kernels().train_bytes(&spec) + 63) / 64 * 64;
     // 0 threads means as many as pay; a given number is kept to, up to what the pool has.
     const int64_t most = std::max<int64_t>(1, pool.num_threads());
     int64_t wanted = threads > 0 ? std::min(threads, most) : most;
     if (call.members() == 1) {
-      const Run only = call.run(0);
+      Run only = call.run(0);
       if (threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
-      char* memory = workspace().get(bytes);
+      char* memory = workspace().get(bytes + call.scratch());
+      call.weigh(0, only, (float*)(memory + bytes));
       as_team(pool, wanted, patience(spec, only), [&spec, run = only, memory](Team* team, int rank) {
         kernels().train(&spec, &run, memory, team, rank);
       });
@@ -302,12 +335,15 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
     auto one = [&spec, &call, &order, bytes](long i) {
       Team alone{1, 0, 0};
       // A run has addresses for the most layers there may be, 2 KB: made here, thousands of them cost no memory.
-      const Run run = call.run(order[i]);
+      Run run = call.run(order[i]);
       // An inactive member costs nothing, not even packing its weights.
-      if (run.clock->active && run.clock->epoch < std::min(run.stop, run.epochs))
-        kernels().train(&spec, &run, workspace().get(bytes), &alone, 0);
-      else if (run.clock->epoch < run.stop)
+      if (run.clock->active && run.clock->epoch < std::min(run.stop, run.epochs)) {
+        char* memory = workspace().get(bytes + call.scratch());
+        call.weigh(order[i], run, (float*)(memory + bytes));
+        kernels().train(&spec, &run, memory, &alone, 0);
+      } else if (run.clock->epoch < run.stop) {
         run.clock->epoch = (int32_t)run.stop;
+      }
     };
     return for_each(pool, (long)call.members(), wanted, one) ? ffi::Error::Success() : throw std::bad_alloc();
   });
