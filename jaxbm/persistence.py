@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import pathlib
-import tempfile
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.files import bits, from_bits, replace
 from jaxbm.mlp import MLP, Dense, Params
 
 FORMAT, VERSION = "jaxbm", 1
@@ -59,9 +59,9 @@ def save(
     folder = check_folder(folder)
     arrays = {}
     for i, layer in enumerate(params):
-        arrays[f"{i}.weight"] = _bits(layer.weight)
+        arrays[f"{i}.weight"] = bits(layer.weight)
         if layer.bias is not None:
-            arrays[f"{i}.bias"] = _bits(layer.bias)
+            arrays[f"{i}.bias"] = bits(layer.bias)
     data = pack(arrays)
     description = {
         "format": FORMAT,
@@ -73,18 +73,26 @@ def save(
     }
     text = json.dumps(description, indent=1)  # before anything is written: it may raise
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / ARRAYS, data)
-    _replace(folder / CONFIGURATION, text.encode())
+    replace(folder / ARRAYS, data)
+    replace(folder / CONFIGURATION, text.encode())
 
 
 def check_folder(
-    folder: str | os.PathLike[str], configuration: str = CONFIGURATION, kind: str = "a saved model"
+    folder: str | os.PathLike[str],
+    configuration: str = CONFIGURATION,
+    kind: str = "a saved model",
+    besides: tuple[str, ...] = (),
 ) -> pathlib.Path:
-    """`folder` as a path, where `save` may write; ValueError if it is a file or holds something else than `kind`."""
+    """`folder` as a path, where `save` may write; ValueError if it is a file or holds something else than `kind`.
+
+    Entries named in `besides` do not count, nor does what an interrupted writing left behind.
+    """
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, {folder} is a file")
-    if folder.exists() and any(folder.iterdir()) and not (folder / configuration).exists():
+    if not folder.exists() or (folder / configuration).exists():
+        return folder
+    if any(entry.name not in besides and entry.suffix != ".partial" for entry in folder.iterdir()):
         raise ValueError(f"folder: {folder} holds something that is not {kind}; choose another folder")
     return folder
 
@@ -145,27 +153,5 @@ def _params(model: MLP, arrays: dict[str, np.ndarray]) -> Params:
         weight, bias = arrays[f"{i}.weight"], arrays[f"{i}.bias"] if model.use_bias else None
         if weight.shape != model.sizes[i : i + 2]:
             raise ValueError(f"layer {i}: expected a weight of shape {model.sizes[i : i + 2]}, got {weight.shape}")
-        layers.append(Dense(_array(weight, dtype), None if bias is None else _array(bias, dtype)))
+        layers.append(Dense(from_bits(weight, dtype), None if bias is None else from_bits(bias, dtype)))
     return tuple(layers)
-
-
-def _bits(array: Any) -> np.ndarray:
-    host = np.ascontiguousarray(array)
-    # NumPy's file formats know no bfloat16: its bits travel as integers.
-    return host.view(np.uint16) if host.dtype == jnp.bfloat16 else host
-
-
-def _array(host: np.ndarray, dtype: Any) -> Any:
-    return jnp.asarray(host.view(dtype) if dtype == jnp.bfloat16 else host)
-
-
-def _replace(path: pathlib.Path, data: bytes) -> None:
-    # Written beside and renamed, so that an interruption never leaves half a file.
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

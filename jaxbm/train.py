@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,35 +13,16 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm import checks, counter
+from jaxbm.inputs import check_numbers, metric_functions, number, training_data
 from jaxbm.kernels import dispatch
-from jaxbm.kernels.train_mlp import xla
 from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, Metric, RunState, Task
-from jaxbm.losses import LOSSES
-from jaxbm.metrics import METRICS
 from jaxbm.mlp import MLP, Params
-from jaxbm.names import lookup
 from jaxbm.optimizers import adam
+from jaxbm.training import FitResult, next_chunk, result_of, start_state, whole_run
 
 Progress = Callable[[int, int, dict[str, np.ndarray]], None]
 CHUNK_SECONDS = 0.25
 """About how long compiled code runs between two reports of progress."""
-
-
-class FitResult(NamedTuple):
-    """What a training run leaves behind."""
-
-    params: Params
-    """the last epoch's parameters; the best epoch's with `patience`"""
-    opt_state: Any
-    """the optimizer's state after the last epoch that ran"""
-    history: dict[str, Array]
-    """"loss", "val_loss" and the metrics, each float32 `[epochs]`, NaN for epochs that did not run"""
-    best_epoch: Array
-    """int32, counted from 0: the lowest validation loss, or training loss without validation data"""
-    epochs_run: Array
-    """int32"""
-    finite: Array
-    """bool: False when a loss or parameter became NaN or infinite; `params` are then those before that epoch"""
 
 
 class NonFiniteError(FloatingPointError):
@@ -151,10 +132,10 @@ def fit(
     Source: the training loop of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithms 7.1, 8.1.
     """
     split = float(validation_split)
-    data, loss_function = _data(
+    data, loss_function = training_data(
         model, loss, x, y, sample_weight, class_weight, split, validation_data, rows, validation_rows
     )
-    _check_numbers(patience=patience, min_delta=min_delta, l2=l2, clip_norm=clip_norm, dropout=dropout)
+    check_numbers(patience=patience, min_delta=min_delta, l2=l2, clip_norm=clip_norm, dropout=dropout)
     optimizer = adam(1e-3) if optimizer is None else optimizer
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise TypeError(f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {optimizer!r}")
@@ -165,7 +146,7 @@ def fit(
         batch_size=checks.positive_int("batch_size", batch_size),
         epochs=checks.positive_int("epochs", epochs),
         shuffle=bool(shuffle),
-        metrics=_metrics(metrics),
+        metrics=metric_functions(metrics),
         augment=augment,
         optimizer=None if is_data else optimizer,
         bootstrap=bool(bootstrap),
@@ -173,11 +154,11 @@ def fit(
     early = patience is not None
     hyper = Hyper(
         optimizer=optimizer if is_data else None,
-        l2=_number(l2),
-        clip_norm=_number(clip_norm),
-        dropout=_number(dropout),
+        l2=number(l2),
+        clip_norm=number(clip_norm),
+        dropout=number(dropout),
         patience=jnp.asarray(patience, jnp.int32) if early else None,
-        min_delta=_number(min_delta) if early else None,
+        min_delta=number(min_delta) if early else None,
     )
     counter.checked(key)
     name, _ = dispatch.choose(implementation, task, hyper.optimizer, (data.x, data.x_val, params))
@@ -187,11 +168,13 @@ def fit(
                 "progress: expected False with members; jaxbm.fit_members tells it, got " + repr(progress)
             )
         count = jnp.arange(checks.positive_int("members", members), dtype=jnp.uint32)
-        return jax.vmap(lambda k: _fit(task, name, jax.random.fold_in(key, k), data, hyper, params, opt_state))(count)
+        return jax.vmap(lambda k: whole_run(task, name, jax.random.fold_in(key, k), data, hyper, params, opt_state))(
+            count
+        )
     if checks.is_traced(key, data, hyper, params, opt_state):
-        return _fit(task, name, key, data, hyper, params, opt_state)
+        return whole_run(task, name, key, data, hyper, params, opt_state)
     if progress is False:
-        result = _fit(task, name, key, data, hyper, params, opt_state)
+        result = whole_run(task, name, key, data, hyper, params, opt_state)
     else:
         result = _fit_with_progress(task, name, key, data, hyper, params, opt_state, progress)
     if not bool(result.finite):
@@ -199,29 +182,11 @@ def fit(
     return result
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _fit(
-    task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
-) -> FitResult:
-    start = _start(task, key, data, hyper, params, opt_state)
-    return _result(dispatch.runner(name)(task, start, data, hyper, counter.words(key)))
-
-
-def _start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
-    params = task.model.init(key) if params is None else jax.tree.map(jnp.asarray, params)
-    return xla.init(task, params, opt_state, data, hyper)
-
-
-def _result(state: RunState) -> FitResult:
-    params = state.params if state.best_params is None else state.best_params
-    return FitResult(params, state.opt_state, state.history, state.best_epoch, state.epochs_run, state.finite)
-
-
 @partial(jax.jit, static_argnums=0)
 def _own_start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
     # Copies, since the state is donated from chunk to chunk (so that it is never held twice): no two parts of it
     # may share a buffer, and none may be the caller's.
-    return jax.tree.map(jnp.copy, _start(task, key, data, hyper, params, opt_state))
+    return jax.tree.map(jnp.copy, start_state(task, key, data, hyper, params, opt_state))
 
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
@@ -250,9 +215,9 @@ def _fit_with_progress(
             state = _chunk(task, name, state, data, hyper, words, jnp.asarray(stop, jnp.int32))
             done = stop if bool(state.active) else task.epochs
             seconds = time.perf_counter() - began
-            chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-6))))
+            chunk = next_chunk(chunk, seconds, CHUNK_SECONDS)
             report(int(state.epochs_run), task.epochs, {k: np.asarray(v) for k, v in state.history.items()})
-    return _result(state)
+    return result_of(state)
 
 
 @contextmanager
@@ -268,120 +233,3 @@ def _progress_bar() -> Iterator[Progress]:
             bar.update(line, completed=done, total=epochs, description=f"epoch {done}/{epochs}  {latest}")
 
         yield report
-
-
-def _data(
-    model: MLP,
-    loss: str | Loss,
-    x: Any,
-    y: Any,
-    sample_weight: ArrayLike | None,
-    class_weight: Any,
-    split: float,
-    validation: Sequence[ArrayLike] | None,
-    rows: ArrayLike | None,
-    validation_rows: ArrayLike | None,
-) -> tuple[Data, Loss]:
-    x, y, weight = _arrays(model, loss, x, y, sample_weight, "")
-    index = None if rows is None else checks.row_index("rows", rows, x.shape[0])
-    if class_weight is not None:
-        picked = _class_weights(class_weight, y, model, index)
-        weight = picked if weight is None else weight * picked
-    function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
-    ways = {"validation_split": split or None, "validation_data": validation, "validation_rows": validation_rows}
-    given = [name for name, value in ways.items() if value is not None]
-    if len(given) > 1:
-        raise ValueError(f"{given[0]}: expected one way to validate, got {' and '.join(given)}")
-    if not split or index is not None:
-        x, y = jnp.asarray(x), jnp.asarray(y)
-    if validation_rows is not None:
-        held_out = checks.row_index("validation_rows", validation_rows, x.shape[0])
-        return Data(x, y, weight, x, y, weight, rows=index, rows_val=held_out), function
-    if validation is not None:
-        if len(validation) not in (2, 3):
-            raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(validation)} items")
-        x_val, y_val = validation[:2]
-        weight_val = validation[2] if len(validation) == 3 else None
-        held_out = _arrays(model, loss, x_val, y_val, weight_val, " (validation)")
-        return Data(x, y, weight, *jax.tree.map(jnp.asarray, held_out))._replace(rows=index), function
-    checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
-    if not split:
-        return Data(x, y, weight, rows=index), function
-    n = x.shape[0] if index is None else index.shape[0]
-    first = int(n * (1 - split))
-    if not 0 < first < n:
-        raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
-    if index is not None:
-        return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:]), function
-    parts: list[Any] = [
-        a if a is None else jnp.asarray(a[part])
-        for part in (slice(first), slice(first, None))
-        for a in (x, y, weight)
-    ]
-    return Data(*parts), function
-
-
-def _array(value: ArrayLike) -> Any:
-    # NumPy's arrays stay on the host until they are checked and cut: there nothing has to be compiled for it.
-    if not isinstance(value, np.ndarray):
-        return jnp.asarray(value)
-    return value.astype(jax.dtypes.canonicalize_dtype(value.dtype), copy=False) if value.dtype.kind == "f" else value
-
-
-def _arrays(
-    model: MLP, loss: str | Loss, x: Any, y: Any, weight: ArrayLike | None, name: str
-) -> tuple[Any, Any, Array | None]:
-    x, y = _array(x), _array(y)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        x = x.astype(model.param_dtype)
-    if isinstance(loss, str):
-        lookup("loss", loss, LOSSES)
-    if y.dtype == bool or (isinstance(loss, str) and not loss.endswith("with_integer_labels")):
-        y = y.astype(model.param_dtype)
-    w = None if weight is None else jnp.asarray(weight, jnp.float32)
-    checks.rows(name, x, y, w, model)
-    if isinstance(loss, str):
-        checks.labels_for(loss, y, model, name)
-    return x, y, w
-
-
-def _class_weights(class_weight: Any, y: Array, model: MLP, rows: Array | None) -> Array:
-    if y.ndim != 1:
-        raise ValueError(f"class_weight: expected labels of shape [n], got {list(y.shape)}")
-    classes = max(2, model.sizes[-1])
-    codes = jnp.asarray(y, jnp.int32)
-    if isinstance(class_weight, str):
-        if class_weight != "balanced":
-            raise ValueError(f"class_weight: expected 'balanced', a mapping or an array, got {class_weight!r}")
-        visited = codes if rows is None else codes[rows]
-        table = visited.shape[0] / (classes * jnp.maximum(jnp.bincount(visited, length=classes), 1))
-    elif isinstance(class_weight, Mapping):
-        unknown = sorted(set(class_weight) - set(range(classes)))
-        if unknown:
-            raise ValueError(f"class_weight: expected classes 0 to {classes - 1}, got {unknown}")
-        table = jnp.asarray([class_weight.get(c, 1.0) for c in range(classes)])
-    else:
-        table = jnp.asarray(class_weight)
-        if table.shape != (classes,):
-            raise ValueError(f"class_weight: expected shape [{classes}], got {list(table.shape)}")
-    checks.in_range("class_weight", table, 0, float("inf"))
-    return table.astype(jnp.float32)[codes]
-
-
-def _metrics(metrics: Sequence[str] | Mapping[str, Metric]) -> tuple[tuple[str, Metric], ...]:
-    if isinstance(metrics, str):
-        metrics = (metrics,)
-    if isinstance(metrics, Mapping):
-        return tuple(metrics.items())
-    return tuple((name, lookup("metric", name, METRICS)) for name in metrics)
-
-
-def _check_numbers(**numbers: Any) -> None:
-    inf = float("inf")
-    for name, value in numbers.items():
-        checks.in_range(name, value, 0, 1 if name == "dropout" else inf, open_high=name == "dropout")
-    checks.in_range("patience", numbers["patience"], 1, inf)
-
-
-def _number(value: ArrayLike | None) -> Array | None:
-    return None if value is None else jnp.asarray(value, jnp.float32)

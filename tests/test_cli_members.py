@@ -53,11 +53,11 @@ def test_sweep_saves_trials_and_the_best_model_and_goes_on_after_a_kill(tmp_path
 def test_ctrl_c_shows_what_is_finished(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sweep_plan, "MEMBERS_PER_BLOCK", 3)
 
-    def press(self, now):
+    def press(now):
         if now.members_done > 6:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(options.MembersLine, "__call__", press)
+    monkeypatch.setattr(options.MembersLine, "progress", staticmethod(press))
     status, out, err = run(capsys, "sweep", *SWEEP, "--out", tmp_path / "s")
     assert status == 130
     assert "interrupted; .result holds the 2 of 6 trials" not in out

@@ -3,12 +3,15 @@
 import zlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from jaxbm.kernels import native
 
 import jaxbm
+from jaxbm.members.layout import Layout
+from jaxbm.members.table import LARGE, on_device
 
 IMPLEMENTATIONS = [
     pytest.param("cpu", marks=pytest.mark.skipif(native.native().reason is not None, reason="no compiled kernels")),
@@ -129,3 +132,41 @@ def test_many_groups_at_once():
 def test_bad_groups(groups, match):
     with pytest.raises(ValueError, match=match):
         fit_groups(groups=groups)
+
+
+@pytest.mark.parametrize("labels", [["c", "a", "b"], [2, -9, 7], [2**40, -9, 7], [2.5, -9.0, 7.0]])
+def test_groups_that_lie_together_and_scattered_rows_are_the_same_groups(labels):
+    together = np.repeat(labels, [20, 30, 10])
+    x = np.random.default_rng(3).normal(size=(60, 3)).astype(np.float32)
+    scattered = np.argsort(np.random.default_rng(4).random(60) + np.tile(np.arange(10), 6) / 10)
+    one = fit_groups(x, x[:, 0], together, validation_split=0.25)
+    order = np.concatenate([scattered[together[scattered] == label] for label in labels])  # rows as they come
+    two = fit_groups(x[order], x[order, 0], together, validation_split=0.25)
+    three = fit_groups(x[scattered], x[scattered, 0], together[scattered], validation_split=0.25)
+    assert one.labels.tolist() == two.labels.tolist() == three.labels.tolist() == [labels[1], labels[0], labels[2]]
+    close(two.result, three.result, True)
+    assert not np.array_equal(one.result.params[0].weight, two.result.params[0].weight)
+
+
+def test_the_layout_of_scattered_groups():
+    layout = Layout.of(np.asarray([5, 3, 5, 3, 5, 9, 8, 8]), 8, 2, 0.4)
+    assert layout.order.tolist() == [1, 3, 0, 2, 4, 6, 7, 5]
+    assert layout.labels.tolist() == [5, 3, 8]
+    assert layout.starts.tolist() == [2, 0, 5]
+    assert layout.held_out.tolist() == [2, 1, 1]
+    assert layout.too_small.tolist() == [9]
+    assert layout.member_of_row().tolist() == [0, 1, 0, 1, 0, 3, 2, 2]
+    train, held_out = layout.rows(slice(1, 3))
+    assert (train.start.tolist(), train.count.tolist(), train.most) == ([0, 5], [1, 1], 1)
+    assert (held_out.start.tolist(), held_out.count.tolist()) == ([1, 6], [1, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+def test_a_large_table_is_copied_once(dtype):
+    table = (np.arange(3 * LARGE) % 7).astype(dtype).reshape(-1, 3)[1:]
+    copy = on_device(table)
+    assert copy.dtype == jnp.asarray(table[:1]).dtype
+    np.testing.assert_array_equal(copy, table)
+    table[0] = 5  # the user's memory stays the user's
+    assert copy[0].tolist() == [3, 4, 5] or dtype == "bool"
+    assert on_device(copy) is copy

@@ -24,7 +24,7 @@ RUNGS = [
         "batch_ensemble",
     },
     {"kernels"},
-    {"checks", "augment", "train", "inference"},
+    {"checks", "files", "inputs", "training", "augment", "train", "inference"},
     {"table", "persistence", "report"},
     {"members"},
     {"estimators"},

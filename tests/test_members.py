@@ -15,6 +15,7 @@ from jaxbm.kernels import native
 
 import jaxbm
 from jaxbm.members import progress, run
+from jaxbm.members.fit_members import prepare
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 
 IMPLEMENTATIONS = [
@@ -221,6 +222,42 @@ def test_bootstrap_and_class_weights():
     assert_close(many.member(2).history, one.history, native.native().reason is None)
 
 
+@pytest.mark.parametrize("own", ["lists", "rows", "labels", "weights"])
+@pytest.mark.parametrize("implementation", [None, "xla"])
+def test_members_count_classes_in_rows_of_their_own(implementation, own):
+    model, options = jaxbm.MLP((5, 4, 3)), {"loss": "softmax_cross_entropy_with_integer_labels"}
+    options |= {"class_weight": "balanced", "implementation": implementation}
+    labels = np.digitize(X[:, 0], [0.3, 1.0])
+    each = {"y": [labels] * 4}
+    if own == "lists":
+        each |= {"rows": [FOLDS[0], FOLDS[1], FOLDS[0], FOLDS[2]], "validation_rows": FOLDS}
+        options |= {"sample_weight": RNG.uniform(0.5, 2, 90).astype(np.float32)}
+    elif own == "rows":
+        each |= {"rows": RNG.integers(0, 90, (4, 50))}
+        options |= {"validation_split": 0.2, "metrics": ["accuracy"]}
+    elif own == "labels":
+        each = {"y": np.stack([labels, labels[::-1], 2 - labels, (labels == 0).astype(int)])}
+    else:
+        each |= {"sample_weight": RNG.uniform(0, 2, (4, 90)).astype(np.float32)}
+    given = {name: value for name, value in each.items() if name != "y" or own == "labels"}
+    many = members(**{"model": model, "y": labels, **options, **given})
+    for k in (0, 3) if implementation is None else (3,):
+        one = alone(k, model=model, **options, **{name: value[k] for name, value in each.items()})
+        assert_close(tuple(many.member(k)), tuple(one), implementation is None and native.native().reason is None)
+
+
+def test_weights_of_classes_are_not_written_out_for_every_row_of_every_member():
+    y, model = (Y > 0.5).astype(np.float32), jaxbm.MLP((5, 4, 1))
+    options = {"loss": "sigmoid_binary_cross_entropy", "class_weight": "balanced"}
+    rows = [np.arange(k % 2, 90, 2) for k in range(4)]
+    own = prepare(KEYS, model, X, y, rows=rows, validation_rows=rows, **options).own
+    largest = max(leaf.size for leaf in jax.tree.leaves(own.data))
+    assert largest == 4 * 2
+    ones = y[1::2].sum()
+    np.testing.assert_allclose(own.data.class_weight[1], [45 / (2 * (45 - ones)), 45 / (2 * ones)], rtol=1e-6)
+    np.testing.assert_array_equal(own.data.class_weight_val, own.data.class_weight)
+
+
 def test_an_optax_optimizer_takes_the_xla_path():
     many = members(optimizer=optax.adam(1e-2))
     assert_close(many.member(1).params, alone(1, optimizer=optax.adam(1e-2)).params, False)
@@ -253,6 +290,22 @@ def test_xla_goes_on_with_fewer_members_and_puts_them_back(monkeypatch):
     for k in (3,):
         one = jaxbm.fit(keys[k], MODEL, X, Y, **{**OPTIONS, "epochs": int(epochs[k]), "implementation": "xla"})
         assert_close(many.member(k).params, one.params, False)
+
+
+@pytest.mark.filterwarnings("ignore::jaxbm.members.result.NonFiniteMembersWarning")
+def test_xla_leaves_non_finite_members_behind_where_that_pays(monkeypatch):
+    rates = np.full(8, 1e-2)
+    rates[[0, 1, 3, 4, 6, 7]] = 1e30
+    options = {"members": 8, "epochs": 6, "optimizer": jaxbm.sgd(jnp.asarray(rates)), "implementation": "xla"}
+    sizes, advance = [], run._advance
+    monkeypatch.setattr(run, "_advance", lambda *a: (sizes.append(a[2].active.shape[0]), advance(*a))[1])
+    whole = members(KEYS[0], **options)
+    assert sizes == []  # so small a run is one compiled call
+    monkeypatch.setattr(run, "COMPACTION_FLOPS", 1.0)
+    many = members(KEYS[0], **options)
+    assert (sizes[0], sizes[-1]) == (8, 2)
+    np.testing.assert_array_equal(many.epochs_run, [1, 1, 6, 1, 1, 6, 1, 1])
+    assert_close(tuple(many), tuple(whole), False)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

@@ -7,7 +7,8 @@ import pytest
 import jaxbm
 from jaxbm import counter, losses, shuffle
 from jaxbm.losses import LOSSES
-from jaxbm.train import _chunk, _fit
+from jaxbm.train import _chunk
+from jaxbm.training import whole_run
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -162,10 +163,10 @@ def test_jit_vmap_and_grad():
 
 def test_a_second_call_never_recompiles():
     fit(optimizer=jaxbm.adam(1e-3))
-    before = _fit._cache_size()
+    before = whole_run._cache_size()
     fit(key=jax.random.key(5), optimizer=jaxbm.adam(2e-3))
     fit(key=jax.random.key(6), x=X + 1)
-    assert _fit._cache_size() == before
+    assert whole_run._cache_size() == before
 
 
 def test_progress_gives_the_same_result():

@@ -7,12 +7,17 @@ import time
 from typing import Any
 
 from jaxbm.cli.options import MembersLine, add_data_options, loss_of, read, split_and_prepare, widths
-from jaxbm.cli.shared import measure_outputs
+from jaxbm.cli.shared import measure_outputs, resumable
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
-    parser = commands.add_parser("groups", help="train a model for each group of rows of a CSV file")
+    parser = commands.add_parser(
+        "groups",
+        help="train a model for each group of rows of a CSV file",
+        description="Train a model for each group of rows of a CSV file, measure them on rows they did not see, and "
+        "save them. A run that was stopped or killed goes on where it was when started again.",
+    )
     parser.set_defaults(run=run)
     add_data_options(parser)
     parser.add_argument("--group", required=True, help="the column that names each row's group")
@@ -50,25 +55,25 @@ def run(arguments: argparse.Namespace) -> None:
     tables = split_and_prepare(arguments, frame, target, drop=(arguments.group,))
     console = Console(highlight=False)
     console.print(f"[bold]Data[/bold]\n{tables.preparation.summary()}\n")
-    began = time.perf_counter()
-    result = _fit(arguments, tables)
-    seconds = time.perf_counter() - began
-    small = (
-        f", {len(result.too_small)} groups have fewer than {arguments.min_rows} rows" if len(result.too_small) else ""
-    )
-    console.print(f"{len(result.labels)} models in {seconds:.2f} s, compilation included{small}")
-    for label, rows in list(zip(result.too_small, result.too_small_counts, strict=True))[:10]:
-        console.print(f"  no model of its own: {label} ({rows} rows)", markup=False)
-    loss, scores = loss_of(tables.preparation.task, arguments.loss), {}
+    with resumable(arguments.out) as unfinished:
+        result = _fit(arguments, tables, unfinished, console)
+        loss = loss_of(tables.preparation.task, arguments.loss)
+        scores = _scores(result, tables, arguments.group, loss)
+        console.print(report.metrics_table(scores))
+        metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group}
+        jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
+    console.print(f"\nmodels saved in [bold]{arguments.out}[/bold]")
+
+
+def _scores(result: Any, tables: Any, group: str, loss: str) -> dict[str, dict[str, float]]:
+    """Metrics of the rows whose group has a model."""
+    scores = {}
     for name, (x, y) in tables.arrays.items():
-        outputs = result.predict(x, labels_of(tables.frames[name], arguments.group))
+        outputs = result.predict(x, labels_of(tables.frames[name], group))
         known = ~(outputs != outputs).any(axis=1)
         if known.any():
             scores[name] = measure_outputs(result.model, outputs[known], tables.preparation, loss, y[known])
-    console.print(report.metrics_table(scores))
-    metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group}
-    jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
-    console.print(f"\nmodels saved in [bold]{arguments.out}[/bold]")
+    return scores
 
 
 def labels_of(frame: Any, group: str) -> Any:
@@ -76,20 +81,26 @@ def labels_of(frame: Any, group: str) -> Any:
     return frame[group].astype(str).to_numpy(dtype=str)
 
 
-def _fit(arguments: argparse.Namespace, tables: Any) -> Any:
+def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: Any) -> Any:
     import jax
 
     import jaxbm
 
     x, y = tables.arrays["train"]
     model = jaxbm.MLP((x.shape[1], *arguments.hidden, tables.preparation.n_outputs), arguments.activation)
-    line = MembersLine()
-    result = jaxbm.fit_groups(
-        jax.random.key(arguments.seed), model, x, y, labels_of(tables.frames["train"], arguments.group),
-        loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows, pooled=arguments.pooled,
-        optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate), epochs=arguments.epochs,
-        batch_size=arguments.batch_size, validation_split=arguments.validation_split, patience=arguments.patience,
-        l2=arguments.l2, dropout=arguments.dropout, progress=line if line.shown else False,
-    )  # fmt: skip
-    line.end()
+    began = time.perf_counter()
+    with MembersLine() as line:
+        result = jaxbm.fit_groups(
+            jax.random.key(arguments.seed), model, x, y, labels_of(tables.frames["train"], arguments.group),
+            loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows,
+            pooled=arguments.pooled, optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
+            epochs=arguments.epochs, batch_size=arguments.batch_size, validation_split=arguments.validation_split,
+            patience=arguments.patience, l2=arguments.l2, dropout=arguments.dropout, folder=unfinished,
+            progress=line.progress,
+        )  # fmt: skip
+    seconds, few = time.perf_counter() - began, len(result.too_small)
+    small = f", {few} groups have fewer than {arguments.min_rows} rows" if few else ""
+    console.print(f"{len(result.labels)} models in {seconds:.2f} s, compilation included{small}")
+    for label, rows in list(zip(result.too_small, result.too_small_counts, strict=True))[:10]:
+        console.print(f"  no model of its own: {label} ({rows} rows)", markup=False)
     return result

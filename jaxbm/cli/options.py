@@ -94,17 +94,29 @@ def widths(text: str) -> tuple[int, ...]:
 
 
 class MembersLine:
-    """A progress function that keeps one line of the terminal up to date, and shows nothing elsewhere."""
+    """A line of the terminal that is kept up to date; nothing elsewhere."""
 
     def __init__(self) -> None:
-        self.shown = sys.stderr.isatty()
+        self.shown, self._begun = sys.stderr.isatty(), False
 
-    def __call__(self, now: Any) -> None:
+    @property
+    def progress(self) -> Any:
+        """What `fit_members` and its like take: a function, or False where nobody would see it."""
+        return self.show if self.shown else False
+
+    def show(self, now: Any) -> None:
         """Show how far the members are."""
-        if self.shown:
-            print(f"\r\033[K{now}", end="", file=sys.stderr, flush=True)
+        self._begun = True
+        print(f"\r\033[K{now}", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> MembersLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def end(self) -> None:
-        """Leave the line."""
-        if self.shown:
+        """Leave the line, if anything is on it."""
+        if self._begun:
+            self._begun = False
             print(file=sys.stderr)

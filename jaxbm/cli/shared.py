@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
+import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import pandas as pd
 
@@ -64,6 +69,31 @@ def measure_outputs(
         predicted, target = preparation.unscale(logits[:, 0]), preparation.unscale(y)
         return values | report.regression_metrics(predicted, target)
     return values | report.class_metrics(report.probabilities(logits), y)
+
+
+@contextmanager
+def resumable(out: str) -> Iterator[pathlib.Path]:
+    """The folder inside `out` that members are kept in until the body is through; Ctrl-C tells what was kept."""
+    from jaxbm.members.storage import UNFINISHED
+
+    folder = pathlib.Path(out) / UNFINISHED
+    if folder.exists():
+        print(f"going on with the run that is kept in {folder}")
+    try:
+        yield folder
+    except KeyboardInterrupt as stop:
+        print(_kept(folder, getattr(stop, "told", None)), flush=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kept(folder: pathlib.Path, told: Any) -> str:
+    if not folder.exists():
+        return "nothing was kept, since training had not begun"
+    kept = f"kept in {folder}; start the same command again to go on"
+    if told is None:
+        return kept
+    return f"{told.members_done} of {told.members} members done, epoch {told.epochs_done} of {told.epochs}; {kept}"
 
 
 def load_model(folder: str) -> Any:

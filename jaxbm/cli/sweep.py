@@ -54,17 +54,16 @@ def run(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False)
     tables = split_and_prepare(arguments, *read(arguments))
     console.print(f"[bold]Data[/bold]\n{tables.preparation.summary()}\n")
-    out, line, began = pathlib.Path(arguments.out), MembersLine(), time.perf_counter()
+    out, began = pathlib.Path(arguments.out), time.perf_counter()
     try:
-        result = _sweep(arguments, tables, out, line)
+        with MembersLine() as line:
+            result = _sweep(arguments, tables, out, line)
     except jaxbm.SweepInterrupted as interruption:
-        line.end()
         if interruption.result.finished:
             _show(console, interruption.result, out)
         done, trials = interruption.result.finished, len(interruption.result.trials)
-        console.print(f"{done} of {trials} trials are finished; start the same command again to go on")
+        console.print(f"{done} of {trials} trials are finished, kept in {out}; start the same command again to go on")
         raise
-    line.end()
     seconds = time.perf_counter() - began
     members = result.scores.size
     console.print(f"{len(result.trials)} trials, {members} members in {seconds:.2f} s, compilation included\n")
@@ -93,7 +92,8 @@ def _sweep(arguments: argparse.Namespace, tables: Tables, out: pathlib.Path, lin
         folds=arguments.folds, halving=arguments.halving, min_epochs=arguments.min_epochs,
         optimizer=arguments.optimizer, metric=arguments.metric,
         metrics=[] if arguments.metric == "loss" else [arguments.metric], epochs=arguments.epochs,
-        validation_split=arguments.validation_split, folder=out / "rounds", progress=line,
+        validation_split=arguments.validation_split, folder=out / "rounds",
+        progress=line.progress,
     )  # fmt: skip
 
 

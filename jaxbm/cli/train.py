@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from jaxbm.cli.options import MembersLine, add_data_options, loss_of, read, widths
-from jaxbm.cli.shared import measure_outputs
+from jaxbm.cli.shared import measure_outputs, resumable
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Callable, Iterator
 
     import numpy as np
@@ -32,7 +33,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "train",
         help="train and evaluate a model on a CSV file",
-        description="Train an MLP on a CSV file, measure it on rows it did not see, and save it.",
+        description="Train an MLP on a CSV file, measure it on rows it did not see, and save it. With --members, a "
+        "run that was stopped or killed goes on where it was when started again.",
     )
     parser.set_defaults(run=run)
     data = add_data_options(parser)
@@ -65,11 +67,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, train, measure, save; each told to the user."""
-    import numpy as np
     from rich.console import Console
 
-    import jaxbm
-    from jaxbm import persistence, report
+    from jaxbm import persistence
     from jaxbm.members import storage
 
     # An ensemble is stored in another way than one model.
@@ -79,7 +79,24 @@ def run(arguments: argparse.Namespace) -> None:
     console.print("[bold]Data[/bold]")
     console.print(preparation.summary(), markup=False, soft_wrap=True)
     arrays = {name: (preparation.features(part), preparation.labels(part)) for name, part in rows.items()}
-    model, loss, result, seconds = _fit(arguments, preparation, arrays)
+    with resumable(arguments.out) if arguments.members > 1 else nullcontext() as unfinished:
+        _fit_and_save(arguments, preparation, arrays, unfinished, console)
+    console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
+
+
+def _fit_and_save(
+    arguments: argparse.Namespace,
+    preparation: Preparation,
+    arrays: dict[str, tuple[np.ndarray, np.ndarray]],
+    unfinished: pathlib.Path | None,
+    console: Any,
+) -> None:
+    import numpy as np
+
+    import jaxbm
+    from jaxbm import report
+
+    model, loss, result, seconds = _fit(arguments, preparation, arrays, unfinished)
     console.print(f"\n[bold]Model[/bold]\n{model.summary()}")
     if arguments.members > 1:
         console.print(f"{arguments.members} members" + ", each on its own draw of rows" * arguments.bootstrap)
@@ -95,7 +112,6 @@ def run(arguments: argparse.Namespace) -> None:
         jaxbm.save_members(arguments.out, jaxbm.Ensemble.of(result), preparation=preparation, metadata=metadata)
     else:
         jaxbm.save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
-    console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
 
 
 def _prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.DataFrame]]:
@@ -114,7 +130,10 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.
 
 
 def _fit(
-    arguments: argparse.Namespace, preparation: Preparation, arrays: dict[str, tuple[np.ndarray, np.ndarray]]
+    arguments: argparse.Namespace,
+    preparation: Preparation,
+    arrays: dict[str, tuple[np.ndarray, np.ndarray]],
+    folder: pathlib.Path | None,
 ) -> tuple[Any, str, Any, tuple[float, float]]:
     import jax
 
@@ -134,6 +153,7 @@ def _fit(
             model,
             x,
             y,
+            folder,
             loss=loss,
             validation_data=validation if len(validation[0]) else None,
             optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
@@ -152,7 +172,14 @@ def _fit(
     return model, loss, result, (compiling, seconds - compiling)
 
 
-def _trained(arguments: argparse.Namespace, model: Any, x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
+def _trained(
+    arguments: argparse.Namespace,
+    model: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    folder: pathlib.Path | None,
+    **options: Any,
+) -> Any:
     import jax
 
     import jaxbm
@@ -164,12 +191,9 @@ def _trained(arguments: argparse.Namespace, model: Any, x: np.ndarray, y: np.nda
         return jaxbm.fit(key, model, x, y, augment=augment, **options)
     if augment is not None:
         raise ValueError("--members: expected 1 with --noise or --mask, got more")
-    if options["progress"]:
-        options["progress"] = MembersLine()
-    result = jaxbm.fit_members(key, model, x, y, members=arguments.members, **options)
-    if options["progress"]:
-        options["progress"].end()
-    return result
+    with MembersLine() as line:
+        options |= {"progress": line.progress, "folder": folder}
+        return jaxbm.fit_members(key, model, x, y, members=arguments.members, **options)
 
 
 def _outputs(arguments: argparse.Namespace, model: Any, result: Any, task: str) -> Callable[[np.ndarray], np.ndarray]:

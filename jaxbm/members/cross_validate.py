@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxbm import counter
 from jaxbm.inference import predict
+from jaxbm.inputs import metric_functions
 from jaxbm.kernels.train_mlp import xla
 from jaxbm.kernels.train_mlp.contract import Loss, Metric
 from jaxbm.losses import LOSSES
@@ -24,7 +25,6 @@ from jaxbm.members.result import MembersResult
 from jaxbm.members.tidy import tidy
 from jaxbm.mlp import MLP
 from jaxbm.names import lookup
-from jaxbm.train import _metrics
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def cross_validate(
     )  # fmt: skip
     predictions = np.full((repeats, n, model.sizes[-1]), np.nan, np.float32)
     function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
-    table, scores = _metrics(metrics), []
+    table, scores = metric_functions(metrics), []
     x, y = np.asarray(x), np.asarray(y)
     for i, (_, held_out) in enumerate(pairs):
         logits = predict(model, members.member(i).params, x[held_out])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -14,15 +15,17 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm import checks
+from jaxbm.inputs import check_numbers, metric_functions, number
 from jaxbm.kernels import dispatch
 from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, Metric, Task
 from jaxbm.members import member_data, run, stacking, widths
+from jaxbm.members.checkpoint import Checkpoint
+from jaxbm.members.fingerprint import fingerprint
 from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.stacking import Inputs
 from jaxbm.mlp import MLP, Params
 from jaxbm.optimizers import adam
-from jaxbm.train import _check_numbers, _metrics, _number
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,10 @@ class Setup:
         """Inside a transformation: no checks of values, nothing on the host."""
         return checks.is_traced(self.keys, self.own, self.shared)
 
-    def run(self) -> run.Run:
-        """Its members before the first epoch."""
-        return run.Run(self.task, self.name, self.keys, self.own, self.shared)
+    def run(self, folder: str | os.PathLike[str] | None = None) -> run.Run:
+        """Its members before the first epoch, or as far as they are in `folder`."""
+        described = (self.task, self.name, self.keys, self.own, self.shared)
+        return run.Run(*described, None if folder is None else Checkpoint(folder, fingerprint(*described)))
 
 
 def fit_members(
@@ -74,6 +78,7 @@ def fit_members(
     dropout: ArrayLike | None = None,
     params: Params | None = None,
     opt_state: Any = None,
+    folder: str | os.PathLike[str] | None = None,
     progress: bool | Report = False,
     implementation: str | None = None,
 ) -> MembersResult:
@@ -100,16 +105,23 @@ def fit_members(
       class_weight: as for `fit`; "balanced" counts the rows that a member visits.
       patience, min_delta, l2, clip_norm, dropout: as for `fit`, numbers or `[M]`.
       params, opt_state: where to start, shared or with a leading M.
+      folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and, after more than a
+        second of training, at the end. The same call with the same folder goes on from there, after a kill too,
+        with the result of a run that was never interrupted: bit for bit on the CPU kernel, to rounding on the XLA
+        path. Remove the folder when done.
       progress: True for a bar with members done, best so far, steps per second and time left (needs rich), or a
-        function of a `MembersProgress`; called between chunks of epochs. With it, Ctrl-C ends the run after the
-        chunk and raises `MembersInterrupted`, which carries the result so far.
+        function of a `MembersProgress`; called between chunks of epochs.
       batch_size, metrics, shuffle, implementation: as for `fit`.
 
     Returns:
       A `MembersResult`: a `FitResult` whose arrays have a leading M, with `.best`, `.best_values`, `.member(k)`.
 
     Raises:
-      ValueError, TypeError: as for `fit`.
+      ValueError, TypeError: as for `fit`; or `folder` holds a run of other data or options, or something else.
+      MembersInterrupted: Ctrl-C; carries the result so far. With `folder` or `progress` training goes in chunks of
+        epochs, a second or two each, and ends after the one it is in. Without both, the CPU kernel (and XLA, where
+        the run is short) trains all epochs in one call, which nothing can stop halfway: `KeyboardInterrupt` comes
+        when it is through, and nothing is kept.
 
     Warns:
       NonFiniteMembersWarning: members went non-finite; names each with epoch and its own hyper-parameters.
@@ -135,10 +147,15 @@ def fit_members(
         clip_norm=clip_norm, dropout=dropout, params=params, opt_state=opt_state, implementation=implementation,
     )  # fmt: skip
     may_finish_early = patience is not None or np.ndim(epochs) > 0
-    if setup.is_traced or (progress is False and not (setup.name == "xla" and may_finish_early)):
+    if folder is not None and setup.is_traced:
+        raise ValueError(f"folder: expected None inside a transformation such as jit or vmap, got {folder}")
+    in_chunks = progress is not False or folder is not None
+    if setup.name == "xla" and not setup.is_traced:
+        in_chunks |= may_finish_early or run.may_compact(setup.task, setup.own, setup.shared, setup.keys.shape[0])
+    if setup.is_traced or not in_chunks:
         result = run.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:
-        training = setup.run()
+        training = setup.run(folder)
         try:
             run.train(training, progress)
         except MembersInterrupted as interruption:
@@ -182,7 +199,7 @@ def prepare(
     padded = widths.padded_model(models)
     data, own_data, function, most = member_data.member_data(padded, loss, x, y, count, **data_options)
     numbers = {"patience": patience, "min_delta": min_delta, "l2": l2, "clip_norm": clip_norm, "dropout": dropout}
-    _check_numbers(**numbers)
+    check_numbers(**numbers)
     for name, value in numbers.items():
         if value is not None:
             stacking.own_numbers(name, jnp.asarray(value), count)
@@ -197,7 +214,7 @@ def prepare(
         batch_size=checks.positive_int("batch_size", batch_size),
         epochs=most_epochs,
         shuffle=bool(shuffle),
-        metrics=_metrics(metrics),
+        metrics=metric_functions(metrics),
         optimizer=None if is_data else optimizer,
         most_rows=most[0],
         most_rows_val=most[1],
@@ -206,11 +223,11 @@ def prepare(
     early = patience is not None
     hyper = Hyper(
         optimizer=optimizer if is_data else None,
-        l2=_number(l2),
-        clip_norm=_number(clip_norm),
-        dropout=_number(dropout),
+        l2=number(l2),
+        clip_norm=number(clip_norm),
+        dropout=number(dropout),
         patience=jnp.asarray(patience, jnp.int32) if early else None,
-        min_delta=_number(min_delta) if early else None,
+        min_delta=number(min_delta) if early else None,
         epochs=own_epochs,
         widths=None if len(set(models)) == 1 else jnp.asarray([m.sizes for m in models], jnp.int32),
     )
@@ -228,20 +245,23 @@ class _Start(NamedTuple):
 
     def inputs(self, keys: Array) -> tuple[Any, Any, Any, Any]:
         """Parameters and optimizer state to start from, each with `is_own`."""
-        shapes = jax.eval_shape(self.model.init, jax.random.key(0))
-        params = self.params
-        if params is None and len(set(self.models)) > 1:
-            params = widths.draw(self.model, self.models, keys)
-        own_params = None if params is None else stacking.own_by_rank("params", params, shapes, self.members)
+        params, own_params = self._params(keys)
         if self.opt_state is None:
             return params, own_params, None, None
-        reference = jax.eval_shape(_single(self.optimizer).init, shapes)
-        return (
-            params,
-            own_params,
-            self.opt_state,
-            stacking.own_by_rank("opt_state", self.opt_state, reference, self.members),
-        )
+        reference = jax.eval_shape(_single(self.optimizer).init, self._shapes())
+        own_state = stacking.own_by_rank("opt_state", self.opt_state, reference, self.members)
+        return params, own_params, self.opt_state, own_state
+
+    def _params(self, keys: Array) -> tuple[Any, Any]:
+        if self.params is not None:
+            return self.params, stacking.own_by_rank("params", self.params, self._shapes(), self.members)
+        if len(set(self.models)) == 1:
+            return None, None  # drawn where training begins
+        drawn = widths.draw(self.model, self.models, keys)
+        return drawn, jax.tree.map(lambda _: True, drawn)
+
+    def _shapes(self) -> Any:
+        return jax.eval_shape(self.model.init, jax.random.key(0))  # traced: milliseconds, so only where needed
 
 
 def _single(optimizer: Any) -> Any:

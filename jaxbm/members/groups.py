@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
+import os
+import pathlib
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +18,15 @@ from jax.typing import ArrayLike
 from jaxbm.inference import predict
 from jaxbm.kernels.train_mlp.contract import Loss
 from jaxbm.members.apply import stacked_logits
+from jaxbm.members.checkpoint import check_folder
 from jaxbm.members.fit_members import fit_members, prepare
-from jaxbm.members.result import MembersResult
-from jaxbm.members.rows import MemberRows, stretches
+from jaxbm.members.layout import Layout
+from jaxbm.members.progress import MembersInterrupted
+from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
+from jaxbm.members.table import on_device
 from jaxbm.members.tidy import tidy
 from jaxbm.mlp import MLP
-from jaxbm.train import FitResult, fit
+from jaxbm.train import FitResult, NonFiniteError, fit
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,15 @@ def fit_groups(
     validation_split: float = 0.0,
     sample_weight: ArrayLike | None = None,
     class_weight: Any = None,
+    folder: str | os.PathLike[str] | None = None,
     implementation: str | None = None,
     **options: Any,
 ) -> GroupsResult:
     """Train one model for each group of rows.
 
-    The rows are sorted by group once; a member then visits its own stretch of the one table. A group's model
-    depends on its label, its rows and `key` alone, not on which other groups there are.
+    A member visits its own stretch of the one table, or of a list of its rows where groups lie scattered in it: the
+    table is never sorted. A group's model depends on its label, its rows and `key` alone, not on which other groups
+    there are.
 
     Args:
       key: a JAX random key.
@@ -128,6 +135,8 @@ def fit_groups(
       min_rows: groups with fewer rows, or too few for `validation_split`, get no model of their own.
       pooled: train one more model, of all rows, for those and for groups never seen.
       validation_split: fraction of each group's rows, the last of them, to validate on.
+      folder: where the models' state is kept while they are trained, as for `fit_members`; the same call with the
+        same folder goes on from there, after a kill too.
       options: everything else that `jaxbm.fit_members` takes, the same for all groups.
 
     Returns:
@@ -135,6 +144,7 @@ def fit_groups(
 
     Raises:
       ValueError, TypeError: as for `fit_members`; or `groups` has missing values or another shape.
+      MembersInterrupted: Ctrl-C, as for `fit_members`; `.result` is a `GroupsResult` of the groups trained so far.
 
     Example:
       >>> import jax, jaxbm, numpy as np
@@ -146,89 +156,93 @@ def fit_groups(
       >>> result.labels.tolist(), result.too_small.tolist(), result.predict(x, shop).shape
       (['a', 'b'], ['c'], (60, 1))
     """
-    layout = _layout(np.asarray(groups), np.shape(x)[0], min_rows, float(validation_split))
+    layout = Layout.of(np.asarray(groups), np.shape(x)[0], min_rows, float(validation_split))
     options |= {"loss": loss, "implementation": implementation}
-    whole = None
-    if pooled:
-        quiet = {name: value for name, value in options.items() if name != "progress"}
-        whole = fit(
-            key, model, x, y, sample_weight=sample_weight, class_weight=class_weight,
-            validation_split=validation_split, **quiet,
-        )  # fmt: skip
-    result = None
-    if len(layout.labels):
-        weight = sample_weight
-        if isinstance(class_weight, str) and class_weight == "balanced":
-            weight, class_weight = _balanced(np.asarray(y), layout.member_of_row, sample_weight), None
-        table = tuple(None if a is None else np.asarray(a)[layout.order] for a in (x, y, weight))
-        result = _train(key, model, table, layout, {**options, "class_weight": class_weight})
-    return GroupsResult(model, layout.labels, layout.counts, result, layout.too_small, layout.too_small_counts, whole)
+    folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
+    whole, parts = None, list[MembersResult]()
+    try:
+        if pooled:
+            quiet = {name: value for name, value in options.items() if name != "progress"}
+            quiet |= {"sample_weight": sample_weight, "class_weight": class_weight}
+            whole = _pooled(key, model, x, y, folder, {**quiet, "validation_split": validation_split})
+        if len(layout.labels):
+            weight = sample_weight
+            if isinstance(class_weight, str) and class_weight == "balanced":
+                weight, class_weight = _balanced(np.asarray(y), layout.member_of_row(), sample_weight), None
+            options |= {"class_weight": class_weight, "sample_weight": weight}
+            _train(key, model, on_device(x), on_device(y), layout, options, folder, parts)
+    except KeyboardInterrupt as stop:
+        told = getattr(stop, "told", None)
+        if isinstance(stop, MembersInterrupted):
+            before = sum(part.members for part in parts)
+            told = told and told._replace(members_done=before + told.members_done, members=len(layout.labels))
+            parts.append(stop.result)
+        raise MembersInterrupted(_grouped(model, layout, parts, whole), told) from None
+    return _grouped(model, layout, parts, whole)
 
 
-class _Layout(NamedTuple):
-    """Rows sorted by group, the groups with models of their own first, largest first: long runs start early."""
-
-    order: np.ndarray
-    labels: np.ndarray
-    counts: np.ndarray
-    held_out: np.ndarray
-    too_small: np.ndarray
-    too_small_counts: np.ndarray
-    member_of_row: np.ndarray
-    words: np.ndarray
-    """uint32 `[M]`: what a group's key is made of"""
-
-    def rows(self, part: slice) -> tuple[MemberRows, MemberRows | None]:
-        """The stretches to train on and to validate on."""
-        starts = np.cumsum(self.counts) - self.counts
-        train, held = self.counts - self.held_out, self.held_out
-        held_out = stretches((starts + train)[part], held[part]) if held.any() else None
-        return stretches(starts[part], train[part]), held_out
+def _grouped(model: MLP, layout: Layout, parts: list[MembersResult], whole: FitResult | None) -> GroupsResult:
+    """The result of the members trained so far, in the order of the layout."""
+    result = parts[0] if parts else None
+    if len(parts) > 1:
+        joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(FitResult(*part) for part in parts))
+        result = MembersResult.of(joined, parts[0].models)
+    trained = slice(0 if result is None else result.members)
+    labels, counts = layout.labels[trained], layout.counts[trained]
+    return GroupsResult(model, labels, counts, result, layout.too_small, layout.too_small_counts, whole)
 
 
-def _layout(groups: np.ndarray, n: int, min_rows: int, split: float) -> _Layout:
-    if groups.shape != (n,):
-        raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
-    # Only floats and objects can be missing: NaN is not equal to itself.
-    if groups.dtype.kind in "fO" and any(value is None or value != value for value in groups.tolist()):
-        raise ValueError("groups: expected a label for every row, got missing values")
-    labels, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    train = (counts * (1 - split)).astype(np.int64)
-    enough = (counts >= min_rows) & (train > 0) & ((counts > train) if split else True)
-    rank = np.lexsort((np.arange(len(labels)), -counts, ~enough))
-    place = np.empty_like(rank)
-    place[rank] = np.arange(len(rank))
-    member = place[inverse]
-    order = np.argsort(member, kind="stable")
-    own, rest = rank[: enough.sum()], rank[enough.sum() :]
-    words = np.asarray([zlib.crc32(repr(label).encode()) for label in labels[own].tolist()], np.uint32)
-    held_out = (counts - train)[own] if split else np.zeros(len(own), np.int64)
-    return _Layout(order, labels[own], counts[own], held_out, labels[rest], counts[rest], member, words)
+def _pooled(
+    key: Array, model: MLP, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, options: dict[str, Any]
+) -> FitResult:
+    """The model of all rows, with a folder as the one member of a run that can be gone on with."""
+    if folder is None:
+        return fit(key, model, x, y, **options)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NonFiniteMembersWarning)
+            result = fit_members(key[None], model, x, y, folder=folder / "pooled", **options).member(0)
+    except MembersInterrupted:
+        raise KeyboardInterrupt from None  # no group is trained yet
+    if not bool(result.finite):
+        raise NonFiniteError(int(result.epochs_run) - 1, result)
+    return result
 
 
-def _train(key: Array, model: MLP, table: tuple[Any, ...], layout: _Layout, options: dict[str, Any]) -> MembersResult:
-    x, y = jnp.asarray(table[0]), jnp.asarray(table[1])
-    weight = None if table[2] is None else jnp.asarray(table[2])
+def _train(
+    key: Array,
+    model: MLP,
+    x: Array,
+    y: Array,
+    layout: Layout,
+    options: dict[str, Any],
+    folder: pathlib.Path | None,
+    done: list[MembersResult],
+) -> None:
+    """Train all members in one or several parts, each appended to `done` when it is through."""
     keys = jax.vmap(lambda word: jax.random.fold_in(key, word))(layout.words)
 
-    def part(members: slice) -> MembersResult:
+    def train(members: slice) -> None:
         rows, held_out = layout.rows(members)
-        return fit_members(
-            keys[members], model, x, y, sample_weight=weight, rows=rows, validation_rows=held_out, **options
-        )
+        part = fit_members(
+            keys[members], model, x, y, rows=rows, validation_rows=held_out,
+            folder=None if folder is None else folder / f"part-{len(done)}", **options,
+        )  # fmt: skip
+        done.append(part)
 
-    probe = {name: value for name, value in options.items() if name not in ("progress", "class_weight")}
-    setup = prepare(keys[:1], model, table[0][:1], table[1][:1], **probe)
+    of_all_rows = ("progress", "class_weight", "sample_weight")
+    probe = {name: value for name, value in options.items() if name not in of_all_rows}
+    setup = prepare(keys[:1], model, np.asarray(x)[:1], np.asarray(y)[:1], **probe)
     has_schedule = callable(getattr(probe.get("optimizer"), "learning_rate", None))
     if setup.name == "cpu" and not has_schedule:
-        return part(slice(None))
+        train(slice(None))
+        return
     # XLA takes every member through the steps of the largest, and a schedule is a table as long as the largest
     # member's run: so groups of about the same size go together.
     sizes = np.ceil(np.log2(layout.counts))
     edges = [0, *(np.flatnonzero(np.diff(sizes)) + 1), len(sizes)]
-    parts = [part(slice(a, b)) for a, b in pairwise(edges)]
-    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(FitResult(*p) for p in parts))
-    return MembersResult.of(whole, parts[0].models)
+    for a, b in pairwise(edges):
+        train(slice(a, b))
 
 
 def _balanced(y: np.ndarray, member: np.ndarray, weight: ArrayLike | None) -> np.ndarray:

@@ -7,14 +7,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm import checks
+from jaxbm.inputs import balanced, check_class_labels, class_table, class_weights, n_classes, training_data
 from jaxbm.kernels.train_mlp.contract import Data, Loss
 from jaxbm.members.rows import MemberRows, cut_off, member_rows
 from jaxbm.mlp import MLP
-from jaxbm.train import _class_weights, _data
 
 Most = tuple[int | None, int | None]
 
@@ -51,8 +52,9 @@ def member_data(
     data, function = given.checked(0.0 if by_list else split, validation_data)
     data, own = given.with_own(data)
     if held_out is not None:
-        data = data._replace(x_val=data.x, y_val=data.y, weight_val=data.weight)
-        own = own._replace(x_val=own.x, y_val=own.y, weight_val=own.weight)
+        names = ("x", "y", "weight", "class_weight")
+        data = data._replace(**{f"{name}_val": getattr(data, name) for name in names})
+        own = own._replace(**{f"{name}_val": getattr(own, name) for name in names})
     data, own = _with_rows(data, own, listed, "")
     data, own = _with_rows(data, own, held_out, "_val")
     own = jax.tree.map(lambda leaf, mine: bool(mine), data, own)
@@ -66,6 +68,7 @@ class _Table:
         self.model, self.loss, self.members = model, loss, members
         self.x, self.y = (a if hasattr(a, "shape") else jnp.asarray(a) for a in (x, y))
         self.weight = weight if weight is None or hasattr(weight, "shape") else jnp.asarray(weight)
+        self.class_weight: Array | None = None
         self.x_is_own = self.x.ndim == 3
         self.n = self.x.shape[1 if self.x_is_own else 0] if self.x.ndim else 0
         self.y_is_own = self.y.shape[:2] == (members, self.n) and (self.y.ndim == 3 or self._is_not_shared(self.y))
@@ -81,29 +84,47 @@ class _Table:
         return self.x_is_own or self.y_is_own or self.weight_is_own
 
     def weigh(self, class_weight: Any, listed: MemberRows | None) -> None:
-        """Multiply the weights by those of the classes: `[M, n]` only where members differ in what they count."""
-        lists = _lists(listed) if isinstance(class_weight, str) and listed is not None else None
-        index = listed.rows if listed is not None and lists is None and isinstance(class_weight, str) else None
-        if self.y_is_own or lists is not None:
-            labels = self.y if self.y_is_own else [self.y] * self.members
-            visited: list[Array | None] = [index] * self.members if lists is None else [*lists]
-            pairs = zip(labels, visited, strict=True)
-            picked = jnp.stack([_class_weights(class_weight, jnp.asarray(a), self.model, b) for a, b in pairs])
-        else:
-            picked = _class_weights(class_weight, jnp.asarray(self.y), self.model, index)
-        self.weight = picked if self.weight is None else jnp.asarray(self.weight, jnp.float32) * picked
-        self.weight_is_own = self.weight.ndim == 2
+        """Weights of classes: multiplied into the rows' weights where all members share them. Otherwise `[classes]`
+        or `[M, classes]`, looked up by label as rows are visited, instead of a weight for each member's every row."""
+        of_name = isinstance(class_weight, str)
+        lists = _lists(listed) if of_name and listed is not None else None
+        if not (self.any_own or lists):
+            index = listed.rows if listed is not None and of_name else None
+            picked = class_weights(class_weight, jnp.asarray(self.y), self.model, index)
+            self.weight = picked if self.weight is None else jnp.asarray(self.weight, jnp.float32) * picked
+            return
+        check_class_labels(self.y[0] if self.y_is_own else self.y)
+        if not of_name:
+            self.class_weight = class_table(class_weight, self.model)
+            return
+        counts = self._counts([listed.rows if listed else None] * self.members if lists is None else lists)
+        self.class_weight = balanced(class_weight, counts.sum(axis=-1), counts)
+
+    def _counts(self, lists: Sequence[Any]) -> Any:
+        """`[M, classes]`: how many of the rows that a member visits are of each class."""
+        classes, known = n_classes(self.model), dict[tuple[int, int], Any]()
+        xp: Any = jnp if checks.is_traced(self.y, lists) else np  # on the host, lists of any length compile nothing
+        labels = xp.asarray(self.y).astype(xp.int32)
+        for k, index in enumerate(lists):
+            if (k * self.y_is_own, id(index)) not in known:
+                own = labels[k] if self.y_is_own else labels
+                visited = own if index is None else own[xp.asarray(index)]
+                counted = xp.clip(visited, 0, classes - 1)
+                bins = xp.bincount(counted, **{"length" if xp is jnp else "minlength": classes})
+                known[k * self.y_is_own, id(index)] = bins
+        return xp.stack([known[k * self.y_is_own, id(index)] for k, index in enumerate(lists)])
 
     def checked(self, split: float, validation: Any) -> tuple[Data, Loss]:
         """`Data` of member 0 alone, as `fit` checks it."""
         x = self.x[0] if self.x_is_own else self.x
         y = self.y[0] if self.y_is_own else self.y
         weight = self.weight[0] if self.weight_is_own and self.weight is not None else self.weight
-        return _data(self.model, self.loss, x, y, weight, None, split, validation, None, None)
+        return training_data(self.model, self.loss, x, y, weight, None, split, validation, None, None)
 
     def with_own(self, data: Data) -> tuple[Data, Any]:
         """Every member's arrays instead of member 0's, and `is_own` for them."""
-        own: Any = Data(*(None if value is None else False for value in data))  # type: ignore[arg-type]
+        nobodys: list[Any] = [None if value is None else False for value in data]
+        own: Any = Data(*nobodys)
         if self.x_is_own:
             checks.finite("x", self.x)
             data, own = data._replace(x=jnp.asarray(self.x, data.x.dtype)), own._replace(x=True)
@@ -118,14 +139,19 @@ class _Table:
             checks.finite("sample_weight", weight)
             checks.in_range("sample_weight", weight, 0, float("inf"))
             data, own = data._replace(weight=weight), own._replace(weight=True)
+        if self.class_weight is not None:
+            data = data._replace(class_weight=self.class_weight)
+            own = own._replace(class_weight=self.class_weight.ndim == 2)
         return data, own
 
 
-def _lists(listed: MemberRows) -> list[Array] | None:
+def _lists(listed: MemberRows) -> list[Any] | None:
+    """Each member's rows, the same object where they are the same; None where all members share one list."""
     if listed.start is not None and listed.count is not None:
-        table = listed.rows
-        pairs = zip(listed.start.tolist(), listed.count.tolist(), strict=True)
-        return [jnp.arange(a, a + n) if table is None else table[a : a + n] for a, n in pairs]
+        table = None if listed.rows is None else np.asarray(listed.rows)
+        ranges = list(zip(listed.start.tolist(), listed.count.tolist(), strict=True))
+        made = {(a, n): np.arange(a, a + n) if table is None else table[a : a + n] for a, n in set(ranges)}
+        return [made[pair] for pair in ranges]
     return [*listed.rows] if listed.rows is not None and listed.rows.ndim == 2 else None
 
 

@@ -48,13 +48,13 @@ Report = Callable[[MembersProgress], None]
 
 
 class MembersInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a run of many members; `.result` holds what was finished until then."""
+    """Ctrl-C during a run of many members; `.result` holds what was finished until then, `.told` how far it was."""
 
-    def __init__(self, result: Any):
+    def __init__(self, result: Any, told: MembersProgress | None = None):
         super().__init__(
             "interrupted; .result holds the members as they were after the last finished chunk of epochs"
         )
-        self.result = result
+        self.result, self.told = result, told
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxbm.members import stacking, widths
 from jaxbm.mlp import MLP
-from jaxbm.train import FitResult
+from jaxbm.training import FitResult
 
 
 class MembersResult(FitResult):

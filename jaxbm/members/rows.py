@@ -21,10 +21,10 @@ class MemberRows(NamedTuple):
     most: int | None = None
 
 
-def stretches(starts: np.ndarray, counts: np.ndarray) -> MemberRows:
-    """Member `k` visits rows `starts[k]` to `starts[k] + counts[k]` of the table: no index is needed."""
+def stretches(starts: np.ndarray, counts: np.ndarray, rows: Array | None = None) -> MemberRows:
+    """Member `k` visits places `starts[k]` to `starts[k] + counts[k]` of the table, or of the list `rows`."""
     start, count = (jnp.asarray(values, jnp.int32) for values in (starts, counts))
-    return MemberRows(None, start, count, int(counts.max()))
+    return MemberRows(rows, start, count, int(counts.max()))
 
 
 def member_rows(name: str, rows: Any, n: int, members: int) -> MemberRows:

@@ -17,12 +17,22 @@ from jaxbm import counter
 from jaxbm.kernels import dispatch
 from jaxbm.kernels.train_mlp.contract import RunState, Task
 from jaxbm.members import stacking
+from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
 from jaxbm.members.stacking import Inputs
-from jaxbm.train import CHUNK_SECONDS, FitResult, _fit, _result, _start
+from jaxbm.training import FitResult, next_chunk, result_of, start_state, whole_run
 
 COMPACTION_FLOPS = 2e10
 """A smaller state means compiling anew, about a second: it has to save more than XLA computes in that time."""
+REPORT_SECONDS, QUIET_SECONDS = 1.0, 2.0
+"""About how long a chunk takes, with and without reports of progress: Ctrl-C and checkpoints wait for its end. Each
+call costs 2 to 3 us for every member, however little there is to do: that is to be lost in the time it takes."""
+FIRST_FLOPS = 5e10
+"""The first chunk, before anything was timed, takes about so many operations: some tenths of a second or seconds."""
+LEAST_STEP_FLOPS = 2e4
+"""What a step takes at least, counted as operations, however small the network."""
+SHORT_SECONDS = 1.0
+"""A run that was through sooner is not kept at its end: training it again costs about as much as writing it."""
 XLA_CHUNKS = 16
 """Into how many chunks a run is cut on the XLA path where members may finish at different times."""
 
@@ -34,11 +44,17 @@ class Run:
       task, name: what is trained, by which implementation.
       keys: `[M]`.
       own, shared: what each member reads, split by `stacking.split`.
+      checkpoint: where the state is kept between chunks; what it holds is gone on from.
     """
 
-    def __init__(self, task: Task, name: str, keys: Array, own: Inputs, shared: Inputs):
-        self.task, self.name, self.members = task, name, keys.shape[0]
-        self.state = _begin(task, keys, own, shared)
+    def __init__(
+        self, task: Task, name: str, keys: Array, own: Inputs, shared: Inputs, checkpoint: Checkpoint | None = None
+    ):
+        self.task, self.name, self.members, self.checkpoint = task, name, keys.shape[0], checkpoint
+        kept = (
+            None if checkpoint is None else checkpoint.load(jax.eval_shape(partial(_begin, task), keys, own, shared))
+        )
+        self.state, self.seconds = (_begin(task, keys, own, shared), 0.0) if kept is None else kept
         self._words = _words(keys)
         self._own, self._shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
         self._part: tuple[np.ndarray, RunState, counter.Words, Inputs] | None = None
@@ -93,9 +109,15 @@ class Run:
     def result(self) -> FitResult:
         """Everything so far."""
         self.gather()
-        return _result(self.state)
+        return result_of(self.state)
 
-    def told(self, seconds: float) -> MembersProgress:
+    def keep(self) -> None:
+        """Write the state to the checkpoint, if there is one."""
+        self.gather()
+        if self.checkpoint is not None:
+            self.checkpoint.save(self.state, self.seconds)
+
+    def told(self) -> MembersProgress:
         """How far the run is."""
         self.gather()
         run, value, going = np.asarray(self.state.epochs_run), np.asarray(self.state.best_value), self.going()
@@ -110,35 +132,51 @@ class Run:
             best_value=float(value[best]),
             steps=int((run.astype(np.int64) * self._steps).sum()),
             steps_left=int((left.astype(np.int64) * self._steps).sum()),
-            seconds=seconds,
+            seconds=self.seconds,
         )
+
+    def epochs_in(self, flops: float) -> int:
+        """About how many epochs of all members take so many operations, at least one."""
+        step = max(6.0 * self.task.model.n_params * self.task.batch_size, LEAST_STEP_FLOPS)
+        return max(1, int(flops / (step * float(self._steps.sum()))))
 
     def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> RunState:
         return _advance(self.task, self.name, state, words, own, self._shared, jnp.asarray(stop, jnp.int32))
 
 
 def train(run: Run, progress: bool | Report = False, stop: int | None = None) -> None:
-    """Advance a run to its end, or to epoch `stop`, in chunks.
+    """Advance a run to its end, or to epoch `stop`, in chunks short enough to stop between them.
 
     Raises:
-      MembersInterrupted: Ctrl-C was pressed; the last chunk is finished first.
+      MembersInterrupted: Ctrl-C was pressed; the chunk is finished and the state kept first.
     """
     stop = run.task.epochs if stop is None else stop
-    done, began = int(np.asarray(run.state.epoch).max()), time.perf_counter()
-    chunk = 1 if progress else max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    done, before, checkpoint = int(np.asarray(run.state.epoch).max()), run.seconds, run.checkpoint
+    most = max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    seconds = REPORT_SECONDS if progress else QUIET_SECONDS
+    chunk = 1 if progress else min(most, run.epochs_in(FIRST_FLOPS))
+    written = True
     with deferred_interrupt() as interrupted, reporter(progress) as report:
-        while done < stop and run.going().any():
-            before = time.perf_counter()
+        began = time.perf_counter()
+        while done < stop and run.going().any():  # waits for the device
+            started = time.perf_counter()
+            chunk = chunk if 3 * chunk < 2 * (stop - done) or run.name == "xla" else stop - done  # no small rest
             done = min(done + chunk, stop)
             run.advance(done)
+            jax.block_until_ready(run.state if run._part is None else run._part[1])
+            chunk, written = min(most, next_chunk(chunk, time.perf_counter() - started, seconds)), False
+            run.seconds = before + time.perf_counter() - began
             if report is not None:
-                told = run.told(time.perf_counter() - began)  # waits for the device
-                seconds = time.perf_counter() - before
-                chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-6))))
-                report(told)
+                report(run.told())
             if interrupted():
-                raise MembersInterrupted(run.result())
+                run.keep()
+                raise MembersInterrupted(run.result(), run.told())
+            if checkpoint is not None and checkpoint.is_due:
+                run.keep()
+                written = True
             run.compact()
+        if not written and run.seconds >= SHORT_SECONDS:
+            run.keep()
     run.gather()
 
 
@@ -147,9 +185,15 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     """All epochs of all members in one compiled call."""
 
     def one(key: Array, own: Inputs) -> FitResult:
-        return _fit(task, name, key, *stacking.merged(own, shared))
+        return whole_run(task, name, key, *stacking.merged(own, shared))
 
     return jax.vmap(one)(keys, own)
+
+
+def may_compact(task: Task, own: Inputs, shared: Inputs, members: int) -> bool:
+    """Whether compaction would pay if half of the members went non-finite at once: then XLA trains in chunks."""
+    rows = float(np.mean(steps_per_epoch(task, own, shared))) * task.batch_size
+    return 6.0 * task.model.n_params * rows * task.epochs * (members // 2) >= COMPACTION_FLOPS
 
 
 def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
@@ -168,7 +212,7 @@ def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
 def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
     def one(key: Array, own: Inputs) -> RunState:
         data, hyper, params, opt_state = stacking.merged(own, shared)
-        return _start(task, key, data, hyper, params, opt_state)
+        return start_state(task, key, data, hyper, params, opt_state)
 
     # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
     return jax.tree.map(jnp.copy, jax.vmap(one)(keys, own))

@@ -13,15 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm import persistence
+from jaxbm.files import bits, from_bits, replace
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.groups import GroupsResult
 from jaxbm.members.result import MembersResult
 from jaxbm.mlp import MLP, Dense, Params
-from jaxbm.persistence import _array, _bits, _replace
-from jaxbm.train import FitResult
+from jaxbm.training import FitResult
 
 FORMAT, VERSION = "jaxbm members", 1
 ARRAYS, CONFIGURATION = "members.safetensors", "members.json"
+UNFINISHED = "unfinished"
+"""Where, in the folder that members will be saved in, the command line keeps those in training."""
 
 
 class SavedMembers(NamedTuple):
@@ -87,13 +89,13 @@ def save_members(
     }
     text = json.dumps(described, indent=1)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / ARRAYS, data)
-    _replace(folder / CONFIGURATION, text.encode())
+    replace(folder / ARRAYS, data)
+    replace(folder / CONFIGURATION, text.encode())
 
 
 def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
     """`folder` as a path, where `save_members` may write; ValueError if it is a file or holds something else."""
-    return persistence.check_folder(folder, CONFIGURATION, "saved members")
+    return persistence.check_folder(folder, CONFIGURATION, "saved members", (UNFINISHED,))
 
 
 def load_members(folder: str | os.PathLike[str]) -> SavedMembers:
@@ -156,7 +158,7 @@ def _bare(params: Params, shape: tuple[int, ...]) -> FitResult:
 
 
 def _pack(prefix: str, params: Params, arrays: dict[str, np.ndarray]) -> None:
-    for i, layer in enumerate(jax.tree.map(_bits, params)):
+    for i, layer in enumerate(jax.tree.map(bits, params)):
         arrays[f"{prefix}{i}.weight"] = layer.weight
         if layer.bias is not None:
             arrays[f"{prefix}{i}.bias"] = layer.bias
@@ -167,5 +169,5 @@ def _params(prefix: str, model: MLP, arrays: dict[str, np.ndarray]) -> Params:
     layers = []
     for i in range(len(model.sizes) - 1):
         weight, bias = arrays[f"{prefix}{i}.weight"], arrays.get(f"{prefix}{i}.bias")
-        layers.append(Dense(_array(weight, dtype), None if bias is None else _array(bias, dtype)))
+        layers.append(Dense(from_bits(weight, dtype), None if bias is None else from_bits(bias, dtype)))
     return tuple(layers)

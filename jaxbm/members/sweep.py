@@ -14,12 +14,13 @@ from jax.typing import ArrayLike
 from jaxbm import checks, counter
 from jaxbm.kernels.train_mlp.contract import Loss, Metric
 from jaxbm.members import run
+from jaxbm.members.fingerprint import fingerprint
 from jaxbm.members.folds import is_classification, make_folds
-from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, reporter
+from jaxbm.members.progress import MembersProgress, Report, reporter
 from jaxbm.members.space import Space, draw_trials
 from jaxbm.members.sweep_plan import Optimizer, Plan, check_names, optimizer_names
 from jaxbm.members.sweep_result import GREATER_IS_BETTER, SweepInterrupted, SweepResult
-from jaxbm.members.sweep_store import Store, fingerprint
+from jaxbm.members.sweep_store import Store
 from jaxbm.mlp import MLP
 from jaxbm.train import FitResult, fit
 
@@ -85,7 +86,7 @@ def sweep(
       refit: train the best trial once more, on all rows: for as many epochs as its members took to their best
         ones with `patience`, for all otherwise.
       folder: where finished blocks are stored; a sweep that was killed goes on from there.
-      progress: as for `fit_members`, over the whole sweep. With it, Ctrl-C raises `SweepInterrupted`.
+      progress: as for `fit_members`, over the whole sweep.
       options: everything else that `fit_members` takes, the same for all.
 
     Returns:
@@ -108,8 +109,7 @@ def sweep(
     """
     seed = int(counter.words(key)[0]) % 2**31
     drawn = draw_trials(space, trials, method=method, seed=seed, grid_points=grid_points)
-    for trial in drawn:
-        check_names(trial, optimizer)
+    check_names(drawn[0], optimizer)  # all trials have the same
     pairs = None
     if folds is not None:
         stratified = is_classification(loss, y) and not hasattr(folds, "split") if stratified is None else stratified
@@ -124,10 +124,12 @@ def sweep(
     described = (counter.words(key), (x, y), drawn, pairs, rungs, repr(model), options, metric, seeds, optimizer)
     store = Store(folder, "" if folder is None else fingerprint(*described))
     work = _Sweep(plan, key, x, y, store, rungs, halving or 1, f"val_{metric}", metric, greater)
-    with reporter(progress) as report:
-        work.everything(report)
-    result = work.result()
-    return _with_refit(result, plan, key, x, y, epochs) if refit else result
+    try:
+        with reporter(progress) as report:
+            work.everything(report)
+        return _with_refit(work.result(), plan, key, x, y, epochs) if refit else work.result()
+    except KeyboardInterrupt:
+        raise SweepInterrupted(work.result()) from None
 
 
 class _Sweep:
@@ -173,16 +175,13 @@ class _Sweep:
         each = self.plan.members_per_trial
         training.retire(np.repeat(~self.kept[block], each))
         told = None if report is None else lambda now: report(self._overall(now, rung, number))
-        try:
-            run.train(training, told or False, stop)
-        except MembersInterrupted:
-            raise SweepInterrupted(self.result()) from None
+        run.train(training, told or False, stop)
         found = self._scores(training, len(block))
         is_last = rung + 1 == len(self.rungs)
         self.store.save(rung, number, found, None if is_last else training.state)
         if is_last:
             del self.training[number]
-        self.steps += 0 if report is None else training.told(0).steps
+        self.steps += 0 if report is None else training.told().steps
         return found
 
     def _members(self, rung: int, number: int) -> run.Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -56,6 +57,19 @@ class Plan:
         changes = {name: trial[name] for name in ("activation", "weight_init") if name in trial}
         return replace(model, **changes)
 
+    @cached_property
+    def models(self) -> tuple[MLP, ...]:
+        """Each trial's architecture; equal ones are one object."""
+        known: dict[str, MLP] = {}
+
+        def model(trial: dict[str, Any]) -> MLP:
+            name = repr([trial.get(name) for name in ARCHITECTURE])
+            if name not in known:
+                known[name] = self.model_of(trial)
+            return known[name]
+
+        return tuple(model(trial) for trial in self.trials)
+
     def optimizer_of(self, values: dict[str, Any]) -> Any:
         """The optimizer with these hyper-parameters."""
         return optimizer_function(self.optimizer)(**values)
@@ -63,13 +77,12 @@ class Plan:
     def blocks(self) -> list[list[int]]:
         """Trials that share a compiled program, in blocks of bounded size."""
         groups: dict[Any, list[int]] = {}
-        for i, trial in enumerate(self.trials):
-            model = self.model_of(trial)
+        for i, (trial, model) in enumerate(zip(self.trials, self.models, strict=True)):
             program = (len(model.sizes), model.activation, model.weight_init, trial.get("batch_size"))
             groups.setdefault(program, []).append(i)
         blocks = []
         for indices in groups.values():
-            largest = max(self.model_of(self.trials[i]).n_params for i in indices)
+            largest = max(self.models[i].n_params for i in indices)
             members = max(1, min(MEMBERS_PER_BLOCK, BYTES_PER_BLOCK // (16 * largest)))
             size = max(1, members // self.members_per_trial)
             blocks += [indices[at : at + size] for at in range(0, len(indices), size)]
@@ -90,7 +103,7 @@ class Plan:
         if self.folds is not None:
             options["rows"] = [self.folds[k % folds][0] for k in range(each * len(trials))]
             options["validation_rows"] = [self.folds[k % folds][1] for k in range(each * len(trials))]
-        models = [self.model_of(trial) for trial in trials for _ in range(each)]
+        models = [self.models[i] for i in block for _ in range(each)]
         return prepare(
             jnp.tile(self.keys(key), len(trials)), models if len(set(models)) > 1 else models[0], x, y,
             optimizer=self.optimizer_of(numbers), **options,

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxbm.members.tidy import tidy
 from jaxbm.mlp import MLP
-from jaxbm.train import FitResult
+from jaxbm.training import FitResult
 
 #: Metrics of which more is better; of all others less is.
 GREATER_IS_BETTER = frozenset(

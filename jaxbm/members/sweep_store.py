@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pathlib
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
+from jaxbm import files
 from jaxbm.kernels.train_mlp.contract import RunState
-from jaxbm.persistence import _replace
+from jaxbm.members.checkpoint import check_folder, load_tree, save_tree
 
 Scores = dict[str, list[Any]]
 
@@ -40,10 +36,10 @@ class Store:
                 raise ValueError(
                     f"folder: {self.folder} holds a sweep of other data or options; choose another folder"
                 )
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ValueError(f"folder: {self.folder} holds something that is not a sweep; choose another folder")
+        else:
+            check_folder(self.folder, ("sweep.json",), "a sweep")
         self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(about, json.dumps({"format": "jaxbm sweep", "version": 1, "fingerprint": fingerprint}).encode())
+        files.replace(about, json.dumps({"format": "jaxbm sweep", "version": 2, "fingerprint": fingerprint}).encode())
 
     def scores(self, rung: int, block: int) -> Scores | None:
         """What a finished block of a rung scored; None where it is not finished."""
@@ -56,38 +52,15 @@ class Store:
         if path is None:
             return
         if state is not None:
-            from safetensors.numpy import save as pack
-
-            leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
-            _replace(path.with_suffix(".safetensors"), pack(leaves))
-        _replace(path, json.dumps(scores).encode())
+            save_tree(path.with_suffix(".npz"), state)
+        files.replace(path, json.dumps(scores).encode())
 
     def state(self, rung: int, block: int, like: RunState) -> RunState:
         """The members' state as it was after a rung."""
-        from safetensors.numpy import load as unpack
-
-        path = self._path(rung, block, "safetensors")
+        path = self._path(rung, block, "npz")
         if path is None:
             raise FileNotFoundError("a sweep without a folder keeps no state")
-        arrays = unpack(path.read_bytes())
-        leaves = [jnp.asarray(arrays[str(i)]) for i in range(len(arrays))]
-        return jax.tree.unflatten(jax.tree.structure(like), leaves)
+        return load_tree(path, like)[0]
 
     def _path(self, rung: int, block: int, ending: str) -> pathlib.Path | None:
         return None if self.folder is None else self.folder / f"rung-{rung}-block-{block}.{ending}"
-
-
-def fingerprint(*parts: Any) -> str:
-    """A digest of arrays, and of everything else as text."""
-    digest = hashlib.sha256()
-    for part in parts:
-        for leaf in jax.tree.leaves(part):
-            if isinstance(leaf, np.ndarray | jax.Array):
-                array = np.ascontiguousarray(leaf)
-                digest.update(f"{array.dtype}{array.shape}".encode())
-                digest.update(array.tobytes())
-            else:
-                name = getattr(leaf, "__qualname__", None) if callable(leaf) else None
-                digest.update(repr(leaf if name is None else name).encode())
-        digest.update(str(jax.tree.structure(part)).encode())
-    return digest.hexdigest()

@@ -19,7 +19,10 @@ def padded_model(models: Sequence[MLP]) -> MLP:
       ValueError: they differ in more than hidden widths.
     """
     one = models[0]
+    first: dict[MLP, int] = {}
     for k, model in enumerate(models):
+        first.setdefault(model, k)
+    for model, k in first.items():
         for field in one.__dataclass_fields__:
             a, b = getattr(one, field), getattr(model, field)
             if field == "sizes":
@@ -29,7 +32,7 @@ def padded_model(models: Sequence[MLP]) -> MLP:
                     f"model: expected members that differ in hidden widths only, but {field} is "
                     f"{getattr(one, field)!r} in member 0 and {getattr(model, field)!r} in member {k}"
                 )
-    widest = tuple(int(width) for width in np.max([model.sizes for model in models], axis=0))
+    widest = tuple(int(width) for width in np.max([model.sizes for model in first], axis=0))
     return MLP(widest, **{f: getattr(one, f) for f in one.__dataclass_fields__ if f != "sizes"})
 
 
@@ -62,7 +65,8 @@ def initial_params(model: MLP, kinds: tuple[MLP, ...], keys: Sequence[Array], pl
 def draw(model: MLP, models: Sequence[MLP], keys: Array) -> Params:
     """Initial parameters of members with their own architectures, each what it would be alone."""
     kinds = tuple(dict.fromkeys(models))
-    kind_of = np.asarray([kinds.index(m) for m in models])
+    number = {kind: i for i, kind in enumerate(kinds)}
+    kind_of = np.asarray([number[m] for m in models])
     order = np.argsort(kind_of, kind="stable")
     places = np.empty(len(models), np.int32)
     places[order] = np.arange(len(models), dtype=np.int32)

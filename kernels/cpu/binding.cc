@@ -1,4 +1,6 @@
 // XLA FFI handlers: check a call's buffers, bind them to the arithmetic's structs, spread members over threads.
+#include <algorithm>
+
 #include "buffers.h"
 #include "isa.h"
 #include "kernel.h"
@@ -63,7 +65,8 @@ double patience(const Spec& s, const Run& run) {
 enum Option {
   kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
   kWeighted = 128, kLabels2d = 256, kValidation = 512, kValidationWeighted = 1024, kIndexed = 2048,
-  kValidationIndexed = 4096, kBootstrap = 8192, kWidths = 16384, kOptions = 32768
+  kValidationIndexed = 4096, kBootstrap = 8192, kWidths = 16384, kClassWeighted = 32768,
+  kValidationClassWeighted = 65536, kOptions = 131072
 };
 
 struct LeafParts {
@@ -80,17 +83,18 @@ struct LeafParts {
 };
 
 struct RowParts {
-  Part<const float> x, weight;
+  Part<const float> x, weight, class_weight;
   Part<const int32_t> integers, index;
   Part<const float> labels;
 
-  void take(Buffers& b, const Spec& s, const char* name, bool weighted, bool indexed) {
+  void take(Buffers& b, const Spec& s, const char* name, bool weighted, bool class_weighted, bool indexed) {
     x = b.argument<float>(name, {-1, s.sizes[0]});
     const int64_t n = x.tail[0];
     if (s.loss == kSoftmaxIntegerLabels) integers = b.argument<int32_t>("labels", {n});
     else if (s.labels_2d) labels = b.argument<float>("labels", {n, s.sizes[s.layers]});
     else labels = b.argument<float>("labels", {n});
     if (weighted) weight = b.argument<float>("weights", {n});
+    if (class_weighted) class_weight = b.argument<float>("class weights", {std::max<int64_t>(2, s.sizes[s.layers])});
     if (indexed) index = b.argument<int32_t>("rows", {-1});
   }
 
@@ -107,11 +111,16 @@ struct RowParts {
                       std::to_string(index.data[i]));
   }
 
-  Rows at(const std::vector<int64_t>& place, const int32_t* range, const char* name) const {
+  void check_range(const int32_t* range, const char* name) const {
     const int64_t start = range[0], count = range[1], most = index ? index.tail[0] : x ? x.tail[0] : 0;
     if (start < 0 || count < 0 || start > most || count > most - start)
       throw BadCall(std::string(name) + ": rows " + std::to_string(start) + " to " + std::to_string(start + count) +
                     " do not lie within " + std::to_string(most));
+  }
+
+  // The rows of a range that was checked.
+  Rows at(const std::vector<int64_t>& place, const int32_t* range) const {
+    const int64_t start = range[0], count = range[1];
     Rows r = {};
     if (!x) return r;
     r.count = count;
@@ -122,6 +131,24 @@ struct RowParts {
                    : (const void*)(labels.at(place) + skip * (labels.tail.size() > 1 ? labels.tail[1] : 1));
     r.weight = weight ? weight.at(place) + skip : nullptr;
     return r;
+  }
+
+  int64_t scratch() const { return class_weight ? x.tail[0] : 0; }
+
+  // Where members have weights of their own for classes, those of the rows visited are written out when a member's
+  // turn comes, into scratch of its thread: `scratch()` floats, however many members there are.
+  float* weigh(const std::vector<int64_t>& place, Rows& r, float* memory) const {
+    if (!class_weight) return memory;
+    const float* of_class = class_weight.at(place);
+    const int64_t last = class_weight.tail[0] - 1;
+    for (long i = 0; i < r.count; i++) {
+      const long row = r.index ? r.index[i] : i;
+      const float label = integers ? (float)((const int32_t*)r.y)[row] : ((const float*)r.y)[row];
+      const float picked = of_class[label > 0 ? label < (float)last ? (int64_t)label : last : 0];
+      memory[row] = r.weight ? r.weight[row] * picked : picked;
+    }
+    r.weight = memory;
+    return memory + scratch();
   }
 };
 
@@ -140,9 +167,11 @@ class TrainCall {
     spec_.optimizer = (int)optimizer;
     spec_.bias = is(kBias), spec_.nesterov = is(kNesterov), spec_.momentum = is(kMomentum);
     spec_.shuffle = is(kShuffle), spec_.clip = is(kClip), spec_.dropout = is(kDropout);
-    spec_.early_stopping = is(kEarlyStopping), spec_.weighted = is(kWeighted), spec_.labels_2d = is(kLabels2d);
-    spec_.validation = is(kValidation), spec_.validation_weighted = is(kValidationWeighted);
-    spec_.bootstrap = is(kBootstrap);
+    spec_.early_stopping = is(kEarlyStopping), spec_.labels_2d = is(kLabels2d), spec_.bootstrap = is(kBootstrap);
+    spec_.validation = is(kValidation);
+    spec_.weighted = is(kWeighted) || is(kClassWeighted);
+    spec_.validation_weighted = is(kValidationWeighted) || is(kValidationClassWeighted);
+    require(!spec_.labels_2d || !(is(kClassWeighted) || is(kValidationClassWeighted)), "labels' axes", 2);
     require(spec_.labels_2d || sizes[spec_.layers] == 1 || loss == kSoftmaxIntegerLabels, "labels' axes", 1);
     require(!(spec_.labels_2d && loss == kSoftmaxIntegerLabels), "labels' axes", 2);
     require(spec_.labels_2d || loss != kSoftmaxCrossEntropy, "labels' axes", 1);
@@ -154,6 +183,33 @@ class TrainCall {
   const Spec& spec() const { return spec_; }
   int64_t members() const { return members_; }
 
+  // Every number of a member's that the arithmetic takes on trust.
+  void check(int64_t member) const {
+    const auto place = buffers_.place(member);
+    const int32_t* limits = limits_.at(place);
+    const Clock& clock = *reinterpret_cast<const Clock*>(clock_.at(place));
+    check_widths(widths_.at(place));
+    check_counter("epoch", clock.epoch, INT32_MAX);
+    check_counter("count", clock.count, INT32_MAX);
+    check_counter("epochs_run", clock.epochs_run, 1 << 30);  // these count on without a limit of their own
+    check_counter("wait", clock.wait, 1 << 30);
+    rows_.check_range(limits + 3, "rows");
+    validation_.check_range(limits + 5, "validation rows");
+  }
+
+  // What a checked member has left to do, as multiplications: an order of magnitude is enough.
+  double work(int64_t member) const {
+    const auto place = buffers_.place(member);
+    const int32_t *limits = limits_.at(place), *widths = widths_.at(place);
+    const Clock& clock = *reinterpret_cast<const Clock*>(clock_.at(place));
+    const double epochs = clock.active ? std::max(0, std::min(limits[0], limits[1]) - clock.epoch) : 0;
+    double weights = 0;
+    for (int i = 0; i < spec_.layers; i++)
+      weights += widths ? (double)widths[i] * widths[i + 1] : (double)spec_.sizes[i] * (double)spec_.sizes[i + 1];
+    return epochs * (double)limits[4] * weights;
+  }
+
+  // A member that was checked.
   Run run(int64_t member) const {
     const auto place = buffers_.place(member);
     Run r = {};
@@ -167,19 +223,23 @@ class TrainCall {
     r.epochs = limits[1];
     r.patience = limits[2];
     r.widths = widths_.at(place);
-    check_widths(r.widths);
-    check_counter("epoch", r.clock->epoch, INT32_MAX);
-    check_counter("count", r.clock->count, INT32_MAX);
-    check_counter("epochs_run", r.clock->epochs_run, 1 << 30);  // these count on without a limit of their own
-    check_counter("wait", r.clock->wait, 1 << 30);
     const float* n = numbers_.at(place);
     r.numbers = {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]};
     const uint32_t* words = words_.at(place);
     r.words[0] = words[0], r.words[1] = words[1], r.drop_below = words[2];
     r.rate = rate_.at(place);
-    r.train = rows_.at(place, limits + 3, "rows");
-    r.validation = validation_.at(place, limits + 5, "validation rows");
+    r.train = rows_.at(place, limits + 3);
+    r.validation = validation_.at(place, limits + 5);
     return r;
+  }
+
+  // Bytes beside a run's workspace that `weigh` fills with the weights of the member's rows.
+  size_t scratch() const { return (size_t)(rows_.scratch() + validation_.scratch()) * sizeof(float); }
+
+  void weigh(int64_t member, Run& r, float* memory) const {
+    if (!scratch()) return;
+    const auto place = buffers_.place(member);
+    validation_.weigh(place, r.validation, rows_.weigh(place, r.train, memory));
   }
 
  private:
@@ -198,9 +258,10 @@ class TrainCall {
     rate_ = buffers_.argument<float>("learning_rate", {-1});
     require(rate_.tail[0] >= 1, "learning rates", rate_.tail[0]);
     if (options & kWidths) widths_ = buffers_.argument<int32_t>("widths", {spec_.layers + 1});
-    rows_.take(buffers_, spec_, "x", spec_.weighted, options & kIndexed);
+    rows_.take(buffers_, spec_, "x", options & kWeighted, options & kClassWeighted, options & kIndexed);
     if (spec_.validation)
-      validation_.take(buffers_, spec_, "x_val", spec_.validation_weighted, options & kValidationIndexed);
+      validation_.take(buffers_, spec_, "x_val", options & kValidationWeighted, options & kValidationClassWeighted,
+                       options & kValidationIndexed);
     members_ = buffers_.finish();
     rows_.check(spec_);
     validation_.check(spec_);
@@ -239,36 +300,52 @@ class TrainCall {
   RowParts rows_, validation_;
 };
 
+// Members in the order to start them: the longest first, so that none of them is left to one thread at the end.
+std::vector<int64_t> longest_first(const TrainCall& call) {
+  std::vector<int64_t> order(call.members());
+  std::vector<double> work(call.members());
+  for (int64_t m = 0; m < call.members(); m++) order[m] = m, work[m] = call.work(m);
+  std::stable_sort(order.begin(), order.end(), [&work](int64_t a, int64_t b) { return work[a] > work[b]; });
+  return order;
+}
+
 ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
                  ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations, int64_t loss,
                  int64_t optimizer, int64_t options, int64_t batch, int64_t threads) {
   return guarded([&] {
     const TrainCall call(args, rets, lead, sizes, activations, loss, optimizer, options, batch);
     const Spec& spec = call.spec();
-    std::vector<Run> runs;
-    for (int64_t m = 0; m < call.members(); m++) runs.push_back(call.run(m));
-    const size_t bytes = kernels().train_bytes(&spec);
+    for (int64_t m = 0; m < call.members(); m++) call.check(m);
+    const size_t bytes = (kernels().train_bytes(&spec) + 63) / 64 * 64;
     // 0 threads means as many as pay; a given number is kept to, up to what the pool has.
     const int64_t most = std::max<int64_t>(1, pool.num_threads());
     int64_t wanted = threads > 0 ? std::min(threads, most) : most;
-    if (runs.size() == 1) {
+    if (call.members() == 1) {
+      Run only = call.run(0);
       if (threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
-      char* memory = workspace().get(bytes);
-      as_team(pool, wanted, patience(spec, runs[0]), [&spec, run = runs[0], memory](Team* team, int rank) {
+      char* memory = workspace().get(bytes + call.scratch());
+      call.weigh(0, only, (float*)(memory + bytes));
+      as_team(pool, wanted, patience(spec, only), [&spec, run = only, memory](Team* team, int rank) {
         kernels().train(&spec, &run, memory, team, rank);
       });
       workspace().trim();
       return ffi::Error::Success();
     }
-    auto one = [&spec, &runs, bytes](long i) {
+    const std::vector<int64_t> order = longest_first(call);
+    auto one = [&spec, &call, &order, bytes](long i) {
       Team alone{1, 0, 0};
+      // A run has addresses for the most layers there may be, 2 KB: made here, thousands of them cost no memory.
+      Run run = call.run(order[i]);
       // An inactive member costs nothing, not even packing its weights.
-      if (runs[i].clock->active && runs[i].clock->epoch < std::min(runs[i].stop, runs[i].epochs))
-        kernels().train(&spec, &runs[i], workspace().get(bytes), &alone, 0);
-      else if (runs[i].clock->epoch < runs[i].stop)
-        runs[i].clock->epoch = (int32_t)runs[i].stop;
+      if (run.clock->active && run.clock->epoch < std::min(run.stop, run.epochs)) {
+        char* memory = workspace().get(bytes + call.scratch());
+        call.weigh(order[i], run, (float*)(memory + bytes));
+        kernels().train(&spec, &run, memory, &alone, 0);
+      } else if (run.clock->epoch < run.stop) {
+        run.clock->epoch = (int32_t)run.stop;
+      }
     };
-    return for_each(pool, (long)runs.size(), wanted, one) ? ffi::Error::Success() : throw std::bad_alloc();
+    return for_each(pool, (long)call.members(), wanted, one) ? ffi::Error::Success() : throw std::bad_alloc();
   });
 }
 
@@ -295,7 +372,8 @@ ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
     std::vector<Rows> visited;
     for (int64_t m = 0; m < members; m++) {
       const auto place = buffers.place(m);
-      visited.push_back(rows.at(place, limits.at(place), "rows"));
+      rows.check_range(limits.at(place), "rows");
+      visited.push_back(rows.at(place, limits.at(place)));
       require(visited[m].count <= most, "number of rows", visited[m].count);
     }
     const size_t weights = (kernels().weight_bytes(&spec) + 4095) / 64 * 64;

@@ -59,6 +59,10 @@ class Data(NamedTuple):
     rows_val: Array | None = None
     start_val: Array | None = None
     count_val: Array | None = None
+    class_weight: Array | None = None
+    class_weight_val: Array | None = None
+    """float32 `[classes]`: multiplies the weight of a row whose label is that class. Members that count classes
+    in rows of their own differ in so few numbers, not in a weight for each row"""
 
 
 class Hyper(NamedTuple):

@@ -46,6 +46,8 @@ OPTIONS = (
     "validation_indexed",
     "bootstrap",
     "widths",
+    "class_weighted",
+    "validation_class_weighted",
 )
 THREADS = 0
 """Threads of one call; 0 for as many as pay. The result is the same, bit for bit."""
@@ -132,6 +134,8 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
         "validation_indexed": held_out is not None and held_out.rows is not None,
         "bootstrap": task.bootstrap,
         "widths": hyper.widths is not None,
+        "class_weighted": data.class_weight is not None,
+        "validation_class_weighted": data.class_weight_val is not None,
     }
     attributes = (
         ("sizes", model.sizes),
@@ -161,8 +165,8 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
         arguments.append(hyper.widths.astype(jnp.int32))
     for part in (visited, held_out):
         if part is not None:
-            weight = [] if part.weight is None else [part.weight.astype(jnp.float32)]
-            arguments += [part.x, _labels(task, part.y), *weight, *([] if part.rows is None else [part.rows])]
+            weights = [w.astype(jnp.float32) for w in (part.weight, part.class_weight) if w is not None]
+            arguments += [part.x, _labels(task, part.y), *weights, *([] if part.rows is None else [part.rows])]
     out = kernel_call("jaxbm_train", attributes, tuple(range(len(leaves))))(*leaves, *arguments)
     clock, best_value, histories, params, moments, best = jax.tree.unflatten(tree, out)
     count = clock[0].astype(jnp.result_type(opt.count))

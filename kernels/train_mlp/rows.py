@@ -20,6 +20,7 @@ class RowSet(NamedTuple):
     start: Array | None
     count: Array | None  # type: ignore[assignment]  # a field, not tuple.count
     most: int
+    class_weight: Array | None = None
 
     @property
     def is_all(self) -> bool:
@@ -35,14 +36,23 @@ class RowSet(NamedTuple):
         places = places.astype(jnp.int32) + (0 if self.start is None else self.start)
         return places if self.rows is None else self.rows[places]
 
+    def weights(self, index: Array | None) -> Array | None:
+        """Weights of the table's rows `index`, None for all of them; None where every row counts the same."""
+        weight = self.weight if self.weight is None or index is None else self.weight[index]
+        if self.class_weight is None:
+            return weight
+        labels = (self.y if index is None else self.y[index]).astype(jnp.int32)
+        picked = self.class_weight[jnp.clip(labels, 0, self.class_weight.shape[0] - 1)]
+        return picked if weight is None else weight * picked
+
     def gathered(self) -> tuple[Array | None, Array, Array | None]:
         """Rows `[most]` (None for all of the table), their labels and weights; zero weight beyond `count`."""
         if self.is_all:
-            return None, self.y, self.weight
+            return None, self.y, self.weights(None)
         places = lax.iota(jnp.int32, self.most)
         real = None if self.count is None else places < self.count
         index = self.table_rows(places if real is None else jnp.where(real, places, 0))
-        weight = None if self.weight is None else self.weight[index]
+        weight = self.weights(index)
         if real is not None:
             weight = jnp.where(real, jnp.float32(1) if weight is None else weight, 0)
         return index, self.y[index], weight
@@ -51,7 +61,7 @@ class RowSet(NamedTuple):
 def training_rows(task: Task, data: Data) -> RowSet:
     """The rows that a run learns from."""
     most = _most(task.most_rows, data.rows, data.x)
-    return RowSet(data.x, data.y, data.weight, data.rows, data.start, data.count, most)
+    return RowSet(data.x, data.y, data.weight, data.rows, data.start, data.count, most, data.class_weight)
 
 
 def validation_rows(task: Task, data: Data) -> RowSet | None:
@@ -59,7 +69,8 @@ def validation_rows(task: Task, data: Data) -> RowSet | None:
     if data.x_val is None or data.y_val is None:
         return None
     most = _most(task.most_rows_val, data.rows_val, data.x_val)
-    return RowSet(data.x_val, data.y_val, data.weight_val, data.rows_val, data.start_val, data.count_val, most)
+    part = (data.x_val, data.y_val, data.weight_val, data.rows_val, data.start_val, data.count_val)
+    return RowSet(*part, most, data.class_weight_val)
 
 
 def bootstrap_draws(words: Words, places: Array, count: Array | int) -> Array:

@@ -169,7 +169,7 @@ def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words
 
     def step(carry: tuple[Params, Any], inputs: tuple[Array, Array, Any]) -> tuple[Any, tuple[Array, Array]]:
         i, rows, real = inputs
-        batch = (visited.x[rows], visited.y[rows], _batch_weight(visited.weight, rows, real))
+        batch = (visited.x[rows], visited.y[rows], _batch_weight(visited.weights(rows), real))
         stream = counter.derive(counter.derive(words, counter.DROPOUT), state.epoch * own_steps + i)
 
         def taken(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
@@ -199,11 +199,10 @@ def _order(task: Task, visited: RowSet, epoch: Array, words: Words, length: int)
     return visited.table_rows(places if real is None else jnp.where(real, places, 0)), real
 
 
-def _batch_weight(weight: Array | None, rows: Array, real: Array | None) -> Array | None:
+def _batch_weight(weight: Array | None, real: Array | None) -> Array | None:
     if weight is None:
         return None if real is None else real.astype(jnp.float32)
-    picked = weight[rows]
-    return picked if real is None else jnp.where(real, picked, 0)
+    return weight if real is None else jnp.where(real, weight, 0)
 
 
 def _one_step(

@@ -95,8 +95,8 @@ void add_leaves(Builder& b, const TrainCase& what, const std::string& prefix, fl
   }
 }
 
-void add_rows(Builder& b, const TrainCase& what, const std::string& suffix, int64_t rows, bool weighted, bool indexed,
-              Random& random) {
+void add_rows(Builder& b, const TrainCase& what, const std::string& suffix, int64_t rows, bool weighted,
+              bool class_weighted, bool indexed, Random& random) {
   const int64_t outputs = what.sizes.back();
   b.argument<float>("x" + suffix, {rows, what.sizes[0]}, [&] { return random.symmetric(2); });
   if (what.loss == jaxbm::kSoftmaxIntegerLabels)
@@ -105,6 +105,8 @@ void add_rows(Builder& b, const TrainCase& what, const std::string& suffix, int6
     b.argument<float>("labels" + suffix, what.options & kLabels2d ? Dims{rows, outputs} : Dims{rows},
                       [&] { return (float)random.uniform(); });
   if (weighted) b.argument<float>("weights" + suffix, {rows}, [&] { return random.between(0, 3); });
+  if (class_weighted)
+    b.argument<float>("class weights" + suffix, {std::max<int64_t>(2, outputs)}, [&] { return random.between(0, 3); });
   if (indexed)
     b.argument<int32_t>("rows" + suffix, {rows ? what.picked : 0}, [&] { return random.between(0, rows - 1); });
 }
@@ -158,6 +160,7 @@ void settle_options(TrainCase& t, Random& random) {
   if (t.loss == jaxbm::kSoftmaxIntegerLabels) t.options &= ~kLabels2d;
   else if (t.loss == jaxbm::kSoftmaxCrossEntropy || !one_output || random.chance(0.3)) t.options |= kLabels2d;
   else t.options &= ~kLabels2d;
+  if (t.options & kLabels2d) t.options &= ~(kClassWeighted | kValidationClassWeighted);
 }
 
 }  // namespace
@@ -224,10 +227,11 @@ Call train_call(const TrainCase& what, Random& random) {
     for (size_t i = 1; i + 1 < widths.size(); i++) widths[i] = (int32_t)random.between(1, widths[i]);
     b.argument<int32_t>("widths", {(int64_t)widths.size()}, entries(widths));
   }
-  add_rows(b, what, "", what.rows, what.options & kWeighted, what.options & kIndexed, random);
+  add_rows(b, what, "", what.rows, what.options & kWeighted, what.options & kClassWeighted, what.options & kIndexed,
+           random);
   if (what.options & kValidation)
     add_rows(b, what, "_val", what.validation_rows, what.options & kValidationWeighted,
-             what.options & kValidationIndexed, random);
+             what.options & kValidationClassWeighted, what.options & kValidationIndexed, random);
   return b.done();
 }
 
