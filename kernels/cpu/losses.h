@@ -88,44 +88,68 @@ void losses_of_many(Net& net, float delta, long first, long last) {
   }
 }
 
-// Softmax cross-entropy: log(sum(exp(z - top))) + top against the labels, soft or one integer.
+// exp(z - largest z) of a row into `g`, with zeros beyond its columns. Returns their sum, and the largest in `top`.
+INLINE float exponentials(const Layer& l, const float* z, float* g, float& top) {
+  const long C = l.out;
+  const Vec lowest = all(-__builtin_inff());
+  Vec highest = lowest, sum = {};
+  for (long c = 0; c < C; c += VL)
+    highest = larger(select(lanes() < (int32_t)(C - c), load_columns(z, c, C, l.narrow), lowest), highest);
+  top = largest(highest);
+  for (long c = 0; c < C; c += VL) {
+    Vec e = select(lanes() < (int32_t)(C - c), exp(load_columns(z, c, C, l.narrow) - all(top)), Vec{});
+    store_columns(g, e, c, C, l.narrow);
+    sum = sum + e;
+  }
+  return total(sum);
+}
+
+// Softmax cross-entropy: log(sum(exp(z - top))) + top against the labels, soft or one integer. One logarithm of a row
+// costs as much as those of VL rows, so these are taken together.
 template <bool Integer>
 void softmax_losses(Net& net, long first, long last) {
   const Layer& l = net.layer[net.layers - 1];
   const long C = l.out;
-  for (long r = first; r < last; r++) {
-    const float* z = net.logits + r * l.gradient_stride;
-    const float* labels = net.labels + r * l.gradient_stride;
-    float *g = l.gradient + r * l.gradient_stride, scale = net.scale[r];
-    const Vec lowest = all(-__builtin_inff());
-    Vec top = lowest, sum = {}, picked = {}, mass = {};
-    for (long c = 0; c < C; c += VL) {
-      Vec x = load_columns(z, c, C, l.narrow);
-      top = larger(select(lanes() < (int32_t)(C - c), x, lowest), top);
-    }
-    Vec shift = all(largest(top));
-    for (long c = 0; c < C; c += VL) {
-      Vec e = select(lanes() < (int32_t)(C - c), exp(load_columns(z, c, C, l.narrow) - shift), Vec{});
-      sum = sum + e;
-    }
-    float whole = total(sum), log_whole = log(all(whole))[0];
-    int32_t label = Integer ? ((const int32_t*)net.labels)[r] : 0;
-    for (long c = 0; c < C; c += VL) {
-      Int real = lanes() < (int32_t)(C - c);
-      Vec x = load_columns(z, c, C, l.narrow) - shift;
-      Vec y = Integer ? select(lanes() + (int32_t)c == label, all(1.f), Vec{}) : load_columns(labels, c, C, l.narrow);
-      y = select(real, y, Vec{});
-      Vec log_p = select(real, x - log_whole, Vec{});
-      picked = picked + (Integer ? select(lanes() + (int32_t)c == label, log_p, Vec{}) : y * log_p);
-      mass = mass + y;
-    }
-    float weight = Integer ? 1.f : total(mass), share = weight / whole;
-    net.losses[r] = -total(picked);
-    for (long c = 0; c < C; c += VL) {
-      Int real = lanes() < (int32_t)(C - c);
-      Vec y = Integer ? select(lanes() + (int32_t)c == label, all(1.f), Vec{}) : load_columns(labels, c, C, l.narrow);
-      Vec p = exp(load_columns(z, c, C, l.narrow) - shift) * share;
-      store_columns(g, select(real, (p - y) * scale, Vec{}), c, C, l.narrow);
+  for (long start = first; start < last; start += VL) {
+    const long n = last - start < VL ? last - start : VL;
+    float top[VL], whole[VL], log_whole[VL];
+    store(whole, all(1.f));
+    for (long i = 0; i < n; i++)
+      whole[i] = exponentials(l, net.logits + (start + i) * l.gradient_stride,
+                              l.gradient + (start + i) * l.gradient_stride, top[i]);
+    store(log_whole, log(load(whole)));
+    for (long i = 0; i < n; i++) {
+      const long r = start + i;
+      const float* z = net.logits + r * l.gradient_stride;
+      float* g = l.gradient + r * l.gradient_stride;
+      const float scale = net.scale[r];
+      if (Integer) {
+        const int32_t label = ((const int32_t*)net.labels)[r];
+        const float share = 1.f / whole[i];
+        // A label that names no class picks nothing.
+        net.losses[r] = label >= 0 && label < C ? -(z[label] - top[i] - log_whole[i]) : 0.f;
+        for (long c = 0; c < C; c += VL) {
+          Vec y = select(lanes() + (int32_t)c == label, all(1.f), Vec{});
+          store_columns(g, (load_columns(g, c, C, l.narrow) * share - y) * scale, c, C, l.narrow);
+        }
+        continue;
+      }
+      const float* labels = net.labels + r * l.gradient_stride;
+      Vec picked = {}, mass = {};
+      for (long c = 0; c < C; c += VL) {
+        Int real = lanes() < (int32_t)(C - c);
+        Vec y = select(real, load_columns(labels, c, C, l.narrow), Vec{});
+        Vec log_p = select(real, load_columns(z, c, C, l.narrow) - all(top[i]) - log_whole[i], Vec{});
+        picked = picked + y * log_p;
+        mass = mass + y;
+      }
+      const float share = total(mass) / whole[i];
+      net.losses[r] = -total(picked);
+      for (long c = 0; c < C; c += VL) {
+        Int real = lanes() < (int32_t)(C - c);
+        Vec y = load_columns(labels, c, C, l.narrow), p = load_columns(g, c, C, l.narrow) * share;
+        store_columns(g, select(real, (p - y) * scale, Vec{}), c, C, l.narrow);
+      }
     }
   }
 }
