@@ -15,7 +15,7 @@ class Share(NamedTuple):
     """How near a result is to the limit that binds it."""
 
     binding: str
-    """"arithmetic" or "bandwidth" """
+    """"arithmetic", "bandwidth" or "call" """
     fraction: float
     """1 is the limit"""
 
@@ -64,7 +64,9 @@ def against(results: Mapping[str, Result], ours: str, other: str) -> method.Verd
 
 
 def share(result: Result, run: Run) -> Share | None:
-    """The fraction of the limit that binds: of the rate of multiply-adds of all cores, or of memory bandwidth.
+    """The fraction of the limit that binds: the rate of multiply-adds of all cores, memory bandwidth, or one call.
+
+    A compiled call with nothing to do takes a while too, which is what small operations run into.
 
     Source: Williams, Waterman and Patterson, "Roofline: an insightful visual performance model for multicore
     architectures", Communications of the ACM 52(4), 2009.
@@ -74,6 +76,7 @@ def share(result: Result, run: Run) -> Share | None:
     least = {
         "arithmetic": result.flops / run.limits["peak"],
         "bandwidth": result.bytes / max(run.limits["triad"], run.limits["seven_streams"]),
+        "call": run.limits["call"],
     }
     binding = max(least, key=lambda name: least[name])
     return Share(binding, least[binding] / method.quantiles(result.samples)[1])

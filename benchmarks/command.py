@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,36 +44,47 @@ def bench(arguments: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RESULTS
     if path.exists() and arguments.resume:
-        done = record.load(path).contests()
-        chosen = [contest for contest in chosen if contest.name not in done]
+        record.mend(path)
+        missing = _missing(chosen, record.load(path))
     else:
         path.unlink(missing_ok=True)
-    failed = _run(chosen, path, arguments.rounds) if chosen else []
+        missing = chosen
+    if missing:
+        _run(missing, path, arguments.rounds)
     records = record.load(path)
     print(report.claims_table(records, contests()) or "no claims were among these contests")
     print(f"\nreport: {report.write(records, contests(), folder)}\nresults: {path}")
+    results = [result for contest in chosen for result in records.contest(contest.name).values()]
+    failed = [f"{r.contest}, {r.contestant}: {r.reason}" for r in results if r.status == "failed"]
     if failed:
         raise ContestFailed("; ".join(failed))
 
 
-def _run(chosen: list[Contest], path: Path, rounds: int | None) -> list[str]:
-    """Run contests, each result written as soon as it is there; returns what failed."""
-    failed = []
+def _missing(chosen: list[Contest], records: record.Records) -> list[Contest]:
+    """Contests that are not recorded, or not with everybody who competes in them now."""
+    return [
+        contest
+        for contest in chosen
+        if not {c.name for c in contest.contestants} <= records.contest(contest.name).keys()
+    ]
+
+
+def _run(chosen: list[Contest], path: Path, rounds: int | None) -> None:
+    """Run contests; the results of each are written as soon as it ends."""
     with _progress(len(chosen)) as (say, finished):
         measured = limits.measure()
         run = record.describe_run(measured)
         record.append(path, [run])
         for contest in chosen:
+            began = time.monotonic()
             results = run_contest(contest, run.run, cache=measured["cache"], rounds=rounds, progress=say)
             record.append(path, results)
-            failed += [f"{contest.name}, {r.contestant}: {r.reason}" for r in results if r.status == "failed"]
-            finished()
-    return failed
+            finished(f"{contest.name}: {time.monotonic() - began:.0f} s")
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[tuple[Say, Callable[[], None]]]:
-    """A bar on a terminal, nothing elsewhere: `(say who runs, a contest is finished)`."""
+def _progress(total: int) -> Iterator[tuple[Say, Callable[[str], None]]]:
+    """A bar on a terminal, and a line for each contest that ended: `(say who runs, say who is finished)`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -84,7 +96,11 @@ def _progress(total: int) -> Iterator[tuple[Say, Callable[[], None]]]:
         def say(contest: Contest, name: str) -> None:
             bar.update(task, description=f"{contest.name}: {name}")
 
-        yield say, lambda: bar.advance(task)
+        def finished(text: str) -> None:
+            bar.advance(task)
+            console.print(text, highlight=False)
+
+        yield say, finished
 
 
 def _list() -> None:

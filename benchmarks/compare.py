@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jaxbm.benchmarks import analysis, method
 from jaxbm.benchmarks.record import Records
-from jaxbm.benchmarks.report import seconds_text, table
+from jaxbm.benchmarks.text import seconds_text, table
 
 
 class Change(NamedTuple):

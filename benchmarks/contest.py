@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from jaxbm.benchmarks.method import Job
@@ -129,6 +130,8 @@ class Contest:
       budget: seconds for each contestant's rounds; a slow one gets fewer, at least three.
       curve_tolerance: how far a peer's loss may lie from ours, relatively; None compares none.
       warm_up: untimed calls after the first.
+      least: timed calls that even the slowest gets.
+      memory: bytes that all contestants together hold; where the machine has less to give, all are absent.
     """
 
     name: str
@@ -142,3 +145,20 @@ class Contest:
     curve_tolerance: float | None = 0.15
     warm_up: int = 1
     least: int = 3
+    memory: float = 0.0
+
+    def absence(self) -> str | None:
+        """Why nobody can take part here; None where they can."""
+        free = free_bytes()
+        if free is None or self.memory <= free:
+            return None
+        return f"it takes {self.memory / 2**30:.0f} GiB of memory, of which {free / 2**30:.0f} are free"
+
+
+def free_bytes() -> float | None:
+    """Memory that can be had without swapping, as Linux estimates it; None elsewhere."""
+    path = Path("/proc/meminfo")
+    if not path.exists():
+        return None
+    line = next(line for line in path.read_text().splitlines() if line.startswith("MemAvailable:"))
+    return float(line.split()[1]) * 1024

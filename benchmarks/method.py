@@ -147,21 +147,20 @@ def interleave(
       >>> out["a"].samples, out["b"].samples
       ([2.0, 2.0, 2.0], [3.0, 3.0, 3.0])
     """
-    first, every = {}, {}
+    first, share = {}, {}
     for name, call in contestants.items():
         progress(name)
         first[name] = last = call(0)
         for seed in range(1, warm_up + 1):
             progress(name)
             last = call(seed)
-        affordable = max(least, int(min(rounds, budget / max(last.seconds, 1e-9))))
-        every[name] = max(1, rounds // affordable)
+        share[name] = min(rounds, max(least, int(min(rounds, budget / max(last.seconds, 1e-9)))))
     taken: dict[str, list[Round]] = {name: [] for name in contestants}
     names = list(contestants)
     for i in range(rounds):
         # Whoever comes after a slow contestant may find cold caches: let that be a different one each round.
         for name in names[i % len(names) :] + names[: i % len(names)]:
-            if i % every[name] == 0:
+            if i == 0 or i * share[name] // rounds > (i - 1) * share[name] // rounds:  # `share` of all, evenly
                 progress(name)
                 taken[name].append(_checked(name, contestants[name](warm_up + 1 + i)))
     return {name: _times(first[name], taken[name]) for name in contestants}

@@ -12,7 +12,8 @@ from jaxbm.benchmarks import analysis, record
 from jaxbm.benchmarks.contest import OURS
 from jaxbm.benchmarks.contests import contests
 from jaxbm.benchmarks.record import Records, Result
-from jaxbm.benchmarks.report import claims_table, losses_text, seconds_text, table, title
+from jaxbm.benchmarks.report import claims_table, losses_text, title
+from jaxbm.benchmarks.text import seconds_text, table
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 

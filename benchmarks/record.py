@@ -130,6 +130,13 @@ def append(path: Path, lines: Iterable[Run | Result]) -> None:
         file.writelines(dumps(line) + "\n" for line in lines)
 
 
+def mend(path: Path) -> None:
+    """Take off the last line where a run was killed while it wrote it."""
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        path.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+
+
 def load(path: str | Path) -> Records:
     """Read a file of results, or every `*.jsonl` of a folder in order of their names.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from jaxbm.benchmarks import analysis, method, plots
-from jaxbm.benchmarks.contest import OURS, Contest, Target
+from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Target
 from jaxbm.benchmarks.record import Records, Result, Run
+from jaxbm.benchmarks.text import seconds_text, table
 
 
 def write(records: Records, contests: Mapping[str, Contest], folder: Path) -> Path:
@@ -28,7 +29,7 @@ def write(records: Records, contests: Mapping[str, Contest], folder: Path) -> Pa
     if claims:
         parts += ["## Claims", claims]
     parts += ["## Where jaxbm loses", losses_text(records, contests)]
-    parts += [f"![{path.stem}]({path.name})" for path in pictures]
+    parts += [f"![{text}]({path.name})" for path, text in pictures.items()]
     parts.append("## Contests")
     for name in records.contests(list(contests)):
         parts += [f"### {title(contests, name)}", contest_table(records, name)]
@@ -43,29 +44,16 @@ LEGEND = """## How to read it
 Times are medians over interleaved rounds, with the quartiles in brackets. The first call is apart, compilation
 included; in brackets what XLA reports of that. "times ours" is a contestant's time over jaxbm's: above 1, jaxbm is
 faster. A difference within the noise, found by timing jaxbm against itself, is a tie. "of the limit" is the fraction
-of this machine's rate of multiply-adds (arithmetic) or memory bandwidth, whichever binds, that the contestant
-reaches, by formulas that count matrix products and compulsory traffic only. Peak memory is that of a contestant's
-own process, libraries included. A contestant that is absent is not installed; one that failed raised an
-error, compiled while the clock ran, or reached another loss."""
+that the contestant reaches of this machine's rate of multiply-adds (arithmetic), of its memory bandwidth, or of the
+overhead of one call to compiled code (call), whichever binds, by formulas that count matrix products and compulsory
+traffic only. Peak memory is that of a contestant's own process, libraries included. A contestant that is absent is
+not installed, or lacks what it needs here; one that failed raised an error, compiled while the clock ran, or
+reached another loss."""
 
 
 def title(contests: Mapping[str, Contest], name: str) -> str:
     """A contest's title, or its name where it is not known any more."""
     return contests[name].title if name in contests else name
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """A Markdown table; the first `left` columns to the left, numbers to the right.
-
-    Example:
-      >>> print(table(["who", "time"], [["jaxbm", "1 us"]]))
-      | who | time |
-      |---|---:|
-      | jaxbm | 1 us |
-    """
-    rules = ["---" if i < left else "---:" for i in range(len(header))]
-    lines = [" | ".join(header), None, *(" | ".join(row) for row in rows)]
-    return "\n".join("|" + "|".join(rules) + "|" if line is None else f"| {line} |" for line in lines)
 
 
 def contest_table(records: Records, name: str) -> str:
@@ -85,9 +73,8 @@ def contest_table(records: Records, name: str) -> str:
         for row in rows:
             row.append(_gib(shown[row[0]].peak_bytes))
     lines = [table(header, rows)] if rows else []
-    level = math.expm1(analysis.noise(results))
     if ours in shown:
-        lines.append(f"Noise (jaxbm against itself): {level:.1%}. {_limit_note(results, run)}".strip())
+        lines.append(f"{_noise_text(results)} {_limit_note(results, run)}".strip())
     missing = [f"{c}: {r.status}, {r.reason}" for c, r in results.items() if r.status != "ok"]
     lines += ["Not timed: " + "; ".join(missing) + "."] if missing else []
     lines += [text] if (text := _to_loss(results)) else []
@@ -120,25 +107,11 @@ def losses_text(records: Records, contests: Mapping[str, Contest]) -> str:
     return "\n".join(lines) or "Nowhere, in what was measured here by peers that are installed."
 
 
-def seconds_text(seconds: float) -> str:
-    """A time in the unit that suits it.
-
-    Example:
-      >>> seconds_text(3.3e-6), seconds_text(0.25), seconds_text(12.3)
-      ('3.30 us', '250 ms', '12.3 s')
-    """
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")):
-        if seconds >= factor or unit == "ns":
-            break
-    value = seconds / factor
-    return f"{value:.{max(0, 2 - int(math.log10(max(value, 1))))}f} {unit}"
-
-
 def _figures(result: Result, run: Run) -> list[str]:
     low, middle, high = method.quantiles(result.per_unit)
     share = analysis.share(result, run)
     spread = f"{seconds_text(middle)} ({seconds_text(low)} to {seconds_text(high)})"
-    limit = "" if share is None else f"{share.fraction:.0%} {share.binding}"
+    limit = "" if share is None else f"{share.fraction:.{0 if share.fraction > 0.0995 else 1}%} {share.binding}"
     first = seconds_text(result.first or 0.0)
     if result.compiling:
         first += f" ({seconds_text(result.compiling)})"
@@ -156,6 +129,12 @@ def _ratio(results: Mapping[str, Result], ours: str, other: str) -> str:
     if found is None:
         return ""
     return f"{found.ratio:.2f}" + (" (tie)" if found.word == "tie" else "")
+
+
+def _noise_text(results: Mapping[str, Result]) -> str:
+    if AGAIN not in results:
+        return "Noise: not measured, jaxbm was timed once."
+    return f"Noise (jaxbm against itself): {math.expm1(analysis.noise(results)):.1%}."
 
 
 def _limit_note(results: Mapping[str, Result], run: Run) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
+import jax
 import numpy as np
 from jaxbm.benchmarks.contest import Contest, Contestant
 from jaxbm.benchmarks.method import RecompilationError, Round, Times, interleave, timed
@@ -39,6 +40,8 @@ def run_contest(
       One result for each contestant. Who is not installed is "absent"; who raised an error, compiled
       something while the clock ran, or whose losses differ from ours by more than the contest allows, is "failed".
     """
+    # What an earlier contest compiled would make a first call look cheap.
+    jax.clear_caches()
     results: dict[str, Result] = {}
     calls: dict[str, Call] = {}
     by_name = {contestant.name: contestant for contestant in contest.contestants}
@@ -49,7 +52,7 @@ def run_contest(
 
     with ExitStack() as stack:
         for name, contestant in by_name.items():
-            reason = contestant.absence()
+            reason = contest.absence() or contestant.absence()
             if reason is not None:
                 results[name] = _result(contest, contestant, run, cache, "absent", reason)
                 continue

@@ -142,6 +142,10 @@ WORKLOADS = {
             Workload(f"width-{width}", (64, width, width, 1), rows=12_800, batch_size=128, epochs=2)
             for width in (16, 64, 256, 1_024)
         ),
-        *(replace(SMALL, name=f"scaling-{count}", epochs=1, members=count) for count in (1, 2, 8, 64, 512, 10_000)),
+        *(replace(SMALL, name=f"scaling-{count}", epochs=1, members=count) for count in (1, 2, 8, 512, 10_000)),
+        *(
+            replace(SMALL, name=f"scaling-{count}-shared", epochs=1, members=count, shared=True)
+            for count in (8, 10_000)
+        ),
     )
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.names import lookup, unknown
@@ -166,11 +166,9 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None =
         classes = jnp.arange(scores.shape[1])
         each = jax.vmap(lambda s, c: roc_auc(s, labels == c, weights=weights), (1, 0))(scores, classes)
         return each.mean()
-    scores, positive, w = _ranked(scores, labels, weights)
-    w_pos, w_neg = jnp.where(positive, w, 0), jnp.where(positive, 0, w)
-    below, up_to = _tie_bounds(scores, w_neg)
-    pairs = (w_pos * (below + up_to) / 2).sum()
-    return pairs / (w_pos.sum() * w_neg.sum())
+    pos, neg = _by_score(scores, labels, weights)
+    pairs = (pos * (jnp.cumsum(neg) - neg / 2)).sum()
+    return pairs / (pos.sum() * neg.sum())
 
 
 def average_precision(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
@@ -184,13 +182,10 @@ def average_precision(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLik
       >>> round(float(jaxbm.metrics.average_precision(scores, labels)), 4)
       0.8333
     """
-    scores, positive, w = _ranked(scores, labels, weights)
-    w_pos = jnp.where(positive, w, 0)
-    pos_below, _ = _tie_bounds(scores, w_pos)
-    all_below, _ = _tie_bounds(scores, w)
-    # At each example's own score as the threshold, everything not below it is predicted positive.
-    at = _divide(w_pos.sum() - pos_below, w.sum() - all_below)
-    return _divide((w_pos * at).sum(), w_pos.sum())
+    pos, neg = _by_score(scores, labels, weights)
+    # At each score as the threshold, everything not below it is predicted positive.
+    hits, chosen = (jnp.cumsum(w[::-1])[::-1] for w in (pos, pos + neg))
+    return _divide((pos * _divide(hits, chosen)).sum(), pos.sum())
 
 
 def log_loss(probabilities: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
@@ -391,19 +386,28 @@ def _averaged(matrix: Array, average: str, formula: Callable[[Array, Array, Arra
     return _divide((each * weight).sum(), weight.sum())
 
 
-def _ranked(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
+def _by_score(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array]:
+    """Weights of positive and of negative examples, summed by score: `[n]` each, scores ascending, gaps zero."""
     scores = jnp.asarray(scores)
     _same_rows("scores", scores, labels)
-    order = jnp.argsort(scores)
-    return scores[order], (jnp.asarray(labels) == 1)[order], _weights(weights, scores)[order]
+    keys = _sortable(scores)
+    # On a CPU, XLA sorts one array of integers several times faster than floats or pairs. So no order is carried
+    # along: the weights go to the place where their own score begins in the sorted array.
+    place = jnp.searchsorted(lax.sort(keys, is_stable=False), keys)
+    positive, w = jnp.asarray(labels) == 1, _weights(weights, scores)
+    pos, neg = (jnp.zeros_like(w).at[place].add(jnp.where(mine, w, 0)) for mine in (positive, ~positive))
+    return pos, neg
 
 
-def _tie_bounds(scores: Array, w: Array) -> tuple[Array, Array]:
-    """For ascending scores: the weight below each score, and up to and with it."""
-    total = jnp.concatenate([jnp.zeros(1, w.dtype), jnp.cumsum(w)])
-    first = jnp.searchsorted(scores, scores, side="left")
-    last = jnp.searchsorted(scores, scores, side="right")
-    return total[first], total[last]
+def _sortable(scores: Array) -> Array:
+    """Integers in the order of `scores`: equal where they are, both zeros alike, NaN above everything."""
+    if not jnp.issubdtype(scores.dtype, jnp.floating):
+        return scores.astype(jnp.int32) if scores.dtype == bool else scores
+    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    scores = jnp.where(scores == 0, 0, jnp.where(jnp.isnan(scores), jnp.nan, scores))
+    bits = lax.bitcast_convert_type(scores, jnp.int32 if scores.dtype.itemsize == 4 else jnp.int64)
+    # A float's bits read as an integer ascend with it where it is positive and descend where it is negative.
+    return jnp.where(bits < 0, bits ^ jnp.iinfo(bits.dtype).max, bits)
 
 
 Hook = Callable[[Array, Array, Array | None], Array]

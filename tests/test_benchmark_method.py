@@ -7,6 +7,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from jaxbm.benchmarks import contest as contest_module
 from jaxbm.benchmarks import method
 from jaxbm.benchmarks.contest import Contest, Contestant
 from jaxbm.benchmarks.method import Job, RecompilationError, Round
@@ -45,6 +46,10 @@ def test_a_slow_contestant_gets_fewer_rounds_but_never_less_than_the_least():
     times = method.interleave(contestants, rounds=12, budget=40.0)
     assert [len(times[name].samples) for name in ("slow", "fast")] == [4, 12]
     assert len(method.interleave(contestants, rounds=12, budget=1.0)["slow"].samples) == 3
+    # A budget for 7 of 12 rounds is kept, and its rounds lie all along the others'.
+    order.clear()
+    assert len(method.interleave(contestants, rounds=12, budget=75.0)["slow"].samples) == 7
+    assert [seed for name, seed in order if name == "slow"][2:] == [2, 4, 6, 8, 9, 11, 13]
 
 
 def test_the_clock_sees_neither_setup_nor_curves():
@@ -149,6 +154,24 @@ def test_a_contestant_timed_on_fewer_members_is_scaled(makers):
     assert few.members_timed == 2
     assert few.per_unit == [s / 16 for s in few.samples]
     assert everyone.flops == 5 * few.flops
+
+
+def test_a_contest_that_needs_more_memory_than_is_free_is_absent(makers, monkeypatch):
+    makers["good"] = lambda case: Job(lambda seed: 0)
+    monkeypatch.setattr(contest_module, "free_bytes", lambda: 3.0 * 2**30)
+    for memory, status in ((2.0, "ok"), (4.0, "absent")):
+        entered = Contest("c", "t", TINY, (Contestant("good", "good"),), memory=memory * 2**30)
+        result = run_contest(entered, "run", rounds=2)[0]
+        assert result.status == status
+    assert result.reason == "it takes 4 GiB of memory, of which 3 are free"
+
+
+def test_a_first_call_compiles_whatever_ran_before(makers):
+    function = jax.jit(lambda x: 2 * x)
+    makers["same"] = lambda case: Job(lambda seed: function(np.zeros(3, np.float32)))
+    contest = Contest("c", "t", TINY, (Contestant("same", "same"),))
+    for _ in range(2):
+        assert run_contest(contest, "run", rounds=2)[0].compiling > 0
 
 
 def test_a_childs_peak_is_its_own():

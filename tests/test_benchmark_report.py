@@ -1,11 +1,14 @@
 """Records, the report, the comparison and the command, on small recorded data."""
 
 import dataclasses
+import importlib.util
 import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
-from jaxbm.benchmarks import analysis, compare, readme, record, report
+from jaxbm.benchmarks import analysis, compare, limits, readme, record, report
 from jaxbm.benchmarks.contest import Contest, Contestant, Target
 from jaxbm.benchmarks.contests import contests
 from jaxbm.benchmarks.record import Records, Result, Run
@@ -66,6 +69,8 @@ def written(path, scale=1.0):
         Result(RUN.run, "small", "PyTorch", "absent", "torch is not installed"),
         result("jaxbm", 1e-3, contest="scaling-1", case={"members": 1}),
         result("jaxbm", 2e-3, contest="scaling-2", case={"members": 2}),
+        result("jaxbm, 1 thread", 2e-3, contest="threads", case={"members": 64}),
+        result("jaxbm, 2 threads", 1e-3, contest="threads", case={"members": 64}),
     ]
     record.append(path, lines)
     return lines
@@ -77,7 +82,7 @@ def test_records_come_back_as_they_were(tmp_path):
     assert records.runs == [RUN]
     assert list(records.results.values()) == lines[1:]
     assert record.load(tmp_path).results == records.results
-    assert records.contests() == ["small", "scaling-1", "scaling-2"]
+    assert records.contests() == ["small", "scaling-1", "scaling-2", "threads"]
 
 
 def test_a_later_run_replaces_a_contest_whole(tmp_path):
@@ -124,6 +129,8 @@ def test_fraction_of_the_limit_that_binds():
     assert analysis.share(result("jaxbm", 1e-3), RUN) == ("arithmetic", pytest.approx(0.5))
     assert analysis.share(result("jaxbm", 1e-3, bytes=1.6e7), RUN) == ("bandwidth", pytest.approx(0.8))
     assert analysis.share(result("jaxbm", 1e-3, flops=None), RUN) is None
+    # Next to nothing to do: what binds are the 5 us of a call.
+    assert analysis.share(result("jaxbm", 2e-5, flops=1e3, bytes=1e3), RUN) == ("call", pytest.approx(0.25))
 
 
 @pytest.mark.parametrize(
@@ -169,10 +176,13 @@ def test_report(tmp_path):
     assert "scikit-learn takes 0.75x our time" in text
     assert "| jaxbm | 4.00 us (3.99 us to 4.01 us) | 1.00 s (800 ms) | 12% arithmetic | 1 |" in text
     assert "Not timed: PyTorch: absent, torch is not installed." in text
+    assert "Noise (jaxbm against itself): 1." in text
+    assert "Noise: not measured, jaxbm was timed once." in text  # of the scaling
     assert "To a validation loss of 0.2600:" in text
     assert "GPU: not measured." in text
-    for name in ("peers", "roofline", "scaling-members"):
-        assert f"![{name}]({name}.svg)" in text
+    pictures = ("peers-1", "roofline", "time-to-loss", "scaling-members", "scaling-threads")
+    for name in pictures:
+        assert f"]({name}.svg)" in text
         assert (tmp_path / f"{name}.svg").stat().st_size > 1_000
 
 
@@ -193,7 +203,7 @@ def test_compare_tells_changes_from_noise(tmp_path):
         compare.text(before, Records())
 
 
-def test_the_command_runs_reports_resumes_and_compares(tmp_path, capsys):
+def test_the_command_runs_reports_resumes_and_compares(tmp_path, capsys, monkeypatch):
     out = tmp_path / "report"
     options = ["bench", "--only", "permutation-1000", "--rounds", "3", "--out", str(out)]
     assert main(options) == 0
@@ -204,6 +214,17 @@ def test_the_command_runs_reports_resumes_and_compares(tmp_path, capsys):
     assert records.runs[0].limits["peak"] > 0
     assert main([*options, "--resume"]) == 0  # nothing is missing: nothing runs
     assert len(record.load(out / "results.jsonl").runs) == 1
+    path = out / "results.jsonl"
+    whole = path.read_text()
+    monkeypatch.setattr(limits, "measure", lambda: LIMITS)
+    lines = whole.splitlines(keepends=True)
+    for cut in (lines[:-1], [*lines[:-1], lines[-1][:50]], [lines[0][:50]]):  # killed after, in, before a result
+        path.write_text("".join(cut))
+        assert main([*options, "--resume"]) == 0
+        records = record.load(path)
+        assert list(records.contest("permutation-1000")) == ["jaxbm", "jaxbm again", "jax.random"]
+    path.write_text(whole)
+    capsys.readouterr()
     assert main(["bench", "compare", str(out / "results.jsonl"), str(out / "results.jsonl")]) == 0
     assert "0 faster, 0 slower, 2 within the noise" in capsys.readouterr().out
     assert main(["bench", "--list"]) == 0
@@ -243,6 +264,41 @@ def test_the_readme_says_what_the_committed_results_say():
     root = pathlib.Path(__file__).parent.parent
     text = (root / "README.md").read_text()
     assert readme.rewrite(text, record.load(root / "benchmarks" / "results")) == text
+
+
+def test_finding_contests_and_collecting_suites_imports_no_peer(tmp_path):
+    suites = pathlib.Path(__file__).parent.parent / "benchmarks" / "suites"
+    code = f"""
+import sys, pytest
+from jaxbm.benchmarks.contests import contests
+status = pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", {str(suites)!r}])
+peers = {{"torch", "tensorflow", "keras", "flax", "equinox", "sklearn", "joblib", "pandas"}}
+print("imported:", sorted(peers & set(sys.modules)), "status:", int(status))
+for contest in contests().values():
+    print("contest", contest.name, *(c.name for c in contest.contestants if c.absence() and False))
+print("imported:", sorted(peers & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.count("imported: []") == 2, done.stdout
+    if importlib.util.find_spec("pytest_benchmark"):
+        assert "status: 0" in done.stdout
+
+
+def test_every_contest_belongs_to_one_suite():
+    suites = pathlib.Path(__file__).parent.parent / "benchmarks" / "suites"
+    prefixes = []
+
+    def parametrised(*names):
+        prefixes.extend(names)
+        return lambda function: function
+
+    for path in sorted(suites.glob("bench_*.py")):
+        code = path.read_text().replace("from conftest import parametrised", "")
+        exec(compile(code, str(path), "exec"), {"parametrised": parametrised})
+    for name in contests():
+        assert sum(name.startswith(prefix) for prefix in prefixes) == 1, name
 
 
 def test_readme_needs_its_markers():

@@ -8,6 +8,7 @@ import pytest
 from jaxbm.benchmarks import cases, contests, work
 from jaxbm.benchmarks.contests import contestants
 from jaxbm.benchmarks.ensembles import Groups, Sweep
+from jaxbm.benchmarks.operations import metrics
 from jaxbm.benchmarks.peers import groups, sweep
 from jaxbm.benchmarks.workloads import WORKLOADS, Workload
 
@@ -131,7 +132,33 @@ def test_every_contest_can_be_found_described_and_counted():
 
 def test_work_of_operations():
     assert cases.Operation("adam", (1_000,)).work(0).bytes == 28_000
-    assert cases.Operation("roc_auc", (1_000,)).work(0) is None
+    assert cases.Operation("roc_auc", (1_000,)).work(0) == (0, 8_000)
+    assert cases.Operation("permutation", (1_000,)).work(0) == (0, 4_000)
+    # 10 logits in, 10 gradients out and a label in for each row.
+    assert cases.Operation("softmax_cross_entropy_with_integer_labels", (100, 10)).work(0).bytes == 8_400
+    for name, contest in contests.contests().items():
+        assert name in ("demo", "import") or min(contest.case.work(1e6).bytes, contest.case.units) > 0
+
+
+@pytest.mark.parametrize("name", cases.FLOPS_OF_LOSS)
+def test_work_of_a_loss_is_at_most_what_xla_counts(name):
+    shape = (512, 10) if name.endswith("integer_labels") else (4_096,)
+    found = cases.Operation(name, shape).work(0)
+    logits = jnp.linspace(-3.0, 3.0, int(np.prod(shape))).reshape(shape)
+    labels = jnp.zeros(512, int) if len(shape) == 2 else jnp.ones(shape)
+    function = getattr(optax, name)
+    counted = cost(jax.value_and_grad(lambda a: function(a, labels).mean()), logits)
+    assert 0 < found.flops <= counted["flops"] + counted.get("transcendentals", 0)
+    # Labels are a constant in there, and may not be counted.
+    assert found.bytes - 4 * labels.size <= counted["bytes accessed"]
+
+
+@pytest.mark.parametrize("name", metrics.PEERS)
+def test_metrics_and_their_peers_find_the_same(name):
+    case = cases.Operation(name, (2_000,))
+    ours, theirs = (float(job.run(0)) for job in (metrics.ours(case), metrics.sklearn(case)))
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    assert 0 < abs(ours) < 1
     assert cases.Operation("forward", (32,), (20, 64, 32, 1)).work(0).flops == 215_040
 
 

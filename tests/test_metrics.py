@@ -102,6 +102,33 @@ def test_degenerate_inputs():
     assert float(metrics.f1(0 * ones, 0 * ones)) == 0.0
 
 
+RANKED = ((metrics.roc_auc, sk.roc_auc_score), (metrics.average_precision, sk.average_precision_score))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "int8", "uint8", "bool"])
+def test_scores_of_any_sign_and_type_are_ranked(dtype):
+    rng = np.random.default_rng(5)
+    for n in (2, 3, 17, 1_000):
+        raw = 40 * rng.standard_normal(n)
+        p = (raw > 0 if dtype == "bool" else np.abs(raw) if dtype == "uint8" else raw).astype(dtype)
+        y, w = np.arange(n) % 2, rng.integers(1, 4, n)
+        for ours, theirs in RANKED:
+            want = theirs(y, p.astype(float), sample_weight=w)
+            assert float(jax.jit(ours)(p, y, weights=w)) == pytest.approx(want, rel=1e-6)
+
+
+def test_zeros_of_both_signs_tie_and_the_infinite_and_nan_come_last():
+    y = np.asarray([1, 0, 1, 0, 1, 0, 0, 1])
+    p = np.asarray([-0.0, 0.0, np.inf, -np.inf, np.nan, -np.nan, 3e38, -3e38], np.float32)
+    stand_in = np.asarray([0, 0, 4e38, -4e38, 5e38, 5e38, 3e38, -3e38])
+    for ours, theirs in RANKED:
+        assert float(ours(p, y)) == pytest.approx(theirs(y, stand_in), rel=1e-6)
+        # Next to each other as floats, on both sides of zero: equal to nobody.
+        close = np.nextafter(np.float32([1, -1, 1, -1]), np.float32([2, 2, -2, -2]))
+        labels = np.asarray([1, 1, 0, 0])
+        assert float(ours(close, labels)) == pytest.approx(theirs(labels, close.astype(float)), rel=1e-6)
+
+
 def test_zero_weights_have_no_influence():
     p, y = RNG.normal(size=50).astype(np.float32), RNG.integers(0, 2, 50)
     w = np.ones(50, np.float32)

@@ -50,13 +50,15 @@ PEERS = {
         _keras("jax", "Keras on JAX"),
         _keras("jax", "Keras on JAX, tuned", TUNED),
         _torch("PyTorch"),
-        _torch("PyTorch, compiled", options={"compiled": True}),
+        # Without Inductor's cache on disk, or a second run would tell of a first call without compilation.
+        _torch("PyTorch, compiled", options={"compiled": True}, env={"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}),
         Contestant("scikit-learn", "peers.sklearn_mlp:job", requires=("sklearn",), separate=True),
         _torch(TORCH_LOOP, members=2),
         _torch(TORCH_FUNC, "ensemble"),
         Contestant(JOBLIB, "peers.sklearn_mlp:job", requires=("sklearn", "joblib"), separate=True, members=4),
     )
 }
+OURS_ALONE = Contestant(OWN_PROCESS, "peers.ours:job", separate=True)
 FRAMEWORKS = (
     *("JAX and Optax, step by step", "Flax NNX, step by step", "Equinox, step by step", "Keras on TensorFlow"),
     *("Keras on TensorFlow, tuned", "Keras on JAX", "Keras on JAX, tuned", "PyTorch", "scikit-learn"),

@@ -9,6 +9,7 @@ from jaxbm.benchmarks.contests.contestants import (
     GRID,
     JOBLIB,
     ONE_MEMBER,
+    OURS_ALONE,
     OURS_TWICE,
     OWN_PROCESS,
     TORCH_FUNC,
@@ -106,12 +107,12 @@ def unlike() -> list[Contest]:
 def ten_thousand() -> Contest:
     """Ten thousand members: is the time per member-step what it is for fewer, and what do they need of memory?"""
     fewer = tuple(replace(OURS_TWICE[0], name=f"jaxbm, {n:,} members", members=n) for n in (64, 1_000))
-    alone = [replace(OURS_TWICE[0], name=name, separate=True) for name in (OWN_PROCESS, ONE_MEMBER)]
+    one = replace(OURS_ALONE, name=ONE_MEMBER, members=1)
     return Contest(
         "scaling-10000",
         "10,000 members of 20-64-32-1",
         WORKLOADS["scaling-10000"],
-        (OURS_TWICE[0], *fewer, alone[0], replace(alone[1], members=1)),
+        (OURS_TWICE[0], *fewer, OURS_ALONE, one),
         ("targets", "full"),
         rounds=3,
         least=1,

@@ -46,12 +46,11 @@ def job(workload: Workload, *, compiled: bool = False) -> Job:
     """Train models one after another, tensors indexed by a random permutation; the better number of threads."""
     x, y, x_val, y_val = tensors(workload)
     models = [network(workload)]
-    compute = torch.compile(lambda x, y: objective(workload, models[0](x), y)) if compiled else None
 
-    def loss_of(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return objective(workload, models[0](x), y) if compute is None else compute(x, y)
+    def eager(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return objective(workload, models[0](x), y)
 
-    def train(seed: int, epochs: int) -> dict[str, Any]:
+    def train(seed: int, epochs: int, loss_of: Any) -> dict[str, Any]:
         torch.manual_seed(seed)
         with torch.no_grad():
             for layer in models[0]:
@@ -74,11 +73,12 @@ def job(workload: Workload, *, compiled: bool = False) -> Job:
                     history["val_loss"].append(float(objective(workload, models[0](x_val), y_val)))
         return {name: values for name, values in history.items() if values}
 
-    _best_threads(lambda: train(0, 1))
-    members, epochs = workload.members, workload.epochs
+    # Tried without compilation, which belongs to the first call: here no clock would see it.
+    best_threads(lambda: train(0, 1, eager))
+    members, epochs, loss_of = workload.members, workload.epochs, torch.compile(eager) if compiled else eager
 
     def run(seed: int) -> Any:
-        return [train(seed * members + m, epochs) for m in range(members)]
+        return [train(seed * members + m, epochs, loss_of) for m in range(members)]
 
     return Job(run, curves=lambda fits: {k: np.mean([f[k] for f in fits], axis=0) for k in fits[0]})
 
@@ -121,7 +121,7 @@ def ensemble(workload: Workload) -> Job:
     return Job(run, setup, dict)
 
 
-def _best_threads(train: Any) -> None:
+def best_threads(train: Any) -> None:
     """Small networks run faster on one thread: try both."""
     trials = {}
     for count in {1, torch.get_num_threads()}:

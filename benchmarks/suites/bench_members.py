@@ -1,8 +1,8 @@
-"""Many members, shared and own shuffles."""
+"""Many members: shared and own shuffles, groups of unlike sizes, unlike widths, numbers of threads."""
 
 from conftest import parametrised
 
 
-@parametrised("members-", "scaling-")
+@parametrised("members-", "scaling-", "groups", "sweep", "threads")
 def bench_members(measure, contest, contestant):
     measure(contest, contestant)

@@ -1,8 +1,10 @@
 """Losses, metrics and the permutation."""
 
 from conftest import parametrised
+from jaxbm.benchmarks.cases import FLOPS_OF_LOSS
+from jaxbm.benchmarks.operations.metrics import PEERS
 
 
-@parametrised("permutation", "squared_error", "huber_loss", "sigmoid", "softmax", "roc_auc", "average_precision")
+@parametrised("permutation", *FLOPS_OF_LOSS, *PEERS)
 def bench_operations(measure, contest, contestant):
     measure(contest, contestant)
