@@ -298,7 +298,7 @@ def test_every_contest_belongs_to_one_suite():
         code = path.read_text().replace("from conftest import parametrised", "")
         exec(compile(code, str(path), "exec"), {"parametrised": parametrised})
     for name in contests():
-        assert sum(name.startswith(prefix) for prefix in prefixes) == 1, name
+        assert sum(f"{name}-".startswith(f"{prefix}-") for prefix in prefixes) == 1, name
 
 
 def test_readme_needs_its_markers():

@@ -3,6 +3,6 @@
 from conftest import parametrised
 
 
-@parametrised("members-", "scaling-", "groups", "sweep", "threads")
+@parametrised("members", "scaling", "groups", "sweep", "threads")
 def bench_members(measure, contest, contestant):
     measure(contest, contestant)

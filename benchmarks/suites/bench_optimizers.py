@@ -3,6 +3,6 @@
 from conftest import parametrised
 
 
-@parametrised("adam")
+@parametrised("adam", "adamw")
 def bench_optimizers(measure, contest, contestant):
     measure(contest, contestant)

@@ -3,6 +3,6 @@
 from conftest import parametrised
 
 
-@parametrised("predict-", "forward-", "backward-")
+@parametrised("predict", "forward", "backward")
 def bench_passes(measure, contest, contestant):
     measure(contest, contestant)

@@ -3,6 +3,6 @@
 from conftest import parametrised
 
 
-@parametrised("small", "tiny", "middle", "square", "wide", "frameworks", "torch-compile", "batch-", "width-")
+@parametrised("small", "tiny", "middle", "square", "wide", "frameworks", "torch-compile", "batch", "width")
 def bench_training(measure, contest, contestant):
     measure(contest, contestant)

@@ -10,13 +10,13 @@ from jaxbm.benchmarks.contests import contests
 from jaxbm.benchmarks.method import compilations, ready
 
 
-def parametrised(*prefixes):
-    """Mark a benchmark with every contestant of the contests whose names begin so."""
+def parametrised(*names):
+    """Mark a benchmark with every contestant of the contests of these names, or of one followed by a dash and more."""
     pairs = [
         pytest.param(contest, contestant, id=f"{contest.name}-{contestant.name}")
         for contest in contests().values()
         for contestant in contest.contestants
-        if contest.name.startswith(prefixes) and contestant.name != AGAIN
+        if f"{contest.name}-".startswith(tuple(f"{name}-" for name in names)) and contestant.name != AGAIN
     ]
     return pytest.mark.parametrize(("contest", "contestant"), pairs)
 
