@@ -63,6 +63,7 @@ def load_tree(path: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]]:
             if leaf.shape != one.shape or leaf.dtype != one.dtype:
                 raise ValueError(f"expected {one.dtype}{list(one.shape)}, got {leaf.dtype}{list(leaf.shape)}")
             leaves.append(leaf)
+            del host  # before the next one is read
         more = {name: stored[name].item() for name in stored.files if not name.removeprefix("key").isdigit()}
     return jax.tree.unflatten(structure, leaves), more
 
