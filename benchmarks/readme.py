@@ -15,14 +15,18 @@ from jaxbm.benchmarks.record import Records, Result
 from jaxbm.benchmarks.report import claims_table, losses_text, title
 from jaxbm.benchmarks.text import seconds_text, table
 
+MAIN = {"quick", "targets"}
+"""selections whose contests get lines; the others are in the results and in a report"""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 def block(records: Records) -> str:
-    """What belongs between the markers: machine, a line for each peer of each contest, claims, losses."""
+    """What belongs between the markers: machine, a line for each peer of the main contests, claims, all losses."""
     parts = [_machine(records)]
     rows = []
     for name in records.contests(list(contests())):
+        if name in contests() and not MAIN & set(contests()[name].selections):
+            continue
         results = records.contest(name)
         ours = next(iter(results))
         for other, result in _peers(results).items():

@@ -76,7 +76,7 @@ def passes() -> list[Contest]:
         found.append(
             Contest(
                 f"predict-{rows}",
-                f"predictions for {rows:,} rows, 20-64-32-1",
+                f"predictions for {rows:,} row{'s' * (rows > 1)}, 20-64-32-1",
                 Operation("predict", (rows,), sizes),
                 (
                     Contestant(OURS, "operations.network:predict"),
