@@ -164,9 +164,9 @@ def softmax_cross_entropy_with_integer_labels(
             f"labels: expected shape {list(want)}, the logits' {list(logits.shape)} without axis {axis}, "
             f"got {list(labels.shape)}"
         )
-    log_p = _log_softmax(logits, axis, where)
-    picked = jnp.take_along_axis(log_p, jnp.expand_dims(labels, axis), axis, mode="clip")
-    return -picked.squeeze(axis)
+    shifted, log_total = _normalizer(logits, axis, where)
+    picked = jnp.take_along_axis(shifted, jnp.expand_dims(labels, axis), axis, mode="clip")
+    return (log_total - picked).squeeze(axis)
 
 
 def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
@@ -361,10 +361,16 @@ def loss(name: str) -> Callable[..., Array]:
 
 
 def _log_softmax(logits: Array, axis: Axis, where: ArrayLike | None) -> Array:
+    shifted, log_total = _normalizer(logits, axis, where)
+    return shifted - log_total
+
+
+def _normalizer(logits: Array, axis: Axis, where: ArrayLike | None) -> tuple[Array, Array]:
+    """Logits less the largest one, and the logarithm of the sum of their exponentials."""
     top = jnp.max(logits, axis, keepdims=True, where=where, initial=-jnp.inf)
     shifted = logits - jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
     total = jnp.sum(jnp.exp(shifted), axis, keepdims=True, where=where)
-    return shifted - jnp.log(total)
+    return shifted, jnp.log(total)
 
 
 def _floating(name: str, x: ArrayLike) -> Array:

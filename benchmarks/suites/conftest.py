@@ -11,7 +11,7 @@ from jaxbm.benchmarks.method import compilations, ready
 
 
 def parametrised(*names):
-    """Mark a benchmark with every contestant of the contests of these names, or of one followed by a dash and more."""
+    """Mark a benchmark with every contestant of the contests named so, or so with a dash and more behind."""
     pairs = [
         pytest.param(contest, contestant, id=f"{contest.name}-{contestant.name}")
         for contest in contests().values()
