@@ -149,7 +149,7 @@ def split(
     codes = None
     if task != "regression":
         known = _classes(rows[target])
-        codes = np.asarray([known[_plain(v)] for v in rows[target]])
+        codes = _numbered(rows[target], known)
         rare = [str(name) for name, count in zip(known, np.bincount(codes), strict=True) if count < 2]
         if rare:
             raise ValueError(
@@ -254,11 +254,10 @@ class Preparation:
             numbers = column.to_numpy(np.float64)
             return ((numbers - self.target_center) / self.target_scale).astype(np.float32)
         number = {name: i for i, name in enumerate(self.classes)}
-        found = [_plain(v) for v in column]
-        strange = sorted({str(v) for v in found if v not in number})
+        strange = sorted({str(v) for v in _distinct(column)[1] if v not in number})
         if strange:
             raise ValueError(f"target {self.target!r}: expected one of {self.classes}, got {strange}")
-        return np.asarray([number[v] for v in found], np.int32)
+        return _numbered(column, number)
 
     def unscale(self, y: Any) -> np.ndarray:
         """A regression's outputs in the target's own units."""
@@ -320,9 +319,10 @@ def prepare(
             f"scaled the target by mean {result.target_center:.4g}, deviation {result.target_scale:.4g}"
         )
     else:
-        result.classes = list(_classes(rows[target]))
-        counts = rows[target].map(_plain).value_counts()
-        result.steps.append("classes: " + ", ".join(f"{name} ({counts[name]})" for name in result.classes))
+        classes = _classes(rows[target])
+        result.classes = list(classes)
+        counts = np.bincount(_numbered(rows[target], classes))
+        result.steps.append("classes: " + ", ".join(f"{name} ({counts[i]})" for name, i in classes.items()))
     dropped = _learn_columns(result, fitted[features])
     if dropped:
         told = ", ".join(dropped)
@@ -355,11 +355,23 @@ def _classes(labels: pd.Series) -> dict[Any, int]:
     """Class -> number: in the order of a categorical column, else sorted."""
     import pandas as pd
 
-    found = {_plain(v) for v in labels}
+    found = set(_distinct(labels)[1])
     ordered = sorted(found, key=lambda v: (str(type(v)), v))
     if isinstance(labels.dtype, pd.CategoricalDtype):
         ordered = [_plain(v) for v in labels.cat.categories]
     return {name: i for i, name in enumerate(name for name in ordered if name in found)}
+
+
+def _distinct(labels: pd.Series) -> tuple[np.ndarray, list[Any]]:
+    """`(codes, values)`: what stands in each row, as a place in the list of different values."""
+    codes, values = labels.factorize()
+    return codes, [_plain(v) for v in values]
+
+
+def _numbered(labels: pd.Series, classes: dict[Any, int]) -> np.ndarray:
+    """int32 `[n]`: the number of each row's class."""
+    codes, values = _distinct(labels)
+    return np.asarray([classes[v] for v in values], np.int32)[codes]
 
 
 def _plain(value: Any) -> Any:
@@ -400,6 +412,10 @@ def _learn_column(name: str, values: pd.Series) -> Column | None:
 
 
 def _text(values: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    if pd.api.types.infer_dtype(values) == "string":
+        return values.astype(object)
     # A column of whole numbers with a gap is read as floats: 1.0 is the category "1" all the same.
     return values.astype(object).map(lambda v: str(_plain(v)), na_action="ignore")
 
@@ -417,8 +433,8 @@ def _kind(name: str, values: pd.Series) -> str:
         return "boolean"
     if pd.api.types.is_numeric_dtype(values):
         return "number"
-    known = values.dropna()
-    if len(known) and {str(v).lower() for v in known.unique()} <= {"true", "false"}:
+    known = pd.Series(values.dropna().unique())
+    if len(known) and {str(v).lower() for v in known} <= {"true", "false"}:
         return "boolean"
     if len(known) and known.astype(str).str.fullmatch(r"\d{4}-\d\d?-\d\d?([ T].*)?|\d\d?[/.]\d\d?[/.]\d{4}").all():
         raise _date(name)
