@@ -34,8 +34,8 @@ def draw(records: Records, contests: Mapping[str, Contest], folder: Path) -> dic
     names = _against_peers(records, contests)
     for start in range(0, len(names), PANELS):
         number = start // PANELS + 1
-        figure = _bars(records, contests, names[start : start + PANELS])
-        drawn.append((f"peers-{number}", f"Time against peers, part {number}", figure))
+        bars = _bars(records, contests, names[start : start + PANELS])
+        drawn.append((f"peers-{number}", f"Time against peers, part {number}", bars))
     drawn.append(("roofline", "How near to the machine's limits", _roofline(records)))
     drawn.append(("time-to-loss", "Validation loss over time", _losses(records)))
     for name, title, label, lines in _series(records):

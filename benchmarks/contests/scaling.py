@@ -26,12 +26,10 @@ def scaling() -> list[Contest]:
         for count in (1, 2, 8)
     ]
     members.append(training("scaling-512", f"{_members(512)} of 20-64-32-1", (), rounds=3))
+    alike = "the same batches for all"
     shared = [
-        training(f"scaling-{count}-shared", f"{_members(count)}, the same batches for all", others, **rounds)
-        for count, others, rounds in (
-            (8, (VMAP_SCAN,), {"rounds": 5}),
-            (10_000, (), {"rounds": 1, "least": 1, "warm_up": 0}),
-        )
+        training("scaling-8-shared", f"{_members(8)}, {alike}", (VMAP_SCAN,), rounds=5),
+        training("scaling-10000-shared", f"{_members(10_000)}, {alike}", (), rounds=1, least=1, warm_up=0),
     ]
     return [*batches, *widths, *members, ten_thousand(), *shared, _threads()]
 

@@ -54,6 +54,7 @@ class Run:
         kept = (
             None if checkpoint is None else checkpoint.load(jax.eval_shape(partial(_begin, task), keys, own, shared))
         )
+        self.state: RunState
         self.state, self.seconds = (_begin(task, keys, own, shared), 0.0) if kept is None else kept
         self._words = _words(keys)
         self._own, self._shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
