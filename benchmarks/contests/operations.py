@@ -96,7 +96,7 @@ def passes() -> list[Contest]:
             what = "forward pass" if name == "forward" else "forward and backward pass"
             title = f"{what} of 4,096 rows, {'-'.join(map(str, widths))}"
             ours = (Contestant(n, f"operations.network:{name}") for n in (OURS, AGAIN))
-            torch = Contestant("PyTorch", "operations.torch_passes:job", requires=("torch",), separate=True)
+            torch = Contestant("PyTorch", "peers.torch_passes:job", requires=("torch",), separate=True)
             entries = (*ours, torch)
             found.append(Contest(f"{name}-{widths[1]}", title, case, entries, budget=2.0, curve_tolerance=None))
     return found
