@@ -175,6 +175,17 @@ def test_options(implementation, options, optimizer):
 
 
 @needs_native
+def test_a_learning_rate_of_zero_moves_nothing():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 4)).astype(np.float32)
+    model = jaxbm.MLP((4, 8, 1))
+    start = model.init(jax.random.key(1))
+    options = {"loss": "squared_error", "optimizer": jaxbm.adam(0.0), "epochs": 2, "params": start}
+    result = jaxbm.fit(jax.random.key(0), model, x, 1e4 * (x[:, 0] + 1), implementation="cpu", **options)
+    for before, after in zip(jax.tree.leaves(start), jax.tree.leaves(result.params), strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
 def test_no_bias_and_a_learning_rate_per_step():
     x, y = table(90, 6, 3, "squared_error")
     schedule = optax.cosine_decay_schedule(0.01, 20)

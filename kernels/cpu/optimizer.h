@@ -46,10 +46,10 @@ INLINE Step adam_step(const Numbers& n, bool nesterov, float rate, Decay& decay)
   // With eps = 0 a parameter without gradients would be 0 / 0; here it stays as it is.
   s.eps = n.eps > 1.2e-38f ? n.eps : 1.2e-38f;
   s.decay = 1.f - rate * n.weight_decay;
-  // A rate that moves nothing would be a division by zero.
+  // A rate of next to nothing would be a division by zero; by infinity, it moves nothing at all.
   const bool moves = !(__builtin_fabs(rate / c1) < 1e-30);
   s.of_root = moves ? (float)(__builtin_sqrt(1 / (1 - decay.b2)) * c1 / rate) : 0.f;
-  s.of_one = moves ? (float)(s.eps * c1 / rate) : 1e38f;
+  s.of_one = moves ? (float)(s.eps * c1 / rate) : __builtin_inff();
   if (__builtin_fabsf(s.of_one) < 1.2e-38f) s.of_one = rate < 0 ? -1.2e-38f : 1.2e-38f;
   return s;
 }
