@@ -88,49 +88,60 @@ void losses_of_many(Net& net, float delta, long first, long last) {
   }
 }
 
-// exp(z - largest z) of a row into `g`, with zeros beyond its columns. Returns their sum, and the largest in `top`.
-INLINE float exponentials(const Layer& l, const float* z, float* g, float& top) {
+// The largest of a row's logits, lane by lane.
+INLINE Vec tops_of_row(const Layer& l, const float* z) {
   const long C = l.out;
   const Vec lowest = all(-__builtin_inff());
-  Vec highest = lowest, sum = {};
+  Vec highest = lowest;
   for (long c = 0; c < C; c += VL)
     highest = larger(select(lanes() < (int32_t)(C - c), load_columns(z, c, C, l.narrow), lowest), highest);
-  top = largest(highest);
+  return highest;
+}
+
+// exp(z - top) of a row into `g`, with zeros beyond its columns. Returns their sums, lane by lane.
+INLINE Vec exponentials(const Layer& l, const float* z, float* g, float top) {
+  const long C = l.out;
+  Vec sum = {};
   for (long c = 0; c < C; c += VL) {
     Vec e = select(lanes() < (int32_t)(C - c), exp(load_columns(z, c, C, l.narrow) - all(top)), Vec{});
     store_columns(g, e, c, C, l.narrow);
     sum = sum + e;
   }
-  return total(sum);
+  return sum;
 }
 
-// Softmax cross-entropy: log(sum(exp(z - top))) + top against the labels, soft or one integer. One logarithm of a row
-// costs as much as those of VL rows, so these are taken together.
+// Softmax cross-entropy: log(sum(exp(z - top))) + top against the labels, soft or one integer. What is one number a
+// row (largest logit, sum, logarithm) costs as much for one row as for VL, so these are taken together.
 template <bool Integer>
 void softmax_losses(Net& net, long first, long last) {
   const Layer& l = net.layer[net.layers - 1];
   const long C = l.out;
   for (long start = first; start < last; start += VL) {
     const long n = last - start < VL ? last - start : VL;
-    float top[VL], whole[VL], log_whole[VL];
-    store(whole, all(1.f));
-    for (long i = 0; i < n; i++)
-      whole[i] = exponentials(l, net.logits + (start + i) * l.gradient_stride,
-                              l.gradient + (start + i) * l.gradient_stride, top[i]);
-    store(log_whole, log(load(whole)));
+    const float* logits = net.logits + start * l.gradient_stride;
+    float* gradient = l.gradient + start * l.gradient_stride;
+    Vec row[VL] = {};
+    float top[VL], inverse[VL], log_whole[VL];
+    for (long i = 0; i < n; i++) row[i] = tops_of_row(l, logits + i * l.gradient_stride);
+    store(top, largests(row));
+    for (long i = 0; i < VL; i++)
+      row[i] = i < n ? exponentials(l, logits + i * l.gradient_stride, gradient + i * l.gradient_stride, top[i])
+                     : all(1.f);
+    const Vec whole = totals(row);
+    store(inverse, 1.f / whole);
+    store(log_whole, log(whole));
     for (long i = 0; i < n; i++) {
       const long r = start + i;
-      const float* z = net.logits + r * l.gradient_stride;
-      float* g = l.gradient + r * l.gradient_stride;
+      const float* z = logits + i * l.gradient_stride;
+      float* g = gradient + i * l.gradient_stride;
       const float scale = net.scale[r];
       if (Integer) {
         const int32_t label = ((const int32_t*)net.labels)[r];
-        const float share = 1.f / whole[i];
         // A label that names no class picks nothing.
         net.losses[r] = label >= 0 && label < C ? -(z[label] - top[i] - log_whole[i]) : 0.f;
         for (long c = 0; c < C; c += VL) {
           Vec y = select(lanes() + (int32_t)c == label, all(1.f), Vec{});
-          store_columns(g, (load_columns(g, c, C, l.narrow) * share - y) * scale, c, C, l.narrow);
+          store_columns(g, (load_columns(g, c, C, l.narrow) * inverse[i] - y) * scale, c, C, l.narrow);
         }
         continue;
       }
@@ -143,7 +154,7 @@ void softmax_losses(Net& net, long first, long last) {
         picked = picked + y * log_p;
         mass = mass + y;
       }
-      const float share = total(mass) / whole[i];
+      const float share = total(mass) * inverse[i];
       net.losses[r] = -total(picked);
       for (long c = 0; c < C; c += VL) {
         Int real = lanes() < (int32_t)(C - c);

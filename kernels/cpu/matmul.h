@@ -135,20 +135,31 @@ INLINE void exchange(Vec (&r)[VL]) {
     if (!(i & S)) exchange_pair<S>(r[i], r[i + S]);
 }
 
-// total(r[i]) in lane i, to the bit.
-INLINE Vec totals(Vec (&r)[VL]) {
-  auto fold = [&](auto half) __attribute__((always_inline)) {
+// Lane i: the lanes of r[i], combined as `total` combines them.
+template <class Combine>
+INLINE Vec fold(Vec (&r)[VL], Combine combine) {
+  auto halve = [&](auto half) __attribute__((always_inline)) {
     constexpr int S = decltype(half)::value;
     UNROLL for (int i = 0; i < S; i++) {
       exchange_pair<S>(r[i], r[i + S]);
-      r[i] = r[i] + r[i + S];
+      r[i] = combine(r[i], r[i + S]);
     }
   };
-  if constexpr (VL > 8) fold(Constant<8>());
-  if constexpr (VL > 4) fold(Constant<4>());
-  fold(Constant<2>());
-  fold(Constant<1>());
+  if constexpr (VL > 8) halve(Constant<8>());
+  if constexpr (VL > 4) halve(Constant<4>());
+  halve(Constant<2>());
+  halve(Constant<1>());
   return r[0];
+}
+
+// total(r[i]) in lane i, to the bit.
+INLINE Vec totals(Vec (&r)[VL]) {
+  return fold(r, [](Vec a, Vec b) __attribute__((always_inline)) { return a + b; });
+}
+
+// The largest lane of r[i] in lane i.
+INLINE Vec largests(Vec (&r)[VL]) {
+  return fold(r, [](Vec a, Vec b) __attribute__((always_inline)) { return larger(a, b); });
 }
 
 // The VL by VL block at a, transposed to b.

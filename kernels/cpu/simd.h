@@ -82,13 +82,6 @@ INLINE float total(Vec a) {
   return t[0];
 }
 
-INLINE float largest(Vec a) {
-  float t[VL];
-  store(t, a);
-  for (int i = 1; i < VL; i++) t[0] = t[0] > t[i] ? t[0] : t[i];
-  return t[0];
-}
-
 // The first n < VL floats at p, the rest zero.
 INLINE Vec load_first(const float* p, long n) {
 #if VL == 16
