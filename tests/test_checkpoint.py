@@ -129,6 +129,33 @@ def test_going_on_changes_nothing_and_trains_no_epoch_twice(tmp_path, monkeypatc
     assert_same(tuple(resumed), tuple(whole), implementation == "cpu")
 
 
+@pytest.mark.parametrize("halving", [None, 2])
+def test_a_sweep_goes_on_inside_a_block_and_trains_no_epoch_twice(tmp_path, monkeypatch, halving):
+    monkeypatch.setattr(sweep_plan, "MEMBERS_PER_BLOCK", 2)
+    rates = {"learning_rate": [1e-4, 1e-3, 1e-2, 1e-1], "dropout": [0.1]}
+    options = {"loss": "squared_error", "method": "grid", "epochs": 8, "halving": halving}
+
+    def sweep(folder=None):
+        return jaxbm.sweep(rates, KEY, MODEL, X, Y, folder=folder, **options)
+
+    whole = sweep()
+    with monkeypatch.context() as patch:
+        trained = die_after(patch, 99)
+        sweep(tmp_path / "whole")
+        total = len(trained)
+    for epochs in range(1, total, 3):
+        with monkeypatch.context() as patch:
+            die_after(patch, epochs)
+            with pytest.raises(RuntimeError, match="killed"):
+                sweep(tmp_path / str(epochs))
+        with monkeypatch.context() as patch:
+            trained = die_after(patch, 99)
+            resumed = sweep(tmp_path / str(epochs))
+            assert len(trained) == total - epochs
+        assert_same(resumed.scores, whole.scores)
+        assert_same(tuple(resumed.refit), tuple(whole.refit))
+
+
 GROUPS = np.repeat(["a", "b"], [65, 25])
 IN_PARTS = {"loss": "squared_error", "epochs": 5, "optimizer": jaxbm.adam(optax.cosine_decay_schedule(0.02, 40))}
 
@@ -227,6 +254,18 @@ def test_the_command_line_goes_on_after_ctrl_c_and_after_a_kill(shops, capsys, c
     assert_same(kept.params, whole.params)
 
 
+def test_a_killed_sweep_goes_on_in_the_middle_of_its_only_block(shops, capsys):
+    command = ["sweep", "shops.csv", "--target", "sales", "--hidden", "8", "--trials", "3", "--epochs", "12"]
+    status, _ = stopped_by(signal.SIGKILL, CLI, *command, "--out", "s", after=5)
+    assert status == -signal.SIGKILL
+    assert [path.name for path in (shops / "s" / "rounds").glob("*/*")] == ["members.npz"]
+    assert not list((shops / "s" / "rounds").glob("rung-*"))  # no block was through
+    assert main([*command, "--out", "s"]) == 0
+    assert main([*command, "--out", "whole"]) == 0
+    trials, whole = (pd.read_csv(shops / name / "trials.csv") for name in ("s", "whole"))
+    pd.testing.assert_frame_equal(trials, whole, check_exact=IS_NATIVE)
+
+
 def test_what_the_folder_holds_is_checked(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "SHORT_SECONDS", 0.0)
     members(folder=tmp_path / "run")
@@ -267,15 +306,13 @@ def test_writing_takes_a_small_part_of_the_time(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: now[0])
     kept = Checkpoint(tmp_path, "f")
-    assert not kept.is_due
-    now[0] += checkpoint.CHECKPOINT_SECONDS
-    assert kept.is_due
+    assert not kept.is_due(checkpoint.CHECKPOINT_SECONDS - 1)
+    assert kept.is_due(checkpoint.CHECKPOINT_SECONDS)
     monkeypatch.setattr(checkpoint, "save_tree", lambda *_, **__: now.__setitem__(0, now[0] + 10))
-    kept.save(None, 0.0)
-    now[0] += 199
-    assert not kept.is_due  # ten seconds of writing in two hundred
-    now[0] += 2
-    assert kept.is_due
+    kept.save(None, 50.0)
+    assert not kept.is_due(249.0)  # ten seconds of writing in two hundred
+    assert kept.is_due(251.0)
+    assert kept.unkept(251.0) == 201.0
 
 
 def test_a_fingerprint_sees_numbers_inside_functions_and_nothing_that_changes_from_process_to_process():

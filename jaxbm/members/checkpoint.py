@@ -19,7 +19,7 @@ from jaxbm.kernels.train_mlp.contract import RunState
 
 FILE = "members.npz"
 CHECKPOINT_SECONDS = 30.0
-"""The least time of training between two writings of the state, unless the run ends or is interrupted."""
+"""Training that may be lost: the state is written when so much has come since the last time, between two chunks."""
 LARGEST_SHARE = 0.05
 """Of the time at most that much goes into writing: a large state on a slow disk is written more rarely."""
 
@@ -102,7 +102,7 @@ class Checkpoint:
     def __init__(self, folder: str | os.PathLike[str], fingerprint: str):
         self.path = check_folder(folder, (FILE,), "a run of members") / FILE
         self.fingerprint = fingerprint
-        self._written, self._pause = time.perf_counter(), CHECKPOINT_SECONDS
+        self._kept, self._pause = 0.0, CHECKPOINT_SECONDS
         if self.path.exists() and _told(self.path) != fingerprint:
             raise ValueError(
                 f"folder: {self.path.parent} holds a run of other data or options; go on with the ones it was "
@@ -114,20 +114,30 @@ class Checkpoint:
         if not self.path.exists():
             return None
         state, more = load_tree(self.path, like)
-        return state, float(more["seconds"])
+        self._kept = float(more["seconds"])
+        return state, self._kept
 
-    @property
-    def is_due(self) -> bool:
-        """Whether the last writing is long enough ago."""
-        return time.perf_counter() - self._written >= self._pause
+    def is_due(self, seconds: float) -> bool:
+        """Whether a state with so many seconds of training behind it is to be kept."""
+        return self.unkept(seconds) >= self._pause
+
+    def unkept(self, seconds: float) -> float:
+        """How many of these seconds of training the file does not hold."""
+        return seconds - self._kept
 
     def save(self, state: RunState, seconds: float) -> None:
-        """Keep the state instead of the one before."""
+        """Keep the state, with so many seconds of training behind it, instead of the one before."""
         began = time.perf_counter()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         save_tree(self.path, state, fingerprint=self.fingerprint, seconds=seconds)
-        self._written = time.perf_counter()
-        self._pause = max(CHECKPOINT_SECONDS, (self._written - began) / LARGEST_SHARE)
+        self._kept, self._pause = seconds, max(CHECKPOINT_SECONDS, (time.perf_counter() - began) / LARGEST_SHARE)
+
+    def remove(self) -> None:
+        """Nothing is kept any more."""
+        if self.path.parent.exists():
+            for path in self.path.parent.glob(f"{FILE}*"):  # half of one, too, that a kill left
+                path.unlink()
+            self.path.parent.rmdir()
 
 
 def _told(path: pathlib.Path) -> str:

@@ -45,10 +45,15 @@ class Setup:
         """Inside a transformation: no checks of values, nothing on the host."""
         return checks.is_traced(self.keys, self.own, self.shared)
 
-    def run(self, folder: str | os.PathLike[str] | None = None) -> run.Run:
-        """Its members before the first epoch, or as far as they are in `folder`."""
-        described = (self.task, self.name, self.keys, self.own, self.shared)
-        return run.Run(*described, None if folder is None else Checkpoint(folder, fingerprint(*described)))
+    def run(self, checkpoint: Checkpoint | None = None) -> run.Run:
+        """Its members before the first epoch, or as far as the checkpoint has them."""
+        return run.Run(self.task, self.name, self.keys, self.own, self.shared, checkpoint)
+
+    def checkpoint(self, folder: str | os.PathLike[str] | None) -> Checkpoint | None:
+        """Where such a run is kept in `folder`, if there is one."""
+        if folder is None:
+            return None
+        return Checkpoint(folder, fingerprint(self.task, self.name, self.keys, self.own, self.shared))
 
 
 def fit_members(
@@ -155,9 +160,10 @@ def fit_members(
     if setup.is_traced or not in_chunks:
         result = run.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:
-        training = setup.run(folder)
+        training = setup.run(setup.checkpoint(folder))
         try:
             run.train(training, progress)
+            training.keep(run.SHORT_SECONDS)
         except MembersInterrupted as interruption:
             interruption.result = MembersResult.of(interruption.result, setup.models)
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,11 +21,12 @@ from jaxbm.members.checkpoint import check_folder
 from jaxbm.members.fit_members import fit_members, prepare
 from jaxbm.members.layout import Layout
 from jaxbm.members.progress import MembersInterrupted
-from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
+from jaxbm.members.result import MembersResult
+from jaxbm.members.single import fit_single
 from jaxbm.members.table import on_device
 from jaxbm.members.tidy import tidy
 from jaxbm.mlp import MLP
-from jaxbm.train import FitResult, NonFiniteError, fit
+from jaxbm.train import FitResult
 
 
 @dataclass(frozen=True)
@@ -195,18 +195,11 @@ def _grouped(model: MLP, layout: Layout, parts: list[MembersResult], whole: FitR
 def _pooled(
     key: Array, model: MLP, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, options: dict[str, Any]
 ) -> FitResult:
-    """The model of all rows, with a folder as the one member of a run that can be gone on with."""
-    if folder is None:
-        return fit(key, model, x, y, **options)
+    """The model of all rows."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NonFiniteMembersWarning)
-            result = fit_members(key[None], model, x, y, folder=folder / "pooled", **options).member(0)
+        return fit_single(key, model, x, y, folder=None if folder is None else folder / "pooled", **options)
     except MembersInterrupted:
         raise KeyboardInterrupt from None  # no group is trained yet
-    if not bool(result.finite):
-        raise NonFiniteError(int(result.epochs_run) - 1, result)
-    return result
 
 
 def _train(

@@ -32,7 +32,7 @@ FIRST_FLOPS = 5e10
 LEAST_STEP_FLOPS = 2e4
 """What a step takes at least, counted as operations, however small the network."""
 SHORT_SECONDS = 1.0
-"""A run that was through sooner is not kept at its end: training it again costs about as much as writing it."""
+"""A run with less training than that which is not kept yet is not kept at its end: training again is as quick."""
 XLA_CHUNKS = 16
 """Into how many chunks a run is cut on the XLA path where members may finish at different times."""
 
@@ -112,11 +112,16 @@ class Run:
         self.gather()
         return result_of(self.state)
 
-    def keep(self) -> None:
-        """Write the state to the checkpoint, if there is one."""
-        self.gather()
-        if self.checkpoint is not None:
+    def keep(self, seconds: float = 0.0) -> None:
+        """Write the state to the checkpoint, if there is one that lacks at least so many seconds of training."""
+        if self.checkpoint is not None and self.checkpoint.unkept(self.seconds) >= seconds:
+            self.gather()
             self.checkpoint.save(self.state, self.seconds)
+
+    def forget(self) -> None:
+        """Remove what the checkpoint keeps."""
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
 
     def told(self) -> MembersProgress:
         """How far the run is."""
@@ -152,11 +157,10 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
       MembersInterrupted: Ctrl-C was pressed; the chunk is finished and the state kept first.
     """
     stop = run.task.epochs if stop is None else stop
-    done, before, checkpoint = int(np.asarray(run.state.epoch).max()), run.seconds, run.checkpoint
+    done, before = int(np.asarray(run.state.epoch).max()), run.seconds
     most = max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
     seconds = REPORT_SECONDS if progress else QUIET_SECONDS
     chunk = 1 if progress else min(most, run.epochs_in(FIRST_FLOPS))
-    written = True
     with deferred_interrupt() as interrupted, reporter(progress) as report:
         began = time.perf_counter()
         while done < stop and run.going().any():  # waits for the device
@@ -165,19 +169,16 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
             done = min(done + chunk, stop)
             run.advance(done)
             jax.block_until_ready(run.state if run._part is None else run._part[1])
-            chunk, written = min(most, next_chunk(chunk, time.perf_counter() - started, seconds)), False
+            chunk = min(most, next_chunk(chunk, time.perf_counter() - started, seconds))
             run.seconds = before + time.perf_counter() - began
             if report is not None:
                 report(run.told())
             if interrupted():
                 run.keep()
                 raise MembersInterrupted(run.result(), run.told())
-            if checkpoint is not None and checkpoint.is_due:
+            if run.checkpoint is not None and run.checkpoint.is_due(run.seconds):
                 run.keep()
-                written = True
             run.compact()
-        if not written and run.seconds >= SHORT_SECONDS:
-            run.keep()
     run.gather()
 
 

@@ -17,12 +17,12 @@ from jaxbm.members import run
 from jaxbm.members.fingerprint import fingerprint
 from jaxbm.members.folds import is_classification, make_folds
 from jaxbm.members.progress import MembersProgress, Report, reporter
+from jaxbm.members.single import fit_single
 from jaxbm.members.space import Space, draw_trials
 from jaxbm.members.sweep_plan import Optimizer, Plan, check_names, optimizer_names
 from jaxbm.members.sweep_result import GREATER_IS_BETTER, SweepInterrupted, SweepResult
 from jaxbm.members.sweep_store import Store
 from jaxbm.mlp import MLP
-from jaxbm.train import FitResult, fit
 
 
 def sweep(
@@ -85,7 +85,9 @@ def sweep(
         found on the rows that also judge, so such scores are a little hopeful.
       refit: train the best trial once more, on all rows: for as many epochs as its members took to their best
         ones with `patience`, for all otherwise.
-      folder: where finished blocks are stored; a sweep that was killed goes on from there.
+      folder: where scores are stored, and the state of the members in training about twice a minute and when Ctrl-C
+        is pressed. The same call with the same folder goes on from there, after a kill too, inside of a round of
+        halving and of the refit as well, with the result of a sweep that was never interrupted, as for `fit_members`.
       progress: as for `fit_members`, over the whole sweep.
       options: everything else that `fit_members` takes, the same for all.
 
@@ -127,7 +129,7 @@ def sweep(
     try:
         with reporter(progress) as report:
             work.everything(report)
-        return _with_refit(work.result(), plan, key, x, y, epochs) if refit else work.result()
+        return _with_refit(work.result(), plan, key, x, y, epochs, store) if refit else work.result()
     except KeyboardInterrupt:
         raise SweepInterrupted(work.result()) from None
 
@@ -171,27 +173,28 @@ class _Sweep:
 
     def _train(self, rung: int, stop: int, number: int, report: Report | None) -> dict[str, list[Any]]:
         block = self.blocks[number]
-        training = self._members(rung, number)
+        training = self._members(number)
         each = self.plan.members_per_trial
         training.retire(np.repeat(~self.kept[block], each))
         told = None if report is None else lambda now: report(self._overall(now, rung, number))
         run.train(training, told or False, stop)
         found = self._scores(training, len(block))
         is_last = rung + 1 == len(self.rungs)
-        self.store.save(rung, number, found, None if is_last else training.state)
+        if not is_last:
+            training.keep()
+        self.store.save(rung, number, found)
         if is_last:
-            del self.training[number]
+            self.training.pop(number).forget()
         self.steps += 0 if report is None else training.told().steps
         return found
 
-    def _members(self, rung: int, number: int) -> run.Run:
+    def _members(self, number: int) -> run.Run:
         if number not in self.training:
-            training = self.plan.setup(self.key, self.x, self.y, self.blocks[number]).run()
+            setup = self.plan.setup(self.key, self.x, self.y, self.blocks[number])
+            training = setup.run(self.store.checkpoint(number))
             known = [name[4:] for name in training.state.history if name.startswith("val_")]
             if self.metric not in known:
                 raise ValueError(f"metric: expected one measured on validation rows, {known}, got {self.metric!r}")
-            if rung:
-                training.state = self.store.state(rung - 1, number, training.state)
             self.training[number] = training
         return self.training[number]
 
@@ -253,7 +256,9 @@ def _rungs(epochs: int, halving: int | None, min_epochs: int | None, trials: lis
     return [*rungs, epochs]
 
 
-def _with_refit(result: SweepResult, plan: Plan, key: Array, x: Any, y: Any, epochs: int) -> SweepResult:
+def _with_refit(
+    result: SweepResult, plan: Plan, key: Array, x: Any, y: Any, epochs: int, store: Store
+) -> SweepResult:
     best, values = result.best, result.best_values
     options = {k: v for k, v in plan.options.items() if k not in ("validation_split", "validation_data", "patience")}
     options |= {name: value for name, value in values.items() if name in ("l2", "clip_norm", "dropout", "batch_size")}
@@ -262,7 +267,8 @@ def _with_refit(result: SweepResult, plan: Plan, key: Array, x: Any, y: Any, epo
         options["epochs"] = max(1, round(float(result.best_epoch[best].mean())) + 1)
     numbers = {name: values[name] for name in optimizer_names(plan.optimizer) if name in values}
     model = plan.model_of(values)
-    refit: FitResult = fit(key, model, x, y, optimizer=plan.optimizer_of(numbers), **options)
+    folder = None if store.folder is None else store.folder / "refit"
+    refit = fit_single(key, model, x, y, folder=folder, optimizer=plan.optimizer_of(numbers), **options)
     return SweepResult(
         **{**{f: getattr(result, f) for f in result.__dataclass_fields__}, "model": model, "refit": refit}
     )

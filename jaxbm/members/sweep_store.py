@@ -8,8 +8,7 @@ import pathlib
 from typing import Any
 
 from jaxbm import files
-from jaxbm.kernels.train_mlp.contract import RunState
-from jaxbm.members.checkpoint import check_folder, load_tree, save_tree
+from jaxbm.members.checkpoint import Checkpoint, check_folder
 
 Scores = dict[str, list[Any]]
 
@@ -26,7 +25,7 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, fingerprint: str):
-        self.folder = None if folder is None else pathlib.Path(folder)
+        self.folder, self.fingerprint = None if folder is None else pathlib.Path(folder), fingerprint
         if self.folder is None:
             return
         about = self.folder / "sweep.json"
@@ -39,28 +38,22 @@ class Store:
         else:
             check_folder(self.folder, ("sweep.json",), "a sweep")
         self.folder.mkdir(parents=True, exist_ok=True)
-        files.replace(about, json.dumps({"format": "jaxbm sweep", "version": 2, "fingerprint": fingerprint}).encode())
+        files.replace(about, json.dumps({"format": "jaxbm sweep", "version": 3, "fingerprint": fingerprint}).encode())
 
     def scores(self, rung: int, block: int) -> Scores | None:
         """What a finished block of a rung scored; None where it is not finished."""
-        path = self._path(rung, block, "json")
+        path = self._path(rung, block)
         return json.loads(path.read_text()) if path is not None and path.is_file() else None
 
-    def save(self, rung: int, block: int, scores: Scores, state: RunState | None) -> None:
-        """A block has finished a rung; the state comes first, so that scores never stand without it."""
-        path = self._path(rung, block, "json")
-        if path is None:
-            return
-        if state is not None:
-            save_tree(path.with_suffix(".npz"), state)
-        files.replace(path, json.dumps(scores).encode())
+    def save(self, rung: int, block: int, scores: Scores) -> None:
+        """A block has finished a rung. Its state is kept first, so that scores never stand without it."""
+        path = self._path(rung, block)
+        if path is not None:
+            files.replace(path, json.dumps(scores).encode())
 
-    def state(self, rung: int, block: int, like: RunState) -> RunState:
-        """The members' state as it was after a rung."""
-        path = self._path(rung, block, "npz")
-        if path is None:
-            raise FileNotFoundError("a sweep without a folder keeps no state")
-        return load_tree(path, like)[0]
+    def checkpoint(self, block: int) -> Checkpoint | None:
+        """Where a block's members are kept, from rung to rung and inside of one."""
+        return None if self.folder is None else Checkpoint(self.folder / f"block-{block}", self.fingerprint)
 
-    def _path(self, rung: int, block: int, ending: str) -> pathlib.Path | None:
-        return None if self.folder is None else self.folder / f"rung-{rung}-block-{block}.{ending}"
+    def _path(self, rung: int, block: int) -> pathlib.Path | None:
+        return None if self.folder is None else self.folder / f"rung-{rung}-block-{block}.json"
