@@ -58,12 +58,13 @@ def load_tree(path: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]]:
             host = stored[str(i)]
             if f"key{i}" in stored:
                 leaf = jax.random.wrap_key_data(jnp.array(host), impl=str(stored[f"key{i}"]))
-            else:  # a copy, since a run donates its state
-                leaf = jnp.array(host.view(one.dtype) if one.dtype == jnp.bfloat16 else host)
+            else:  # a copy, since a run donates its state; there before the next array is read
+                host = host.view(one.dtype) if one.dtype == jnp.bfloat16 else host
+                leaf = jax.block_until_ready(jax.device_put(host, may_alias=False))
             if leaf.shape != one.shape or leaf.dtype != one.dtype:
                 raise ValueError(f"expected {one.dtype}{list(one.shape)}, got {leaf.dtype}{list(leaf.shape)}")
             leaves.append(leaf)
-            del host  # before the next one is read
+            del host
         more = {name: stored[name].item() for name in stored.files if not name.removeprefix("key").isdigit()}
     return jax.tree.unflatten(structure, leaves), more
 
