@@ -305,7 +305,7 @@ def test_a_tree_comes_back_with_keys_and_bfloat16(tmp_path):
 def test_writing_takes_a_small_part_of_the_time(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: now[0])
-    kept = Checkpoint(tmp_path, "f")
+    kept = Checkpoint(tmp_path, lambda: "f")
     assert not kept.is_due(checkpoint.CHECKPOINT_SECONDS - 1)
     assert kept.is_due(checkpoint.CHECKPOINT_SECONDS)
     monkeypatch.setattr(checkpoint, "save_tree", lambda *_, **__: now.__setitem__(0, now[0] + 10))

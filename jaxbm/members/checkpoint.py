@@ -6,8 +6,9 @@ import os
 import pathlib
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -94,27 +95,34 @@ class Checkpoint:
 
     Args:
       folder: made when something is kept.
-      fingerprint: of everything that decides the results.
+      fingerprint: gives that of everything that decides the results; asked when there is something to compare it
+        with or to write, since it reads all data, which takes longer than a short run has.
 
     Raises:
       ValueError: the folder holds a run of other data or options, or something else.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], fingerprint: str):
+    def __init__(self, folder: str | os.PathLike[str], fingerprint: Callable[[], str]):
         self.path = check_folder(folder, (FILE,), "a run of members") / FILE
-        self.fingerprint = fingerprint
+        self._fingerprint = fingerprint
         self._kept, self._pause = 0.0, CHECKPOINT_SECONDS
-        if self.path.exists() and _told(self.path) != fingerprint:
+        if self.path.exists() and _told(self.path) != self.fingerprint:
             raise ValueError(
                 f"folder: {self.path.parent} holds a run of other data or options; go on with the ones it was "
                 "started with, choose another folder, or remove it"
             )
 
-    def load(self, like: RunState) -> tuple[RunState, float] | None:
-        """The state that was kept and the seconds of training behind it; None where nothing was."""
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the run."""
+        return self._fingerprint()
+
+    def load(self, like: Callable[[], RunState]) -> tuple[RunState, float] | None:
+        """The state that was kept, of the shapes that `like` gives, and the seconds of training behind it; None where
+        nothing was."""
         if not self.path.exists():
             return None
-        state, more = load_tree(self.path, like)
+        state, more = load_tree(self.path, like())
         self._kept = float(more["seconds"])
         return state, self._kept
 

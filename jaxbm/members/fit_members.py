@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -53,7 +54,8 @@ class Setup:
         """Where such a run is kept in `folder`, if there is one."""
         if folder is None:
             return None
-        return Checkpoint(folder, fingerprint(self.task, self.name, self.keys, self.own, self.shared))
+        described = (self.task, self.name, self.keys, self.own, self.shared)
+        return Checkpoint(folder, partial(fingerprint, *described))
 
 
 def fit_members(
@@ -110,10 +112,10 @@ def fit_members(
       class_weight: as for `fit`; "balanced" counts the rows that a member visits.
       patience, min_delta, l2, clip_norm, dropout: as for `fit`, numbers or `[M]`.
       params, opt_state: where to start, shared or with a leading M.
-      folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and, after more than a
-        second of training, at the end. The same call with the same folder goes on from there, after a kill too,
-        with the result of a run that was never interrupted: bit for bit on the CPU kernel, to rounding on the XLA
-        path. Remove the folder when done.
+      folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and at the end, there
+        only if it is more than five seconds of training since it was last kept. The same call with the same folder
+        goes on from there, after a kill too, with the result of a run that was never interrupted: bit for bit on the
+        CPU kernel, to rounding on the XLA path. Remove the folder when done.
       progress: True for a bar with members done, best so far, steps per second and time left (needs rich), or a
         function of a `MembersProgress`; called between chunks of epochs.
       batch_size, metrics, shuffle, implementation: as for `fit`.

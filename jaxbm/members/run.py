@@ -31,8 +31,9 @@ FIRST_FLOPS = 5e10
 """The first chunk, before anything was timed, takes about so many operations: some tenths of a second or seconds."""
 LEAST_STEP_FLOPS = 2e4
 """What a step takes at least, counted as operations, however small the network."""
-SHORT_SECONDS = 1.0
-"""A run with less training than that which is not kept yet is not kept at its end: training again is as quick."""
+SHORT_SECONDS = 5.0
+"""A run with less training than that which is not kept yet is not kept at its end: writing would be a noticeable part
+of the time, and training again is as quick."""
 XLA_CHUNKS = 16
 """Into how many chunks a run is cut on the XLA path where members may finish at different times."""
 
@@ -51,9 +52,8 @@ class Run:
         self, task: Task, name: str, keys: Array, own: Inputs, shared: Inputs, checkpoint: Checkpoint | None = None
     ):
         self.task, self.name, self.members, self.checkpoint = task, name, keys.shape[0], checkpoint
-        kept = (
-            None if checkpoint is None else checkpoint.load(jax.eval_shape(partial(_begin, task), keys, own, shared))
-        )
+        like = partial(jax.eval_shape, partial(_begin, task), keys, own, shared)
+        kept = None if checkpoint is None else checkpoint.load(like)
         self.state: RunState
         self.state, self.seconds = (_begin(task, keys, own, shared), 0.0) if kept is None else kept
         self._words = _words(keys)

@@ -53,7 +53,7 @@ class Store:
 
     def checkpoint(self, block: int) -> Checkpoint | None:
         """Where a block's members are kept, from rung to rung and inside of one."""
-        return None if self.folder is None else Checkpoint(self.folder / f"block-{block}", self.fingerprint)
+        return None if self.folder is None else Checkpoint(self.folder / f"block-{block}", lambda: self.fingerprint)
 
     def _path(self, rung: int, block: int) -> pathlib.Path | None:
         return None if self.folder is None else self.folder / f"rung-{rung}-block-{block}.json"
