@@ -70,10 +70,10 @@ def test_wrong_arguments_are_errors(changed, message):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"sizes": (3, 0, 2)}, "size: unusable value 0"),
-        ({"sizes": (3,), "activations": ()}, "number of layers: unusable value 0"),
-        ({"activations": (99,)}, "activation: unusable value 99"),
-        ({"activations": (1, 1)}, "number of activations: unusable value 2"),
+        ({"sizes": (3, 0, 2)}, "size: expected 1 to 16777216, got 0"),
+        ({"sizes": (3,), "activations": ()}, "number of layers: expected 1 to 32, got 0"),
+        ({"activations": (99,)}, "activation: expected 0 to 9, got 99"),
+        ({"activations": (1, 1)}, "number of activations: expected 1, got 2"),
         ({"bias": 0}, "weight: expected shape"),
     ],
 )

@@ -29,21 +29,26 @@ ffi::Error guarded(Body body) {
   }
 }
 
-void require(bool fits, const char* name, int64_t got) {
-  if (!fits) throw BadCall(std::string(name) + ": unusable value " + std::to_string(got));
+void require(bool fits, const char* name, const std::string& expected, int64_t got) {
+  if (!fits) throw BadCall(std::string(name) + ": expected " + expected + ", got " + std::to_string(got));
+}
+
+void require_within(const char* name, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return;  // no text is made of thousands of members that are right
+  require(false, name, (least < most ? std::to_string(least) + " to " : "") + std::to_string(most), value);
 }
 
 void set_network(Spec& s, ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations) {
   const int64_t layers = (int64_t)sizes.size() - 1;
-  require(layers >= 1 && layers <= kMaxLayers, "number of layers", layers);
-  require((int64_t)activations.size() == layers - 1, "number of activations", (int64_t)activations.size());
+  require_within("number of layers", layers, 1, kMaxLayers);
+  require_within("number of activations", (int64_t)activations.size(), layers - 1, layers - 1);
   s.layers = (int)layers;
   for (int64_t i = 0; i <= layers; i++) {
-    require(sizes[i] >= 1 && sizes[i] <= 1 << 24, "size", sizes[i]);
+    require_within("size", sizes[i], 1, 1 << 24);
     s.sizes[i] = sizes[i];
   }
   for (int64_t i = 0; i < layers - 1; i++) {
-    require(activations[i] >= 0 && activations[i] < kActivations, "activation", activations[i]);
+    require_within("activation", activations[i], 0, kActivations - 1);
     s.activation[i] = (int)activations[i];
   }
 }
@@ -158,10 +163,10 @@ class TrainCall {
             ffi::Span<const int64_t> activations, int64_t loss, int64_t optimizer, int64_t options, int64_t batch)
       : buffers_(args, rets, lead) {
     set_network(spec_, sizes, activations);
-    require(loss >= 0 && loss < kLosses, "loss", loss);
-    require(optimizer == kSgd || optimizer == kAdam, "optimizer", optimizer);
-    require(batch >= 1 && batch <= 1 << 30, "batch_size", batch);
-    require(options >= 0 && options < kOptions, "options", options);
+    require_within("loss", loss, 0, kLosses - 1);
+    require_within("optimizer", optimizer, kSgd, kAdam);
+    require_within("batch_size", batch, 1, 1 << 30);
+    require_within("options", options, 0, kOptions - 1);
     auto is = [options](Option o) { return (options & o) != 0; };
     spec_.loss = (int)loss;
     spec_.optimizer = (int)optimizer;
@@ -171,10 +176,10 @@ class TrainCall {
     spec_.validation = is(kValidation);
     spec_.weighted = is(kWeighted) || is(kClassWeighted);
     spec_.validation_weighted = is(kValidationWeighted) || is(kValidationClassWeighted);
-    require(!spec_.labels_2d || !(is(kClassWeighted) || is(kValidationClassWeighted)), "labels' axes", 2);
-    require(spec_.labels_2d || sizes[spec_.layers] == 1 || loss == kSoftmaxIntegerLabels, "labels' axes", 1);
-    require(!(spec_.labels_2d && loss == kSoftmaxIntegerLabels), "labels' axes", 2);
-    require(spec_.labels_2d || loss != kSoftmaxCrossEntropy, "labels' axes", 1);
+    const bool of_classes = loss == kSoftmaxIntegerLabels || is(kClassWeighted) || is(kValidationClassWeighted);
+    const bool of_outputs = loss == kSoftmaxCrossEntropy || (loss != kSoftmaxIntegerLabels && sizes[spec_.layers] > 1);
+    require(!(spec_.labels_2d && of_classes), "labels' axes", "1 for integers and for weights of classes", 2);
+    require(spec_.labels_2d || !of_outputs, "labels' axes", "2 for several outputs and for soft classes", 1);
     take_buffers(options);
     spec_.batch = std::min<int64_t>(batch, std::max<int64_t>(1, rows_.index ? rows_.index.tail[0] : rows_.x.tail[0]));
     spec_.rates = rate_.tail[0];
@@ -189,10 +194,10 @@ class TrainCall {
     const int32_t* limits = limits_.at(place);
     const Clock& clock = *reinterpret_cast<const Clock*>(clock_.at(place));
     check_widths(widths_.at(place));
-    check_counter("epoch", clock.epoch, INT32_MAX);
-    check_counter("count", clock.count, INT32_MAX);
-    check_counter("epochs_run", clock.epochs_run, 1 << 30);  // these count on without a limit of their own
-    check_counter("wait", clock.wait, 1 << 30);
+    require_within("epoch", clock.epoch, 0, INT32_MAX);
+    require_within("count", clock.count, 0, INT32_MAX);
+    require_within("epochs_run", clock.epochs_run, 0, 1 << 30);  // these count on without a limit of their own
+    require_within("wait", clock.wait, 0, 1 << 30);
     rows_.check_range(limits + 3, "rows");
     validation_.check_range(limits + 5, "validation rows");
   }
@@ -256,7 +261,7 @@ class TrainCall {
     numbers_ = buffers_.argument<float>("numbers", {11});
     words_ = buffers_.argument<uint32_t>("words", {3});
     rate_ = buffers_.argument<float>("learning_rate", {-1});
-    require(rate_.tail[0] >= 1, "learning rates", rate_.tail[0]);
+    require(rate_.tail[0] >= 1, "number of learning rates", "at least 1", rate_.tail[0]);
     if (options & kWidths) widths_ = buffers_.argument<int32_t>("widths", {spec_.layers + 1});
     rows_.take(buffers_, spec_, "x", options & kWeighted, options & kClassWeighted, options & kIndexed);
     if (spec_.validation)
@@ -265,11 +270,6 @@ class TrainCall {
     members_ = buffers_.finish();
     rows_.check(spec_);
     validation_.check(spec_);
-  }
-
-  static void check_counter(const char* name, int32_t value, int32_t most) {
-    if (value < 0 || value > most)
-      throw BadCall(std::string(name) + ": expected 0 to " + std::to_string(most) + ", got " + std::to_string(value));
   }
 
   void check_widths(const int32_t* widths) const {
@@ -374,7 +374,7 @@ ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
       const auto place = buffers.place(m);
       rows.check_range(limits.at(place), "rows");
       visited.push_back(rows.at(place, limits.at(place)));
-      require(visited[m].count <= most, "number of rows", visited[m].count);
+      require_within("number of rows", visited[m].count, 0, most);
     }
     const size_t weights = (kernels().weight_bytes(&spec) + 4095) / 64 * 64;
     const size_t bytes = weights + kernels().apply_bytes(&spec);
@@ -412,7 +412,8 @@ ffi::Error adam(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRet
     Buffers buffers(args, rets, lead);
     const auto count = buffers.argument<int32_t>("count", {});
     const auto numbers = buffers.argument<float>("numbers", {6});
-    require(args.size() > 2 && (args.size() - 2) % 4 == 0, "number of arguments", (int64_t)args.size());
+    require(args.size() > 2 && (args.size() - 2) % 4 == 0, "number of arguments", "2, and 4 for each of the leaves",
+            (int64_t)args.size());
     const size_t leaves = (args.size() - 2) / 4;
     struct Leaf {
       Part<const float> g;
