@@ -5,6 +5,7 @@ that path those still going are gathered into a smaller state from time to time,
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -189,7 +190,7 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     def one(key: Array, own: Inputs) -> FitResult:
         return whole_run(task, name, key, *stacking.merged(own, shared))
 
-    return jax.vmap(one)(keys, own)
+    return _mapped(one, keys, own)
 
 
 def may_compact(task: Task, own: Inputs, shared: Inputs, members: int) -> bool:
@@ -217,7 +218,7 @@ def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
         return start_state(task, key, data, hyper, params, opt_state)
 
     # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
-    return jax.tree.map(jnp.copy, jax.vmap(one)(keys, own))
+    return jax.tree.map(jnp.copy, _mapped(one, keys, own))
 
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
@@ -228,7 +229,14 @@ def _advance(
         data, hyper, _, _ = stacking.merged(own, shared)
         return dispatch.runner(name)(task, state, data, hyper, words, stop)
 
-    return jax.vmap(one)(state, words, own)
+    return _mapped(one, state, words, own)
+
+
+def _mapped(one: Callable[..., Any], *members: Any) -> Any:
+    """`jax.vmap`; of one member without the axis, since XLA on CPU is slow at batches of one matrix product."""
+    if jax.tree.leaves(members)[0].shape[0] > 1:
+        return jax.vmap(one)(*members)
+    return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], members)))
 
 
 _words = jax.jit(jax.vmap(counter.words))
