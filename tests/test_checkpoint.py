@@ -18,6 +18,7 @@ from jaxbm.members import checkpoint, run, sweep_plan
 from jaxbm.members.checkpoint import Checkpoint, load_tree, save_tree
 from jaxbm.members.fingerprint import fingerprint
 from jaxbm.members.progress import MembersInterrupted
+from jaxbm.members.single import fit_single
 from jaxbm.members.sweep_result import SweepInterrupted
 
 IS_NATIVE = native.native().reason is None
@@ -127,6 +128,16 @@ def test_going_on_changes_nothing_and_trains_no_epoch_twice(tmp_path, monkeypatc
         resumed = members(folder=tmp_path, **options)
         assert trained[0] == 5
     assert_same(tuple(resumed), tuple(whole), implementation == "cpu")
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_one_model_in_a_folder_is_what_fit_gives(tmp_path, monkeypatch, implementation):
+    monkeypatch.setattr(run, "FIRST_FLOPS", 0.0)  # in chunks
+    options = {**OPTIONS, "epochs": 6, "implementation": implementation}
+    kept = fit_single(KEY, MODEL, X, Y, folder=tmp_path / "run", **options)
+    assert_same(tuple(kept), tuple(jaxbm.fit(KEY, MODEL, X, Y, **options)), implementation == "cpu")
+    with pytest.raises(jaxbm.NonFiniteError):
+        fit_single(KEY, MODEL, X, Y, folder=tmp_path / "bad", optimizer=jaxbm.sgd(1e30), **options)
 
 
 @pytest.mark.parametrize("halving", [None, 2])
