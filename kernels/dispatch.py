@@ -33,7 +33,7 @@ def status() -> dict[str, str]:
     }
 
 
-ISA = {"v4": "AVX-512", "v3": "AVX2", "v2": "SSE4.2", "generic": "generic"}
+ISA = {"v4_amx": "AVX-512 and AMX", "v4": "AVX-512", "v3": "AVX2", "v2": "SSE4.2", "generic": "generic"}
 
 
 def choose(

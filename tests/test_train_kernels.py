@@ -137,6 +137,8 @@ SHAPES = [
     ((2, 16, 15, 33, 17, 3), 128),
     ((3, 17, 3, 33, 1, 16, 6), 8),
     ((7, 8, 9, 10, 11, 12, 13), 100),
+    ((130, 150, 128, 3), 70),  # wide enough for tiles, which it does not fill
+    ((128, 161, 1), 257),
 ]
 
 
@@ -172,6 +174,16 @@ def test_options(implementation, options, optimizer):
         model = jaxbm.MLP((6, 33, 16, 3), activation=activation)
         tolerance = 1e-5 if implementation == "cpu" else 1e-4
         compare(implementation, model, "squared_error", OPTIMIZERS[optimizer], x, y, 5, 16, tolerance, **options)
+
+
+@needs_native
+@pytest.mark.parametrize("options", [{"l2": 0.01}, {"clip_norm": 0.05}, {"dropout": 0.3}], ids=lambda o: "-".join(o))
+@pytest.mark.parametrize("optimizer", ["adam", "nesterov"])
+def test_options_of_wide_layers(options, optimizer):
+    x, y = table(150, 128, 3, "squared_error")
+    for activation in ("relu", "silu"):
+        model = jaxbm.MLP((128, 130, 144, 3), activation=activation)
+        compare("cpu", model, "squared_error", OPTIMIZERS[optimizer], x, y, 3, 64, 1e-5, **options)
 
 
 @needs_native
@@ -441,7 +453,7 @@ def test_calls_from_several_python_threads():
 
 
 @needs_native
-@pytest.mark.parametrize("isa", ["v2", "v3"])
+@pytest.mark.parametrize("isa", ["v2", "v3", "v4"])
 def test_lesser_instruction_sets(isa):
     environment = {**os.environ, "JAXBM_ISA": isa}
     # -P: the source folder, which holds no compiled kernels, must not hide the installed package.

@@ -316,13 +316,14 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
     const TrainCall call(args, rets, lead, sizes, activations, loss, optimizer, options, batch);
     const Spec& spec = call.spec();
     for (int64_t m = 0; m < call.members(); m++) call.check(m);
-    const size_t bytes = (kernels().train_bytes(&spec) + 63) / 64 * 64;
     // 0 threads means as many as pay; a given number is kept to, up to what the pool has.
     const int64_t most = std::max<int64_t>(1, pool.num_threads());
     int64_t wanted = threads > 0 ? std::min(threads, most) : most;
+    if (call.members() == 1 && threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
+    const int team = call.members() == 1 ? (int)wanted : 1;
+    const size_t bytes = (kernels().train_bytes(&spec, team) + 63) / 64 * 64;
     if (call.members() == 1) {
       Run only = call.run(0);
-      if (threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
       char* memory = workspace().get(bytes + call.scratch());
       call.weigh(0, only, (float*)(memory + bytes));
       as_team(pool, wanted, patience(spec, only), [&spec, run = only, memory](Team* team, int rank) {

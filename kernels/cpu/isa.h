@@ -3,12 +3,18 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "kernel.h"
 
 namespace jaxbm {
 
 // JAXBM_HAS_...: what was compiled; all that are known, but in a build for tests.
-extern const Kernels kernels_v2, kernels_v3, kernels_v4, kernels_generic;
+extern const Kernels kernels_v2, kernels_v3, kernels_v4, kernels_v4_amx, kernels_generic;
 
 #if defined(__x86_64__)
 // By single features, since not every compiler knows the names of the levels here; a processor that has these has
@@ -21,9 +27,22 @@ inline bool has_v4() {
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512cd");
 }
+
+// Tiles of bfloat16, which Linux gives to processes that ask.
+inline bool has_amx() {
+#if defined(__linux__)
+  constexpr unsigned kBfloat16 = 1u << 22, kTile = 1u << 24, kLeaf = 7;  // of CPUID's register edx
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;             // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned a, b, c, d;
+  return has_v4() && __get_cpuid_count(kLeaf, 0, &a, &b, &c, &d) && (d & kBfloat16) && (d & kTile) &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 #endif
 
-// The best one, or a lesser one named by the environment variable JAXBM_ISA ("v2", "v3", "v4").
+// The best one, or a lesser one named by the environment variable JAXBM_ISA ("v2", "v3", "v4", "v4_amx").
 inline const Kernels& pick_kernels() {
 #if defined(__x86_64__)
   [[maybe_unused]] const char* asked = std::getenv("JAXBM_ISA");
@@ -31,6 +50,9 @@ inline const Kernels& pick_kernels() {
     return asked == nullptr || *asked == 0 || std::strcmp(asked, name) >= 0;
   };
   __builtin_cpu_init();
+#if defined(JAXBM_HAS_v4_amx)
+  if (may("v4_amx") && has_amx()) return kernels_v4_amx;
+#endif
 #if defined(JAXBM_HAS_v4)
   if (has_v4() && may("v4")) return kernels_v4;
 #endif

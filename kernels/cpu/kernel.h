@@ -76,7 +76,7 @@ struct Team {
 // The arithmetic, compiled once for each instruction set.
 struct Kernels {
   const char* name;
-  size_t (*train_bytes)(const Spec*);
+  size_t (*train_bytes)(const Spec*, int threads);
   void (*train)(const Spec*, const Run*, char* workspace, Team*, int rank);
   size_t (*apply_bytes)(const Spec*);
   // `apply_pack` fills the weights' workspace; `apply` uses it, and a workspace of its own.

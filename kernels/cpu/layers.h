@@ -2,6 +2,7 @@
 #pragma once
 #include "net.h"
 #include "shuffle.h"
+#include "team.h"
 
 namespace jaxbm {
 namespace {
@@ -92,23 +93,106 @@ INLINE void drop(const Layer& next, Stream stream, uint32_t below, float keep_sc
   }
 }
 
-// Affine part of layer `l` into `out`, with relu in the same pass where asked.
-template <bool Relu>
-void affine(const Layer& l, float* out, long out_stride, long first, long last) {
-  in_panels(l.out_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
+// Rows [first, last) of a [rows, depth] times a matrix in panels of columns, `depth` rows each, with `columns` columns:
+// from start(column) on, each vector of it handed to finish(row, column, products).
+template <class Start, class Finish>
+INLINE void times_panels(const float* a, long stride, long depth, const float* panels, long panel_rows, long columns,
+                         long first, long last, Start start, Finish finish) {
+  in_panels(columns, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
     constexpr int NV = decltype(vectors)::value;
-    const float* weight = l.weight + c * l.in_padded;
     in_blocks<TILE_ROWS>(first, last, [&](long r, auto rows) __attribute__((always_inline)) {
       constexpr int M = decltype(rows)::value;
-      float* to = out + r * out_stride + c;
       tile<M, NV>(
-          l.in, l.input + r * l.input_stride, l.input_stride, 1, weight, width,
-          [&](int, int n) __attribute__((always_inline)) { return load(l.bias + c + n * VL); },
-          [&](int i, int n, Vec z) __attribute__((always_inline)) {
-            store(to + i * out_stride + n * VL, Relu ? rectified(z) : z);
-          });
+          depth, a + r * stride, stride, 1, panels + c * panel_rows, width,
+          [&](int, int n) __attribute__((always_inline)) { return start(c + n * VL); },
+          [&](int i, int n, Vec z) __attribute__((always_inline)) { finish(r + i, c + n * VL, z); });
     });
   });
+}
+
+// What is done with a block of products, a row at a time.
+template <class Start, class Finish>
+struct Finishing {
+  Start start;
+  Finish finish;
+  const float* products;
+  long row, column, width, rows;
+
+  long left() const { return rows; }
+
+  INLINE_MEMBER void step() {
+    for (long n = 0; n < width; n += VL) finish(row, column + n, load(products + n) + start(column + n));
+    products += width;
+    row++;
+    rows--;
+  }
+
+  INLINE_MEMBER void end() {
+    while (rows > 0) step();
+  }
+};
+
+// Rows [first, last) and columns [from, to) of a product.
+struct Area {
+  long first, last, from, to;
+};
+
+// The part of a product [rows, columns] that a thread of a team works out on tiles. Where the team shares out columns,
+// every panel is split once; what threads there are beyond the panels share rows.
+INLINE Area area_of(Share share, long rows, long columns) {
+  const long panels = (columns + kPanel - 1) / kPanel;
+  int groups = share.size < panels ? share.size : (int)panels;
+  while (share.size % groups) groups--;
+  const Share by_column{share.rank % groups, groups}, by_row{share.rank / groups, share.size / groups};
+  const long pairs = tile_pairs(rows), last = by_row.last(pairs) * kPair, to = by_column.last(panels) * kPanel;
+  return {by_row.first(pairs) * kPair, last < rows ? last : rows, by_column.first(panels) * kPanel,
+          to < columns ? to : columns};
+}
+
+// The same on tiles. While a block of products is multiplied, the one before is finished and the next panel is split.
+template <class Start, class Finish>
+INLINE void times_panels_on_tiles(const Factors& factors, const float* a, long stride, long depth, const float* panels,
+                                  long columns, Area area, Start start, Finish finish) {
+  alignas(64) float products[2][kPair * kPanel];
+  Finishing<Start, Finish> before{start, finish, nullptr, 0, 0, 0, 0};
+  auto splitting = [&](long c) __attribute__((always_inline)) {
+    if (c >= area.to) return SplitPanel();
+    const long width = panel_width(c, columns);
+    return SplitPanel(panels + c * depth, width, depth, width, factors.panel(c));
+  };
+  int turn = 0;
+  for (long first = area.first; first < area.last; first += kRowsOnTiles) {
+    const long rows = area.last - first < kRowsOnTiles ? area.last - first : kRowsOnTiles, pairs = tile_pairs(rows);
+    split_rows(a + first * stride, stride, rows, depth, factors.left);
+    splitting(area.from).end();
+    in_panels(area.to, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
+      constexpr int NV = decltype(vectors)::value;
+      if (c < area.from) return;
+      for (long p = 0; p < pairs; p++, turn = !turn) {
+        multiply_tiles<NV>(depth, factors.left + 2 * p * block_words(depth), factors.panel(c), nullptr, products[turn],
+                           both(before, splitting(c + width).share(p, pairs)));
+        before.products = products[turn];
+        before.row = first + p * kPair, before.column = c, before.width = width;
+        before.rows = rows - p * kPair < kPair ? rows - p * kPair : kPair;
+      }
+    });
+    before.end();
+  }
+}
+
+// Affine part of layer `l` into `out`, with relu in the same pass where asked.
+template <bool Relu>
+void affine(const Net& net, const Layer& l, float* out, long out_stride, Area area) {
+  auto start = [&](long c) __attribute__((always_inline)) { return load(l.bias + c); };
+  auto finish = [&](long r, long c, Vec z) __attribute__((always_inline)) {
+    store(out + r * out_stride + c, Relu ? rectified(z) : z);
+  };
+  if constexpr (kTiles) {
+    if (l.tiles)
+      return times_panels_on_tiles(net.factors, l.input, l.input_stride, l.in_padded, l.weight, l.out_padded, area,
+                                   start, finish);
+  }
+  times_panels(l.input, l.input_stride, l.in, l.weight, l.in_padded, l.out_padded, area.first, area.last, start, finish);
 }
 
 // Products of a row's inputs with the weights of output `o`, lane by lane.
@@ -144,49 +228,66 @@ struct Dropout {
   float keep_scale;
 };
 
-INLINE void forward(const Spec& s, Net& net, const Dropout* dropout, long first, long last) {
+// A batch, and this thread's rows of it.
+struct Batch {
+  long rows, first, last;
+  Team* team;
+  Share share;
+};
+
+// Calls product(area) for this thread's part of a product with layer `l`. On tiles the team works on each other's rows.
+template <class Product>
+INLINE void share_product(const Layer& l, const Batch& b, long columns, Product product) {
+  if (!l.tiles || b.share.size == 1) return product(Area{b.first, b.last, 0, columns});
+  barrier(b.team);
+  product(area_of(b.share, b.rows, columns));
+  barrier(b.team);
+}
+
+INLINE void forward(const Spec& s, Net& net, const Dropout* dropout, const Batch& b) {
   for (int i = 0; i < net.layers; i++) {
     Layer& l = net.layer[i];
-    if (i == net.layers - 1) {
-      if (l.narrow) affine_narrow(l, net.logits, first, last);
-      else affine<false>(l, net.logits, l.gradient_stride, first, last);
-      return;
-    }
-    Layer& next = net.layer[i + 1];
-    bool relu = s.activation[i] == kRelu && !next.slope;
-    if (relu) affine<true>(l, next.input, next.input_stride, first, last);
-    else affine<false>(l, next.input, next.input_stride, first, last);
-    if (!relu) activate(s.activation[i], next, first, last);
-    if (dropout) drop(next, derive(dropout->stream, i), dropout->below, dropout->keep_scale, first, last);
+    const bool ends = i == net.layers - 1;
+    Layer& next = net.layer[ends ? i : i + 1];
+    const bool relu = !ends && s.activation[i] == kRelu && !next.slope;
+    float* out = ends ? net.logits : next.input;
+    const long stride = ends ? l.gradient_stride : next.input_stride;
+    if (l.narrow) affine_narrow(l, out, b.first, b.last);
+    else
+      share_product(l, b, l.out_padded, [&](Area area) __attribute__((always_inline)) {
+        if (relu) affine<true>(net, l, out, stride, area);
+        else affine<false>(net, l, out, stride, area);
+      });
+    if (ends) return;
+    if (!relu) activate(s.activation[i], next, b.first, b.last);
+    if (dropout) drop(next, derive(dropout->stream, i), dropout->below, dropout->keep_scale, b.first, b.last);
   }
 }
 
 // The gradient of layer `l`'s outputs becomes that of the outputs of the layer before, `to`.
 template <bool Relu>
-void backward_layer(const Layer& l, const Layer& to, long first, long last) {
-  in_panels(l.in_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
-    constexpr int NV = decltype(vectors)::value;
-    const float* weight = l.transposed + c * (l.narrow ? l.out : l.out_padded);
-    in_blocks<TILE_ROWS>(first, last, [&](long r, auto rows) __attribute__((always_inline)) {
-      constexpr int M = decltype(rows)::value;
-      const float* factor = (Relu ? l.input : l.slope) + r * l.input_stride + c;
-      float* gradient = to.gradient + r * to.gradient_stride + c;
-      tile<M, NV>(
-          l.out, l.gradient + r * l.gradient_stride, l.gradient_stride, 1, weight, width,
-          [](int, int) __attribute__((always_inline)) { return Vec{}; },
-          [&](int i, int n, Vec g) __attribute__((always_inline)) {
-            Vec f = load(factor + i * l.input_stride + n * VL);
-            store(gradient + i * to.gradient_stride + n * VL, Relu ? select(f > 0.f, g, Vec{}) : g * f);
-          });
-    });
-  });
+void backward_layer(const Net& net, const Layer& l, const Layer& to, Area area) {
+  auto start = [](long) __attribute__((always_inline)) { return Vec{}; };
+  auto finish = [&](long r, long c, Vec g) __attribute__((always_inline)) {
+    Vec f = load((Relu ? l.input : l.slope) + r * l.input_stride + c);
+    store(to.gradient + r * to.gradient_stride + c, Relu ? select(f > 0.f, g, Vec{}) : g * f);
+  };
+  if constexpr (kTiles) {
+    if (l.tiles)
+      return times_panels_on_tiles(net.factors, l.gradient, l.gradient_stride, l.out_padded, l.transposed, l.in_padded,
+                                   area, start, finish);
+  }
+  times_panels(l.gradient, l.gradient_stride, l.out, l.transposed, l.narrow ? l.out : l.out_padded, l.in_padded,
+               area.first, area.last, start, finish);
 }
 
-INLINE void backward(Net& net, long first, long last) {
+INLINE void backward(Net& net, const Batch& b) {
   for (int i = net.layers - 1; i > 0; i--) {
     Layer &l = net.layer[i], &to = net.layer[i - 1];
-    if (l.slope) backward_layer<false>(l, to, first, last);
-    else backward_layer<true>(l, to, first, last);
+    share_product(l, b, l.in_padded, [&](Area area) __attribute__((always_inline)) {
+      if (l.slope) backward_layer<false>(net, l, to, area);
+      else backward_layer<true>(net, l, to, area);
+    });
   }
 }
 

@@ -162,14 +162,18 @@ INLINE Vec largests(Vec (&r)[VL]) {
   return fold(r, [](Vec a, Vec b) __attribute__((always_inline)) { return larger(a, b); });
 }
 
-// The VL by VL block at a, transposed to b.
-INLINE void transpose(const float* a, long a_stride, float* b, long b_stride) {
-  Vec r[VL];
-  UNROLL for (int i = 0; i < VL; i++) r[i] = load(a + i * a_stride);
+INLINE void transpose(Vec (&r)[VL]) {
   exchange<1>(r);
   exchange<2>(r);
   if constexpr (VL > 4) exchange<4>(r);
   if constexpr (VL > 8) exchange<8>(r);
+}
+
+// The VL by VL block at a, transposed to b.
+INLINE void transpose(const float* a, long a_stride, float* b, long b_stride) {
+  Vec r[VL];
+  UNROLL for (int i = 0; i < VL; i++) r[i] = load(a + i * a_stride);
+  transpose(r);
   UNROLL for (int i = 0; i < VL; i++) store(b + i * b_stride, r[i]);
 }
 

@@ -6,7 +6,7 @@
 // one length (`block`), so element i of one is at the same place in the others.
 #pragma once
 #include "kernel.h"
-#include "matmul.h"
+#include "tiles.h"
 
 namespace jaxbm {
 namespace {
@@ -16,7 +16,7 @@ constexpr long kNarrow = VL >= 16 ? 4 : VL >= 8 ? 2 : 1;
 struct Layer {
   long in, out, in_padded, out_padded;
   long leaf_stride;  // floats from row to row of the caller's weights
-  bool narrow;
+  bool narrow, tiles;  // tiles: its products are large enough for AMX
   float *weight, *transposed, *bias;  // transposed: [out, in] in panels of columns; null where no gradient goes
   float *input, *slope, *gradient;    // slope: d input / d what the activation was applied to, null for plain relu
   long input_stride, gradient_stride;
@@ -30,7 +30,8 @@ struct Net {
   float *params, *grads, *snapshot;
   float *logits, *losses, *labels, *scale;
   int32_t* index[2];
-  float* weight_sums;  // of a panel, where a batch is summed in several goes
+  float* weight_sums;
+  Factors factors;     // this thread's
   double* partial;
 };
 
@@ -63,9 +64,13 @@ class Carver {
   size_t used_ = 0;
 };
 
+// Whether tiles gain more than splitting the factors costs, by measurement. From shapes alone, since results must not
+// depend on anything else.
+INLINE bool pays_on_tiles(long in, long out, long batch) { return batch >= 64 && in >= 128 && out >= 128; }
+
 INLINE int moments_of(const Spec& s) { return s.optimizer == kAdam ? 2 : s.momentum ? 1 : 0; }
 
-INLINE void shape_layers(const Spec& s, Net& net) {
+INLINE void shape_layers(const Spec& s, Net& net, long batch) {
   net.layers = s.layers;
   for (int i = 0; i < s.layers; i++) {
     Layer& l = net.layer[i];
@@ -74,6 +79,7 @@ INLINE void shape_layers(const Spec& s, Net& net) {
     l.in_padded = round_up(l.in, VL);
     l.out_padded = round_up(l.out, VL);
     l.narrow = i == s.layers - 1 && l.out <= kNarrow;
+    l.tiles = kTiles && !l.narrow && pays_on_tiles(l.in, l.out, batch);
   }
 }
 
@@ -110,13 +116,44 @@ INLINE void carve_rows(const Spec& s, Net& net, Carver& c, bool backward) {
   net.logits = c.take(rows * last.gradient_stride + kPanel);
 }
 
+// Room for the split factors of thread `rank` of `threads`.
+INLINE void carve_factors(Net& net, Carver& c, int threads, int rank, long batch) {
+  long left = 0, right = 0;
+  auto widen = [](long& most, long n) { most = n > most ? n : most; };
+  const long rows = net.rows < kRowsOnTiles ? net.rows : kRowsOnTiles, depth = batch < rows ? batch : rows;
+  for (int i = 0; i < net.layers; i++) {
+    const Layer& l = net.layer[i];
+    if (!l.tiles) continue;
+    const long widest = l.in_padded > l.out_padded ? l.in_padded : l.out_padded;
+    widen(left, 2 * tile_pairs(rows) * block_words(widest));
+    widen(left, 2 * tile_pairs(l.in_padded) * block_words(depth));  // for the weights' gradients
+    widen(right, kTileVectors * block_words(widest));
+    widen(right, kTileVectors * block_words(depth));
+  }
+  net.factors.left = c.take<uint32_t>(left * threads) + left * rank;
+  for (auto& panel : net.factors.right) panel = c.take<uint32_t>(right * threads) + right * rank;
+}
+
+// A thread's sums of gradients, where a batch is summed in several goes: of a panel, or of its rows of a layer on
+// tiles. Each thread has its own, since one may have gone on to the next layer, with other shares.
+INLINE long weight_sums(const Net& net, long batch, int threads) {
+  long most = 0;
+  for (int i = 0; i < net.layers; i++) {
+    const Layer& l = net.layer[i];
+    const long rows = l.in_padded / threads + 2 * kPair;  // a share of them, in whole pairs of blocks
+    const long n = !l.tiles ? l.in_padded * kPanel : batch > kRowsOnTiles ? rows * round_up(l.out_padded, kPanel) : 0;
+    most = n > most ? n : most;
+  }
+  return round_up(most, 16);
+}
+
 // Batches whose order of rows is worked out together: a few hundred rows, since a permutation of a few takes as long.
 INLINE long batches_in_order(const Spec& s) { return s.batch < 256 ? 256 / s.batch : 1; }
 
-// Lays out the workspace of a training run from `base`; returns its size in bytes.
-INLINE size_t carve(const Spec& s, Net& net, char* base) {
+// Lays out the workspace of a training run from `base`, for thread `rank` of `threads`; returns its size in bytes.
+INLINE size_t carve(const Spec& s, Net& net, char* base, int threads, int rank) {
   Carver c(base);
-  shape_layers(s, net);
+  shape_layers(s, net, s.batch);
   net.moments = moments_of(s);
   net.rows = s.batch;
   if (s.validation && net.rows < kEvaluationRows) net.rows = kEvaluationRows;
@@ -131,9 +168,9 @@ INLINE size_t carve(const Spec& s, Net& net, char* base) {
   const long ordered = batches_in_order(s) * s.batch;
   for (auto& index : net.index) index = c.take<int32_t>(ordered > rows ? ordered : rows);
   net.partial = c.take<double>(net.block / kPartialBlock);
-  long widest = 0;
-  for (int i = 0; i < s.layers; i++) widest = net.layer[i].in_padded > widest ? net.layer[i].in_padded : widest;
-  net.weight_sums = c.take(widest * kPanel);
+  const long sums = weight_sums(net, s.batch, threads);
+  net.weight_sums = c.take(sums * threads) + sums * rank;
+  carve_factors(net, c, threads, rank, s.batch);
   return c.used();
 }
 

@@ -121,7 +121,7 @@ class Trainer {
  public:
   Trainer(const Spec& s, const Run& run, char* workspace, Team* team, int rank)
       : s_(own_sizes(s, run)), run_(run), team_(team), share_{rank, team->size} {
-    carve(s_, net_, (char*)round_up((long)workspace, 64));
+    carve(s_, net_, (char*)round_up((long)workspace, 64), team->size, rank);
     for (int i = 0; i < s.layers; i++) net_.layer[i].leaf_stride = s.sizes[i + 1];
   }
 
@@ -207,9 +207,10 @@ class Trainer {
         own_order(rows, order, next, n - next < stretch ? n - next : stretch, order_of(next, stretch));
       const Stream dropped = derive(derive(key, kDropoutStream), epoch * (uint32_t)steps + (uint32_t)i);
       const Dropout dropout{dropped, run_.drop_below, run_.numbers.keep_scale};
-      forward(s_, net_, s_.dropout ? &dropout : nullptr, first, last);
+      const Batch here{batch, first, last, team_, share_};
+      forward(s_, net_, s_.dropout ? &dropout : nullptr, here);
       losses(s_, net_, run_.numbers.huber_delta, first, last);
-      backward(net_, first, last);
+      backward(net_, here);
       barrier(team_);
       sum += weighted_losses(net_, s_.weighted ? rows.weight : nullptr, index, batch);
       weights += weight;
@@ -273,7 +274,7 @@ class Trainer {
       own_order(rows, Order{}, start, batch, index);
       gather(s_, net_, rows, index, first, last);
       for (long r = first; r < last; r++) net_.scale[r] = 0;
-      forward(s_, net_, nullptr, first, last);
+      forward(s_, net_, nullptr, {batch, first, last, team_, share_});
       losses(s_, net_, run_.numbers.huber_delta, first, last);
       barrier(team_);
       sum += weighted_losses(net_, weight, index, batch);
@@ -293,29 +294,31 @@ class Trainer {
 
 void train(const Spec* s, const Run* run, char* workspace, Team* team, int rank) {
   FlushToZero scope;
+  TileScope tiles;
   Trainer(*s, *run, workspace, team, rank).train();
 }
 
-size_t train_bytes(const Spec* s) {
+size_t train_bytes(const Spec* s, int threads) {
   Net net;
-  return carve(*s, net, nullptr) + 64;
+  return carve(*s, net, nullptr, threads, 0) + 64;
 }
 
 // ---- inference ----
 
 Net inference_net(const Spec& s, char* weights, char* rows) {
   Net net = {};
-  shape_layers(s, net);
+  shape_layers(s, net, kEvaluationRows);
   net.rows = kEvaluationRows;
   Carver for_weights(weights), for_rows(rows);
   carve_weights(net, for_weights, false);
   carve_rows(s, net, for_rows, false);
+  carve_factors(net, for_rows, 1, 0, 0);
   return net;
 }
 
 size_t weight_bytes(const Spec* s) {
   Net net = {};
-  shape_layers(*s, net);
+  shape_layers(*s, net, kEvaluationRows);
   Carver c(nullptr);
   carve_weights(net, c, false);
   return c.used();
@@ -323,10 +326,11 @@ size_t weight_bytes(const Spec* s) {
 
 size_t apply_bytes(const Spec* s) {
   Net net = {};
-  shape_layers(*s, net);
+  shape_layers(*s, net, kEvaluationRows);
   net.rows = kEvaluationRows;
   Carver c(nullptr);
   carve_rows(*s, net, c, false);
+  carve_factors(net, c, 1, 0, 0);
   return c.used();
 }
 
@@ -338,6 +342,7 @@ void apply_pack(const Spec* s, const Leaves* leaves, char* weights) {
 
 void apply(const Spec* s, const char* weights, char* workspace, const Rows* rows, float* out) {
   FlushToZero scope;
+  TileScope tiles;
   Net net = inference_net(*s, const_cast<char*>(weights), workspace);
   const Layer &first = net.layer[0], &last = net.layer[net.layers - 1];
   __builtin_memset(first.input, 0, (net.rows * first.input_stride + kPanel) * sizeof(float));
@@ -347,7 +352,7 @@ void apply(const Spec* s, const char* weights, char* workspace, const Rows* rows
       const float* x = rows->x + (rows->index ? rows->index[start + r] : start + r) * first.in;
       __builtin_memcpy(first.input + r * first.input_stride, x, first.in * sizeof(float));
     }
-    forward(*s, net, nullptr, 0, n);
+    forward(*s, net, nullptr, {n, 0, n, nullptr, {0, 1}});
     for (long r = 0; r < n; r++)
       __builtin_memcpy(out + (start + r) * last.out, net.logits + r * last.gradient_stride, last.out * sizeof(float));
   }

@@ -20,6 +20,7 @@ class Pending {
         : param_(param), gradient_(gradient), left_(vectors), block_(block), numbers_(numbers) {}
 
     bool more() const { return left_ > 2; }
+    long left() const { return more() ? left_ - 2 : 0; }
 
     INLINE_MEMBER void begin() {
       if (left_ > 0) first(0), second();
@@ -97,7 +98,7 @@ class Pending {
   const Step step_;
   float* param_ = nullptr;
   long vectors_ = 0;
-  alignas(64) float gradients_[TILE_ROWS * kTileVectors * VL];
+  alignas(64) float gradients_[(kTiles ? kPair : TILE_ROWS) * kPanel];
 };
 
 // A weight's gradient with that of the L2 penalty.
@@ -141,8 +142,50 @@ struct Stale {
   }
 };
 
+// A wide layer's weights on tiles, kRowsOnTiles rows of the batch at a time.
+template <int Kind>
+INLINE void wide_weights_on_tiles(Net& net, Layer& l, long batch, float l2, Share share, Pending<Kind>& pending,
+                                  Stale& stale) {
+  const long units = l.in_padded / VL, first = share.first(units) * VL, last = share.last(units) * VL;
+  const long pairs = tile_pairs(last - first);
+  if (first == last) return;
+  for (long b = 0; b < batch; b += kRowsOnTiles) {
+    const long depth = batch - b < kRowsOnTiles ? batch - b : kRowsOnTiles;
+    const float *input = l.input + b * l.input_stride + first, *gradient = l.gradient + b * l.gradient_stride;
+    float* sums = net.weight_sums;
+    auto splitting = [&](long c) __attribute__((always_inline)) {
+      if (c >= l.out_padded) return SplitPanel();
+      return SplitPanel(gradient + c, l.gradient_stride, depth, panel_width(c, l.out_padded), net.factors.panel(c));
+    };
+    split_transposed(input, l.input_stride, last - first, depth, net.factors.left);
+    splitting(0).end();
+    in_panels(l.out_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
+      constexpr int NV = decltype(vectors)::value;
+      const bool ends = b + depth == batch;
+      for (long p = 0; p < pairs; p++, sums += kPair * kPanel) {
+        const long i0 = first + p * kPair, rows = last - i0 < kPair ? last - i0 : kPair;
+        multiply_tiles<NV>(depth, net.factors.left + 2 * p * block_words(depth), net.factors.panel(c),
+                           b ? sums : nullptr, ends ? pending.gradient(0) : sums,
+                           both(pending.take(), splitting(c + width).share(p, pairs)));
+        if (!ends) continue;
+        float* weight = l.weight + c * l.in_padded + i0 * width;
+        for (long i = 0; l2 != 0 && i < rows * NV; i++)
+          store(pending.gradient(i), penalised(load(pending.gradient(i)), weight + i * VL, l2));
+        pending.belong_to(weight, rows * NV);
+      }
+      if (Kind == kUpdateKeep || !ends || !l.transposed) return;
+      // The steps of this panel's last block still wait, those of the panel before it are made.
+      stale.refresh();
+      stale = {&l, c, width, first, last};
+    });
+  }
+}
+
 template <int Kind>
 INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, Pending<Kind>& pending, Stale& stale) {
+  if constexpr (kTiles) {
+    if (l.tiles) return wide_weights_on_tiles(net, l, batch, l2, share, pending, stale);
+  }
   // Shares are whole blocks of VL rows, which is what a transposition takes.
   long units = (l.in + VL - 1) / VL, first = share.first(units) * VL, last = share.last(units) * VL;
   if (last > l.in) last = l.in;

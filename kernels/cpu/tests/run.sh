@@ -24,6 +24,7 @@ plain() {
     sets="v2"
     if grep -qw avx2 /proc/cpuinfo; then sets="$sets v3"; fi
     if grep -qw avx512vl /proc/cpuinfo; then sets="$sets v4"; fi
+    if grep -qw amx_bf16 /proc/cpuinfo; then sets="$sets v4_amx"; fi
   fi
   for set in $sets; do echo "-- plain, $set"; JAXBM_ISA=$set "$builds/plain/kernel_tests"; done
 }

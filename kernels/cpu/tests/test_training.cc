@@ -25,6 +25,18 @@ TrainCase lively(Random& random) {
   return what;
 }
 
+// The same with layers and batches that are wide enough for tiles, in numbers that don't fill them.
+TrainCase wide(Random& random) {
+  TrainCase what = lively(random);
+  const int64_t widths[] = {130, 150, 128, 161};
+  for (size_t i = 0; i + 1 < what.sizes.size(); i++) what.sizes[i] = widths[i % 4];
+  what.rows = 320;
+  what.picked = random.between(70, 310);
+  what.batch = random.between(0, 2) * 100 + 70;
+  what.history = what.stop = what.epochs = 2;
+  return what;
+}
+
 Call with_threads(Call call, int64_t threads) {
   call.attributes["threads"].values = {threads};
   return call;
@@ -33,8 +45,8 @@ Call with_threads(Call call, int64_t threads) {
 TEST(a_team_of_threads_changes_nothing) {
   Runtime runtime(4), alone_runtime(0);
   Random random(settings.seed);
-  for (int i = 0; i < 40; i++) {
-    TrainCase what = lively(random);
+  for (int i = 0; i < 48; i++) {
+    TrainCase what = i < 40 ? lively(random) : wide(random);
     what.members.axes.clear();
     const Call call = train_call(what, random);
     const Call expected = ran(with_threads(call, 1), runtime);
@@ -48,8 +60,8 @@ TEST(a_team_of_threads_changes_nothing) {
 TEST(a_member_alone_is_the_same) {
   Runtime runtime(3);
   Random random(settings.seed);
-  for (int i = 0; i < 25; i++) {
-    TrainCase what = lively(random);
+  for (int i = 0; i < 28; i++) {
+    TrainCase what = i < 25 ? lively(random) : wide(random);
     what.members.axes = {3, 2};
     const Call call = train_call(what, random), together = ran(call, runtime);
     for (int64_t m = 0; m < 6; m++) {
