@@ -315,25 +315,26 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
   return guarded([&] {
     const TrainCall call(args, rets, lead, sizes, activations, loss, optimizer, options, batch);
     const Spec& spec = call.spec();
+    const Kernels& chosen = kernels_for(spec, spec.batch);
     for (int64_t m = 0; m < call.members(); m++) call.check(m);
     // 0 threads means as many as pay; a given number is kept to, up to what the pool has.
     const int64_t most = std::max<int64_t>(1, pool.num_threads());
     int64_t wanted = threads > 0 ? std::min(threads, most) : most;
     if (call.members() == 1 && threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
     const int team = call.members() == 1 ? (int)wanted : 1;
-    const size_t bytes = (kernels().train_bytes(&spec, team) + 63) / 64 * 64;
+    const size_t bytes = (chosen.train_bytes(&spec, team) + 63) / 64 * 64;
     if (call.members() == 1) {
       Run only = call.run(0);
       char* memory = workspace().get(bytes + call.scratch());
       call.weigh(0, only, (float*)(memory + bytes));
-      as_team(pool, wanted, patience(spec, only), [&spec, run = only, memory](Team* team, int rank) {
-        kernels().train(&spec, &run, memory, team, rank);
+      as_team(pool, wanted, patience(spec, only), [&spec, &chosen, run = only, memory](Team* team, int rank) {
+        chosen.train(&spec, &run, memory, team, rank);
       });
       workspace().trim();
       return ffi::Error::Success();
     }
     const std::vector<int64_t> order = longest_first(call);
-    auto one = [&spec, &call, &order, bytes](long i) {
+    auto one = [&spec, &chosen, &call, &order, bytes](long i) {
       Team alone{1, 0, 0};
       // A run has addresses for the most layers there may be, 2 KB: made here, thousands of them cost no memory.
       Run run = call.run(order[i]);
@@ -341,7 +342,7 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
       if (run.clock->active && run.clock->epoch < std::min(run.stop, run.epochs)) {
         char* memory = workspace().get(bytes + call.scratch());
         call.weigh(order[i], run, (float*)(memory + bytes));
-        kernels().train(&spec, &run, memory, &alone, 0);
+        chosen.train(&spec, &run, memory, &alone, 0);
       } else if (run.clock->epoch < run.stop) {
         run.clock->epoch = (int32_t)run.stop;
       }
@@ -377,8 +378,9 @@ ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
       visited.push_back(rows.at(place, limits.at(place)));
       require_within("number of rows", visited[m].count, 0, most);
     }
-    const size_t weights = (kernels().weight_bytes(&spec) + 4095) / 64 * 64;
-    const size_t bytes = weights + kernels().apply_bytes(&spec);
+    const Kernels& chosen = kernels_for(spec, kEvaluationRows);
+    const size_t weights = (chosen.weight_bytes(&spec) + 4095) / 64 * 64;
+    const size_t bytes = weights + chosen.apply_bytes(&spec);
     auto one = [&](long i) {
       const auto place = buffers.place(i / chunks);
       Rows part = visited[i / chunks];
@@ -397,8 +399,8 @@ ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
         if (bias) leaves.bias[k] = const_cast<float*>(offset[k].at(place));
       }
       char* memory = workspace().get(bytes);
-      kernels().apply_pack(&spec, &leaves, memory);
-      kernels().apply(&spec, memory, memory + weights, &part, logits);
+      chosen.apply_pack(&spec, &leaves, memory);
+      chosen.apply(&spec, memory, memory + weights, &part, logits);
     };
     const int64_t cores = std::max<int64_t>(1, pool.num_threads());
     return for_each(pool, members * chunks, threads > 0 ? std::min(threads, cores) : cores, one)

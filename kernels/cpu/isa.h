@@ -74,4 +74,13 @@ inline const Kernels& kernels() {
   return chosen;
 }
 
+// Those for a network that works on so many rows at once: without tiles, code that knows none is a little faster.
+inline const Kernels& kernels_for(const Spec& spec, long rows) {
+#if defined(JAXBM_HAS_v4_amx) && defined(JAXBM_HAS_v4)
+  if (&kernels() == &kernels_v4_amx && !kernels_v4_amx.on_tiles(&spec, rows)) return kernels_v4;
+#endif
+  (void)spec, (void)rows;
+  return kernels();
+}
+
 }  // namespace jaxbm

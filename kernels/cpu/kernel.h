@@ -76,6 +76,7 @@ struct Team {
 // The arithmetic, compiled once for each instruction set.
 struct Kernels {
   const char* name;
+  bool (*on_tiles)(const Spec*, long rows);  // whether a layer is wide enough for AMX, with so many rows at once
   size_t (*train_bytes)(const Spec*, int threads);
   void (*train)(const Spec*, const Run*, char* workspace, Team*, int rank);
   size_t (*apply_bytes)(const Spec*);

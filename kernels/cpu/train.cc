@@ -298,6 +298,14 @@ void train(const Spec* s, const Run* run, char* workspace, Team* team, int rank)
   Trainer(*s, *run, workspace, team, rank).train();
 }
 
+bool on_tiles(const Spec* s, long rows) {
+  Net net;
+  shape_layers(*s, net, rows);
+  for (int i = 0; i < net.layers; i++)
+    if (net.layer[i].tiles) return true;
+  return false;
+}
+
 size_t train_bytes(const Spec* s, int threads) {
   Net net;
   return carve(*s, net, nullptr, threads, 0) + 64;
@@ -396,7 +404,7 @@ void permutation(const uint32_t* words, uint32_t n, uint32_t first, long count, 
 extern const Kernels KERNELS;
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
-const Kernels KERNELS = {TEXT(KERNELS), train_bytes, train, apply_bytes, apply_pack, apply, weight_bytes, adam,
-                         permutation};
+const Kernels KERNELS = {TEXT(KERNELS), on_tiles,     train_bytes, train, apply_bytes, apply_pack, apply,
+                         weight_bytes,  adam, permutation};
 
 }  // namespace jaxbm
