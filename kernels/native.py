@@ -21,8 +21,8 @@ class Native(NamedTuple):
     """Whether the compiled kernels can be called."""
 
     isa: str | None
-    """the instruction set they were compiled for: "v4_amx" (AVX-512 with AMX), "v4" (AVX-512), "v3" (AVX2),
-    "v2" or "generic" """
+    """the instruction set they were compiled for: "v4_amx" (AVX-512 with AMX), "v4" (AVX-512), "v3" (AVX2), "v2" or
+    "generic" """
     reason: str | None
     """why they can't be called; None where they can"""
 
