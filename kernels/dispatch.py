@@ -13,7 +13,7 @@ from jaxbm.optimizers import Adam
 
 NAMES = ("xla", "cpu", "mosaic_gpu", "tpu")
 XLA_FASTER_PARAMS, XLA_FASTER_PARAMS_AMX = 1_000_000, 20_000_000
-"""From about here XLA's matrix products on a CPU overtake the kernel's; on AMX's tiles nothing larger was measured."""
+"""From about here XLA's matrix products on a CPU overtake the kernel's; with AMX nothing larger was measured."""
 
 
 def status() -> dict[str, str]:
