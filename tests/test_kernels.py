@@ -155,7 +155,7 @@ def test_permutation_refuses_bad_arguments():
 
 
 def test_explain():
-    small, large = jaxbm.MLP((20, 64, 32, 1)), jaxbm.MLP((1000, 1000, 1000, 1))
+    small, large = jaxbm.MLP((20, 64, 32, 1)), jaxbm.MLP((5000, 5000, 5000, 1))
     told = explain(small, loss="squared_error")
     assert told.implementation == ("cpu" if NATIVE and native.native().isa != "v2" else "xla")
     assert set(told.others) | {told.implementation} == {"xla", "cpu", "mosaic_gpu", "tpu"}
