@@ -45,7 +45,7 @@ Call with_threads(Call call, int64_t threads) {
 TEST(a_team_of_threads_changes_nothing) {
   Runtime runtime(4), alone_runtime(0);
   Random random(settings.seed);
-  for (int i = 0; i < 48; i++) {
+  for (int i = 0; i < 44; i++) {
     TrainCase what = i < 40 ? lively(random) : wide(random);
     what.members.axes.clear();
     const Call call = train_call(what, random);
@@ -60,7 +60,7 @@ TEST(a_team_of_threads_changes_nothing) {
 TEST(a_member_alone_is_the_same) {
   Runtime runtime(3);
   Random random(settings.seed);
-  for (int i = 0; i < 28; i++) {
+  for (int i = 0; i < 27; i++) {
     TrainCase what = i < 25 ? lively(random) : wide(random);
     what.members.axes = {3, 2};
     const Call call = train_call(what, random), together = ran(call, runtime);
