@@ -183,8 +183,9 @@ INLINE void times_panels_on_tiles(const Factors& factors, const float* a, long s
 // Affine part of layer `l` into `out`, with relu in the same pass where asked.
 template <bool Relu>
 void affine(const Net& net, const Layer& l, float* out, long out_stride, Area area) {
-  auto start = [&](long c) __attribute__((always_inline)) { return load(l.bias + c); };
-  auto finish = [&](long r, long c, Vec z) __attribute__((always_inline)) {
+  auto start = [](long) __attribute__((always_inline)) { return Vec{}; };
+  auto finish = [&](long r, long c, Vec products) __attribute__((always_inline)) {
+    const Vec z = products + load(l.bias + c);
     store(out + r * out_stride + c, Relu ? rectified(z) : z);
   };
   if constexpr (kTiles) {
@@ -264,13 +265,14 @@ INLINE void forward(const Spec& s, Net& net, const Dropout* dropout, const Batch
   }
 }
 
-// The gradient of layer `l`'s outputs becomes that of the outputs of the layer before, `to`.
+// The gradient of layer `l`'s inputs in their place, from that of its outputs and the weights' transposed copy.
 template <bool Relu>
-void backward_layer(const Net& net, const Layer& l, const Layer& to, Area area) {
+void backward_layer(const Net& net, const Layer& l, Area area) {
   auto start = [](long) __attribute__((always_inline)) { return Vec{}; };
   auto finish = [&](long r, long c, Vec g) __attribute__((always_inline)) {
-    Vec f = load((Relu ? l.input : l.slope) + r * l.input_stride + c);
-    store(to.gradient + r * to.gradient_stride + c, Relu ? select(f > 0.f, g, Vec{}) : g * f);
+    float* at = l.input + r * l.input_stride + c;
+    if constexpr (Relu) store_where_positive(at, g);
+    else store(at, g * load(l.slope + r * l.input_stride + c));
   };
   if constexpr (kTiles) {
     if (l.tiles)
@@ -281,14 +283,14 @@ void backward_layer(const Net& net, const Layer& l, const Layer& to, Area area) 
                area.first, area.last, start, finish);
 }
 
-INLINE void backward(Net& net, const Batch& b) {
-  for (int i = net.layers - 1; i > 0; i--) {
-    Layer &l = net.layer[i], &to = net.layer[i - 1];
-    share_product(l, b, l.in_padded, [&](Area area) __attribute__((always_inline)) {
-      if (l.slope) backward_layer<false>(net, l, to, area);
-      else backward_layer<true>(net, l, to, area);
-    });
-  }
+// Needs the team's transposed copy and every use of the layer's inputs behind it.
+INLINE void backward(const Net& net, const Layer& l, const Batch& b) {
+  barrier(b.team);
+  const Area area = l.tiles && b.share.size > 1 ? area_of(b.share, b.rows, l.in_padded)
+                                                : Area{b.first, b.last, 0, l.in_padded};
+  if (l.slope) backward_layer<false>(net, l, area);
+  else backward_layer<true>(net, l, area);
+  barrier(b.team);
 }
 
 }  // namespace

@@ -98,8 +98,19 @@ INLINE void carve_weights(Net& net, Carver& c, bool backward) {
     p += l.narrow ? l.out * l.in_padded : l.in_padded * l.out_padded;
     l.bias = p;
     p += l.out_padded;
-    l.transposed = l.narrow ? l.weight : i && backward ? c.take(l.in_padded * l.out_padded) : nullptr;
   }
+}
+
+// One place for the transposed copies of all layers, made and used one after the other.
+INLINE void carve_transposed(Net& net, Carver& c) {
+  long most = 0;
+  for (int i = 1; i < net.layers; i++) {
+    const Layer& l = net.layer[i];
+    const long n = (l.narrow ? l.out : l.out_padded) * l.in_padded;
+    most = n > most ? n : most;
+  }
+  float* place = c.take(most);
+  for (int i = 0; i < net.layers; i++) net.layer[i].transposed = i ? place : nullptr;
 }
 
 INLINE void carve_rows(const Spec& s, Net& net, Carver& c, bool backward) {
@@ -109,10 +120,16 @@ INLINE void carve_rows(const Spec& s, Net& net, Carver& c, bool backward) {
     l.input_stride = stride_for(l.in_padded);
     l.input = c.take(rows * l.input_stride + kPanel);
     l.slope = backward && i && !plain_relu(s, i - 1) ? c.take(rows * l.input_stride + kPanel) : nullptr;
-    l.gradient_stride = l.narrow ? l.out : stride_for(l.out_padded);
-    l.gradient = backward ? c.take(rows * l.gradient_stride + kPanel) : nullptr;
   }
-  const Layer& last = net.layer[net.layers - 1];
+  // Between layers the gradients take the place of the activations they belong to.
+  for (int i = 0; i + 1 < net.layers; i++) {
+    const Layer& next = net.layer[i + 1];
+    net.layer[i].gradient_stride = next.input_stride;
+    net.layer[i].gradient = backward ? next.input : nullptr;
+  }
+  Layer& last = net.layer[net.layers - 1];
+  last.gradient_stride = last.narrow ? last.out : stride_for(last.out_padded);
+  last.gradient = backward ? c.take(rows * last.gradient_stride + kPanel) : nullptr;
   net.logits = c.take(rows * last.gradient_stride + kPanel);
 }
 
@@ -158,6 +175,7 @@ INLINE size_t carve(const Spec& s, Net& net, char* base, int threads, int rank) 
   net.rows = s.batch;
   if (s.validation && net.rows < kEvaluationRows) net.rows = kEvaluationRows;
   carve_weights(net, c, true);
+  carve_transposed(net, c);
   net.grads = s.clip ? c.take(net.block) : nullptr;
   net.snapshot = c.take(net.block * (1 + net.moments));
   carve_rows(s, net, c, true);

@@ -101,6 +101,15 @@ INLINE void store_first(float* p, Vec x, long n) {
 #endif
 }
 
+// x in the lanes where what is at p is positive; the others must be zero already.
+INLINE void store_where_positive(float* p, Vec x) {
+#if VL == 16
+  _mm512_mask_storeu_ps(p, _mm512_cmp_ps_mask((__m512)load(p), __m512{}, _CMP_GT_OQ), (__m512)x);
+#else
+  store(p, select(load(p) > 0.f, x, Vec{}));
+#endif
+}
+
 // Polynomials below are this project's own least-squares fits on Chebyshev nodes; the errors given are the largest
 // relative ones over the interval, in exact arithmetic.
 template <int N>

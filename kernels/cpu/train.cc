@@ -100,9 +100,9 @@ double weighted_losses(const Net& net, const float* weight, const int32_t* index
 }
 
 template <int Kind>
-INLINE void apply_step(const Spec& s, Net& net, const Run& run, long batch, Step& step, Team* team, Share share) {
-  if (s.clip) update_clipped<Kind>(s, net, batch, step, run.numbers.clip_norm, team, share);
-  else update_weights<Kind>(s, net, batch, step, share);
+INLINE void apply_step(const Spec& s, Net& net, const Run& run, Step& step, const Batch& b) {
+  if (s.clip) update_clipped<Kind>(s, net, step, run.numbers.clip_norm, b);
+  else backward_and_update<Kind>(s, net, step, b);
 }
 
 // Rows are shared out in eights, so that only the last tile of each thread is a small one.
@@ -129,7 +129,6 @@ class Trainer {
     const long stop = run_.epochs < run_.stop ? run_.epochs : run_.stop;
     if (leads()) load_state(net_, run_);
     barrier(team_);
-    refresh_all_transposed(net_, share_);
     decay_.start(run_.numbers, run_.clock->count);
     long count = run_.clock->count, steps_done = 0;
     for (;;) {
@@ -210,7 +209,6 @@ class Trainer {
       const Batch here{batch, first, last, team_, share_};
       forward(s_, net_, s_.dropout ? &dropout : nullptr, here);
       losses(s_, net_, run_.numbers.huber_delta, first, last);
-      backward(net_, here);
       barrier(team_);
       sum += weighted_losses(net_, s_.weighted ? rows.weight : nullptr, index, batch);
       weights += weight;
@@ -218,7 +216,7 @@ class Trainer {
         const long most = n - next < size ? n - next : size;
         prefetch(s_, rows, order_of(next, stretch), row_share(share_, most, false), row_share(share_, most, true));
       }
-      one_update(batch, count, steps_done);
+      one_update(here, count, steps_done);
       barrier(team_);
     }
     return (float)(weights == 0 ? 0 : sum / weights);
@@ -247,7 +245,7 @@ class Trainer {
     return (double)batch;
   }
 
-  void one_update(long batch, long& count, long& steps_done) {
+  void one_update(const Batch& b, long& count, long& steps_done) {
     const Numbers& numbers = run_.numbers;
     const float rate = run_.rate[s_.rates == 1 ? 0 : steps_done < s_.rates ? steps_done : s_.rates - 1];
     const bool nesterov = s_.nesterov;
@@ -255,10 +253,10 @@ class Trainer {
                                       : sgd_step(numbers, nesterov && s_.momentum, rate);
     step.l2 = 2 * numbers.l2;
     if (s_.optimizer == kAdam && common_adam(numbers, nesterov))
-      apply_step<kUpdateAdam>(s_, net_, run_, batch, step, team_, share_);
-    else if (s_.optimizer == kAdam) apply_step<kUpdateAnyAdam>(s_, net_, run_, batch, step, team_, share_);
-    else if (s_.momentum) apply_step<kUpdateTrace>(s_, net_, run_, batch, step, team_, share_);
-    else apply_step<kUpdatePlain>(s_, net_, run_, batch, step, team_, share_);
+      apply_step<kUpdateAdam>(s_, net_, run_, step, b);
+    else if (s_.optimizer == kAdam) apply_step<kUpdateAnyAdam>(s_, net_, run_, step, b);
+    else if (s_.momentum) apply_step<kUpdateTrace>(s_, net_, run_, step, b);
+    else apply_step<kUpdatePlain>(s_, net_, run_, step, b);
     steps_done++;
     if (count < INT32_MAX) count++;
   }

@@ -1,8 +1,7 @@
 // Weight gradients, with the optimizer's step in the same pass, and clipping by global norm.
 #pragma once
-#include "net.h"
+#include "layers.h"
 #include "optimizer.h"
-#include "team.h"
 
 namespace jaxbm {
 namespace {
@@ -113,6 +112,7 @@ INLINE void narrow_weights(Layer& l, long batch, float l2, Share share, Pending<
   in_panels(to < l.in_padded ? to : l.in_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
     constexpr int NV = decltype(vectors)::value;
     if (c < from) return;
+    if (l.transposed) __builtin_memcpy(l.transposed + c * l.out, l.weight + c * l.out, l.out * width * sizeof(float));
     in_blocks<kNarrow>(0, l.out, [&](long o, auto rows) __attribute__((always_inline)) {
       constexpr int M = decltype(rows)::value;
       float* weight = l.weight + c * l.out + o * width;
@@ -131,21 +131,9 @@ INLINE void narrow_weights(Layer& l, long batch, float l2, Share share, Pending<
 // Rows of the batch whose gradients are summed in one go: a panel of them and the inputs beside it stay in the L1 cache.
 constexpr long kDepth = 128;
 
-// A panel whose transposed copy is older than its weights.
-struct Stale {
-  Layer* layer = nullptr;
-  long column = 0, width = 0, first = 0, last = 0;
-
-  INLINE_MEMBER void refresh() {
-    if (layer) refresh_transposed(*layer, column, width, first, last);
-    layer = nullptr;
-  }
-};
-
 // A wide layer's weights on tiles, kRowsOnTiles rows of the batch at a time.
 template <int Kind>
-INLINE void wide_weights_on_tiles(Net& net, Layer& l, long batch, float l2, Share share, Pending<Kind>& pending,
-                                  Stale& stale) {
+INLINE void wide_weights_on_tiles(Net& net, Layer& l, long batch, float l2, Share share, Pending<Kind>& pending) {
   const long units = l.in_padded / VL, first = share.first(units) * VL, last = share.last(units) * VL;
   const long pairs = tile_pairs(last - first);
   if (first == last) return;
@@ -162,6 +150,7 @@ INLINE void wide_weights_on_tiles(Net& net, Layer& l, long batch, float l2, Shar
     in_panels(l.out_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
       constexpr int NV = decltype(vectors)::value;
       const bool ends = b + depth == batch;
+      if (b == 0 && l.transposed) refresh_transposed(l, c, width, first, last);
       for (long p = 0; p < pairs; p++, sums += kPair * kPanel) {
         const long i0 = first + p * kPair, rows = last - i0 < kPair ? last - i0 : kPair;
         multiply_tiles<NV>(depth, net.factors.left + 2 * p * block_words(depth), net.factors.panel(c),
@@ -173,24 +162,21 @@ INLINE void wide_weights_on_tiles(Net& net, Layer& l, long batch, float l2, Shar
           store(pending.gradient(i), penalised(load(pending.gradient(i)), weight + i * VL, l2));
         pending.belong_to(weight, rows * NV);
       }
-      if (Kind == kUpdateKeep || !ends || !l.transposed) return;
-      // The steps of this panel's last block still wait, those of the panel before it are made.
-      stale.refresh();
-      stale = {&l, c, width, first, last};
     });
   }
 }
 
 template <int Kind>
-INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, Pending<Kind>& pending, Stale& stale) {
+INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, Pending<Kind>& pending) {
   if constexpr (kTiles) {
-    if (l.tiles) return wide_weights_on_tiles(net, l, batch, l2, share, pending, stale);
+    if (l.tiles) return wide_weights_on_tiles(net, l, batch, l2, share, pending);
   }
   // Shares are whole blocks of VL rows, which is what a transposition takes.
   long units = (l.in + VL - 1) / VL, first = share.first(units) * VL, last = share.last(units) * VL;
   if (last > l.in) last = l.in;
   in_panels(l.out_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
     constexpr int NV = decltype(vectors)::value;
+    if (l.transposed) refresh_transposed(l, c, width, first, last);
     for (long k = 0; k < batch; k += kDepth) {
       const long depth = batch - k < kDepth ? batch - k : kDepth;
       const bool begins = k == 0, ends = k + depth == batch;
@@ -211,10 +197,6 @@ INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, 
         if (ends) pending.belong_to(weight, M * NV);
       });
     }
-    if (Kind == kUpdateKeep || !l.transposed || first >= last) return;
-    // The steps of this panel's last tile still wait, those of the panel before it are made.
-    stale.refresh();
-    stale = {&l, c, width, first, last};
   });
 }
 
@@ -255,33 +237,22 @@ INLINE void narrow_biases(Layer& l, long batch, Share share, long block, const S
   update<Kind>(l.bias, block, g, s);
 }
 
+// Backward through the layers, each one's weights and biases updated on the way.
 template <int Kind>
-void update_weights(const Spec& spec, Net& net, long batch, const Step& s, Share share) {
+void backward_and_update(const Spec& spec, Net& net, const Step& s, const Batch& b) {
   Pending<Kind> pending(net, s);
-  Stale stale;
   for (int i = net.layers - 1; i >= 0; i--) {
     Layer& l = net.layer[i];
     if (l.narrow) {
-      if (spec.bias) narrow_biases<Kind>(l, batch, share, net.block, s);
-      narrow_weights(l, batch, s.l2, share, pending);
+      if (spec.bias) narrow_biases<Kind>(l, b.rows, b.share, net.block, s);
+      narrow_weights(l, b.rows, s.l2, b.share, pending);
     } else {
-      if (spec.bias) wide_biases<Kind>(l, batch, share, net.block, s);
-      wide_weights(net, l, batch, s.l2, share, pending, stale);
+      if (spec.bias) wide_biases<Kind>(l, b.rows, b.share, net.block, s);
+      wide_weights(net, l, b.rows, s.l2, b.share, pending);
     }
+    if (i > 0) backward(net, l, b);
   }
   pending.finish();
-  stale.refresh();
-}
-
-INLINE void refresh_all_transposed(Net& net, Share share) {
-  for (int i = 1; i < net.layers; i++) {
-    Layer& l = net.layer[i];
-    if (l.narrow) continue;
-    long units = l.in_padded / VL;
-    in_panels(l.out_padded, [&](long c, long width, auto) __attribute__((always_inline)) {
-      refresh_transposed(l, c, width, share.first(units) * VL, share.last(units) * VL);
-    });
-  }
 }
 
 // The factor that brings the global norm of the kept gradients down to `most`. Squares are summed block by block,
@@ -305,16 +276,15 @@ INLINE float clip_factor(Net& net, float most, Team* team, Share share) {
 }
 
 template <int Kind>
-void update_clipped(const Spec& spec, Net& net, long batch, Step& s, float most, Team* team, Share share) {
+void update_clipped(const Spec& spec, Net& net, Step& s, float most, const Batch& b) {
+  const Share share = b.share;
   s.to_grads = net.grads - net.params;
-  update_weights<kUpdateKeep>(spec, net, batch, s, share);
-  barrier(team);
-  s.scale = clip_factor(net, most, team, share);
+  backward_and_update<kUpdateKeep>(spec, net, s, b);
+  barrier(b.team);
+  s.scale = clip_factor(net, most, b.team, share);
   long vectors = net.block / VL;
   for (long q = share.first(vectors); q < share.last(vectors); q++)
     update<Kind>(net.params + q * VL, net.block, load(net.grads + q * VL) * s.scale, s);
-  barrier(team);
-  refresh_all_transposed(net, share);
 }
 
 }  // namespace
