@@ -236,13 +236,12 @@ struct Batch {
   Share share;
 };
 
-// Calls product(area) for this thread's part of a product with layer `l`. On tiles the team works on each other's rows.
-template <class Product>
-INLINE void share_product(const Layer& l, const Batch& b, long columns, Product product) {
-  if (!l.tiles || b.share.size == 1) return product(Area{b.first, b.last, 0, columns});
-  barrier(b.team);
-  product(area_of(b.share, b.rows, columns));
-  barrier(b.team);
+// On tiles the members of a team work on each other's rows, between barriers.
+INLINE bool in_common(const Layer& l, const Batch& b) { return l.tiles && b.share.size > 1; }
+
+// This thread's part of a product of the batch with layer `l`.
+INLINE Area own_area(const Layer& l, const Batch& b, long columns) {
+  return in_common(l, b) ? area_of(b.share, b.rows, columns) : Area{b.first, b.last, 0, columns};
 }
 
 INLINE void forward(const Spec& s, Net& net, const Dropout* dropout, const Batch& b) {
@@ -253,12 +252,11 @@ INLINE void forward(const Spec& s, Net& net, const Dropout* dropout, const Batch
     const bool relu = !ends && s.activation[i] == kRelu && !next.slope;
     float* out = ends ? net.logits : next.input;
     const long stride = ends ? l.gradient_stride : next.input_stride;
+    if (in_common(l, b)) barrier(b.team);
     if (l.narrow) affine_narrow(l, out, b.first, b.last);
-    else
-      share_product(l, b, l.out_padded, [&](Area area) __attribute__((always_inline)) {
-        if (relu) affine<true>(net, l, out, stride, area);
-        else affine<false>(net, l, out, stride, area);
-      });
+    else if (relu) affine<true>(net, l, out, stride, own_area(l, b, l.out_padded));
+    else affine<false>(net, l, out, stride, own_area(l, b, l.out_padded));
+    if (in_common(l, b)) barrier(b.team);
     if (ends) return;
     if (!relu) activate(s.activation[i], next, b.first, b.last);
     if (dropout) drop(next, derive(dropout->stream, i), dropout->below, dropout->keep_scale, b.first, b.last);
@@ -283,11 +281,9 @@ void backward_layer(const Net& net, const Layer& l, Area area) {
                area.first, area.last, start, finish);
 }
 
-// Needs the team's transposed copy and every use of the layer's inputs behind it.
 INLINE void backward(const Net& net, const Layer& l, const Batch& b) {
-  barrier(b.team);
-  const Area area = l.tiles && b.share.size > 1 ? area_of(b.share, b.rows, l.in_padded)
-                                                : Area{b.first, b.last, 0, l.in_padded};
+  barrier(b.team);  // the transposed copy is made, and nobody needs the layer's inputs any more
+  const Area area = own_area(l, b, l.in_padded);
   if (l.slope) backward_layer<false>(net, l, area);
   else backward_layer<true>(net, l, area);
   barrier(b.team);

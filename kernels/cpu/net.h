@@ -1,9 +1,10 @@
 // Where everything of one run lies while it is trained: packed weights, moments, activations and gradients.
 //
 // Weights [in, out] lie in panels of kPanel columns, each panel row by row, padded with zeros to whole vectors; a
-// transposed copy serves the input gradient. A last layer with few outputs is "narrow": its weights lie [out, in],
-// and its outputs are dot products. Parameters, first and second moments, gradients and the snapshot are blocks of
-// one length (`block`), so element i of one is at the same place in the others.
+// transposed copy serves the gradient of a layer's inputs, which takes the place of the inputs. A last layer with few
+// outputs is "narrow": its weights lie [out, in], and its outputs are dot products. Parameters, first and second
+// moments, gradients and the snapshot are blocks of one length (`block`), so element i of one is at the same place in
+// the others.
 #pragma once
 #include "kernel.h"
 #include "tiles.h"
@@ -230,7 +231,7 @@ void convert(Net& net, const Leaves& leaves, int which) {
 }
 
 // The transposed copy of rows [first, last) of the weights (multiples of VL) in the columns of one panel.
-INLINE void refresh_transposed(Layer& l, long column, long width, long first, long last) {
+INLINE void copy_transposed(Layer& l, long column, long width, long first, long last) {
   for (long i = first; i < last; i += VL) {
     long panel = i / kPanel * kPanel, panel_w = panel_width(i, l.in_padded);
     for (long c = 0; c < width; c += VL)

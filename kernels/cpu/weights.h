@@ -150,7 +150,7 @@ INLINE void wide_weights_on_tiles(Net& net, Layer& l, long batch, float l2, Shar
     in_panels(l.out_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
       constexpr int NV = decltype(vectors)::value;
       const bool ends = b + depth == batch;
-      if (b == 0 && l.transposed) refresh_transposed(l, c, width, first, last);
+      if (b == 0 && l.transposed) copy_transposed(l, c, width, first, last);
       for (long p = 0; p < pairs; p++, sums += kPair * kPanel) {
         const long i0 = first + p * kPair, rows = last - i0 < kPair ? last - i0 : kPair;
         multiply_tiles<NV>(depth, net.factors.left + 2 * p * block_words(depth), net.factors.panel(c),
@@ -176,7 +176,7 @@ INLINE void wide_weights(Net& net, Layer& l, long batch, float l2, Share share, 
   if (last > l.in) last = l.in;
   in_panels(l.out_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
     constexpr int NV = decltype(vectors)::value;
-    if (l.transposed) refresh_transposed(l, c, width, first, last);
+    if (l.transposed) copy_transposed(l, c, width, first, last);
     for (long k = 0; k < batch; k += kDepth) {
       const long depth = batch - k < kDepth ? batch - k : kDepth;
       const bool begins = k == 0, ends = k + depth == batch;
