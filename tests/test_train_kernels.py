@@ -150,7 +150,9 @@ def test_depths_widths_and_batches(sizes, batch, loss):
         loss = "sigmoid_binary_cross_entropy"
     x, y = table(257, sizes[0], sizes[-1], loss, seed=len(sizes))
     model = jaxbm.MLP(sizes, activation="tanh")
-    compare("cpu", model, loss, OPTIMIZERS["adam"], x, y, epochs=3, batch=batch, tolerance=4e-6)
+    # Without a fused multiply-add every product is rounded as well as every sum.
+    tolerance = 4e-6 if native.native().isa == "v2" else 2e-6
+    compare("cpu", model, loss, OPTIMIZERS["adam"], x, y, epochs=3, batch=batch, tolerance=tolerance)
 
 
 @needs_native

@@ -1,4 +1,5 @@
-// Weight gradients, with the optimizer's step in the same pass, and clipping by global norm.
+// The way back through the layers: weight gradients, with the optimizer's step in the same pass, and clipping by global
+// norm.
 #pragma once
 #include "layers.h"
 #include "optimizer.h"
@@ -112,6 +113,7 @@ INLINE void narrow_weights(Layer& l, long batch, float l2, Share share, Pending<
   in_panels(to < l.in_padded ? to : l.in_padded, [&](long c, long width, auto vectors) __attribute__((always_inline)) {
     constexpr int NV = decltype(vectors)::value;
     if (c < from) return;
+    // Narrow weights lie transposed already.
     if (l.transposed) __builtin_memcpy(l.transposed + c * l.out, l.weight + c * l.out, l.out * width * sizeof(float));
     in_blocks<kNarrow>(0, l.out, [&](long o, auto rows) __attribute__((always_inline)) {
       constexpr int M = decltype(rows)::value;
@@ -237,7 +239,8 @@ INLINE void narrow_biases(Layer& l, long batch, Share share, long block, const S
   update<Kind>(l.bias, block, g, s);
 }
 
-// Backward through the layers, each one's weights and biases updated on the way.
+// From the last layer to the first. A layer's inputs are needed for its weights' gradient before theirs replaces them,
+// and its old weights for that: hence the transposed copy, made before the weights change.
 template <int Kind>
 void backward_and_update(const Spec& spec, Net& net, const Step& s, const Batch& b) {
   Pending<Kind> pending(net, s);
