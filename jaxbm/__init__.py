@@ -1,5 +1,13 @@
 """jaxbm: train MLPs, from one to tens of thousands at once, in pure JAX functions."""
 
+import pathlib
+
+_checkout = pathlib.Path(__file__).parent.parent
+if (_checkout / "kernels" / "__init__.py").exists():
+    # In the root of a checkout Python finds this folder before the installed package; kernels and benchmarks, which
+    # an installation puts inside it, stand beside it there.
+    __path__.append(str(_checkout))
+
 from jaxbm import augment, kernels, losses, metrics, shuffle
 from jaxbm.batch_ensemble import BatchEnsemble
 from jaxbm.inference import evaluate, predict

@@ -6,7 +6,9 @@ threads and other processes ("spawn"), but, as anything in JAX, must not fork on
 """
 
 import ctypes
+from collections.abc import Iterator
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +32,7 @@ class Native(NamedTuple):
 @lru_cache(maxsize=1)
 def native() -> Native:
     """Load the library, once. Never raises: a reason comes back instead."""
-    paths = [Path(folder) / LIBRARY for folder in jaxbm.kernels.__path__]
-    found = next((path for path in paths if path.exists()), None)
+    found = next((path for path in _places() if path.exists()), None)
     if found is None:
         return Native(None, "the kernels were not compiled when jaxbm was installed (no C++ compiler was found)")
     try:
@@ -48,3 +49,12 @@ def native() -> Native:
     except Exception as error:
         return Native(None, f"the compiled kernels could not be loaded: {error}")
     return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None)
+
+
+def _places() -> Iterator[Path]:
+    """Beside this module; and where jaxbm is installed, for a checkout whose own tree was imported."""
+    yield from (Path(folder) / LIBRARY for folder in jaxbm.kernels.__path__)
+    try:
+        yield Path(str(metadata.distribution("jaxbm").locate_file(f"jaxbm/kernels/{LIBRARY}")))
+    except metadata.PackageNotFoundError:
+        return

@@ -309,7 +309,7 @@ std::vector<int64_t> longest_first(const TrainCall& call) {
   return order;
 }
 
-ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
+ffi::Error train(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
                  ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations, int64_t loss,
                  int64_t optimizer, int64_t options, int64_t batch, int64_t threads) {
   return guarded([&] {
@@ -351,7 +351,7 @@ ffi::Error train(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
   });
 }
 
-ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
+ffi::Error apply(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
                  ffi::Span<const int64_t> sizes, ffi::Span<const int64_t> activations, int64_t bias,
                  int64_t indexed, int64_t threads) {
   return guarded([&] {
@@ -409,7 +409,7 @@ ffi::Error apply(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRe
   });
 }
 
-ffi::Error adam(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
+ffi::Error adam(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead,
                 int64_t nesterov) {
   return guarded([&] {
     Buffers buffers(args, rets, lead);
@@ -453,7 +453,7 @@ ffi::Error adam(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRet
   });
 }
 
-ffi::Error permutation(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead) {
+ffi::Error permutation(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t lead) {
   return guarded([&] {
     Buffers buffers(args, rets, lead);
     const auto words = buffers.argument<uint32_t>("words", {2});
@@ -477,17 +477,17 @@ namespace ffi = xla::ffi;
 using Integers = ffi::Span<const int64_t>;
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_train, jaxbm::train,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
+                              ffi::Ffi::Bind().Ctx<jaxbm::Pool>().RemainingArgs().RemainingRets()
                                   .Attr<int64_t>("lead").Attr<Integers>("sizes").Attr<Integers>("activations")
                                   .Attr<int64_t>("loss").Attr<int64_t>("optimizer").Attr<int64_t>("options")
                                   .Attr<int64_t>("batch_size").Attr<int64_t>("threads"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_apply, jaxbm::apply,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
+                              ffi::Ffi::Bind().Ctx<jaxbm::Pool>().RemainingArgs().RemainingRets()
                                   .Attr<int64_t>("lead").Attr<Integers>("sizes").Attr<Integers>("activations")
                                   .Attr<int64_t>("bias").Attr<int64_t>("indexed").Attr<int64_t>("threads"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_adam, jaxbm::adam,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
+                              ffi::Ffi::Bind().Ctx<jaxbm::Pool>().RemainingArgs().RemainingRets()
                                   .Attr<int64_t>("lead").Attr<int64_t>("nesterov"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxbm_permutation, jaxbm::permutation,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets()
+                              ffi::Ffi::Bind().Ctx<jaxbm::Pool>().RemainingArgs().RemainingRets()
                                   .Attr<int64_t>("lead"));

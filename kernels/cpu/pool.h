@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "kernel.h"
 #include "xla/ffi/api/ffi.h"
@@ -52,10 +54,51 @@ inline Workspace& workspace() {
   return mine;
 }
 
+// XLA's thread pool, asked through the C interface. The header's own ThreadPool reads a refusal's message by a call
+// whose arguments jaxlib 0.12 made longer: built against older headers, it would have the runtime write past them.
+class Pool {
+ public:
+  Pool(const XLA_FFI_Api* api, XLA_FFI_ExecutionContext* ctx) : api_(api), ctx_(ctx) {}
+
+  // 0 where there is none.
+  int64_t num_threads() const {
+    int64_t threads = 0;
+    XLA_FFI_ThreadPool_NumThreads_Args args = {};
+    args.struct_size = XLA_FFI_ThreadPool_NumThreads_Args_STRUCT_SIZE;
+    args.ctx = ctx_;
+    args.num_threads = &threads;
+    return taken(api_->XLA_FFI_ThreadPool_NumThreads(&args)) ? threads : 0;
+  }
+
+  // Runs f() later on one of the threads, or at once on this one where the pool refuses it.
+  template <class F>
+  void schedule(F f) const {
+    XLA_FFI_ThreadPool_Schedule_Args args = {};
+    args.struct_size = XLA_FFI_ThreadPool_Schedule_Args_STRUCT_SIZE;
+    args.ctx = ctx_;
+    args.task = [](void* data) { (*std::unique_ptr<F>(static_cast<F*>(data)))(); };
+    args.data = new F(std::move(f));
+    if (!taken(api_->XLA_FFI_ThreadPool_Schedule(&args))) args.task(args.data);
+  }
+
+ private:
+  bool taken(XLA_FFI_Error* error) const {
+    if (error == nullptr) return true;
+    XLA_FFI_Error_Destroy_Args args = {};
+    args.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE;
+    args.error = error;
+    api_->XLA_FFI_Error_Destroy(&args);
+    return false;
+  }
+
+  const XLA_FFI_Api* api_;
+  XLA_FFI_ExecutionContext* ctx_;
+};
+
 // Calls task(i) for every i below `tasks`, on this thread and up to `threads - 1` others. Returns when all are
 // done; waits only for helpers that started. False if memory ran out.
 template <class Task>
-bool for_each(xla::ffi::ThreadPool& pool, long tasks, long threads, Task task) {
+bool for_each(const Pool& pool, long tasks, long threads, Task task) {
   struct Shared {
     std::atomic<long> next{0}, done{0};
     std::atomic<bool> failed{false};
@@ -76,7 +119,7 @@ bool for_each(xla::ffi::ThreadPool& pool, long tasks, long threads, Task task) {
   };
   auto shared = std::make_shared<Shared>(std::move(task), tasks);
   const long helpers = (threads < tasks ? threads : tasks) - 1;
-  for (long i = 0; i < helpers; i++) pool.Schedule([shared] { shared->work(); });
+  for (long i = 0; i < helpers; i++) pool.schedule([shared] { shared->work(); });
   shared->work();
   while (shared->done.load(std::memory_order_acquire) < tasks) std::this_thread::yield();
   return !shared->failed;
@@ -85,7 +128,7 @@ bool for_each(xla::ffi::ThreadPool& pool, long tasks, long threads, Task task) {
 // Calls task(&team, rank) on this thread and on those of up to `threads - 1` helpers that start within `patience`
 // seconds: a sleeping thread of the pool takes tens of microseconds to wake up.
 template <class Task>
-void as_team(xla::ffi::ThreadPool& pool, long threads, double patience, Task task) {
+void as_team(const Pool& pool, long threads, double patience, Task task) {
   struct Shared {
     std::atomic<int> arrived{0}, size{0}, done{0};
     Team team{1, 0, 0};
@@ -96,7 +139,7 @@ void as_team(xla::ffi::ThreadPool& pool, long threads, double patience, Task tas
   constexpr int kClosed = -(1 << 30);
   auto shared = std::make_shared<Shared>(std::move(task));
   for (long i = 1; i < threads; i++)
-    pool.Schedule([shared] {
+    pool.schedule([shared] {
       if (std::this_thread::get_id() == shared->caller) return;  // a pool that refuses runs it here and now
       const int rank = shared->arrived.fetch_add(1) + 1;
       if (rank <= 0) return;  // too late: the others have begun
@@ -114,3 +157,12 @@ void as_team(xla::ffi::ThreadPool& pool, long threads, double patience, Task tas
 }
 
 }  // namespace jaxbm
+
+template <>
+struct xla::ffi::CtxDecoding<jaxbm::Pool> {
+  using Type = jaxbm::Pool;
+
+  static std::optional<Type> Decode(const XLA_FFI_Api* api, XLA_FFI_ExecutionContext* ctx, DiagnosticEngine&) {
+    return Type(api, ctx);
+  }
+};

@@ -90,7 +90,6 @@ void Runtime::work() {
 struct Callbacks {
   static Runtime& runtime(XLA_FFI_ExecutionContext* ctx) { return *reinterpret_cast<Runtime*>(ctx); }
   static XLA_FFI_Error* create(XLA_FFI_Error_Create_Args* a) { return new XLA_FFI_Error{a->errc, a->message}; }
-  static void message(XLA_FFI_Error_GetMessage_Args* a) { a->message = a->error->message.c_str(); }
   static void destroy(XLA_FFI_Error_Destroy_Args* a) { delete a->error; }
   static XLA_FFI_Error* schedule(XLA_FFI_ThreadPool_Schedule_Args* a) {
     Runtime& r = runtime(a->ctx);
@@ -104,12 +103,13 @@ struct Callbacks {
     *a->num_threads = (int64_t)r.threads_.size();
     return nullptr;
   }
+  // Without the call that reads an error's message: its arguments differ between versions of the runtime, so a handler
+  // that makes it crashes here.
   static XLA_FFI_Api table() {
     XLA_FFI_Api api = {};
     api.struct_size = XLA_FFI_Api_STRUCT_SIZE;
     api.api_version = {XLA_FFI_Api_Version_STRUCT_SIZE, nullptr, XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR};
     api.XLA_FFI_Error_Create = create;
-    api.XLA_FFI_Error_GetMessage = message;
     api.XLA_FFI_Error_Destroy = destroy;
     api.XLA_FFI_ThreadPool_Schedule = schedule;
     api.XLA_FFI_ThreadPool_NumThreads = num_threads;
