@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+
 from jaxbm.benchmarks import method
 from jaxbm.benchmarks.contest import AGAIN, Contest, Target
 from jaxbm.benchmarks.record import Records, Result, Run

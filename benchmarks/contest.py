@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import jaxbm
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.work import Work
-
-import jaxbm
 
 OURS, AGAIN = "jaxbm", "jaxbm again"
 

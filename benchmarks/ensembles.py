@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from jaxbm.benchmarks import work
 from jaxbm.benchmarks.work import Work
 

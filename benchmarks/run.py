@@ -9,6 +9,7 @@ from functools import partial
 
 import jax
 import numpy as np
+
 from jaxbm.benchmarks.contest import Contest, Contestant
 from jaxbm.benchmarks.method import RecompilationError, Round, Times, interleave, timed
 from jaxbm.benchmarks.record import Result

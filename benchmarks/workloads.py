@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxbm.benchmarks.work import Work
-from jaxbm.benchmarks.work import train as train_work
 
 import jaxbm
+from jaxbm.benchmarks.work import Work
+from jaxbm.benchmarks.work import train as train_work
 
 BINARY = "sigmoid_binary_cross_entropy"
 CLASSES = "softmax_cross_entropy_with_integer_labels"

@@ -1,30 +1,26 @@
 """jaxbm: train MLPs, from one to tens of thousands at once, in pure JAX functions."""
 
-import pathlib
+from jaxbm.core import checkout
 
-_checkout = pathlib.Path(__file__).parent.parent
-if (_checkout / "kernels" / "__init__.py").exists():
-    # In the root of a checkout Python finds this folder before the installed package; kernels and benchmarks, which
-    # an installation puts inside it, stand beside it there.
-    __path__.append(str(_checkout))
+checkout.install()
 
 from jaxbm import augment, kernels, losses, metrics, shuffle
-from jaxbm.batch_ensemble import BatchEnsemble
-from jaxbm.inference import evaluate, predict
-from jaxbm.members import space
-from jaxbm.members.cross_validate import CrossValidation, cross_validate
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
-from jaxbm.members.groups import GroupsResult, fit_groups
 from jaxbm.members.progress import MembersInterrupted, MembersProgress
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
-from jaxbm.members.storage import load_members, save_members
-from jaxbm.members.sweep import sweep
-from jaxbm.members.sweep_result import SweepInterrupted, SweepResult
-from jaxbm.mlp import MLP, Dense
+from jaxbm.models.batch_ensemble import BatchEnsemble
+from jaxbm.models.mlp import MLP, Dense
 from jaxbm.optimizers import adam, adamw, apply_updates, clip_by_global_norm, sgd
-from jaxbm.persistence import load, save
-from jaxbm.train import FitResult, NonFiniteError, fit
+from jaxbm.saved.many_models import load_members, save_members
+from jaxbm.saved.one_model import load, save
+from jaxbm.studies import space
+from jaxbm.studies.cross_validate import CrossValidation, cross_validate
+from jaxbm.studies.fit_groups import GroupsResult, fit_groups
+from jaxbm.studies.sweep import sweep
+from jaxbm.studies.sweep_result import SweepInterrupted, SweepResult
+from jaxbm.training.fit import FitResult, NonFiniteError, fit
+from jaxbm.training.predict import evaluate, predict
 
 __version__ = "0.1.0"
 

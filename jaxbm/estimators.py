@@ -17,11 +17,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 import jaxbm.optimizers
+from jaxbm.core.names import unknown
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.result import MembersResult
-from jaxbm.mlp import MLP
-from jaxbm.names import unknown
+from jaxbm.models.mlp import MLP
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.names import lookup
+from jaxbm.core.names import lookup
 
 Axis = int | tuple[int, ...] | None
 

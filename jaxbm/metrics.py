@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxbm.names import lookup, unknown
+from jaxbm.core.names import lookup, unknown
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
 

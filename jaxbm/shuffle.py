@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxbm import counter
-from jaxbm.counter import Words
+from jaxbm.core import counter
+from jaxbm.core.counter import Words
 
 ROUNDS = 24
 MAX_ROWS = 2**31 - 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.names import unknown
+from jaxbm.core.names import unknown
 
 if TYPE_CHECKING:
     import pandas as pd

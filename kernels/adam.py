@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.native import native
-
 from jaxbm.optimizers import Adam, AdamState, apply_updates, next_count
 
 PyTree = Any

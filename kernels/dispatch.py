@@ -4,12 +4,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxbm.kernels.native import native
-from jaxbm.kernels.train_mlp import contract, cpu, xla
 
+from jaxbm.core.names import lookup, unknown
+from jaxbm.kernels.mlp import train as cpu
+from jaxbm.kernels.native import native
 from jaxbm.losses import LOSSES
-from jaxbm.names import lookup, unknown
 from jaxbm.optimizers import Adam
+from jaxbm.run import contract, loop
 
 NAMES = ("xla", "cpu", "mosaic_gpu", "tpu")
 XLA_FASTER_PARAMS, XLA_FASTER_PARAMS_AMX = 1_000_000, 20_000_000
@@ -139,4 +140,4 @@ def _against(name: str, task: contract.Task, optimizer: Any, arrays: Any) -> str
 
 def runner(name: str) -> Any:
     """The function `run` of the implementation called `name`."""
-    return cpu.run if name == "cpu" else xla.run
+    return cpu.run if name == "cpu" else loop.run

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jaxbm.kernels
 
 LIBRARY = "lib/jaxbm_cpu.so"
 TARGETS = ("jaxbm_train", "jaxbm_apply", "jaxbm_adam", "jaxbm_permutation")
@@ -52,8 +51,8 @@ def native() -> Native:
 
 
 def _places() -> Iterator[Path]:
-    """Beside this module; and where jaxbm is installed, for a checkout whose own tree was imported."""
-    yield from (Path(folder) / LIBRARY for folder in jaxbm.kernels.__path__)
+    """Beside this module; and where jaxbm is installed, for code of a checkout or of an editable installation."""
+    yield Path(__file__).parent / LIBRARY
     try:
         yield Path(str(metadata.distribution("jaxbm").locate_file(f"jaxbm/kernels/{LIBRARY}")))
     except metadata.PackageNotFoundError:

@@ -5,10 +5,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+
+from jaxbm import shuffle
+from jaxbm.core import counter
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.native import native
-
-from jaxbm import counter, shuffle
 
 
 def permutation(key: Array, n: int, *, implementation: str | None = None) -> Array:

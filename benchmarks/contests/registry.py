@@ -10,8 +10,7 @@ from functools import cache
 
 from jaxbm.benchmarks.contest import Contest
 from jaxbm.benchmarks.contests import members, models, operations, scaling
-
-from jaxbm.names import unknown
+from jaxbm.core.names import unknown
 
 SELECTIONS = {
     "quick": "five minutes: the main figures, every peer that is installed",

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxbm.benchmarks.cases import Operation
-from jaxbm.benchmarks.method import Job
 
 import jaxbm
+from jaxbm.benchmarks.cases import Operation
+from jaxbm.benchmarks.method import Job
 
 
 def loss(case: Operation, *, library: str) -> Job:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxbm.benchmarks.cases import Operation
-from jaxbm.benchmarks.method import Job
 
 import jaxbm
+from jaxbm.benchmarks.cases import Operation
+from jaxbm.benchmarks.method import Job
 
 PEERS = {
     "roc_auc": "roc_auc_score",

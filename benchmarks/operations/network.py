@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxbm.benchmarks.cases import Operation
-from jaxbm.benchmarks.method import Job
 
 import jaxbm
+from jaxbm.benchmarks.cases import Operation
+from jaxbm.benchmarks.method import Job
 
 
 def _arrays(case: Operation) -> tuple[jaxbm.MLP, Any, np.ndarray]:

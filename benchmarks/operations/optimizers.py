@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+
+import jaxbm
 from jaxbm.benchmarks import limits
 from jaxbm.benchmarks.cases import Operation
 from jaxbm.benchmarks.method import Job
-
-import jaxbm
 
 
 def update(case: Operation, *, library: str) -> Job:

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import optax
+
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.peers.loops import loop_job
 from jaxbm.benchmarks.workloads import Workload

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import optax
 from flax import nnx
+
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.peers.loops import loop_job
 from jaxbm.benchmarks.workloads import Workload

@@ -7,11 +7,11 @@ from typing import Any
 
 import jax
 import numpy as np
+
+import jaxbm
 from jaxbm.benchmarks.ensembles import GroupRows, Groups
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.workloads import BINARY
-
-import jaxbm
 
 
 def ours(case: Groups) -> Job:

@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-from jaxbm.benchmarks.method import Job
-from jaxbm.benchmarks.workloads import Rows, Workload
 
 import jaxbm
+from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.workloads import Rows, Workload
 
 
 def job(workload: Workload, *, shuffle: str = "jax") -> Job:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.workloads import Workload
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxbm.benchmarks.method import Job
-from jaxbm.benchmarks.workloads import Workload
 
 import jaxbm
+from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.workloads import Workload
 
 
 def job(workload: Workload, *, implementation: str | None = None, threads: int | None = None) -> Job:
     """Train by `jaxbm.fit`; `threads` limits the kernel's, for the whole process."""
     if threads is not None:
-        from jaxbm.kernels.train_mlp import cpu
+        from jaxbm.kernels.mlp import train as cpu
 
         cpu.THREADS = threads
     rows = jax.tree.map(jax.device_put, workload.data())

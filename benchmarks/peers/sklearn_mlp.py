@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.workloads import Rows, Workload
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxbm.benchmarks.method import Job
-from jaxbm.benchmarks.workloads import BINARY, Workload
 from torch import nn
 from torch.nn import functional
+
+from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.workloads import BINARY, Workload
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from jaxbm.benchmarks.cases import Operation
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.peers.torch_loop import DEVICE, best_threads, network, objective

@@ -1,6 +1,7 @@
 """Losses, metrics and the permutation."""
 
 from conftest import parametrised
+
 from jaxbm.benchmarks.cases import FLOPS_OF_LOSS
 from jaxbm.benchmarks.operations.metrics import PEERS
 

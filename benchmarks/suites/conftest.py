@@ -5,6 +5,7 @@ times them in turns, on which the claims rest.
 """
 
 import pytest
+
 from jaxbm.benchmarks.contest import AGAIN
 from jaxbm.benchmarks.contests import contests
 from jaxbm.benchmarks.method import compilations, ready

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jaxbm.cli.shared import measure_outputs, outputs_of
+from jaxbm.cli.shared import measure_outputs
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,7 +20,8 @@ def run(arguments: argparse.Namespace) -> None:
     import numpy as np
     from rich.console import Console
 
-    from jaxbm import report
+    from jaxbm.report import terminal
+    from jaxbm.saved.outputs import outputs_of
 
     found = outputs_of(arguments.folder, arguments.data, labelled=True)
     known = ~np.isnan(found.logits).any(axis=1)
@@ -28,4 +29,4 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"data: expected rows of groups with a model, got none among {len(known)}")
     y = found.preparation.labels(found.frame)[known]
     values = measure_outputs(found.model, found.logits[known], found.preparation, found.metadata["loss"], y)
-    Console(highlight=False).print(report.metrics_table({f"{known.sum()} rows": values}))
+    Console(highlight=False).print(terminal.metrics_table({f"{known.sum()} rows": values}))

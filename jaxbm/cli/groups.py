@@ -42,16 +42,16 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     import jaxbm
-    from jaxbm import report
-    from jaxbm.members import storage
-    from jaxbm.names import unknown
+    from jaxbm.core.names import unknown
+    from jaxbm.report import terminal
+    from jaxbm.saved import many_models
 
     frame, target = read(arguments)
     if arguments.group not in frame.columns or arguments.group == target:
         raise unknown("group", arguments.group, [str(name) for name in frame.columns if name != target])
     if frame[arguments.group].isna().any():
         raise ValueError(f"group: column {arguments.group!r} has missing values")
-    storage.check_folder(arguments.out)  # before the work, not after it
+    many_models.check_folder(arguments.out)  # before the work, not after it
     tables = split_and_prepare(arguments, frame, target, drop=(arguments.group,))
     console = Console(highlight=False)
     console.print(f"[bold]Data[/bold]\n{tables.preparation.summary()}\n")
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
         result = _fit(arguments, tables, unfinished, console)
         loss = loss_of(tables.preparation.task, arguments.loss)
         scores = _scores(result, tables, arguments.group, loss)
-        console.print(report.metrics_table(scores))
+        console.print(terminal.metrics_table(scores))
         metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group}
         jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
     console.print(f"\nmodels saved in [bold]{arguments.out}[/bold]")
@@ -67,6 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _scores(result: Any, tables: Any, group: str, loss: str) -> dict[str, dict[str, float]]:
     """Metrics of the rows whose group has a model."""
+    from jaxbm.saved.outputs import labels_of
+
     scores = {}
     for name, (x, y) in tables.arrays.items():
         outputs = result.predict(x, labels_of(tables.frames[name], group))
@@ -76,15 +78,11 @@ def _scores(result: Any, tables: Any, group: str, loss: str) -> dict[str, dict[s
     return scores
 
 
-def labels_of(frame: Any, group: str) -> Any:
-    """Each row's group as text, so that a file of another type of column still fits."""
-    return frame[group].astype(str).to_numpy(dtype=str)
-
-
 def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: Any) -> Any:
     import jax
 
     import jaxbm
+    from jaxbm.saved.outputs import labels_of
 
     x, y = tables.arrays["train"]
     model = jaxbm.MLP((x.shape[1], *arguments.hidden, tables.preparation.n_outputs), arguments.activation)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxbm.names import unknown
+from jaxbm.core.names import unknown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from jaxbm.cli.shared import outputs_of
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
@@ -20,14 +18,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Load, prepare, predict, write."""
     import numpy as np
 
-    from jaxbm import report
+    from jaxbm.report import terminal
+    from jaxbm.saved.outputs import outputs_of
 
     _, preparation, _, frame, logits = outputs_of(arguments.folder, arguments.data)
     out = frame[[]].copy()
     if preparation.task == "regression":
         out[preparation.target] = preparation.unscale(logits[:, 0])
     else:
-        p = report.probabilities(logits)
+        p = terminal.probabilities(logits)
         unknown = np.isnan(p).any(axis=1)  # of a group without a model
         out[preparation.target] = [
             None if u else preparation.classes[i] for u, i in zip(unknown, p.argmax(axis=1), strict=True)

@@ -75,7 +75,7 @@ def _sweep(arguments: argparse.Namespace, tables: Tables, out: pathlib.Path, lin
     import jax
 
     import jaxbm
-    from jaxbm.members import space
+    from jaxbm.studies import space
 
     x, y = tables.arrays["train"]
     searched: dict[str, Any] = {}
@@ -117,14 +117,14 @@ def _show(console: Any, result: Any, out: pathlib.Path) -> None:
 
 def _save(console: Any, arguments: argparse.Namespace, tables: Tables, result: Any, out: pathlib.Path) -> None:
     import jaxbm
-    from jaxbm import report
+    from jaxbm.report import terminal
 
     loss, params = _loss(arguments, tables), result.refit.params
     rows = {
         name: measure(result.model, params, tables.preparation, loss, *part) for name, part in tables.arrays.items()
     }
     console.print("\n[bold]Best trial, trained on all training rows[/bold]")
-    console.print(report.metrics_table(rows))
+    console.print(terminal.metrics_table(rows))
     metadata = {"loss": loss, "metrics": rows, "seed": arguments.seed, "trial": _plain(result.best_values)}
     jaxbm.save(out / "model", result.model, params, preparation=tables.preparation, metadata=metadata)
     console.print(f"\nmodel saved in [bold]{out / 'model'}[/bold]")

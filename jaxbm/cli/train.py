@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jaxbm.table import Preparation
-    from jaxbm.train import FitResult
+    from jaxbm.training.fit import FitResult
 
 COMPILE_EVENTS = (
     "/jax/core/compile/jaxpr_trace_duration",
@@ -44,7 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     data.add_argument("--out", default="model", metavar="FOLDER", help="where the model goes [model]")
     model = parser.add_argument_group("model")
     model.add_argument("--hidden", type=widths, default=(64, 32), metavar="64,32", help="widths of hidden layers")
-    model.add_argument("--activation", default="relu", metavar="relu", help="a name from jaxbm.activations")
+    model.add_argument("--activation", default="relu", metavar="relu", help="a name from jaxbm.models.activations")
     model.add_argument("--weight-init", default="glorot_uniform", metavar="NAME", help="initialiser [glorot_uniform]")
     training = parser.add_argument_group("training")
     training.add_argument("--epochs", type=int, default=10, metavar="10", help="passes over the training rows")
@@ -69,11 +69,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, train, measure, save; each told to the user."""
     from rich.console import Console
 
-    from jaxbm import persistence
-    from jaxbm.members import storage
+    from jaxbm.saved import many_models, one_model
 
     # An ensemble is stored in another way than one model.
-    (storage if arguments.members > 1 else persistence).check_folder(arguments.out)  # before the work, not after it
+    (many_models if arguments.members > 1 else one_model).check_folder(arguments.out)  # before the work, not after it
     preparation, rows = _prepared(arguments)
     console = Console(highlight=False)
     console.print("[bold]Data[/bold]")
@@ -94,7 +93,7 @@ def _fit_and_save(
     import numpy as np
 
     import jaxbm
-    from jaxbm import report
+    from jaxbm.report import terminal
 
     model, loss, result, seconds = _fit(arguments, preparation, arrays, unfinished)
     console.print(f"\n[bold]Model[/bold]\n{model.summary()}")
@@ -105,7 +104,7 @@ def _fit_and_save(
         name: measure_outputs(model, outputs(x), preparation, loss, y) for name, (x, y) in arrays.items() if len(x)
     }
     console.print(f"\n[bold]Training[/bold]\n{_told(result, arguments, seconds)}\n")
-    console.print(report.metrics_table(measured))
+    console.print(terminal.metrics_table(measured))
     ran = int(np.max(result.epochs_run))
     metadata = {"loss": loss, "metrics": measured, "epochs_run": ran, "seed": arguments.seed}
     if arguments.members > 1:
@@ -198,7 +197,7 @@ def _trained(
 
 def _outputs(arguments: argparse.Namespace, model: Any, result: Any, task: str) -> Callable[[np.ndarray], np.ndarray]:
     import jaxbm
-    from jaxbm.cli.members import ensemble_outputs
+    from jaxbm.saved.outputs import ensemble_outputs
 
     if arguments.members == 1:
         return lambda x: jaxbm.predict(model, result.params, x)

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbm import files
-from jaxbm.kernels.train_mlp.contract import RunState
+from jaxbm.core import files
+from jaxbm.run.contract import RunState
 
 FILE = "members.npz"
 CHECKPOINT_SECONDS = 30.0

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxbm.members.apply import stacked_logits
 from jaxbm.members.result import MembersResult
 from jaxbm.members.selection import Score, greedy_selection
-from jaxbm.mlp import MLP, Params
+from jaxbm.models.mlp import MLP, Params
+from jaxbm.training.stacked import stacked_logits
 
 BLOCK_NUMBERS = 2**24
 """Logits of all members that are held at once, in numbers."""

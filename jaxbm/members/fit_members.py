@@ -15,18 +15,18 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm import checks
-from jaxbm.inputs import check_numbers, metric_functions, number
+from jaxbm.core import checks
+from jaxbm.core.fingerprint import fingerprint
 from jaxbm.kernels import dispatch
-from jaxbm.kernels.train_mlp.contract import Data, Hyper, Loss, Metric, Task
-from jaxbm.members import member_data, run, stacking, widths
+from jaxbm.members import chunks, member_data, stacking, widths
 from jaxbm.members.checkpoint import Checkpoint
-from jaxbm.members.fingerprint import fingerprint
 from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.stacking import Inputs
-from jaxbm.mlp import MLP, Params
+from jaxbm.models.mlp import MLP, Params
 from jaxbm.optimizers import adam
+from jaxbm.run.contract import Data, Hyper, Loss, Metric, Task
+from jaxbm.run.inputs import check_numbers, metric_functions, number
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Setup:
         """Inside a transformation: no checks of values, nothing on the host."""
         return checks.is_traced(self.keys, self.own, self.shared)
 
-    def run(self, checkpoint: Checkpoint | None = None) -> run.Run:
+    def run(self, checkpoint: Checkpoint | None = None) -> chunks.Run:
         """Its members before the first epoch, or as far as the checkpoint has them."""
-        return run.Run(self.task, self.name, self.keys, self.own, self.shared, checkpoint)
+        return chunks.Run(self.task, self.name, self.keys, self.own, self.shared, checkpoint)
 
     def checkpoint(self, folder: str | os.PathLike[str] | None) -> Checkpoint | None:
         """Where such a run is kept in `folder`, if there is one."""
@@ -158,14 +158,14 @@ def fit_members(
         raise ValueError(f"folder: expected None inside a transformation such as jit or vmap, got {folder}")
     in_chunks = progress is not False or folder is not None
     if setup.name == "xla" and not setup.is_traced:
-        in_chunks |= may_finish_early or run.may_compact(setup.task, setup.own, setup.shared, setup.keys.shape[0])
+        in_chunks |= may_finish_early or chunks.may_compact(setup.task, setup.own, setup.shared, setup.keys.shape[0])
     if setup.is_traced or not in_chunks:
-        result = run.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
+        result = chunks.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:
         training = setup.run(setup.checkpoint(folder))
         try:
-            run.train(training, progress)
-            training.keep(run.SHORT_SECONDS)
+            chunks.train(training, progress)
+            training.keep(chunks.SHORT_SECONDS)
         except MembersInterrupted as interruption:
             interruption.result = MembersResult.of(interruption.result, setup.models)
             raise

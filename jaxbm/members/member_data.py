@@ -11,11 +11,12 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm import checks
-from jaxbm.inputs import balanced, check_class_labels, class_table, class_weights, n_classes, training_data
-from jaxbm.kernels.train_mlp.contract import Data, Loss
-from jaxbm.members.rows import MemberRows, cut_off, member_rows
-from jaxbm.mlp import MLP
+from jaxbm.core import checks
+from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
+from jaxbm.models.mlp import MLP
+from jaxbm.run import row_checks
+from jaxbm.run.contract import Data, Loss
+from jaxbm.run.inputs import balanced, check_class_labels, class_table, class_weights, n_classes, training_data
 
 Most = tuple[int | None, int | None]
 
@@ -132,7 +133,7 @@ class _Table:
             y = jnp.asarray(self.y, data.y.dtype)
             checks.finite("y", y)
             if isinstance(self.loss, str):
-                checks.labels_for(self.loss, y.reshape(-1, *y.shape[2:]), self.model)
+                row_checks.labels_for(self.loss, y.reshape(-1, *y.shape[2:]), self.model)
             data, own = data._replace(y=y), own._replace(y=True)
         if self.weight_is_own:
             weight = jnp.asarray(self.weight, jnp.float32)

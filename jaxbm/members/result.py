@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from jaxbm.members import stacking, widths
-from jaxbm.mlp import MLP
-from jaxbm.training import FitResult
+from jaxbm.models.mlp import MLP
+from jaxbm.training.whole_run import FitResult
 
 
 class MembersResult(FitResult):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxbm.names import lookup
+from jaxbm.core.names import lookup
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxbm.kernels.train_mlp.contract import Data, Hyper
-from jaxbm.mlp import Params
+from jaxbm.models.mlp import Params
+from jaxbm.run.contract import Data, Hyper
 
 
 class Inputs(NamedTuple):

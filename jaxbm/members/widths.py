@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxbm.mlp import MLP, Dense, Params
+from jaxbm.models.mlp import MLP, Dense, Params
 
 
 def padded_model(models: Sequence[MLP]) -> MLP:

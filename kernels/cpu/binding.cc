@@ -66,7 +66,7 @@ double patience(const Spec& s, const Run& run) {
   return std::min(5e-3, 0.05 * flops(s) / (double)s.batch * (double)run.train.count * (double)epochs / 1e11);
 }
 
-// Bits of the attribute `options`, in the order of kernels/train_mlp/cpu.py.
+// Bits of the attribute `options`, in the order of kernels/mlp/train.py.
 enum Option {
   kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
   kWeighted = 128, kLabels2d = 256, kValidation = 512, kValidationWeighted = 1024, kIndexed = 2048,

@@ -6,7 +6,7 @@
 
 namespace jaxbm_tests {
 
-// Bits of a training call's `options`, in the order of kernels/train_mlp/cpu.py.
+// Bits of a training call's `options`, in the order of kernels/mlp/train.py.
 enum Option : int64_t {
   kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
   kWeighted = 128, kLabels2d = 256, kValidation = 512, kValidationWeighted = 1024, kIndexed = 2048,

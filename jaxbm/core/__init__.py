@@ -1,0 +1,1 @@
+"""What everything stands on: random numbers, checks, names, files."""

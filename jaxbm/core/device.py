@@ -1,0 +1,40 @@
+"""The table that all members read: brought to the device once, without a detour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+ALIGNMENT = 64
+"""Bytes: NumPy memory that starts at a multiple of it can be a JAX array on the CPU as it is."""
+LARGE = 1 << 22
+"""Bytes from which NumPy asks for large pages, which spares most of a new array's cost."""
+
+
+def on_device(array: ArrayLike) -> Array:
+    """`jnp.asarray`, several times as fast for large NumPy arrays on the CPU.
+
+    JAX copies a NumPy array into memory that the system hands out page by page. A copy into NumPy's own memory, which
+    comes in large pages, is a fraction of that, and nobody else having it, JAX may keep it.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.core.device import on_device
+      >>> on_device(np.arange(3.0)).dtype.name
+      'float32'
+    """
+    array = array if isinstance(array, jax.Array) else np.asarray(array)
+    if isinstance(array, jax.Array) or array.nbytes < LARGE or jax.default_backend() != "cpu":
+        return jnp.asarray(array)
+    dtype: Any = jax.dtypes.canonicalize_dtype(array.dtype)
+    item = np.dtype(dtype).itemsize
+    memory = np.empty(array.size + ALIGNMENT // item, dtype)
+    first = -memory.ctypes.data % ALIGNMENT // item
+    copy = memory[first : first + array.size].reshape(array.shape)
+    np.copyto(copy, array, casting="same_kind")
+    return jax.device_put(copy)

@@ -1,0 +1,252 @@
+"""Members in training: their state on the device, advanced in chunks of epochs.
+
+A kernel skips members that have finished, so there they cost nothing. XLA computes every member it is given; so on
+that path those still going are gathered into a smaller state from time to time, and put back at the end.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxbm.core import counter
+from jaxbm.kernels import dispatch
+from jaxbm.members import stacking
+from jaxbm.members.checkpoint import Checkpoint
+from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
+from jaxbm.members.stacking import Inputs
+from jaxbm.run.contract import RunState, Task
+from jaxbm.training.whole_run import FitResult, next_chunk, result_of, start_state, whole_run
+
+COMPACTION_FLOPS = 2e10
+"""A smaller state means compiling anew, about a second: it has to save more than XLA computes in that time."""
+REPORT_SECONDS, QUIET_SECONDS = 1.0, 2.0
+"""About how long a chunk takes, with and without reports of progress: Ctrl-C and checkpoints wait for its end. Each
+call costs 2 to 3 us for every member, however little there is to do: that is to be lost in the time it takes."""
+FIRST_FLOPS = 5e10
+"""The first chunk, before anything was timed, takes about so many operations: some tenths of a second or seconds."""
+LEAST_STEP_FLOPS = 2e4
+"""What a step takes at least, counted as operations, however small the network."""
+SHORT_SECONDS = 5.0
+"""A run with less training than that which is not kept yet is not kept at its end: writing would be a noticeable part
+of the time, and training again is as quick."""
+XLA_CHUNKS = 16
+"""Into how many chunks a run is cut on the XLA path where members may finish at different times."""
+
+
+class Run:
+    """The state of many members between chunks of epochs.
+
+    Args:
+      task, name: what is trained, by which implementation.
+      keys: `[M]`.
+      own, shared: what each member reads, split by `stacking.split`.
+      checkpoint: where the state is kept between chunks; what it holds is gone on from.
+    """
+
+    def __init__(
+        self, task: Task, name: str, keys: Array, own: Inputs, shared: Inputs, checkpoint: Checkpoint | None = None
+    ):
+        self.task, self.name, self.members, self.checkpoint = task, name, keys.shape[0], checkpoint
+        like = partial(jax.eval_shape, partial(_begin, task), keys, own, shared)
+        kept = None if checkpoint is None else checkpoint.load(like)
+        self.state: RunState
+        self.state, self.seconds = (_begin(task, keys, own, shared), 0.0) if kept is None else kept
+        self._words = _words(keys)
+        self._own, self._shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
+        self._part: tuple[np.ndarray, RunState, counter.Words, Inputs] | None = None
+        self._steps = np.broadcast_to(steps_per_epoch(task, own, shared), self.members)
+        epochs = stacking.merged(own, shared).hyper.epochs
+        self._epochs = np.broadcast_to(task.epochs if epochs is None else np.asarray(epochs), self.members)
+
+    def advance(self, stop: int) -> None:
+        """Train until epoch `stop`, exclusive."""
+        if self._part is None:
+            self.state = self._advance(self.state, self._words, self._own, stop)
+        else:
+            index, state, words, own = self._part
+            self._part = index, self._advance(state, words, own, stop), words, own
+
+    def going(self) -> np.ndarray:
+        """bool `[M]`: members with epochs left to do."""
+        mask = np.zeros(self.members, bool)
+        index, state = (np.arange(self.members), self.state) if self._part is None else self._part[:2]
+        mask[index] = np.asarray(state.active) & (np.asarray(state.epoch) < self._epochs[index])
+        return mask
+
+    def retire(self, mask: np.ndarray) -> None:
+        """Stop members for good where `mask` `[M]` is True."""
+        self.gather()
+        self.state = self.state._replace(active=self.state.active & ~jnp.asarray(mask))
+
+    def compact(self) -> None:
+        """On the XLA path, go on with fewer members where that pays."""
+        if self.name != "xla":
+            return
+        going = self.going()
+        now = self.members if self._part is None else len(self._part[0])
+        size = 1 << max(0, int(going.sum()) - 1).bit_length()
+        epochs_left = self.task.epochs - int(jnp.max(self.state.epoch if self._part is None else self._part[1].epoch))
+        rows = float(self._steps.mean()) * self.task.batch_size
+        saved = 6.0 * self.task.model.n_params * rows * epochs_left * (now - size)
+        if not going.any() or size >= now or saved < COMPACTION_FLOPS:
+            return
+        self.gather()
+        # Filled up to a power of two by members that are finished, so that few shapes are compiled.
+        index = np.concatenate([np.flatnonzero(going), np.flatnonzero(~going)])[:size]
+        self._part = index, *_taken((self.state, self._words, self._own), jnp.asarray(index))
+
+    def gather(self) -> None:
+        """Put the members that went on in a smaller state back to their places."""
+        if self._part is not None:
+            index, state, _, _ = self._part
+            self.state = _put_back(self.state, state, jnp.asarray(index))
+            self._part = None
+
+    def result(self) -> FitResult:
+        """Everything so far."""
+        self.gather()
+        return result_of(self.state)
+
+    def keep(self, seconds: float = 0.0) -> None:
+        """Write the state to the checkpoint, if there is one that lacks at least so many seconds of training."""
+        if self.checkpoint is not None and self.checkpoint.unkept(self.seconds) >= seconds:
+            self.gather()
+            self.checkpoint.save(self.state, self.seconds)
+
+    def forget(self) -> None:
+        """Remove what the checkpoint keeps."""
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
+
+    def told(self) -> MembersProgress:
+        """How far the run is."""
+        self.gather()
+        run, value, going = np.asarray(self.state.epochs_run), np.asarray(self.state.best_value), self.going()
+        left = np.where(going, self._epochs - np.asarray(self.state.epoch), 0)
+        best = int(np.argmin(value))
+        return MembersProgress(
+            epochs_done=int(run.max()),
+            epochs=self.task.epochs,
+            members_done=int((~going).sum()),
+            members=self.members,
+            best_member=best,
+            best_value=float(value[best]),
+            steps=int((run.astype(np.int64) * self._steps).sum()),
+            steps_left=int((left.astype(np.int64) * self._steps).sum()),
+            seconds=self.seconds,
+        )
+
+    def epochs_in(self, flops: float) -> int:
+        """About how many epochs of all members take so many operations, at least one."""
+        step = max(6.0 * self.task.model.n_params * self.task.batch_size, LEAST_STEP_FLOPS)
+        return max(1, int(flops / (step * float(self._steps.sum()))))
+
+    def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> RunState:
+        return _advance(self.task, self.name, state, words, own, self._shared, jnp.asarray(stop, jnp.int32))
+
+
+def train(run: Run, progress: bool | Report = False, stop: int | None = None) -> None:
+    """Advance a run to its end, or to epoch `stop`, in chunks short enough to stop between them.
+
+    Raises:
+      MembersInterrupted: Ctrl-C was pressed; the chunk is finished and the state kept first.
+    """
+    stop = run.task.epochs if stop is None else stop
+    done, before = int(np.asarray(run.state.epoch).max()), run.seconds
+    most = max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    seconds = REPORT_SECONDS if progress else QUIET_SECONDS
+    chunk = 1 if progress else min(most, run.epochs_in(FIRST_FLOPS))
+    with deferred_interrupt() as interrupted, reporter(progress) as report:
+        began = time.perf_counter()
+        while done < stop and run.going().any():  # waits for the device
+            started = time.perf_counter()
+            chunk = chunk if 3 * chunk < 2 * (stop - done) or run.name == "xla" else stop - done  # no small rest
+            done = min(done + chunk, stop)
+            run.advance(done)
+            jax.block_until_ready(run.state if run._part is None else run._part[1])
+            chunk = min(most, next_chunk(chunk, time.perf_counter() - started, seconds))
+            run.seconds = before + time.perf_counter() - began
+            if report is not None:
+                report(run.told())
+            if interrupted():
+                run.keep()
+                raise MembersInterrupted(run.result(), run.told())
+            if run.checkpoint is not None and run.checkpoint.is_due(run.seconds):
+                run.keep()
+            run.compact()
+    run.gather()
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> FitResult:
+    """All epochs of all members in one compiled call."""
+
+    def one(key: Array, own: Inputs) -> FitResult:
+        return whole_run(task, name, key, *stacking.merged(own, shared))
+
+    return _mapped(one, keys, own)
+
+
+def may_compact(task: Task, own: Inputs, shared: Inputs, members: int) -> bool:
+    """Whether compaction would pay if half of the members went non-finite at once: then XLA trains in chunks."""
+    rows = float(np.mean(steps_per_epoch(task, own, shared))) * task.batch_size
+    return 6.0 * task.model.n_params * rows * task.epochs * (members // 2) >= COMPACTION_FLOPS
+
+
+def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
+    """Optimizer steps that an epoch takes: a number, or one for each member."""
+    data = shared.data
+    count: Any = own.data.count if own.data.count is not None else data.count
+    if count is None:
+        listed = own.data.rows if own.data.rows is not None else data.rows
+        table = own.data.x if own.data.x is not None else data.x
+        count = table.shape[-2] if listed is None else listed.shape[-1]
+    count = np.asarray(count)
+    return -(-count // np.maximum(1, np.minimum(task.batch_size, count)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
+    def one(key: Array, own: Inputs) -> RunState:
+        data, hyper, params, opt_state = stacking.merged(own, shared)
+        return start_state(task, key, data, hyper, params, opt_state)
+
+    # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
+    return jax.tree.map(jnp.copy, _mapped(one, keys, own))
+
+
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _advance(
+    task: Task, name: str, state: RunState, words: counter.Words, own: Inputs, shared: Inputs, stop: Array
+) -> RunState:
+    def one(state: RunState, words: counter.Words, own: Inputs) -> RunState:
+        data, hyper, _, _ = stacking.merged(own, shared)
+        return dispatch.runner(name)(task, state, data, hyper, words, stop)
+
+    return _mapped(one, state, words, own)
+
+
+def _mapped(one: Callable[..., Any], *members: Any) -> Any:
+    """`jax.vmap`; of one member without the axis, since XLA on CPU is slow at batches of one matrix product."""
+    if jax.tree.leaves(members)[0].shape[0] > 1:
+        return jax.vmap(one)(*members)
+    return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], members)))
+
+
+_words = jax.jit(jax.vmap(counter.words))
+
+
+@jax.jit
+def _taken(tree: Any, index: Array) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _put_back(state: RunState, part: RunState, index: Array) -> RunState:
+    return jax.tree.map(lambda whole, new: whole.at[index].set(new), state, part)

@@ -1,0 +1,1 @@
+"""Networks: pure functions over pytrees of parameters."""

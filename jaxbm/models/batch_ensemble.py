@@ -1,0 +1,174 @@
+"""A shared-trunk ensemble: one network's weights, and for each member cheap scalings of every layer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm.core import counter
+from jaxbm.models.activations import activation
+from jaxbm.models.mlp import MLP, Dense, Params, drop
+
+
+class ScaledDense(NamedTuple):
+    """One layer that all members share, and each member's scalings of its inputs and outputs."""
+
+    weight: Array
+    """`[in, out]`, shared"""
+    bias: Array | None
+    """`[M, out]`"""
+    scale_in: Array
+    """`[M, in]`"""
+    scale_out: Array
+    """`[M, out]`"""
+
+
+@dataclass(frozen=True)
+class BatchEnsemble:
+    """M members that share a trunk: an ensemble for little more than the parameters of one network.
+
+    Member `k` of a layer computes `act(((h * r_k) @ W) * s_k + b_k)`: its weight is `W` times the rank-one matrix
+    `r_k s_k^T`. Training descends the mean of the members' losses, each member seeing every row; `apply` gives the
+    mean of their outputs. All scalings start at one but the first layer's `r`, which are random signs, as in TabM:
+    that is what makes the members differ.
+
+    Use it like an `MLP` in `fit`, `evaluate` and `predict`; it runs through XLA.
+
+    Args:
+      model: the shared network.
+      members: how many.
+
+    Raises:
+      ValueError: `members` is less than 1.
+
+    Example:
+      >>> import jax, jaxbm
+      >>> model = jaxbm.BatchEnsemble(jaxbm.MLP((20, 64, 32, 1)), members=32)
+      >>> model.n_params, 32 * model.model.n_params
+      (13280, 110624)
+      >>> params = model.init(jax.random.key(0))
+      >>> model.apply(params, jax.numpy.ones((5, 20))).shape
+      (5, 1)
+      >>> model.apply_members(params, jax.numpy.ones((5, 20))).shape
+      (5, 32, 1)
+
+    Source: Wen, Tran and Ba, "BatchEnsemble" (2020); Gorishniy, Kotelnikov and Babenko, "TabM" (2024).
+    """
+
+    model: MLP
+    members: int = 32
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise ValueError(f"members: expected at least 1, got {self.members}")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths from input to output."""
+        return self.model.sizes
+
+    @property
+    def param_dtype(self) -> Any:
+        """dtype of the parameters."""
+        return self.model.param_dtype
+
+    @property
+    def n_params(self) -> int:
+        """How many numbers the parameters hold."""
+        shared = self.model.n_params - (sum(self.sizes[1:]) if self.model.use_bias else 0)
+        per_member = sum(self.sizes[:-1]) + sum(self.sizes[1:]) * (2 if self.model.use_bias else 1)
+        return shared + self.members * per_member
+
+    def init(self, key: Array) -> tuple[ScaledDense, ...]:
+        """Fresh parameters; TypeError if `key` is not a JAX key."""
+        trunk, m = self.model.init(key), self.members
+        stream = counter.derive(counter.words(key), 2**31)
+        bits = counter.bits_2d(stream, jnp.arange(m), jnp.arange(self.sizes[0]))
+        signs = jnp.where(bits >> 31 == 1, 1, -1).astype(self.param_dtype)
+        layers = []
+        for i, layer in enumerate(trunk):
+            fan_in, fan_out = layer.weight.shape
+            bias = None if layer.bias is None else jnp.zeros((m, fan_out), self.param_dtype)
+            scale_in = signs if i == 0 and m > 1 else jnp.ones((m, fan_in), self.param_dtype)
+            layers.append(ScaledDense(layer.weight, bias, scale_in, jnp.ones((m, fan_out), self.param_dtype)))
+        return tuple(layers)
+
+    def apply(self, params: tuple[ScaledDense, ...], x: ArrayLike, **options: Any) -> Array:
+        """`[..., out]`: the mean of the members' outputs; `dropout` and `key` as for `MLP.apply`."""
+        return self.apply_members(params, x, **options).mean(axis=-2)
+
+    def apply_members(
+        self,
+        params: tuple[ScaledDense, ...],
+        x: ArrayLike,
+        *,
+        dropout: ArrayLike | None = None,
+        key: Any = None,
+    ) -> Array:
+        """`[..., M, out]`: every member's output.
+
+        Raises:
+          ValueError: `x` does not fit the architecture, or `dropout` came without `key`.
+        """
+        x = jnp.asarray(x)
+        if x.ndim == 0 or x.shape[-1] != self.sizes[0]:
+            raise ValueError(f"x: expected shape [..., {self.sizes[0]}], got {list(x.shape)}")
+        if dropout is not None and key is None:
+            raise ValueError("key: expected a JAX random key, since dropout is not None; got None")
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            x = x.astype(self.param_dtype)
+        h = (x if self.model.dtype is None else x.astype(self.model.dtype))[..., None, :]
+        names = (*self.model.activations, self.model.output_activation)
+        for i, (layer, name) in enumerate(zip(params, names, strict=True)):
+            h = (h * layer.scale_in.astype(h.dtype)) @ layer.weight.astype(h.dtype) * layer.scale_out.astype(h.dtype)
+            h = activation(name)(h if layer.bias is None else h + layer.bias.astype(h.dtype))
+            if dropout is not None and i < len(params) - 1:
+                stream = key if isinstance(key, tuple) else counter.words(key)
+                h = drop(h, dropout, counter.derive(stream, i))
+        return h.astype(self.param_dtype) if self.model.dtype is not None else h
+
+    def example_losses(
+        self,
+        params: tuple[ScaledDense, ...],
+        x: Array,
+        labels: Array,
+        loss: Callable[[Array, Array], Array],
+        **options: Any,
+    ) -> Array:
+        """`[n]`: the mean of the members' losses, which is what training descends."""
+        logits = jnp.moveaxis(self.apply_members(params, x, **options), -2, 0)
+
+        def one(logits: Array) -> Array:
+            squeezed = logits[:, 0] if logits.shape[-1] == 1 and labels.ndim == 1 else logits
+            values = loss(squeezed, labels)
+            return values.reshape(values.shape[0], -1).mean(axis=1)
+
+        return jax.vmap(one)(logits).mean(axis=0)
+
+    def member_params(self, params: tuple[ScaledDense, ...], k: int) -> Params:
+        """Member `k` as the parameters of a plain `MLP`, `model`: `W * r_k s_k^T` and `b_k`."""
+        return tuple(
+            Dense(
+                layer.weight * layer.scale_in[k][:, None] * layer.scale_out[k],
+                None if layer.bias is None else layer.bias[k],
+            )
+            for layer in params
+        )
+
+    def summary(self) -> str:
+        """The shared network's table, and what the members add.
+
+        Example:
+          >>> import jaxbm
+          >>> print(jaxbm.BatchEnsemble(jaxbm.MLP((4, 8, 1)), members=16).summary().splitlines()[-1])
+          16 members share the weights: 520 parameters, 784 as separate networks
+        """
+        separate = self.members * self.model.n_params
+        return (
+            f"{self.model.summary()}\n{self.members} members share the weights: {self.n_params:,} parameters, "
+            f"{separate:,} as separate networks"
+        )

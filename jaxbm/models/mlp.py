@@ -1,0 +1,233 @@
+"""The multi-layer perceptron: a frozen description, and pure functions of its parameters."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from jaxbm.core import counter
+from jaxbm.models.activations import activation
+from jaxbm.models.initializers import initializer
+
+
+class Dense(NamedTuple):
+    """The parameters of one fully connected layer."""
+
+    weight: Array
+    """`[in, out]`"""
+    bias: Array | None
+    """`[out]`, or None in a model without biases"""
+
+
+Params = tuple[Dense, ...]
+
+
+@dataclass(frozen=True)
+class MLP:
+    """An MLP's architecture: hashable, without parameters, safe to pass as a static argument.
+
+    A layer computes `act(x @ weight + bias)`. Weights are drawn by `weight_init`; biases start at zero.
+
+    Args:
+      sizes: widths from input to output, such as `(20, 64, 32, 1)`; at least two, all positive.
+      activation: name of the hidden layers' activation, or one name per hidden layer.
+      output_activation: name of the last layer's; "identity" leaves logits, which is what the losses expect.
+      use_bias: False leaves the biases out.
+      weight_init: name of the initialiser; Glorot (Xavier) uniform by default, as in Keras.
+      param_dtype: dtype of the parameters.
+      dtype: dtype to compute in, None for that of parameters and input. `MLP(..., dtype="bfloat16")` keeps
+        float32 parameters and computes in bfloat16; the result comes back in `param_dtype`.
+
+    Raises:
+      ValueError: a width is not positive, there are fewer than two, or a name or dtype is unknown.
+      TypeError: a width is not an integer.
+
+    Example:
+      >>> import jax, jaxbm
+      >>> model = jaxbm.MLP((20, 64, 32, 1), activation="relu")
+      >>> params = model.init(jax.random.key(0))
+      >>> model.apply(params, jax.numpy.ones((5, 20))).shape
+      (5, 1)
+
+    Source: Goodfellow, Bengio and Courville, "Deep Learning" (2016), chapter 6.
+    """
+
+    sizes: tuple[int, ...]
+    activation: str | tuple[str, ...] = "relu"
+    output_activation: str = "identity"
+    use_bias: bool = True
+    weight_init: str = "glorot_uniform"
+    param_dtype: DTypeLike = "float32"
+    dtype: DTypeLike | None = None
+
+    def __post_init__(self) -> None:
+        sizes = tuple(self.sizes)
+        for width in sizes:
+            if isinstance(width, bool) or not hasattr(width, "__index__"):
+                raise TypeError(f"sizes: expected integers, got {width!r} in {sizes}")
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(f"sizes: expected two or more positive widths, input to output, got {sizes}")
+        object.__setattr__(self, "sizes", tuple(int(width) for width in sizes))
+        if not isinstance(self.activation, str):
+            object.__setattr__(self, "activation", tuple(self.activation))
+            if len(self.activation) != len(sizes) - 2:
+                raise ValueError(
+                    f"activation: expected one name, or one for each of the {len(sizes) - 2} hidden layers, "
+                    f"got {len(self.activation)}: {self.activation}"
+                )
+        for name in (*self.activations, self.output_activation):
+            activation(name)
+        initializer(self.weight_init)
+        for field in ("param_dtype", "dtype"):
+            value = getattr(self, field)
+            if value is not None:
+                object.__setattr__(self, field, _float_name(field, value))
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The hidden layers' activation names, one for each."""
+        if isinstance(self.activation, str):
+            return (self.activation,) * (len(self.sizes) - 2)
+        return self.activation
+
+    @property
+    def n_params(self) -> int:
+        """How many numbers the parameters hold."""
+        pairs = zip(self.sizes[:-1], self.sizes[1:], strict=True)
+        return sum(fan_in * fan_out + (fan_out if self.use_bias else 0) for fan_in, fan_out in pairs)
+
+    def init(self, key: Array) -> Params:
+        """Fresh parameters.
+
+        Args:
+          key: a JAX random key.
+
+        Returns:
+          One `Dense(weight [in, out], bias [out])` per layer, in `param_dtype`.
+
+        Raises:
+          TypeError: `key` is not a JAX key.
+        """
+        counter.checked(key)
+        return _init(self, key)
+
+    def apply(
+        self,
+        params: Params,
+        x: ArrayLike,
+        *,
+        dropout: ArrayLike | None = None,
+        key: Array | counter.Words | None = None,
+        widths: ArrayLike | None = None,
+    ) -> Array:
+        """The network's output.
+
+        Args:
+          params: as `init` returns them.
+          x: float `[..., in]`.
+          dropout: probability in `[0, 1)` with which each hidden unit is set to zero, the rest scaled by
+            `1 / (1 - dropout)`; None for prediction. May be traced.
+          key: a JAX random key, needed with `dropout`.
+          widths: int `[layers + 1]`, may be traced: hidden units from `widths[i]` on are held at zero, so a narrower
+            network padded with zeros computes exactly what it computes alone.
+
+        Returns:
+          `[..., out]`: logits, unless `output_activation` says otherwise.
+
+        Raises:
+          ValueError: shapes do not fit the architecture, or `dropout` came without `key`.
+        """
+        x = jnp.asarray(x)
+        self._check(params, x)
+        if dropout is not None and key is None:
+            raise ValueError("key: expected a JAX random key, since dropout is not None; got None")
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            x = x.astype(self.param_dtype)
+        result_dtype = jnp.result_type(x.dtype, params[0].weight.dtype) if self.dtype is None else None
+        h = x if self.dtype is None else x.astype(self.dtype)
+        names = (*self.activations, self.output_activation)
+        for i, (layer, name) in enumerate(zip(params, names, strict=True)):
+            h = activation(name)(_affine(layer, h))
+            if widths is not None and i < len(params) - 1:
+                h = jnp.where(jnp.arange(h.shape[-1]) < jnp.asarray(widths)[i + 1], h, jnp.zeros((), h.dtype))
+            if dropout is not None and i < len(params) - 1:
+                h = drop(h, dropout, counter.derive(_stream(key), i))
+        return h.astype(result_dtype or self.param_dtype)
+
+    def summary(self) -> str:
+        """A readable table of the layers, their shapes and parameter counts.
+
+        Example:
+          >>> import jaxbm
+          >>> print(jaxbm.MLP((20, 64, 1)).summary())
+          layer  shape     activation  parameters
+          dense  20 -> 64  relu             1,344
+          dense  64 -> 1   identity            65
+          total                             1,409
+        """
+        rows = [("layer", "shape", "activation", "parameters")]
+        names = (*self.activations, self.output_activation)
+        for fan_in, fan_out, name in zip(self.sizes[:-1], self.sizes[1:], names, strict=True):
+            count = fan_in * fan_out + (fan_out if self.use_bias else 0)
+            rows.append(("dense", f"{fan_in} -> {fan_out}", name, f"{count:,}"))
+        rows.append(("total", "", "", f"{self.n_params:,}"))
+        widths = [max(len(row[c]) for row in rows) for c in range(4)]
+        return "\n".join(
+            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows
+        )
+
+    def _check(self, params: Any, x: Array) -> None:
+        if x.ndim == 0 or x.shape[-1] != self.sizes[0]:
+            raise ValueError(f"x: expected shape [..., {self.sizes[0]}], got {list(x.shape)}")
+        got = [tuple(jnp.shape(layer[0])) for layer in params]
+        want = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
+        if got != want:
+            raise ValueError(f"params: expected weights of shapes {want} for sizes {self.sizes}, got {got}")
+
+
+@partial(jax.jit, static_argnums=0, inline=True)
+def _init(model: MLP, key: Array) -> Params:
+    draw, stream = initializer(model.weight_init), counter.words(key)
+    layers = []
+    for i, (fan_in, fan_out) in enumerate(zip(model.sizes[:-1], model.sizes[1:], strict=True)):
+        bias = jnp.zeros(fan_out, model.param_dtype) if model.use_bias else None
+        # Bits from the counter: JAX's default generator would take most of a small run's compilation.
+        layer_key = counter.key(counter.derive(counter.derive(stream, counter.INIT), i))
+        layers.append(Dense(draw(layer_key, (fan_in, fan_out), model.param_dtype), bias))
+    return tuple(layers)
+
+
+def drop(h: Array, rate: ArrayLike, stream: counter.Words) -> Array:
+    """Inverted dropout (Srivastava et al., 2014) with counter-based bits.
+
+    Whether unit `u` of row `r` stays depends on the stream, `r` and `u` alone, neither on the batch's size nor on
+    the layer's width, so a kernel that skips padding draws the same mask.
+    """
+    rate = jnp.asarray(rate, jnp.float32)
+    rows, units = h.size // h.shape[-1], h.shape[-1]
+    bits = counter.bits_2d(stream, jnp.arange(rows), jnp.arange(units)).reshape(h.shape)
+    keep = bits >= (rate * jnp.float32(2**32)).astype(jnp.uint32)
+    return jnp.where(keep, h * (1 / (1 - rate)).astype(h.dtype), jnp.zeros((), h.dtype))
+
+
+def _affine(layer: Dense, h: Array) -> Array:
+    out = h @ layer.weight.astype(h.dtype)
+    return out if layer.bias is None else out + layer.bias.astype(h.dtype)
+
+
+def _stream(key: Any) -> counter.Words:
+    return key if isinstance(key, tuple) else counter.words(key)
+
+
+def _float_name(field: str, value: DTypeLike) -> str:
+    try:
+        dtype = jnp.dtype(value)
+    except TypeError:
+        raise ValueError(f"{field}: expected a floating-point dtype such as 'float32', got {value!r}") from None
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"{field}: expected a floating-point dtype such as 'float32', got {dtype.name!r}")
+    return dtype.name

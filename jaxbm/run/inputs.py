@@ -1,0 +1,164 @@
+"""What `fit` and its many-member forms are given, checked and turned into the arrays of a training run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm.core import checks
+from jaxbm.core.names import lookup
+from jaxbm.losses import LOSSES
+from jaxbm.metrics import METRICS
+from jaxbm.models.mlp import MLP
+from jaxbm.run import row_checks
+from jaxbm.run.contract import Data, Loss, Metric
+
+
+def training_data(
+    model: MLP,
+    loss: str | Loss,
+    x: Any,
+    y: Any,
+    sample_weight: ArrayLike | None,
+    class_weight: Any,
+    split: float,
+    validation: Sequence[ArrayLike] | None,
+    rows: ArrayLike | None,
+    validation_rows: ArrayLike | None,
+) -> tuple[Data, Loss]:
+    """The checked rows of one run, and its loss function; arguments as for `jaxbm.fit`."""
+    x, y, weight = _arrays(model, loss, x, y, sample_weight, "")
+    index = None if rows is None else checks.row_index("rows", rows, x.shape[0])
+    if class_weight is not None:
+        picked = class_weights(class_weight, y, model, index)
+        weight = picked if weight is None else weight * picked
+    function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
+    ways = {"validation_split": split or None, "validation_data": validation, "validation_rows": validation_rows}
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{given[0]}: expected one way to validate, got {' and '.join(given)}")
+    if not split or index is not None:
+        x, y = jnp.asarray(x), jnp.asarray(y)
+    if validation_rows is not None:
+        held_out = checks.row_index("validation_rows", validation_rows, x.shape[0])
+        return Data(x, y, weight, x, y, weight, rows=index, rows_val=held_out), function
+    if validation is not None:
+        if len(validation) not in (2, 3):
+            raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(validation)} items")
+        x_val, y_val = validation[:2]
+        weight_val = validation[2] if len(validation) == 3 else None
+        held_out = _arrays(model, loss, x_val, y_val, weight_val, " (validation)")
+        return Data(x, y, weight, *jax.tree.map(jnp.asarray, held_out))._replace(rows=index), function
+    checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
+    if not split:
+        return Data(x, y, weight, rows=index), function
+    n = x.shape[0] if index is None else index.shape[0]
+    first = int(n * (1 - split))
+    if not 0 < first < n:
+        raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
+    if index is not None:
+        return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:]), function
+    parts: list[Any] = [
+        a if a is None else jnp.asarray(a[part])
+        for part in (slice(first), slice(first, None))
+        for a in (x, y, weight)
+    ]
+    return Data(*parts), function
+
+
+def _array(value: ArrayLike) -> Any:
+    # NumPy's arrays stay on the host until they are checked and cut: there nothing has to be compiled for it.
+    if not isinstance(value, np.ndarray):
+        return jnp.asarray(value)
+    return value.astype(jax.dtypes.canonicalize_dtype(value.dtype), copy=False) if value.dtype.kind == "f" else value
+
+
+def _arrays(
+    model: MLP, loss: str | Loss, x: Any, y: Any, weight: ArrayLike | None, name: str
+) -> tuple[Any, Any, Array | None]:
+    x, y = _array(x), _array(y)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        x = x.astype(model.param_dtype)
+    if isinstance(loss, str):
+        lookup("loss", loss, LOSSES)
+    if y.dtype == bool or (isinstance(loss, str) and not loss.endswith("with_integer_labels")):
+        y = y.astype(model.param_dtype)
+    w = None if weight is None else jnp.asarray(weight, jnp.float32)
+    row_checks.rows(name, x, y, w, model)
+    if isinstance(loss, str):
+        row_checks.labels_for(loss, y, model, name)
+    return x, y, w
+
+
+def class_weights(class_weight: Any, y: Array, model: MLP, rows: Array | None) -> Array:
+    """`[n]`: each row's weight by its class; "balanced" counts `rows`, all where it is None."""
+    check_class_labels(y)
+    codes = jnp.asarray(y, jnp.int32)
+    if isinstance(class_weight, str):
+        visited = codes if rows is None else codes[rows]
+        counts = jnp.bincount(visited, length=n_classes(model))
+        table = balanced(class_weight, jnp.asarray(visited.shape[0]), counts)
+    else:
+        table = class_table(class_weight, model)
+    return table[codes]
+
+
+def check_class_labels(y: Any) -> None:
+    """ValueError unless there is one label for each row."""
+    if y.ndim != 1:
+        raise ValueError(f"class_weight: expected labels of shape [n], got {list(y.shape)}")
+
+
+def n_classes(model: MLP) -> int:
+    """One output tells two classes apart."""
+    return max(2, model.sizes[-1])
+
+
+def balanced(name: str, rows: Array, counts: Array) -> Array:
+    """float32 `[..., classes]`: `rows / (classes * rows of the class)`, of counts `[...]` and `[..., classes]`."""
+    if name != "balanced":
+        raise ValueError(f"class_weight: expected 'balanced', a mapping or an array, got {name!r}")
+    table = jnp.asarray(rows)[..., None] / (counts.shape[-1] * jnp.maximum(jnp.asarray(counts), 1))
+    return table.astype(jnp.float32)
+
+
+def class_table(class_weight: Mapping[int, float] | ArrayLike, model: MLP) -> Array:
+    """float32 `[classes]`: given weights of classes, checked; 1 for those that a mapping leaves out."""
+    classes = n_classes(model)
+    if isinstance(class_weight, Mapping):
+        unknown = sorted(set(class_weight) - set(range(classes)))
+        if unknown:
+            raise ValueError(f"class_weight: expected classes 0 to {classes - 1}, got {unknown}")
+        table = jnp.asarray([class_weight.get(c, 1.0) for c in range(classes)])
+    else:
+        table = jnp.asarray(class_weight)
+        if table.shape != (classes,):
+            raise ValueError(f"class_weight: expected shape [{classes}], got {list(table.shape)}")
+    checks.in_range("class_weight", table, 0, float("inf"))
+    return table.astype(jnp.float32)
+
+
+def metric_functions(metrics: Sequence[str] | Mapping[str, Metric]) -> tuple[tuple[str, Metric], ...]:
+    """`(name, function)` of each metric, from names or a mapping."""
+    if isinstance(metrics, str):
+        metrics = (metrics,)
+    if isinstance(metrics, Mapping):
+        return tuple(metrics.items())
+    return tuple((name, lookup("metric", name, METRICS)) for name in metrics)
+
+
+def check_numbers(**numbers: Any) -> None:
+    """ValueError for a hyper-parameter out of its range."""
+    inf = float("inf")
+    for name, value in numbers.items():
+        checks.in_range(name, value, 0, 1 if name == "dropout" else inf, open_high=name == "dropout")
+    checks.in_range("patience", numbers["patience"], 1, inf)
+
+
+def number(value: ArrayLike | None) -> Array | None:
+    """float32, or None for none."""
+    return None if value is None else jnp.asarray(value, jnp.float32)

@@ -1,0 +1,1 @@
+"""Models in a folder: written, read, applied."""

@@ -1,0 +1,93 @@
+"""What a saved model of any kind says about a table: one model, an ensemble, or models by group."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jaxbm.members.ensemble import Ensemble
+from jaxbm.saved.many_models import CONFIGURATION, load_members
+from jaxbm.saved.one_model import load as load_one
+from jaxbm.training.predict import predict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jaxbm.table import Preparation
+
+
+class Outputs(NamedTuple):
+    """What a saved model of any kind says about a table."""
+
+    model: Any
+    preparation: Preparation
+    metadata: dict[str, Any]
+    frame: pd.DataFrame
+    logits: np.ndarray
+    """`[n, out]`; NaN for rows of a group without a model"""
+
+
+def outputs_of(folder: str, data: str, *, labelled: bool = False) -> Outputs:
+    """Load a model, an ensemble or models by group, read a table (where asked, only its rows with a label), and apply
+    the one to the other."""
+    from jaxbm import table
+
+    several = _load_members(folder) if is_members(folder) else None
+    saved = several or _load_model(folder)
+    frame = whole = table.read(data)
+    if labelled:
+        frame = table.labelled(whole, saved.preparation.target)
+        if len(frame) < len(whole):
+            print(f"left out {len(whole) - len(frame)} rows without a label")
+    if several is not None:
+        logits = _outputs(several, frame)
+        return Outputs(several.predictor.model, several.preparation, several.metadata, frame, logits)
+    logits = predict(saved.model, saved.params, saved.preparation.features(frame))
+    return Outputs(saved.model, saved.preparation, saved.metadata, frame, logits)
+
+
+def _load_model(folder: str) -> Any:
+    """A model saved with its preparation of tables."""
+    saved = load_one(folder)
+    if saved.preparation is None:
+        raise ValueError(f"{folder}: expected a model saved with its preparation of tables, got one without")
+    return saved
+
+
+def is_members(folder: str) -> bool:
+    """Whether the folder holds an ensemble or models by group."""
+    return (pathlib.Path(folder) / CONFIGURATION).is_file()
+
+
+def _load_members(folder: str) -> Any:
+    """They, saved with their preparation of tables."""
+    saved = load_members(folder)
+    if saved.preparation is None:
+        raise ValueError(f"{folder}: expected members saved with their preparation of tables, got them without")
+    return saved
+
+
+def _outputs(saved: Any, frame: pd.DataFrame) -> np.ndarray:
+    """Logits `[n, out]` of the rows, for an ensemble those of its mean probabilities; NaN where no model is known."""
+    x = saved.preparation.features(frame)
+    if isinstance(saved.predictor, Ensemble):
+        return ensemble_outputs(saved.predictor, saved.preparation.task, x)
+    group = saved.metadata["group"]
+    if group not in frame.columns:
+        raise ValueError(f"group: expected a column {group!r}, got {list(map(str, frame.columns))}")
+    return saved.predictor.predict(x, labels_of(frame, group))
+
+
+def ensemble_outputs(ensemble: Any, task: str, x: np.ndarray) -> np.ndarray:
+    """The mean for a quantity; for classes the logits of the members' mean probabilities."""
+    if task == "regression":
+        return ensemble.mean(x)
+    logs = np.log(np.maximum(ensemble.probabilities(x), np.finfo(np.float64).tiny))
+    return logs[:, 1:] - logs[:, :1] if task == "binary" else logs
+
+
+def labels_of(frame: Any, group: str) -> Any:
+    """Each row's group as text, so that a file of another type of column still fits."""
+    return frame[group].astype(str).to_numpy(dtype=str)

@@ -1,0 +1,150 @@
+"""`cross_validate`: all folds and repeats in one call, out-of-fold predictions, metrics of each fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm.core import counter
+from jaxbm.core.dataframe import tidy
+from jaxbm.core.names import lookup
+from jaxbm.losses import LOSSES
+from jaxbm.members.fit_members import fit_members
+from jaxbm.members.result import MembersResult
+from jaxbm.models.mlp import MLP
+from jaxbm.run import loop
+from jaxbm.run.contract import Loss, Metric
+from jaxbm.run.inputs import metric_functions
+from jaxbm.studies.folds import Fold, is_classification, make_folds
+from jaxbm.training.predict import predict
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What cross-validation finds; made by `cross_validate`."""
+
+    predictions: np.ndarray
+    """float32 `[repeats, n, out]`: each row's logits by the member that did not see it; NaN where it was never held
+    out"""
+    scores: dict[str, np.ndarray]
+    """"loss" and the metrics: `[repeats * folds]`, of each fold's held-out rows"""
+    folds: list[Fold]
+    """the rows: `(training, held out)` of each member"""
+    members: MembersResult
+    repeats: int
+
+    def mean(self) -> dict[str, float]:
+        """Each score's mean over the folds."""
+        return {name: float(values.mean()) for name, values in self.scores.items()}
+
+    def table(self) -> Any:
+        """A line for each fold: repeat, fold, held-out rows, epochs run, scores."""
+        per = len(self.folds) // self.repeats
+        columns = {
+            "repeat": np.repeat(np.arange(self.repeats), per),
+            "fold": np.tile(np.arange(per), self.repeats),
+            "rows": [len(held_out) for _, held_out in self.folds],
+            "epochs_run": np.asarray(self.members.epochs_run),
+        }
+        return tidy(columns | self.scores)
+
+
+def cross_validate(
+    key: Array,
+    model: MLP,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: str | Loss,
+    folds: Any = 5,
+    stratified: bool | None = None,
+    groups: ArrayLike | None = None,
+    repeats: int = 1,
+    metrics: Sequence[str] | Mapping[str, Metric] = (),
+    sample_weight: ArrayLike | None = None,
+    validation_split: float = 0.0,
+    patience: ArrayLike | None = None,
+    **options: Any,
+) -> CrossValidation:
+    """Train on every fold's training rows at once, and judge each member by the rows held out from it.
+
+    Args:
+      key: a JAX random key, for the folds and the members.
+      model, x, y, loss, metrics, sample_weight: as for `jaxbm.fit`.
+      folds: a number, a scikit-learn splitter, or pairs `(training rows, held-out rows)`.
+      stratified: the same share of each class in every fold; None for yes where the loss is one for classes.
+      groups: `[n]`; rows of one group are held out together.
+      repeats: how many times, each with other folds.
+      validation_split: fraction of each fold's training rows set apart for early stopping. Without it, the history's
+        "val_loss" is that of the held-out rows, which training then must not look at.
+      patience: as for `fit`; needs `validation_split`.
+      options: everything else that `jaxbm.fit_members` takes.
+
+    Returns:
+      A `CrossValidation` with `.predictions`, `.scores`, `.mean()`, `.table()`.
+
+    Raises:
+      ValueError: `patience` without `validation_split`, which would choose the epoch by the held-out rows; or as for
+        `fit_members`.
+
+    Example:
+      >>> import jax, jaxbm, numpy as np
+      >>> x = np.random.default_rng(0).normal(size=(90, 3)).astype("float32")
+      >>> y = (x[:, 0] > 0).astype("float32")
+      >>> found = jaxbm.cross_validate(jax.random.key(0), jaxbm.MLP((3, 8, 1)), x, y, folds=3, epochs=5,
+      ...     loss="sigmoid_binary_cross_entropy", metrics=["accuracy"])
+      >>> found.predictions.shape, found.scores["accuracy"].shape
+      ((1, 90, 1), (3,))
+
+    Source: Stone, "Cross-validatory choice and assessment of statistical predictions" (1974).
+    """
+    if patience is not None and not validation_split:
+        raise ValueError("patience: expected validation_split > 0 beside it; held-out rows must not choose the epoch")
+    n = np.shape(x)[0]
+    stratified = (is_classification(loss, y) and not hasattr(folds, "split")) if stratified is None else stratified
+    seed = int(counter.words(key)[0]) % 2**31
+    pairs = make_folds(n, y, folds, stratified=stratified, groups=groups, repeats=repeats, seed=seed)
+    keys = jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(len(pairs), dtype=jnp.uint32))
+    rows = [train for train, _ in pairs]
+    if validation_split:  # the last of them are set apart, so they must be in no order
+        rows = [np.random.default_rng(seed + i).permutation(train) for i, train in enumerate(rows)]
+        options["validation_split"] = validation_split
+    else:
+        options["validation_rows"] = [held_out for _, held_out in pairs]
+    members = fit_members(
+        keys, model, x, y, loss=loss, rows=rows, metrics=metrics, sample_weight=sample_weight, patience=patience,
+        **options,
+    )  # fmt: skip
+    predictions = np.full((repeats, n, model.sizes[-1]), np.nan, np.float32)
+    function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
+    table, scores = metric_functions(metrics), []
+    x, y = np.asarray(x), np.asarray(y)
+    for i, (_, held_out) in enumerate(pairs):
+        logits = predict(model, members.member(i).params, x[held_out])
+        predictions[i * repeats // len(pairs), held_out] = logits
+        weight = None if sample_weight is None else np.asarray(sample_weight, np.float32)[held_out]
+        labels = y[held_out].astype(np.int32 if _is_integer_loss(loss) else np.float32)
+        scores.append(_measured(function, table, logits, labels, weight))
+    columns = {name: np.asarray([float(score[name]) for score in scores]) for name in ("loss", *dict(table))}
+    return CrossValidation(predictions, columns, pairs, members, repeats)
+
+
+def _is_integer_loss(loss: Any) -> bool:
+    return "integer_labels" in (loss if isinstance(loss, str) else getattr(loss, "__name__", ""))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _measured(
+    loss: Loss, metrics: tuple[tuple[str, Metric], ...], logits: Array, labels: Array, weight: Array | None
+) -> dict[str, Any]:
+    record = {"loss": loop.ratio(*loop.weighted_sums(loop.example_losses(loss, logits, labels), weight))}
+    squeezed = loop.match_labels(logits, labels)
+    return record | {name: metric(squeezed, labels, weight) for name, metric in metrics}

@@ -1,0 +1,271 @@
+"""`fit_groups`: one model for each group of rows, however different the groups' sizes, in one call."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm.core.dataframe import tidy
+from jaxbm.core.device import on_device
+from jaxbm.members.checkpoint import check_folder
+from jaxbm.members.fit_members import fit_members, prepare
+from jaxbm.members.progress import MembersInterrupted
+from jaxbm.members.result import MembersResult
+from jaxbm.members.resumable_fit import fit_single
+from jaxbm.models.mlp import MLP
+from jaxbm.run.contract import Loss
+from jaxbm.studies.group_layout import Layout
+from jaxbm.training.fit import FitResult
+from jaxbm.training.predict import predict
+from jaxbm.training.stacked import stacked_logits
+
+
+@dataclass(frozen=True)
+class GroupsResult:
+    """Models by group; made by `fit_groups`."""
+
+    model: MLP
+    labels: np.ndarray
+    """`[M]`: the group of each member, largest group first"""
+    counts: np.ndarray
+    """`[M]`: its rows"""
+    result: MembersResult | None
+    """None where no group was large enough"""
+    too_small: np.ndarray
+    """groups without a model of their own"""
+    too_small_counts: np.ndarray
+    pooled: FitResult | None
+    """the model of all rows, which stands in for groups without their own"""
+
+    def member(self, label: Any) -> FitResult:
+        """One group's result, the pooled one where it has none of its own.
+
+        Raises:
+          KeyError: there is neither.
+        """
+        found = np.flatnonzero(self.labels == label)
+        if found.size and self.result is not None:
+            return self.result.member(int(found[0]))
+        if self.pooled is None:
+            raise KeyError(f"group {label!r}: expected one with a model of its own, since there is no pooled model")
+        return self.pooled
+
+    def predict(self, x: ArrayLike, groups: ArrayLike) -> np.ndarray:
+        """Logits `[n, out]` of each row by its group's model; NaN where there is neither that nor a pooled one.
+
+        Raises:
+          ValueError: shapes don't fit.
+        """
+        x, groups = np.asarray(x), np.asarray(groups)
+        if x.ndim != 2 or x.shape[1] != self.model.sizes[0] or groups.shape != x.shape[:1]:
+            raise ValueError(
+                f"x, groups: expected shapes [n, {self.model.sizes[0]}] and [n], got {list(x.shape)} and "
+                f"{list(groups.shape)}"
+            )
+        member = self._member_of(groups)
+        out = np.full((len(x), self.model.sizes[-1]), np.nan, np.float32)
+        others = np.flatnonzero(member < 0)
+        if self.pooled is not None and others.size:
+            out[others] = predict(self.model, self.pooled.params, x[others])
+        own = np.flatnonzero(member >= 0)
+        if self.result is not None and own.size:
+            out[own] = _by_member(self.model, self.result.params, x[own], member[own])
+        return out
+
+    def table(self) -> Any:
+        """A line for each group: rows, whether it has its own model, epochs, best epoch and losses."""
+        nothing = np.full(len(self.too_small), np.nan)
+        columns: dict[str, Any] = {
+            "group": [*self.labels.tolist(), *self.too_small.tolist()],
+            "rows": [*self.counts.tolist(), *self.too_small_counts.tolist()],
+            "own_model": np.concatenate([np.ones(len(self.labels), bool), np.zeros(len(self.too_small), bool)]),
+        }
+        if self.result is not None:
+            last = np.maximum(np.asarray(self.result.epochs_run) - 1, 0)
+            values = {"epochs_run": self.result.epochs_run, "best_epoch": self.result.best_epoch}
+            history = self.result.history
+            values |= {name: np.asarray(history[name])[np.arange(len(last)), last] for name in history}
+            columns |= {name: np.concatenate([np.asarray(v), nothing]) for name, v in values.items()}
+        return tidy(columns)
+
+    def _member_of(self, groups: np.ndarray) -> np.ndarray:
+        order = np.argsort(self.labels)
+        if not len(order):
+            return np.full(len(groups), -1)
+        at = np.minimum(np.searchsorted(self.labels, groups, sorter=order), len(order) - 1)
+        return np.where(self.labels[order[at]] == groups, order[at], -1)
+
+
+def fit_groups(
+    key: Array,
+    model: MLP,
+    x: ArrayLike,
+    y: ArrayLike,
+    groups: ArrayLike,
+    *,
+    loss: str | Loss,
+    min_rows: int = 2,
+    pooled: bool = False,
+    validation_split: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Any = None,
+    folder: str | os.PathLike[str] | None = None,
+    implementation: str | None = None,
+    **options: Any,
+) -> GroupsResult:
+    """Train one model for each group of rows.
+
+    A member visits its own stretch of the one table, or of a list of its rows where groups lie scattered in it: the
+    table is never sorted. A group's model depends on its label, its rows and `key` alone, not on which other groups
+    there are.
+
+    Args:
+      key: a JAX random key.
+      model, x, y, loss, sample_weight, class_weight: as for `jaxbm.fit`; "balanced" counts within each group.
+      groups: `[n]`, each row's group: integers or strings.
+      min_rows: groups with fewer rows, or too few for `validation_split`, get no model of their own.
+      pooled: train one more model, of all rows, for those and for groups never seen.
+      validation_split: fraction of each group's rows, the last of them, to validate on.
+      folder: where the models' state is kept while they are trained, as for `fit_members`; the same call with the
+        same folder goes on from there, after a kill too.
+      options: everything else that `jaxbm.fit_members` takes, the same for all groups.
+
+    Returns:
+      A `GroupsResult` with `.predict(x, groups)`, `.member(group)`, `.table()`, `.too_small`.
+
+    Raises:
+      ValueError, TypeError: as for `fit_members`; or `groups` has missing values or another shape.
+      MembersInterrupted: Ctrl-C, as for `fit_members`; `.result` is a `GroupsResult` of the groups trained so far.
+
+    Example:
+      >>> import jax, jaxbm, numpy as np
+      >>> x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+      >>> shop = np.repeat(["a", "b", "c"], [40, 19, 1])
+      >>> sales = np.where(shop == "a", x[:, 0], -x[:, 0])
+      >>> result = jaxbm.fit_groups(
+      ...     jax.random.key(0), jaxbm.MLP((2, 8, 1)), x, sales, shop, loss="squared_error", epochs=30, pooled=True)
+      >>> result.labels.tolist(), result.too_small.tolist(), result.predict(x, shop).shape
+      (['a', 'b'], ['c'], (60, 1))
+    """
+    layout = Layout.of(np.asarray(groups), np.shape(x)[0], min_rows, float(validation_split))
+    options |= {"loss": loss, "implementation": implementation}
+    folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
+    whole, parts = None, list[MembersResult]()
+    try:
+        if pooled:
+            quiet = {name: value for name, value in options.items() if name != "progress"}
+            quiet |= {"sample_weight": sample_weight, "class_weight": class_weight}
+            whole = _pooled(key, model, x, y, folder, {**quiet, "validation_split": validation_split})
+        if len(layout.labels):
+            weight = sample_weight
+            if isinstance(class_weight, str) and class_weight == "balanced":
+                weight, class_weight = _balanced(np.asarray(y), layout.member_of_row(), sample_weight), None
+            options |= {"class_weight": class_weight, "sample_weight": weight}
+            _train(key, model, on_device(x), on_device(y), layout, options, folder, parts)
+    except KeyboardInterrupt as stop:
+        told = getattr(stop, "told", None)
+        if isinstance(stop, MembersInterrupted):
+            before = sum(part.members for part in parts)
+            told = told and told._replace(members_done=before + told.members_done, members=len(layout.labels))
+            parts.append(stop.result)
+        raise MembersInterrupted(_grouped(model, layout, parts, whole), told) from None
+    return _grouped(model, layout, parts, whole)
+
+
+def _grouped(model: MLP, layout: Layout, parts: list[MembersResult], whole: FitResult | None) -> GroupsResult:
+    """The result of the members trained so far, in the order of the layout."""
+    result = parts[0] if parts else None
+    if len(parts) > 1:
+        joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(FitResult(*part) for part in parts))
+        result = MembersResult.of(joined, parts[0].models)
+    trained = slice(0 if result is None else result.members)
+    labels, counts = layout.labels[trained], layout.counts[trained]
+    return GroupsResult(model, labels, counts, result, layout.too_small, layout.too_small_counts, whole)
+
+
+def _pooled(
+    key: Array, model: MLP, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, options: dict[str, Any]
+) -> FitResult:
+    """The model of all rows."""
+    try:
+        return fit_single(key, model, x, y, folder=None if folder is None else folder / "pooled", **options)
+    except MembersInterrupted:
+        raise KeyboardInterrupt from None  # no group is trained yet
+
+
+def _train(
+    key: Array,
+    model: MLP,
+    x: Array,
+    y: Array,
+    layout: Layout,
+    options: dict[str, Any],
+    folder: pathlib.Path | None,
+    done: list[MembersResult],
+) -> None:
+    """Train all members in one or several parts, each appended to `done` when it is through."""
+    keys = jax.vmap(lambda word: jax.random.fold_in(key, word))(layout.words)
+
+    def train(members: slice) -> None:
+        rows, held_out = layout.rows(members)
+        part = fit_members(
+            keys[members], model, x, y, rows=rows, validation_rows=held_out,
+            folder=None if folder is None else folder / f"part-{len(done)}", **options,
+        )  # fmt: skip
+        done.append(part)
+
+    of_all_rows = ("progress", "class_weight", "sample_weight")
+    probe = {name: value for name, value in options.items() if name not in of_all_rows}
+    setup = prepare(keys[:1], model, np.asarray(x)[:1], np.asarray(y)[:1], **probe)
+    has_schedule = callable(getattr(probe.get("optimizer"), "learning_rate", None))
+    if setup.name == "cpu" and not has_schedule:
+        train(slice(None))
+        return
+    # XLA takes every member through the steps of the largest, and a schedule is a table as long as the largest
+    # member's run: so groups of about the same size go together.
+    sizes = np.ceil(np.log2(layout.counts))
+    edges = [0, *(np.flatnonzero(np.diff(sizes)) + 1), len(sizes)]
+    for a, b in pairwise(edges):
+        train(slice(a, b))
+
+
+def _balanced(y: np.ndarray, member: np.ndarray, weight: ArrayLike | None) -> np.ndarray:
+    """`rows / (classes * rows of the class)`, counted within each group."""
+    classes, code = np.unique(y, return_inverse=True)
+    pairs, which, counts = np.unique(member * len(classes) + code, return_inverse=True, return_counts=True)
+    del pairs
+    picked = np.bincount(member)[member] / (max(2, len(classes)) * counts[which])
+    return (picked if weight is None else picked * np.asarray(weight)).astype(np.float32)
+
+
+def _by_member(model: MLP, params: Any, x: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Logits of rows by the members that `member` `[n]` names, computed in calls of about equally large members."""
+    order = np.argsort(member, kind="stable")
+    out = np.empty((len(x), model.sizes[-1]), np.float32)
+    table = jnp.asarray(_filled(x[order]))
+    members, start, count = np.unique(member[order], return_index=True, return_counts=True)
+    size = 1 << np.ceil(np.log2(count)).astype(int)
+    for most in np.unique(size):
+        these = np.flatnonzero(size == most)
+        more = (1 << (len(these) - 1).bit_length()) - len(these)  # few shapes to compile
+        padded = np.concatenate([these, np.repeat(these[:1], more)])
+        own = jax.tree.map(lambda leaf, p=padded: leaf[members[p]], params)
+        at, rows = (jnp.asarray(a[padded], jnp.int32) for a in (start, count))
+        logits = np.asarray(stacked_logits(model, own, table, at, rows, int(most)))
+        which = np.repeat(np.arange(len(these)), count[these])
+        within = np.arange(len(which)) - np.repeat(np.cumsum(count[these]) - count[these], count[these])
+        out[order[start[these][which] + within]] = logits[which, within]
+    return out
+
+
+def _filled(x: np.ndarray) -> np.ndarray:
+    return np.pad(x, ((0, (1 << max(9, (len(x) - 1).bit_length())) - len(x)), (0, 0)))

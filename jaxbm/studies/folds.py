@@ -1,0 +1,73 @@
+"""Which rows train and which are held out: scikit-learn's splitters, by name and number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxbm.core import checks
+
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+def make_folds(
+    n: int,
+    y: ArrayLike,
+    folds: Any,
+    *,
+    stratified: bool = False,
+    groups: ArrayLike | None = None,
+    repeats: int = 1,
+    seed: int = 0,
+) -> list[Fold]:
+    """`(training rows, held-out rows)` of every fold, repeat after repeat.
+
+    Args:
+      n: rows.
+      y: labels `[n]`, for stratification.
+      folds: a number, a scikit-learn splitter, or such pairs themselves.
+      stratified: the same share of each class in every fold.
+      groups: `[n]`; rows of one group stay together.
+      repeats: how many times, each with other folds.
+      seed: of the shuffles.
+
+    Raises:
+      ValueError: the numbers don't fit the data.
+
+    Example:
+      >>> from jaxbm.studies.folds import make_folds
+      >>> [held_out.size for _, held_out in make_folds(10, [0] * 10, 3)]
+      [4, 3, 3]
+    """
+    if hasattr(folds, "split"):
+        places = np.zeros((n, 1))
+        made = [pair for _ in range(repeats) for pair in folds.split(places, np.asarray(y), groups)]
+    elif isinstance(folds, Sequence):
+        made = list(folds)
+    else:
+        k = checks.positive_int("folds", folds)
+        if k < 2:
+            raise ValueError(f"folds: expected at least 2, got {k}")
+        places = np.zeros((n, 1))
+        splitters = [_splitter(k, stratified, groups is not None, seed + i) for i in range(repeats)]
+        made = [pair for splitter in splitters for pair in splitter.split(places, np.asarray(y), groups)]
+    pairs = [(np.asarray(train), np.asarray(held_out)) for train, held_out in made]
+    if not pairs or any(not len(train) or not len(held_out) for train, held_out in pairs):
+        raise ValueError("folds: expected rows to train on and rows held out in every fold")
+    return pairs
+
+
+def _splitter(k: int, stratified: bool, grouped: bool, seed: int) -> Any:
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    kinds = {(False, False): KFold, (True, False): StratifiedKFold, (False, True): GroupKFold}
+    return kinds.get((stratified, grouped), StratifiedGroupKFold)(k, shuffle=True, random_state=seed)
+
+
+def is_classification(loss: Any, y: Any) -> bool:
+    """Whether the labels are class numbers, by the loss's name."""
+    names = ("sigmoid_binary_cross_entropy", "softmax_cross_entropy_with_integer_labels", "sigmoid_focal_loss")
+    return np.ndim(y) == 1 and (loss if isinstance(loss, str) else getattr(loss, "__name__", "")) in names

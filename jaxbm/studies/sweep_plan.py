@@ -1,0 +1,151 @@
+"""From trials to members: which trials can share a compiled program, and what each member is given."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import jaxbm.optimizers
+from jaxbm.core.names import unknown
+from jaxbm.members.fit_members import Setup, prepare
+from jaxbm.models.mlp import MLP
+from jaxbm.studies.folds import Fold
+
+NUMBERS = ("l2", "clip_norm", "dropout", "patience", "min_delta", "epochs")
+ARCHITECTURE = ("hidden", "activation", "weight_init")
+MEMBERS_PER_BLOCK = 512
+BYTES_PER_BLOCK = 2**29
+"""Parameters, two moments and best parameters of a block's members take at most that, unless one trial takes more."""
+
+Optimizer = str | Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about a sweep apart from the data."""
+
+    model: MLP
+    trials: tuple[dict[str, Any], ...]
+    folds: tuple[Fold, ...] | None
+    seeds: int
+    optimizer: Optimizer
+    options: dict[str, Any]
+    """what all members share, as `fit_members` takes it"""
+
+    @property
+    def members_per_trial(self) -> int:
+        """Folds times seeds."""
+        return self.seeds * (1 if self.folds is None else len(self.folds))
+
+    def model_of(self, trial: dict[str, Any]) -> MLP:
+        """The trial's architecture."""
+        model = self.model
+        if "hidden" in trial:
+            hidden = trial["hidden"]
+            widths = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
+            model = replace(
+                model, sizes=(model.sizes[0], *widths, model.sizes[-1]), activation=_only(model.activation)
+            )
+        changes = {name: trial[name] for name in ("activation", "weight_init") if name in trial}
+        return replace(model, **changes)
+
+    @cached_property
+    def models(self) -> tuple[MLP, ...]:
+        """Each trial's architecture; equal ones are one object."""
+        known: dict[str, MLP] = {}
+
+        def model(trial: dict[str, Any]) -> MLP:
+            name = repr([trial.get(name) for name in ARCHITECTURE])
+            if name not in known:
+                known[name] = self.model_of(trial)
+            return known[name]
+
+        return tuple(model(trial) for trial in self.trials)
+
+    def optimizer_of(self, values: dict[str, Any]) -> Any:
+        """The optimizer with these hyper-parameters."""
+        return optimizer_function(self.optimizer)(**values)
+
+    def blocks(self) -> list[list[int]]:
+        """Trials that share a compiled program, in blocks of bounded size."""
+        groups: dict[Any, list[int]] = {}
+        for i, (trial, model) in enumerate(zip(self.trials, self.models, strict=True)):
+            program = (len(model.sizes), model.activation, model.weight_init, trial.get("batch_size"))
+            groups.setdefault(program, []).append(i)
+        blocks = []
+        for indices in groups.values():
+            largest = max(self.models[i].n_params for i in indices)
+            members = max(1, min(MEMBERS_PER_BLOCK, BYTES_PER_BLOCK // (16 * largest)))
+            size = max(1, members // self.members_per_trial)
+            blocks += [indices[at : at + size] for at in range(0, len(indices), size)]
+        return blocks
+
+    def setup(self, key: Array, x: Any, y: Any, block: Sequence[int]) -> Setup:
+        """The members of a block: trial by trial, within it seed by seed, within it fold by fold."""
+        each, folds = self.members_per_trial, 1 if self.folds is None else len(self.folds)
+        trials = [self.trials[i] for i in block]
+        own = {name: np.repeat([trial[name] for trial in trials], each) for name in NUMBERS if name in trials[0]}
+        hyper = {
+            name: [trial[name] for trial in trials] for name in optimizer_names(self.optimizer) if name in trials[0]
+        }
+        numbers = {name: jnp.asarray(np.repeat(values, each), jnp.float32) for name, values in hyper.items()}
+        options = {**self.options, **own}
+        if "batch_size" in trials[0]:
+            options["batch_size"] = trials[0]["batch_size"]
+        if self.folds is not None:
+            options["rows"] = [self.folds[k % folds][0] for k in range(each * len(trials))]
+            options["validation_rows"] = [self.folds[k % folds][1] for k in range(each * len(trials))]
+        models = [self.models[i] for i in block for _ in range(each)]
+        return prepare(
+            jnp.tile(self.keys(key), len(trials)), models if len(set(models)) > 1 else models[0], x, y,
+            optimizer=self.optimizer_of(numbers), **options,
+        )  # fmt: skip
+
+    def keys(self, key: Array) -> Array:
+        """`[members per trial]`: the same for every trial, so that trials differ by their hyper-parameters alone."""
+        words = jnp.arange(self.members_per_trial, dtype=jnp.uint32)
+        return jax.vmap(lambda word: jax.random.fold_in(_typed(key), word))(words)
+
+
+def _typed(key: Array) -> Array:
+    is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return key if is_typed else jax.random.wrap_key_data(key)
+
+
+def _only(activation: str | tuple[str, ...]) -> str:
+    names = {activation} if isinstance(activation, str) else set(activation)
+    if len(names) != 1:
+        raise ValueError(f"space: 'hidden' needs a model with one activation for all hidden layers, got {activation}")
+    return names.pop()
+
+
+def optimizer_function(optimizer: Optimizer) -> Callable[..., Any]:
+    """The function that makes the optimizer from its hyper-parameters."""
+    if callable(optimizer):
+        return optimizer
+    known = ("adam", "adamw", "sgd")
+    if optimizer not in known:
+        raise unknown("optimizer", optimizer, known)
+    return getattr(jaxbm.optimizers, optimizer)
+
+
+def optimizer_names(optimizer: Optimizer) -> list[str]:
+    """The hyper-parameters that the optimizer takes."""
+    taken = inspect.signature(optimizer_function(optimizer)).parameters
+    return [name for name in taken if name not in ("nesterov", "mu_dtype")]
+
+
+def check_names(trial: dict[str, Any], optimizer: Optimizer) -> None:
+    """ValueError for a hyper-parameter that nothing takes."""
+    known = (*NUMBERS, *ARCHITECTURE, "batch_size", *optimizer_names(optimizer))
+    for name in trial:
+        if name not in known:
+            raise unknown("space", name, known)

@@ -1,0 +1,1 @@
+"""One model: train it, evaluate it, predict with it."""

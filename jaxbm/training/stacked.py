@@ -1,0 +1,44 @@
+"""Logits of many members in one compiled call."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxbm.kernels.mlp import apply as apply_mlp
+from jaxbm.models.mlp import MLP, Params
+
+
+def stacked_logits(
+    model: MLP,
+    params: Params,
+    x: Array,
+    start: Array | None = None,
+    count: Array | None = None,
+    most: int | None = None,
+) -> Array:
+    """`[M, most, out]`: member `k` at rows `start[k]` to `start[k] + count[k]` of `x`; without a range, at all rows.
+
+    Args:
+      model: the architecture of `params`; padded members are exact, since padding has no weights going out.
+      params: with a leading axis of members.
+      x: float `[n, in]`, shared and not copied.
+      start, count: int32 `[M]`; beyond `count` the result has no meaning.
+      most: bound on `count`.
+    """
+    return _logits(model, apply_mlp.slower(model, params, x) is None, most or x.shape[0], params, x, start, count)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _logits(
+    model: MLP, by_kernel: bool, most: int, params: Params, x: Array, start: Array | None, count: Array | None
+) -> Array:
+    def one(params: Params, start: Array | None, count: Array | None) -> Array:
+        if by_kernel:
+            return apply_mlp.call(model, params, x, None, None if start is None else (start, count), most)
+        if start is None:
+            return model.apply(params, x)
+        return model.apply(params, x[jnp.clip(start + lax.iota(jnp.int32, most), 0, x.shape[0] - 1)])
+
+    return jax.vmap(one)(params, start, count)

@@ -1,0 +1,57 @@
+"""One training run: its start, all of it in one compiled call, and what it leaves behind."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxbm.core import counter
+from jaxbm.kernels import dispatch
+from jaxbm.models.mlp import Params
+from jaxbm.run import loop
+from jaxbm.run.contract import Data, Hyper, RunState, Task
+
+
+class FitResult(NamedTuple):
+    """What a training run leaves behind."""
+
+    params: Params
+    """the last epoch's parameters; the best epoch's with `patience`"""
+    opt_state: Any
+    """the optimizer's state after the last epoch that ran"""
+    history: dict[str, Array]
+    """"loss", "val_loss" and the metrics, each float32 `[epochs]`, NaN for epochs that did not run"""
+    best_epoch: Array
+    """int32, counted from 0: the lowest validation loss, or training loss without validation data"""
+    epochs_run: Array
+    """int32"""
+    finite: Array
+    """bool: False when a loss or parameter became NaN or infinite; `params` are then those before that epoch"""
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def whole_run(
+    task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
+) -> FitResult:
+    """Every epoch in one call, from fresh parameters or given ones."""
+    start = start_state(task, key, data, hyper, params, opt_state)
+    return result_of(dispatch.runner(name)(task, start, data, hyper, counter.words(key)))
+
+
+def start_state(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
+    """The state before the first epoch."""
+    params = task.model.init(key) if params is None else jax.tree.map(jnp.asarray, params)
+    return loop.init(task, params, opt_state, data, hyper)
+
+
+def result_of(state: RunState) -> FitResult:
+    """A state as its user sees it: the best parameters where there are such."""
+    params = state.params if state.best_params is None else state.best_params
+    return FitResult(params, state.opt_state, state.history, state.best_epoch, state.epochs_run, state.finite)
+
+
+def next_chunk(epochs: int, seconds: float, target: float) -> int:
+    """How many epochs to train next for about `target` seconds, where so many took so long; without leaps."""
+    return max(1, min(10 * epochs, int(epochs * target / max(seconds, 1e-6))))

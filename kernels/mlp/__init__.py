@@ -1,0 +1,1 @@
+"""The kernels of MLPs: whole training runs, and inference."""

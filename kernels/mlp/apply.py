@@ -1,0 +1,123 @@
+"""`MLP.apply` over many rows as one call of the compiled CPU kernel."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxbm.kernels.calls import ACTIVATIONS, kernel_call
+from jaxbm.kernels.native import native
+from jaxbm.models.mlp import MLP, Params
+
+MAX_LAYERS = 32
+
+
+def unsupported(model: MLP) -> str | None:
+    """Why the kernel does not compute this network; None where it does."""
+    if not isinstance(model, MLP):
+        return f"the kernel knows jaxbm.MLP only, not {type(model).__name__}"
+    if len(model.sizes) - 1 > MAX_LAYERS:
+        return f"the kernel takes at most {MAX_LAYERS} layers"
+    if model.output_activation != "identity":
+        return f"the kernel gives logits, not output_activation={model.output_activation!r}"
+    if model.param_dtype != "float32" or model.dtype not in (None, "float32"):
+        return "the kernel computes in float32"
+    return None
+
+
+def slower(model: MLP, *arrays: Any) -> str | None:
+    """Why the kernel can't compute, or would be slower at, this network here; None where it is the faster one.
+
+    `arrays`: pytree of features and parameters.
+    """
+    if (reason := native().reason or unsupported(model)) is not None:
+        return reason
+    if jax.default_backend() != "cpu":
+        return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for CPUs"
+    if native().isa == "v2":
+        return "without AVX2, XLA is faster"
+    if any(jnp.result_type(leaf) != jnp.float32 for leaf in jax.tree.leaves(arrays)):
+        return "the kernel computes in float32"
+    return None
+
+
+def apply(model: MLP, params: Params, x: Array, *, implementation: str | None = None) -> Array:
+    """`model.apply` over many rows: each block of rows goes through all layers while it is in the cache.
+
+    Works under `jit`, `vmap` (members share `x` without a copy) and `grad`.
+
+    Args:
+      model, params: the network.
+      x: float `[n, in]`.
+      implementation: None for the kernel where it can, else plain JAX; "cpu" or "xla" for one of them.
+
+    Returns:
+      `[n, out]`.
+
+    Raises:
+      ValueError: `implementation` is neither.
+      NotImplementedError: `implementation="cpu"`, and the kernel can't; says why.
+
+    Example:
+      >>> import jax, jaxbm
+      >>> model = jaxbm.MLP((4, 8, 1))
+      >>> jaxbm.kernels.apply(model, model.init(jax.random.key(0)), jax.numpy.ones((10, 4))).shape
+      (10, 1)
+    """
+    if implementation not in (None, "cpu", "xla"):
+        raise ValueError(f"implementation: expected None, 'cpu' or 'xla', got {implementation!r}")
+    reason = "it was not asked for" if implementation == "xla" else slower(model, params, x)
+    if reason is None:
+        return _fused(model, params, x)
+    if implementation == "cpu":
+        raise NotImplementedError(f"implementation='cpu': {reason}; use None or 'xla'")
+    return model.apply(params, x)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _fused(model: MLP, params: Params, x: Array) -> Array:
+    # Lowered for another platform, the call would name a kernel that does not exist there.
+    return lax.platform_dependent(params, x, cpu=partial(call, model), default=model.apply)
+
+
+@_fused.defjvp
+def _fused_jvp(model: MLP, primals: Any, tangents: Any) -> Any:
+    return jax.jvp(model.apply, primals, tangents)
+
+
+def call(
+    model: MLP,
+    params: Params,
+    x: Array,
+    rows: Array | None = None,
+    visited: tuple[Any, Any] | None = None,
+    most: int | None = None,
+    threads: int = 0,
+) -> Array:
+    """Logits `[most, out]` of the visited rows of `x` float32 `[n, in]`; zeros beyond their count.
+
+    Args:
+      model, params: the network; see `unsupported`.
+      x: the table; shared by the members under `vmap`, without a copy, unless it is mapped itself.
+      rows: int32 `[k]`, rows of the table; None for all in turn.
+      visited: start and count within `rows` (or the table), int32 scalars; None for all.
+      most: bound on count; None for all.
+      threads: 0 for as many as pay.
+    """
+    available = x.shape[0] if rows is None else rows.shape[0]
+    most = available if most is None else most
+    start, count = (0, most) if visited is None else visited
+    limits = jnp.stack([jnp.asarray(value).astype(jnp.int32) for value in (start, count)])
+    layers = [leaf for layer in params for leaf in (layer.weight, layer.bias) if leaf is not None]
+    attributes = (
+        ("sizes", model.sizes),
+        ("activations", tuple(ACTIVATIONS.index(name) for name in model.activations)),
+        ("bias", int(model.use_bias)),
+        ("indexed", int(rows is not None)),
+        ("threads", threads),
+    )
+    results = (((most, model.sizes[-1]), jnp.dtype("float32")),)
+    arguments = [limits, x, *layers, *([] if rows is None else [rows])]
+    return kernel_call("jaxbm_apply", attributes, (), results)(*arguments)[0]

@@ -1,0 +1,223 @@
+"""The training run as one call of the compiled CPU kernel."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxbm import losses
+from jaxbm.core.counter import Words
+from jaxbm.kernels.calls import ACTIVATIONS, kernel_call
+from jaxbm.kernels.mlp import apply as apply_mlp
+from jaxbm.models.mlp import Params
+from jaxbm.optimizers import Adam, AdamState, Sgd, SgdState
+from jaxbm.run import loop
+from jaxbm.run.contract import Data, Hyper, Loss, RunState, Task
+from jaxbm.run.rows import RowSet, training_rows, validation_rows
+
+# Codes of kernel.h.
+LOSSES: tuple[Loss, ...] = (
+    losses.squared_error,
+    losses.l2_loss,
+    losses.huber_loss,
+    losses.sigmoid_binary_cross_entropy,
+    losses.softmax_cross_entropy,
+    losses.softmax_cross_entropy_with_integer_labels,
+)
+SGD, ADAM = 0, 1
+HUBER_DELTA = 1.0
+# Bits of the attribute `options`, as in binding.cc.
+OPTIONS = (
+    "bias",
+    "nesterov",
+    "momentum",
+    "shuffle",
+    "clip",
+    "dropout",
+    "early_stopping",
+    "weighted",
+    "labels_2d",
+    "validation",
+    "validation_weighted",
+    "indexed",
+    "validation_indexed",
+    "bootstrap",
+    "widths",
+    "class_weighted",
+    "validation_class_weighted",
+)
+THREADS = 0
+"""Threads of one call; 0 for as many as pay. The result is the same, bit for bit."""
+
+
+def unsupported(task: Task, optimizer: Any, arrays: Any = ()) -> str | None:
+    """Why the kernel does not cover this run; None where it does. `arrays`: whatever must be float32."""
+    if (reason := apply_mlp.unsupported(task.model)) is not None:
+        return reason
+    if task.loss not in LOSSES:
+        return f"the kernel does not know the loss {getattr(task.loss, '__name__', task.loss)!r}"
+    if task.augment is not None:
+        return "the kernel does not augment"
+    if task.optimizer is not None or not isinstance(optimizer, Adam | Sgd):
+        return "the kernel knows jaxbm's own sgd, adam and adamw only"
+    if isinstance(optimizer, Adam) and optimizer.mu_dtype not in (None, jnp.dtype("float32")):
+        return "the kernel keeps mu in float32"
+    scheduled = callable(optimizer.learning_rate)  # then its leaves, of any shape, are the schedule's own business
+    numbers = replace(optimizer, learning_rate=0.0) if scheduled else optimizer
+    if any(jnp.shape(leaf) for leaf in jax.tree.leaves(numbers)):
+        return "the kernel takes one number for each hyper-parameter of the optimizer"
+    if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves(arrays)):
+        return "the kernel computes in float32"
+    return None
+
+
+def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:
+    """`xla.run`, by the compiled kernel; differentiating through it takes the XLA path by itself."""
+    return _run(task, state, data, hyper, words, stop)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None) -> RunState:
+    # Lowered for another platform, the call would name a kernel that does not exist there.
+    return lax.platform_dependent(
+        state, data, hyper, words, stop, cpu=partial(_native, task), default=partial(loop.run, task)
+    )
+
+
+@_run.defjvp
+def _run_jvp(task: Task, primals: Any, tangents: Any) -> Any:
+    return jax.jvp(partial(loop.run, task), primals, tangents)
+
+
+def _native(
+    task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None
+) -> RunState:
+    last = jnp.asarray(task.epochs if stop is None else stop, jnp.int32)
+    if not task.metrics:
+        return _epochs(task, state, data, hyper, words, last)
+
+    def one_epoch(state: RunState) -> RunState:
+        at = state.epoch
+        state = _epochs(task, state, data, hyper, words, at + 1)
+        record = loop.measure(task, state.params, data, hyper, with_loss=False, logits_of=_logits)
+        history = {k: v.at[at].set(record[k].astype(v.dtype)) if k in record else v for k, v in state.history.items()}
+        return state._replace(history=history)
+
+    def advance(state: RunState) -> RunState:
+        return lax.cond(loop.is_going(state, hyper), one_epoch, lambda s: s._replace(epoch=s.epoch + 1), state)
+
+    return lax.while_loop(lambda s: s.epoch < jnp.minimum(last, task.epochs), advance, state)
+
+
+def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array) -> RunState:
+    """Epochs until `stop` in one call."""
+    model, optimizer = task.model, hyper.optimizer
+    visited, held_out = training_rows(task, data), validation_rows(task, data)
+    is_adam = isinstance(optimizer, Adam)
+    momentum = None if is_adam else optimizer.momentum
+    present = {
+        "bias": model.use_bias,
+        "nesterov": optimizer.nesterov,
+        "momentum": momentum is not None,
+        "shuffle": task.shuffle,
+        "clip": hyper.clip_norm is not None,
+        "dropout": hyper.dropout is not None,
+        "early_stopping": hyper.patience is not None,
+        "weighted": data.weight is not None,
+        "labels_2d": data.y.ndim == 2,
+        "validation": held_out is not None,
+        "validation_weighted": data.weight_val is not None,
+        "indexed": visited.rows is not None,
+        "validation_indexed": held_out is not None and held_out.rows is not None,
+        "bootstrap": task.bootstrap,
+        "widths": hyper.widths is not None,
+        "class_weighted": data.class_weight is not None,
+        "validation_class_weighted": data.class_weight_val is not None,
+    }
+    attributes = (
+        ("sizes", model.sizes),
+        ("activations", tuple(ACTIVATIONS.index(name) for name in model.activations)),
+        ("loss", LOSSES.index(task.loss)),
+        ("optimizer", ADAM if is_adam else SGD),
+        ("options", sum(1 << i for i, name in enumerate(OPTIONS) if present.get(name))),
+        ("batch_size", task.batch_size),
+        ("threads", THREADS),
+    )
+    names = ["loss"] if held_out is None else ["loss", "val_loss"]
+    opt = state.opt_state
+    moments = (opt.mu, opt.nu) if is_adam else (opt.trace,)
+    clock = _int32(opt.count, state.epoch, state.epochs_run, state.best_epoch, state.wait, state.active, state.finite)
+    carried = (clock, state.best_value, [state.history[k] for k in names], state.params, moments, state.best_params)
+    leaves, tree = jax.tree.flatten(carried)
+    epochs = task.epochs if hyper.epochs is None else hyper.epochs
+    patience = 0 if hyper.patience is None else hyper.patience
+    steps = task.epochs * -(-visited.most // min(task.batch_size, visited.most))
+    arguments = [
+        _int32(stop, epochs, patience, *_range(visited), *_range(held_out)),
+        _numbers(optimizer, hyper),
+        _words(words, hyper.dropout),
+        _rates(optimizer, opt.count, steps),
+    ]
+    if hyper.widths is not None:
+        arguments.append(hyper.widths.astype(jnp.int32))
+    for part in (visited, held_out):
+        if part is not None:
+            weights = [w.astype(jnp.float32) for w in (part.weight, part.class_weight) if w is not None]
+            arguments += [part.x, _labels(task, part.y), *weights, *([] if part.rows is None else [part.rows])]
+    out = kernel_call("jaxbm_train", attributes, tuple(range(len(leaves))))(*leaves, *arguments)
+    clock, best_value, histories, params, moments, best = jax.tree.unflatten(tree, out)
+    count = clock[0].astype(jnp.result_type(opt.count))
+    return RunState(
+        params=params,
+        opt_state=AdamState(count, *moments) if is_adam else SgdState(count, *moments),
+        best_params=best,
+        best_value=best_value,
+        best_epoch=clock[3],
+        wait=clock[4],
+        epoch=clock[1],
+        epochs_run=clock[2],
+        active=clock[5] != 0,
+        finite=clock[6] != 0,
+        history={**state.history, **dict(zip(names, histories, strict=True))},
+    )
+
+
+def _range(part: RowSet | None) -> tuple[Any, Any]:
+    return (0, 0) if part is None else part.range()
+
+
+def _logits(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
+    del hyper  # padded units have no weights going out
+    return apply_mlp.call(task.model, params, visited.x, visited.rows, visited.range(), visited.most)
+
+
+def _int32(*values: Any) -> Array:
+    return jnp.stack([jnp.asarray(value).astype(jnp.int32) for value in values])
+
+
+def _labels(task: Task, y: Array) -> Array:
+    return y.astype(jnp.int32 if task.loss is losses.softmax_cross_entropy_with_integer_labels else jnp.float32)
+
+
+def _numbers(optimizer: Any, hyper: Hyper) -> Array:
+    names = ("b1", "b2", "eps", "eps_root", "weight_decay", "momentum")
+    keep_scale = None if hyper.dropout is None else 1 / (1 - hyper.dropout)
+    values = [getattr(optimizer, name, None) for name in names]
+    values += [hyper.l2, hyper.clip_norm, keep_scale, hyper.min_delta, HUBER_DELTA]
+    return jnp.stack([jnp.asarray(0 if value is None else value, jnp.float32) for value in values])
+
+
+def _words(words: Words, dropout: Array | None) -> Array:
+    below = jnp.uint32(0) if dropout is None else (dropout * jnp.float32(2**32)).astype(jnp.uint32)
+    return jnp.stack([*words, below])
+
+
+def _rates(optimizer: Any, count: Array, steps: int) -> Array:
+    rate = optimizer.learning_rate
+    if not callable(rate):
+        return jnp.asarray(rate, jnp.float32)[None]
+    counts = count + lax.iota(jnp.int32, steps)
+    return jax.vmap(lambda c: jnp.asarray(rate(c), jnp.float32))(counts)

@@ -1,1 +1,0 @@
-"""Whole training runs: the contract every implementation keeps, and the implementations."""

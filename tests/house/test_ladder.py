@@ -1,0 +1,107 @@
+"""The import ladder: what stands on a rung imports from its own rung and those below, and nothing in a circle."""
+
+import ast
+import graphlib
+import pathlib
+import subprocess
+import sys
+
+import jaxbm
+import jaxbm.benchmarks
+import jaxbm.kernels
+
+#: Folders, and the public modules beside them, from the lowest rung to the highest.
+LADDER = (
+    ("core",),
+    ("shuffle", "losses", "metrics", "optimizers"),
+    ("models",),
+    ("augment", "run"),
+    ("kernels",),
+    ("training",),
+    ("members",),
+    ("studies",),
+    ("table",),
+    ("saved", "report"),
+    ("estimators",),
+    ("benchmarks",),
+    ("cli",),
+    ("jaxbm", "__main__"),
+)
+RUNG = {name: number for number, names in enumerate(LADDER) for name in names}
+
+
+def sources():
+    """Each module's full name and file."""
+    for package in (jaxbm, jaxbm.kernels, jaxbm.benchmarks):
+        root = pathlib.Path(package.__file__).parent
+        for path in root.rglob("*.py"):
+            parts = path.relative_to(root).with_suffix("").parts
+            yield ".".join((package.__name__, *parts)).removesuffix(".__init__"), path
+
+
+MODULES = dict(sources())
+
+
+def imports(name, path, at_start=False):
+    """The project's modules that a file imports; with `at_start` only those outside functions and type checks."""
+    tree = ast.parse(path.read_text())
+    nodes = list(_at_start(tree) if at_start else ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: a relative import"
+            if node.module in MODULES:
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    yield inner if inner in MODULES else node.module
+
+
+def _at_start(tree):
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+            yield from _at_start(node)
+
+
+def rung(module):
+    parts = module.split(".")
+    name = parts[1] if len(parts) > 1 else parts[0]
+    assert name in RUNG, f"{module} has no rung"
+    return RUNG[name]
+
+
+def test_nothing_imports_upwards():
+    for name, path in MODULES.items():
+        for imported in imports(name, path):
+            if imported != "jaxbm":  # as a user would, inside functions of the commands
+                assert rung(imported) <= rung(name), f"{name} imports {imported}, which is above it"
+
+
+def test_only_the_top_imports_the_package_as_a_whole():
+    for name, path in MODULES.items():
+        if "jaxbm" in imports(name, path):
+            assert rung(name) >= RUNG["estimators"], f"{name} imports jaxbm, whose parts all stand above it"
+
+
+def test_no_module_waits_for_itself():
+    graph = {
+        name: {other for other in imports(name, path) if other != name} - {"jaxbm"} for name, path in MODULES.items()
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_kernels_know_the_core_the_models_and_the_run_alone():
+    for name, path in MODULES.items():
+        if name.startswith("jaxbm.kernels"):
+            for imported in imports(name, path):
+                assert imported.startswith("jaxbm.kernels") or rung(imported) <= RUNG["run"], (name, imported)
+
+
+def test_the_import_needs_only_jax_numpy_and_optax():
+    heavy = ("pandas", "sklearn", "scipy.stats", "rich", "matplotlib", "safetensors", "llvmlite")
+    code = f"import sys, jaxbm; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

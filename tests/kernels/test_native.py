@@ -1,0 +1,179 @@
+"""The border between Python and the compiled kernels: wrong calls, and libraries that can't be used."""
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jaxlib
+import numpy as np
+import pytest
+from jax.errors import JaxRuntimeError
+
+import jaxbm
+from jaxbm.kernels import native
+from jaxbm.kernels.calls import kernel_call
+
+needs_native = pytest.mark.skipif(native.native().reason is not None, reason="the kernels are not compiled here")
+# XLA's INVALID_ARGUMENT: the one where a call runs at once, the other where it is waited for.
+WRONG_CALL = (JaxRuntimeError, ValueError)
+COMPILER = shutil.which("c++")
+
+# ---- wrong calls ----
+
+
+def apply_attributes(**changed):
+    values = {"sizes": (3, 4, 2), "activations": (1,), "bias": 1, "indexed": 1, "threads": 1, **changed}
+    return tuple(values.items())
+
+
+def apply_arguments(**changed):
+    shapes = {"x": (5, 3), "w0": (3, 4), "b0": (4,), "w1": (4, 2), "b1": (2,)}
+    arrays = {"limits": np.int32([0, 6]), **{k: np.ones(s, np.float32) for k, s in shapes.items()}}
+    return list({**arrays, "rows": np.int32([0, 4, 1, 1, 2, 3]), **changed}.values())
+
+
+def apply(attributes, arguments, results=(((6, 2), np.float32),)):
+    return np.asarray(kernel_call("jaxbm_apply", attributes, (), results)(*map(jnp.asarray, arguments))[0])
+
+
+@needs_native
+def test_a_right_call():
+    # relu(3 * 1 + 1) = 4 in each of 4 units; 4 * 4 + 1 = 17
+    np.testing.assert_array_equal(apply(apply_attributes(), apply_arguments()), np.full((6, 2), 17, np.float32))
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x": np.ones((5, 3), np.int32)}, "x: expected dtype F32, got S32"),
+        ({"x": np.ones((5, 4), np.float32)}, r"x: expected shape \[-1, 3\] .* got \[5, 4\]"),
+        ({"x": np.ones((1, 5, 3), np.float32)}, r"x: expected shape .* got \[1, 5, 3\]"),
+        ({"b1": np.ones((3,), np.float32)}, r"bias: expected shape \[2\] .* got \[3\]"),
+        ({"rows": np.uint32([0, 4, 1, 1, 2, 3])}, "rows: expected dtype S32, got U32"),
+        ({"rows": np.int32([0, 4, 1, 1, 2, -1])}, "rows: expected 0 to 4, got -1"),
+        ({"rows": np.int32([0, 5, 1, 1, 2, 3])}, "rows: expected 0 to 4, got 5"),
+        ({"limits": np.int32([1, 6])}, "rows: rows 1 to 7 do not lie within 6"),
+        ({"limits": np.int32([0, -1])}, "rows: rows 0 to -1 do not lie within 6"),
+    ],
+)
+def test_wrong_arguments_are_errors(changed, message):
+    with pytest.raises(WRONG_CALL, match=message):
+        apply(apply_attributes(), apply_arguments(**changed))
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"sizes": (3, 0, 2)}, "size: expected 1 to 16777216, got 0"),
+        ({"sizes": (3,), "activations": ()}, "number of layers: expected 1 to 32, got 0"),
+        ({"activations": (99,)}, "activation: expected 0 to 9, got 99"),
+        ({"activations": (1, 1)}, "number of activations: expected 1, got 2"),
+        ({"bias": 0}, "weight: expected shape"),
+    ],
+)
+def test_wrong_attributes_are_errors(changed, message):
+    with pytest.raises(WRONG_CALL, match=message):
+        apply(apply_attributes(**changed), apply_arguments())
+
+
+@needs_native
+def test_wrong_numbers_of_arguments_and_results_are_errors():
+    with pytest.raises(WRONG_CALL, match="rows: the call has too few arguments"):
+        apply(apply_attributes(), apply_arguments()[:-1])
+    with pytest.raises(WRONG_CALL, match="expected 7 arguments and 1 results, got 8 and 1"):
+        apply(apply_attributes(), [*apply_arguments(), np.ones(3, np.float32)])
+    with pytest.raises(WRONG_CALL, match="expected 7 arguments and 1 results, got 7 and 2"):
+        apply(apply_attributes(), apply_arguments(), 2 * (((6, 2), np.float32),))
+
+
+@needs_native
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_beyond_the_classes_is_an_error(label):
+    x = np.zeros((20, 2), np.float32)
+    y = np.zeros(20, np.int32)
+    y[7] = label
+    options = {"loss": "softmax_cross_entropy_with_integer_labels", "epochs": 1, "implementation": "cpu"}
+    with pytest.raises(WRONG_CALL, match=f"labels: expected 0 to 2, got {label} at row 7"):
+        jax.jit(lambda y: jaxbm.fit(jax.random.key(0), jaxbm.MLP((2, 3, 3)), x, y, **options))(y)
+
+
+# ---- libraries that can't be used ----
+
+USE = textwrap.dedent("""
+    import sys, jax, jaxbm, numpy as np
+    from jaxbm.kernels import native
+    native.LIBRARY = sys.argv[1]
+    print(jaxbm.kernels.status()["cpu"])
+    x, y = np.ones((20, 3), np.float32), np.ones(20, np.float32)
+    model = jaxbm.MLP((3, 4, 1))
+    assert bool(jaxbm.fit(jax.random.key(0), model, x, y, loss="squared_error", epochs=2).finite)
+    try:
+        jaxbm.fit(jax.random.key(0), model, x, y, loss="squared_error", epochs=2, implementation="cpu")
+    except NotImplementedError as error:
+        print(error)
+""")
+
+
+def use(library):
+    """What `status` says, and the error of asking for the kernel by name, in a process that finds `library`."""
+    # -P: the source folder, which holds no compiled kernels, must not hide the installed package.
+    command = [sys.executable, "-P", "-W", "error", "-c", USE, str(library)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    status, error = done.stdout.strip().split("\n", 1)
+    assert error.startswith("implementation='cpu': ")
+    return status, error
+
+
+def test_a_missing_library():
+    status, error = use("/nonexistent/jaxbm_cpu.so")
+    assert "were not compiled when jaxbm was installed" in status
+    assert status in error
+
+
+def test_a_file_that_is_no_library(tmp_path):
+    library = tmp_path / "jaxbm_cpu.so"
+    library.write_text("not a library")
+    assert "could not be loaded" in use(library)[0]
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C++ compiler here")
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('extern "C" const char* jaxbm_isa() { return "kernels_v9"; }', "jaxbm_train"),
+        ("NEWER", "version"),
+    ],
+    ids=["without handlers", "of a newer interface"],
+)
+def test_a_library_of_another_version(tmp_path, source, said):
+    library = tmp_path / "jaxbm_cpu.so"
+    file = tmp_path / "library.cc"
+    file.write_text(NEWER_INTERFACE if source == "NEWER" else source)
+    include = Path(jaxlib.__path__[0]) / "include"
+    command = [COMPILER, "-std=c++17", "-shared", "-fPIC", f"-I{include}", str(file), "-o", str(library)]
+    subprocess.run(command, check=True)
+    status, _ = use(library)
+    assert "could not be loaded" in status
+    assert said in status
+
+
+NEWER_INTERFACE = """
+#include "xla/ffi/api/c_api.h"
+static XLA_FFI_Error* handler(XLA_FFI_CallFrame* frame) {
+  auto* extension = reinterpret_cast<XLA_FFI_Metadata_Extension*>(frame->extension_start);
+  if (extension) extension->metadata->api_version.major_version = 1;
+  return nullptr;
+}
+extern "C" const char* jaxbm_isa() { return "kernels_v3"; }
+extern "C" XLA_FFI_Error* jaxbm_train(XLA_FFI_CallFrame* frame) { return handler(frame); }
+extern "C" XLA_FFI_Error* jaxbm_apply(XLA_FFI_CallFrame* frame) { return handler(frame); }
+extern "C" XLA_FFI_Error* jaxbm_adam(XLA_FFI_CallFrame* frame) { return handler(frame); }
+extern "C" XLA_FFI_Error* jaxbm_permutation(XLA_FFI_CallFrame* frame) { return handler(frame); }
+"""

@@ -1,0 +1,468 @@
+"""The contract of every implementation of a training run, judged by float64."""
+
+import functools
+import os
+import subprocess
+import sys
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from support.reference import LOSSES, Optimizer, train
+
+import jaxbm
+from jaxbm import shuffle
+from jaxbm.core import counter
+from jaxbm.kernels import native
+from jaxbm.kernels.mlp import train as cpu
+from jaxbm.models.activations import ACTIVATIONS
+from jaxbm.models.mlp import drop
+from jaxbm.run import contract, loop
+
+NATIVE = native.native().reason is None
+needs_native = pytest.mark.skipif(not NATIVE, reason="the kernels are not compiled here")
+KEY = jax.random.key(7)
+OPTIMIZERS = {
+    "sgd": ("sgd", 0.05, {}),
+    "nesterov": ("sgd", 0.02, {"momentum": 0.9, "nesterov": True}),
+    "adam": ("adam", 1e-3, {}),
+    "nadamw": ("adam", 1e-3, {"weight_decay": 0.01, "nesterov": True}),
+}
+
+
+def our_optimizer(kind, rate, options):
+    if kind == "sgd":
+        return jaxbm.sgd(rate, **options)
+    return (jaxbm.adamw if "weight_decay" in options else jaxbm.adam)(rate, **options)
+
+
+def table(n, features, outputs, loss, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, features)).astype(np.float32)
+    score = x @ rng.normal(size=(features, outputs)) / np.sqrt(features) + 0.3 * rng.normal(size=(n, outputs))
+    if loss == "softmax_cross_entropy_with_integer_labels":
+        return x, score.argmax(1).astype(np.int32)
+    if loss == "softmax_cross_entropy":
+        p = np.exp(score)
+        return x, (p / p.sum(1, keepdims=True)).astype(np.float32)
+    y = (score > 0) if loss == "sigmoid_binary_cross_entropy" else score
+    return x, y.astype(np.float32)
+
+
+@functools.cache
+def orders(n, epochs):
+    """The rows of every epoch, as `fit` with `KEY` takes them."""
+    stream = counter.derive(counter.words(KEY), counter.SHUFFLE)
+    rows = jnp.arange(n, dtype=jnp.uint32)
+    each = jax.vmap(lambda epoch: shuffle.permuted_position(counter.derive(stream, epoch), rows, n))
+    return np.asarray(jax.jit(each)(jnp.arange(epochs)))
+
+
+def distance(params, reference):
+    """Relative, over all parameters together."""
+    pairs = [
+        (a, b) for layer, other in zip(params, reference, strict=True) for a, b in zip(layer, other, strict=True)
+    ]
+    pairs = [(np.asarray(a, np.float64), b) for a, b in pairs if b is not None]
+    return np.sqrt(sum(((a - b) ** 2).sum() for a, b in pairs) / sum((b**2).sum() for _, b in pairs))
+
+
+def compare(implementation, model, loss, optimizer, x, y, epochs, batch, tolerance, **options):
+    kind, rate, numbers = optimizer
+    start = model.init(jax.random.key(3))
+    # Biases away from zero, where a kink of the activation could hide behind a symmetry.
+    start = tuple(
+        layer._replace(bias=None if layer.bias is None else 0.1 * jnp.cos(jnp.arange(layer.bias.size, dtype=float)))
+        for layer in start
+    )
+    result = jaxbm.fit(
+        KEY, model, x, y, loss=loss, optimizer=our_optimizer(kind, rate, numbers), epochs=epochs, batch_size=batch,
+        params=start, implementation=implementation, **options,
+    )  # fmt: skip
+    masks = None
+    if (dropout := options.get("dropout")) is not None:
+        stream = counter.derive(counter.words(KEY), counter.DROPOUT)
+
+        def masks(step, rows):
+            at = counter.derive(stream, step)
+            widths = enumerate(model.sizes[1:-1])
+            return [np.asarray(drop(jnp.ones((rows, w)), dropout, counter.derive(at, i))) for i, w in widths]
+
+    def judge(noise=0.0, seed=0):
+        return train(
+            start, model.activations, loss, Optimizer(kind, rate, noise=noise, seed=seed, **numbers), x,
+            np.asarray(y), orders(len(x), epochs), batch, weight=options.get("sample_weight"),
+            l2=options.get("l2", 0.0), clip=options.get("clip_norm"), masks=masks,
+        )  # fmt: skip
+
+    reference, history = judge()
+    error, slack = distance(result.params, reference), 1e-6
+    if error >= tolerance:
+        # Is the path well-conditioned? Float64 runs with float32's rounding in every step say how far that carries
+        # them: at the kink of a relu, one example more or less on a side moves all that follows.
+        nearby = [judge(noise=2e-7, seed=seed) for seed in range(8)]
+        tolerance = 2 * max(distance(params, reference) for params, _ in nearby)
+        slack = 2 * max(np.abs(other - history).max() for _, other in nearby)
+    assert error < tolerance
+    np.testing.assert_allclose(result.history["loss"], history, rtol=2e-5, atol=slack)
+
+
+@needs_native
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_500_steps_are_within_1e_5_of_float64(activation, loss, optimizer):
+    outputs = {"squared_error": 1, "huber_loss": 2, "sigmoid_binary_cross_entropy": 1}.get(loss, 5)
+    x, y = table(100, 6, outputs, loss)
+    model = jaxbm.MLP((6, 17, 15, outputs), activation=activation)
+    compare("cpu", model, loss, OPTIMIZERS[optimizer], x, y, epochs=72, batch=16, tolerance=1e-5)
+
+
+def test_xla_float32_as_second_witness():
+    x, y = table(100, 6, 1, "squared_error")
+    model = jaxbm.MLP((6, 17, 15, 1), activation="tanh")
+    compare("xla", model, "squared_error", OPTIMIZERS["adam"], x, y, epochs=72, batch=16, tolerance=1e-4)
+
+
+SHAPES = [
+    ((1, 1), 1),
+    ((16, 1), 1),
+    ((3, 3), 257),
+    ((33, 5), 7),
+    ((100, 17, 1), 16),
+    ((15, 16, 4), 33),
+    ((17, 33, 3, 2), 31),
+    ((5, 100, 1, 15, 1), 64),
+    ((2, 16, 15, 33, 17, 3), 128),
+    ((3, 17, 3, 33, 1, 16, 6), 8),
+    ((7, 8, 9, 10, 11, 12, 13), 100),
+    ((130, 150, 128, 3), 70),  # wide enough for tiles, which it does not fill
+    ((128, 161, 1), 257),
+]
+
+
+@needs_native
+@pytest.mark.parametrize(("sizes", "batch"), SHAPES)
+@pytest.mark.parametrize("loss", ["squared_error", "softmax_cross_entropy_with_integer_labels"])
+def test_depths_widths_and_batches(sizes, batch, loss):
+    if loss.startswith("softmax") and sizes[-1] == 1:
+        loss = "sigmoid_binary_cross_entropy"
+    x, y = table(257, sizes[0], sizes[-1], loss, seed=len(sizes))
+    model = jaxbm.MLP(sizes, activation="tanh")
+    # Without a fused multiply-add every product is rounded as well as every sum.
+    tolerance = 4e-6 if native.native().isa == "v2" else 2e-6
+    compare("cpu", model, loss, OPTIMIZERS["adam"], x, y, epochs=3, batch=batch, tolerance=tolerance)
+
+
+@needs_native
+@pytest.mark.parametrize("implementation", ["cpu", "xla"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sample_weight": np.linspace(0, 2, 90, dtype=np.float32)},
+        {"l2": 0.01},
+        {"clip_norm": 0.05},
+        {"clip_norm": 0.05, "l2": 0.01, "sample_weight": np.linspace(0, 2, 90, dtype=np.float32)},
+        {"dropout": 0.3},
+        {"dropout": 0.5, "clip_norm": 0.1, "l2": 1e-3},
+    ],
+    ids=lambda o: "-".join(o),
+)
+@pytest.mark.parametrize("optimizer", ["adam", "nesterov", "sgd"])
+def test_options(implementation, options, optimizer):
+    x, y = table(90, 6, 3, "squared_error")
+    for activation in ("relu", "silu"):
+        model = jaxbm.MLP((6, 33, 16, 3), activation=activation)
+        tolerance = 1e-5 if implementation == "cpu" else 1e-4
+        compare(implementation, model, "squared_error", OPTIMIZERS[optimizer], x, y, 5, 16, tolerance, **options)
+
+
+@needs_native
+@pytest.mark.parametrize("options", [{"l2": 0.01}, {"clip_norm": 0.05}, {"dropout": 0.3}], ids=lambda o: "-".join(o))
+@pytest.mark.parametrize("optimizer", ["adam", "nesterov"])
+def test_options_of_wide_layers(options, optimizer):
+    x, y = table(150, 128, 3, "squared_error")
+    for activation in ("relu", "silu"):
+        model = jaxbm.MLP((128, 130, 144, 3), activation=activation)
+        compare("cpu", model, "squared_error", OPTIMIZERS[optimizer], x, y, 3, 64, 1e-5, **options)
+
+
+@needs_native
+def test_a_learning_rate_of_zero_moves_nothing():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 4)).astype(np.float32)
+    model = jaxbm.MLP((4, 8, 1))
+    start = model.init(jax.random.key(1))
+    options = {"loss": "squared_error", "optimizer": jaxbm.adam(0.0), "epochs": 2, "params": start}
+    result = jaxbm.fit(jax.random.key(0), model, x, 1e4 * (x[:, 0] + 1), implementation="cpu", **options)
+    for before, after in zip(jax.tree.leaves(start), jax.tree.leaves(result.params), strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+def test_no_bias_and_a_learning_rate_per_step():
+    x, y = table(90, 6, 3, "squared_error")
+    schedule = optax.cosine_decay_schedule(0.01, 20)
+    model = jaxbm.MLP((6, 20, 3), activation=("gelu",), use_bias=False)
+    fixed = ("adam", lambda count: float(schedule(count)), {})
+    start = model.init(KEY)
+    result = jaxbm.fit(
+        KEY, model, x, y, loss="l2_loss", optimizer=jaxbm.adam(schedule), epochs=4, params=start, implementation="cpu"
+    )
+    optimizer = Optimizer(fixed[0], fixed[1])
+    reference, _ = train(start, model.activations, "l2_loss", optimizer, x, y, orders(90, 4), 32)
+    assert distance(result.params, reference) < 2e-6
+
+
+def both(**options):
+    x, y = table(200, 5, 1, "sigmoid_binary_cross_entropy")
+    model = jaxbm.MLP((5, 19, 1))
+    arguments = {"loss": "sigmoid_binary_cross_entropy", "epochs": 30, "batch_size": 16, **options}
+    return [jaxbm.fit(KEY, model, x, y[:, 0], implementation=name, **arguments) for name in ("cpu", "xla")]
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"validation_split": 0.3},
+        {"validation_split": 0.3, "patience": 2, "optimizer": jaxbm.adam(0.05)},
+        {"patience": 3, "min_delta": 0.05},
+        {"validation_split": 0.3, "metrics": ("accuracy", "roc_auc"), "patience": 4, "optimizer": jaxbm.adam(0.03)},
+        {"validation_split": 0.2, "sample_weight": np.linspace(0, 1, 200, dtype=np.float32)},
+        {"batch_size": 1000, "shuffle": False, "class_weight": "balanced"},
+        {"progress": lambda done, epochs, history: None, "validation_split": 0.3, "patience": 3},
+    ],
+    ids=lambda o: "-".join(o),
+)
+def test_fit_is_the_same_run_on_either_path(options):
+    ours, plain = both(**options)
+    assert int(ours.best_epoch) == int(plain.best_epoch)
+    assert int(ours.epochs_run) == int(plain.epochs_run)
+    assert set(ours.history) == set(plain.history)
+    for name, values in plain.history.items():
+        np.testing.assert_allclose(ours.history[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+    for a, b in zip(jax.tree.leaves(ours.params), jax.tree.leaves(plain.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
+    assert int(ours.opt_state.count) == int(plain.opt_state.count)
+
+
+@needs_native
+def test_a_run_that_blows_up_keeps_the_last_finite_epoch():
+    x, y = table(64, 4, 1, "squared_error")
+    model = jaxbm.MLP((4, 8, 1), activation="identity")
+    for name in ("cpu", "xla"):
+        with pytest.raises(jaxbm.NonFiniteError) as error:
+            jaxbm.fit(
+                KEY, model, x, y, loss="squared_error", optimizer=jaxbm.sgd(0.9), epochs=50, implementation=name
+            )
+        result = error.value.result
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.params))
+        assert not np.isfinite(result.history["loss"][int(result.epochs_run) - 1])
+        assert np.isfinite(result.history["loss"][: int(result.epochs_run) - 1]).all()
+
+
+@needs_native
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_numbers_spread_as_in_the_reference(bad):
+    x, y = table(64, 4, 1, "squared_error")
+    x[40, 2] = bad
+    model = jaxbm.MLP((4, 8, 1))
+    for name in ("cpu", "xla"):
+
+        @jax.jit
+        def run(x, name=name):
+            return jaxbm.fit(KEY, model, x, y, loss="squared_error", epochs=3, implementation=name)
+
+        result = run(x)
+        assert (bool(result.finite), int(result.epochs_run)) == (False, 1)
+
+
+def members(count, implementation, **options):
+    x, y = table(120, 5, 1, "squared_error")
+    model = jaxbm.MLP((5, 18, 7, 1))
+    keys = jax.random.split(KEY, count)
+    rates = jnp.linspace(1e-3, 1e-2, count)
+
+    def one(key, rate):
+        return jaxbm.fit(
+            key, model, x, y, loss="squared_error", optimizer=jaxbm.adam(rate), epochs=4, batch_size=16,
+            validation_split=0.2, patience=2, dropout=0.1, implementation=implementation, **options,
+        )  # fmt: skip
+
+    return one, keys, rates
+
+
+def assert_same(a, b):
+    for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@needs_native
+@pytest.mark.parametrize("count", [1, 2, 7, 64])
+def test_a_member_among_many_is_bit_identical_to_itself_alone(count):
+    one, keys, rates = members(count, "cpu")
+    together = jax.jit(jax.vmap(one))(keys, rates)
+    for k in {0, count // 2, count - 1}:
+        assert_same(jax.tree.map(lambda leaf, k=k: leaf[k], together), jax.jit(one)(keys[k], rates[k]))
+
+
+@needs_native
+def test_nested_and_partly_mapped_vmap():
+    one, keys, rates = members(6, "cpu")
+    flat = jax.vmap(one)(keys, rates)
+    grid = jax.vmap(jax.vmap(one))(keys.reshape(2, 3), rates.reshape(2, 3))
+    assert_same(jax.tree.map(lambda leaf: leaf.reshape(6, *leaf.shape[2:]), grid), flat)
+    product = jax.vmap(jax.vmap(one, (None, 0)), (0, None))(keys[:2], rates[:3])
+    assert_same(jax.tree.map(lambda leaf: leaf[1, 2], product), one(keys[1], rates[2]))
+
+
+@needs_native
+@pytest.mark.parametrize("sizes", [(20, 64, 32, 1), (40, 130, 70, 5)])
+@pytest.mark.parametrize("clip_norm", [None, 0.1])
+def test_bit_identical_whatever_the_number_of_threads(monkeypatch, sizes, clip_norm):
+    loss = "squared_error"
+    x, y = table(301, sizes[0], sizes[-1], loss)
+    results = []
+    for threads in (1, 2):
+        monkeypatch.setattr(cpu, "THREADS", threads)
+        jax.clear_caches()
+        results.append(
+            jaxbm.fit(
+                KEY,
+                jaxbm.MLP(sizes),
+                x,
+                y,
+                loss=loss,
+                epochs=3,
+                batch_size=64,
+                validation_split=0.2,
+                l2=1e-4,
+                clip_norm=clip_norm,
+                sample_weight=np.linspace(0, 1, 301),
+                dropout=0.2,
+                implementation="cpu",
+            )
+        )
+    jax.clear_caches()
+    assert_same(*results)
+
+
+@needs_native
+def test_a_run_can_be_continued_exactly():
+    x, y = table(100, 5, 1, "squared_error")
+    model = jaxbm.MLP((5, 16, 1))
+    task = contract.Task(model, jaxbm.losses.squared_error, 16, 9)
+    hyper = contract.Hyper(optimizer=jaxbm.adam(1e-2), patience=jnp.int32(3), min_delta=jnp.float32(0))
+    data = contract.Data(jnp.asarray(x), jnp.asarray(y), None, jnp.asarray(x[:30]), jnp.asarray(y[:30]))
+    state = loop.init(task, model.init(KEY), None, data, hyper)
+    words = counter.words(KEY)
+    whole = cpu.run(task, state, data, hyper, words)
+    half = cpu.run(task, state, data, hyper, words, jnp.int32(4))
+    assert int(half.epoch) == 4
+    assert_same(cpu.run(task, half, data, hyper, words, jnp.int32(9)), whole)
+    # A finished member is left as it is.
+    assert_same(cpu.run(task, whole._replace(active=jnp.asarray(False)), data, hyper, words).params, whole.params)
+
+
+@needs_native
+def test_grad_through_a_run_takes_the_xla_path():
+    x, y = table(40, 3, 1, "squared_error")
+    model = jaxbm.MLP((3, 5, 1), activation="tanh")
+
+    def final_loss(rate, name):
+        return jaxbm.fit(
+            KEY, model, x, y, loss="squared_error", optimizer=jaxbm.sgd(rate), epochs=2, implementation=name
+        ).history["loss"][-1]
+
+    ours, plain = (jax.grad(final_loss)(0.05, name) for name in ("cpu", "xla"))
+    np.testing.assert_allclose(ours, plain, rtol=1e-5)
+    each = jax.vmap(jax.grad(lambda rate: final_loss(rate, "cpu")))(jnp.asarray([0.05, 0.1]))
+    np.testing.assert_allclose(each[0], plain, rtol=1e-4)
+
+
+@needs_native
+def test_scan_export_and_other_platforms():
+    one, keys, rates = members(3, "cpu")
+    scanned = jax.jit(lambda k, r: jax.lax.scan(lambda c, a: (c, one(*a).params), 0, (k, r))[1])(keys, rates)
+    assert_same(scanned, jax.vmap(one)(keys, rates).params)
+    function = jax.jit(lambda key, rate: jax.tree.leaves(one(key, rate).params))
+    allowed = [jax.export.DisabledSafetyCheck.custom_call("jaxbm_train")]
+    exported = jax.export.export(function, disabled_checks=allowed)(keys[0], rates[0])
+    back = jax.export.deserialize(exported.serialize())
+    assert_same(back.call(keys[0], rates[0]), jax.tree.leaves(one(keys[0], rates[0]).params))
+    # Lowered for another platform, the same function holds no call of a CPU kernel.
+    elsewhere = jax.export.export(function, platforms=["cuda"])(keys[0], rates[0])
+    assert "jaxbm_train" not in elsewhere.mlir_module()
+
+
+@needs_native
+def test_wrong_labels_under_jit_are_an_error():
+    x, y = table(40, 3, 4, "softmax_cross_entropy_with_integer_labels")
+    y[17] = 4
+    run = jax.jit(
+        lambda y: (
+            jaxbm.fit(
+                KEY,
+                jaxbm.MLP((3, 5, 4)),
+                x,
+                y,
+                loss="softmax_cross_entropy_with_integer_labels",
+                implementation="cpu",
+            ).params
+        )
+    )
+    with pytest.raises(jax.errors.JaxRuntimeError, match="labels: expected 0 to 3, got 4 at row 17"):
+        jax.block_until_ready(run(jnp.asarray(y)))
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"loss": "log_cosh"}, "does not know the loss 'log_cosh'"),
+        ({"loss": "squared_error", "optimizer": optax.adam(1e-3)}, "sgd, adam and adamw only"),
+        ({"loss": "squared_error", "augment": jaxbm.augment.GaussianNoise(0.1)}, "does not augment"),
+        ({"loss": "squared_error", "model": jaxbm.MLP((3, 4, 1), dtype="bfloat16")}, "float32"),
+        ({"loss": "squared_error", "model": jaxbm.MLP((3, 4, 1), output_activation="tanh")}, "output_activation"),
+    ],
+)
+def test_a_named_implementation_never_falls_back(options, reason):
+    x, y = table(40, 3, 1, "squared_error")
+    model = options.pop("model", jaxbm.MLP((3, 4, 1)))
+    with pytest.raises(NotImplementedError, match=reason):
+        jaxbm.fit(KEY, model, x, y, implementation="cpu", epochs=1, **options)
+    assert bool(jaxbm.fit(KEY, model, x, y, epochs=1, **options).finite)
+
+
+@needs_native
+def test_calls_from_several_python_threads():
+    one, keys, rates = members(4, "cpu")
+    function, results = jax.jit(one), {}
+    expected = [function(k, r) for k, r in zip(keys, rates, strict=True)]
+
+    def work(i):
+        results[i] = [function(keys[i], rates[i]) for _ in range(20)]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(4):
+        for result in results[i]:
+            assert_same(result, expected[i])
+
+
+@needs_native
+@pytest.mark.parametrize("isa", ["v2", "v3", "v4"])
+def test_lesser_instruction_sets(isa):
+    environment = {**os.environ, "JAXBM_ISA": isa}
+    # -P: the source folder, which holds no compiled kernels, must not hide the installed package.
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", __file__, "-k"]
+    chosen = "test_depths_widths_and_batches or (500_steps and gelu and adamw)"
+    done = subprocess.run([*command, chosen], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout

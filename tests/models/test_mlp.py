@@ -1,0 +1,133 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbm
+from jaxbm.models.activations import ACTIVATIONS, ZERO_PRESERVING, activation
+from jaxbm.models.initializers import INITIALIZERS
+
+KEY = jax.random.key(0)
+
+
+def test_apply_is_the_textbook_formula():
+    model = jaxbm.MLP((3, 5, 4, 2), activation=("tanh", "relu"), output_activation="sigmoid")
+    params = model.init(KEY)
+    x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    (w0, b0), (w1, b1), (w2, b2) = jax.tree.map(np.asarray, params)
+    h = np.maximum(np.tanh(x @ w0 + b0) @ w1 + b1, 0)
+    np.testing.assert_allclose(model.apply(params, x), 1 / (1 + np.exp(-(h @ w2 + b2))), rtol=1e-5)
+
+
+def test_leading_axes_and_transformations():
+    model = jaxbm.MLP((4, 8, 3))
+    params = model.init(KEY)
+    x = jax.random.normal(KEY, (2, 5, 4))
+    out = model.apply(params, x)
+    assert out.shape == (2, 5, 3)
+    np.testing.assert_allclose(jax.jit(model.apply)(params, x), out, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.vmap(model.apply, (None, 0))(params, x), out, rtol=1e-5, atol=1e-6)
+    grads = jax.grad(lambda p: model.apply(p, x).sum())(params)
+    np.testing.assert_allclose(grads[-1].bias, [10.0, 10.0, 10.0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+def test_dtypes(dtype):
+    with jax.enable_x64(dtype == "float64"):
+        model = jaxbm.MLP((4, 8, 1), param_dtype=dtype)
+        params = model.init(KEY)
+        assert params[0].weight.dtype == dtype
+        assert model.apply(params, jnp.ones((3, 4), dtype)).dtype == dtype
+
+
+def test_compute_dtype_is_apart_from_parameter_dtype():
+    model = jaxbm.MLP((4, 64, 1), dtype="bfloat16")
+    params = model.init(KEY)
+    x = jax.random.normal(KEY, (32, 4))
+    out = model.apply(params, x)
+    assert params[0].weight.dtype == out.dtype == jnp.float32
+    exact = jaxbm.MLP((4, 64, 1)).apply(params, x)
+    error = float(jnp.abs(out - exact).max())
+    assert 0 < error < 0.05
+    assert "bf16" in jax.jit(model.apply).lower(params, x).as_text()
+
+
+def test_parameter_count_no_bias_and_summary():
+    model = jaxbm.MLP((20, 64, 32, 1))
+    assert model.n_params == 3457 == sum(leaf.size for leaf in jax.tree.leaves(model.init(KEY)))
+    assert "3,457" in model.summary()
+    bare = jaxbm.MLP((20, 64, 1), use_bias=False)
+    params = bare.init(KEY)
+    assert params[0].bias is None
+    assert bare.n_params == 20 * 64 + 64
+    assert bare.apply(params, jnp.zeros((2, 20))).tolist() == [[0.0], [0.0]]
+
+
+@pytest.mark.parametrize("name", sorted(INITIALIZERS))
+def test_initializers(name):
+    weight = np.asarray(jaxbm.MLP((200, 300), weight_init=name).init(KEY)[0].weight)
+    fans = {"glorot": 2 / 500, "xavier": 2 / 500, "he": 2 / 200, "kaiming": 2 / 200, "lecun": 1 / 200}
+    kind = name.split("_")[0]
+    if kind in fans:
+        assert weight.var() == pytest.approx(fans[kind], rel=0.05)
+    elif kind == "orthogonal":
+        np.testing.assert_allclose(weight @ weight.T, np.eye(200), atol=1e-4)
+    else:
+        assert not weight.any()
+    if name in ("glorot_uniform", "xavier_uniform"):
+        assert np.abs(weight).max() <= np.sqrt(6 / 500)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_activations(name):
+    act = activation(name)
+    assert (float(act(jnp.zeros(()))) == 0.0) == (name in ZERO_PRESERVING)
+    assert np.isfinite(jax.vmap(jax.grad(act))(jnp.asarray([-1e4, -1.0, 0.0, 1.0, 1e4]))).all()
+
+
+def test_dropout_keeps_the_mean_and_does_not_depend_on_the_batch():
+    model = jaxbm.MLP((1, 10_000, 1), activation="identity", weight_init="zeros")
+    params = model.init(KEY)
+    params = (
+        params[0]._replace(bias=jnp.ones(10_000)),
+        params[1]._replace(weight=jnp.ones((10_000, 1)) / 10_000),
+    )
+    out = model.apply(params, jnp.ones((8, 1)), dropout=0.3, key=KEY)
+    np.testing.assert_allclose(out, 1.0, atol=0.03)
+    assert len(set(out.ravel().tolist())) > 1
+    np.testing.assert_array_equal(out[:3], model.apply(params, jnp.ones((3, 1)), dropout=0.3, key=KEY))
+    x = jnp.ones((8, 1))
+    np.testing.assert_array_equal(model.apply(params, x, dropout=0.0, key=KEY), model.apply(params, x))
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "match"),
+    [
+        (lambda: jaxbm.MLP((3,)), ValueError, "two or more positive widths"),
+        (lambda: jaxbm.MLP((3, -1, 1)), ValueError, r"got \(3, -1, 1\)"),
+        (lambda: jaxbm.MLP((3, 2.5)), TypeError, "expected integers, got 2.5"),
+        (lambda: jaxbm.MLP((3, 4, 1), activation="rellu"), ValueError, "did you mean 'relu'"),
+        (lambda: jaxbm.MLP((3, 4, 1), activation=("relu", "tanh")), ValueError, "1 hidden layers, got 2"),
+        (lambda: jaxbm.MLP((3, 1), weight_init="xavier"), ValueError, "did you mean 'xavier_"),
+        (
+            lambda: jaxbm.MLP((3, 1), param_dtype="int32"),
+            ValueError,
+            "param_dtype: expected a floating-point",
+        ),
+        (lambda: jaxbm.MLP((3, 1)).init(jnp.zeros(2)), TypeError, "expected a JAX random key"),
+    ],
+)
+def test_bad_descriptions(build, error, match):
+    with pytest.raises(error, match=match):
+        build()
+
+
+def test_bad_calls():
+    model = jaxbm.MLP((3, 1))
+    params = model.init(KEY)
+    with pytest.raises(ValueError, match=r"x: expected shape \[..., 3\], got \[2, 4\]"):
+        model.apply(params, jnp.ones((2, 4)))
+    with pytest.raises(ValueError, match="params: expected weights of shapes"):
+        jaxbm.MLP((3, 2, 1)).apply(params, jnp.ones((2, 3)))
+    with pytest.raises(ValueError, match="key: expected a JAX random key"):
+        model.apply(params, jnp.ones((2, 3)), dropout=0.5)
