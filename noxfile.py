@@ -1,0 +1,76 @@
+"""The project's tasks: `nox -l` lists them, `nox -s lint` runs one, in the environment that is active."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+ROOT = pathlib.Path(__file__).parent
+#: What depends on JAX's and jaxlib's version most; run on every supported end.
+VERSION_SENSITIVE = ("tests/kernels", "tests/contracts", "tests/house")
+CPU = {"JAX_PLATFORMS": "cpu"}
+
+
+@nox.session(python=False)
+def lint(session: nox.Session) -> None:
+    """Style and order of imports."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=False)
+def types(session: nox.Session) -> None:
+    """Type-check the package as it is installed: with kernels and benchmarks inside."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = pathlib.Path(folder, "jaxbm")
+        shutil.copytree(ROOT / "jaxbm", package)
+        for name in ("kernels", "benchmarks"):
+            shutil.copytree(ROOT / name, package / name)
+        with session.chdir(folder):
+            session.run("python", "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"))
+
+
+@nox.session(python=False)
+def kernels(session: nox.Session) -> None:
+    """The compiled kernels' own tests: every instruction set of this machine, then the sanitizers."""
+    session.run(str(ROOT / "kernels/cpu/tests/run.sh"), *session.posargs)
+
+
+@nox.session(python=False)
+def instructions(session: nox.Session) -> None:
+    """Count the kernels' instructions, and hold them against the baseline."""
+    session.run("python", str(ROOT / "benchmarks/instructions/check.py"))
+
+
+@nox.session(python=False)
+def pure_wheel(session: nox.Session) -> None:
+    """Without a compiler there is a wheel all the same, which trains through XLA and says so."""
+    session.run(str(ROOT / ".ci/pure_wheel"))
+
+
+@nox.session(python=False)
+def native(session: nox.Session) -> None:
+    """Compile the kernels into the tree, so that code of the checkout runs with them: `kernels/lib`."""
+    build, prefix = ROOT / "build/native", ROOT / "build/installed"
+    session.run("cmake", "-S", str(ROOT / "kernels/cpu"), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release")
+    session.run("cmake", "--build", str(build), "--target", "jaxbm_cpu", f"-j{os.cpu_count()}")
+    session.run("cmake", "--install", str(build), "--prefix", str(prefix))
+    library = prefix / "jaxbm/kernels/lib/jaxbm_cpu.so"
+    target = ROOT / "kernels/lib" / library.name
+    target.parent.mkdir(exist_ok=True)
+    shutil.copy(library, target)
+
+
+@nox.session(python=False)
+def tests(session: nox.Session) -> None:
+    """The whole suite, or what is named after `--`."""
+    session.run("pytest", "-n", "2", *session.posargs, env=CPU)
+
+
+@nox.session(python=False)
+def tests_of_versions(session: nox.Session) -> None:
+    """What depends on JAX's version most."""
+    session.run("pytest", "-n", "2", *VERSION_SENSITIVE, *session.posargs, env=CPU)
