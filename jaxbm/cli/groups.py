@@ -6,7 +6,8 @@ import argparse
 import time
 from typing import Any
 
-from jaxbm.cli.options import MembersLine, add_data_options, loss_of, read, split_and_prepare, widths
+from jaxbm.cli.data_options import add_data_options, read, split_and_prepare
+from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import measure_outputs, resumable
 
 

@@ -7,7 +7,8 @@ import pathlib
 import time
 from typing import Any
 
-from jaxbm.cli.options import MembersLine, Tables, add_data_options, loss_of, read, split_and_prepare, widths
+from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare
+from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import measure
 
 NUMBERS = ("learning_rate", "weight_decay", "momentum", "l2", "dropout", "clip_norm")

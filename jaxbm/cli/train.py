@@ -8,7 +8,8 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.cli.options import MembersLine, add_data_options, loss_of, read, widths
+from jaxbm.cli.data_options import add_data_options, read
+from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import measure_outputs, resumable
 
 if TYPE_CHECKING:

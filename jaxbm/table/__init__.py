@@ -1,0 +1,30 @@
+"""From a table to arrays: read, clean, split, impute, encode, scale; told to the user, saved, applied again.
+
+Everything here runs on the host. pandas and scikit-learn are imported where they are used, so that importing this
+package costs nothing.
+"""
+
+from jaxbm.table.columns import MAX_CATEGORIES, Column
+from jaxbm.table.demos import DEMOS, demo, from_arrays
+from jaxbm.table.files import read
+from jaxbm.table.preparation import Preparation
+from jaxbm.table.preparing import prepare
+from jaxbm.table.splitting import split, split_summary
+from jaxbm.table.target import MAX_CLASSES, TASKS, labelled, task_of
+
+__all__ = [
+    "DEMOS",
+    "MAX_CATEGORIES",
+    "MAX_CLASSES",
+    "TASKS",
+    "Column",
+    "Preparation",
+    "demo",
+    "from_arrays",
+    "labelled",
+    "prepare",
+    "read",
+    "split",
+    "split_summary",
+    "task_of",
+]
