@@ -1,0 +1,38 @@
+"""Metrics: pure, jit-able, weighted; they agree with scikit-learn.
+
+Predictions are class numbers or scores, labels are class numbers; `weights` are nonnegative and one per example,
+and an example of weight zero has no influence. Where scikit-learn has no answer (one class only for ROC AUC) the
+result is NaN; where it answers 0 with a warning (precision without positive predictions) the result is 0.
+`METRICS` holds the same as functions of `(logits, labels, weights)`, which is what `fit` and `evaluate` take by name.
+
+Source of the definitions: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), and for
+the rank form of AUC Hanley and McNeil (1982).
+"""
+
+from jaxbm.metrics.decisions import AVERAGES, accuracy, balanced_accuracy, confusion_matrix, f1, precision, recall
+from jaxbm.metrics.probabilities import brier_score, calibration_error, log_loss
+from jaxbm.metrics.ranking import average_precision, roc_auc
+from jaxbm.metrics.regression import mae, mse, r2, rmse
+from jaxbm.metrics.table import METRICS, Hook, metric
+
+__all__ = [
+    "AVERAGES",
+    "METRICS",
+    "Hook",
+    "accuracy",
+    "average_precision",
+    "balanced_accuracy",
+    "brier_score",
+    "calibration_error",
+    "confusion_matrix",
+    "f1",
+    "log_loss",
+    "mae",
+    "metric",
+    "mse",
+    "precision",
+    "r2",
+    "recall",
+    "rmse",
+    "roc_auc",
+]

@@ -1,0 +1,76 @@
+"""Metrics of real numbers."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm.metrics.arguments import error_of, per_row, row_weights, weighted_mean
+
+
+def mse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
+    """Mean squared error over examples and outputs.
+
+    Args:
+      predictions, targets: `[n]` or `[n, k]`, of one shape.
+      weights: `[n]`, nonnegative.
+
+    Raises:
+      ValueError: shapes differ.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> float(jaxbm.metrics.mse(jnp.asarray([3.0, 1.0]), jnp.asarray([2.5, 1.0])))
+      0.125
+    """
+    error = error_of(predictions, targets)
+    return weighted_mean(per_row(jnp.square(error)), weights)
+
+
+def rmse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
+    """Square root of the mean squared error, averaged over outputs as scikit-learn does; as for `mse`.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> float(jaxbm.metrics.rmse(jnp.asarray([3.0, 1.0]), jnp.asarray([1.0, 3.0])))
+      2.0
+    """
+    squares = jnp.square(error_of(predictions, targets))
+    columns = squares[:, None] if squares.ndim == 1 else squares
+    return jnp.sqrt(jax.vmap(lambda c: weighted_mean(c, weights), 1)(columns)).mean()
+
+
+def mae(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
+    """Mean absolute error over examples and outputs; as for `mse`.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> float(jaxbm.metrics.mae(jnp.asarray([3.0, 1.0]), jnp.asarray([2.5, 1.0])))
+      0.25
+    """
+    return weighted_mean(per_row(jnp.abs(error_of(predictions, targets))), weights)
+
+
+def r2(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
+    """`1 - residual / total` sum of squares, averaged over outputs; as for `mse`.
+
+    Constant targets give 1 for perfect predictions and 0 for others, as in scikit-learn.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> float(jaxbm.metrics.r2(jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([1.0, 2.0, 3.0])))
+      1.0
+    """
+    error, targets = error_of(predictions, targets), jnp.asarray(targets)
+
+    def column(e: Array, t: Array) -> Array:
+        w = row_weights(weights, e)
+        e, t = jnp.where(w > 0, e, 0), jnp.where(w > 0, t, 0)
+        center = (w * t).sum() / w.sum()
+        residual, total = (w * e * e).sum(), (w * jnp.square(t - center)).sum()
+        constant = jnp.where(residual == 0, 1.0, 0.0)
+        return jnp.where(total == 0, constant, 1 - residual / jnp.where(total == 0, 1, total))
+
+    if error.ndim == 1:
+        return column(error, targets)
+    return jax.vmap(column, 1)(error, targets).mean()
