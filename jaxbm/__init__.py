@@ -10,7 +10,9 @@ from jaxbm.members.fit_members import fit_members
 from jaxbm.members.progress import MembersInterrupted, MembersProgress
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.models.batch_ensemble import BatchEnsemble
+from jaxbm.models.functions import FunctionModel
 from jaxbm.models.mlp import MLP, Dense
+from jaxbm.models.protocol import Model
 from jaxbm.optimizers import adam, adamw, apply_updates, clip_by_global_norm, sgd
 from jaxbm.saved.many_models import load_members, save_members
 from jaxbm.saved.one_model import load, save
@@ -31,10 +33,12 @@ __all__ = [
     "Dense",
     "Ensemble",
     "FitResult",
+    "FunctionModel",
     "GroupsResult",
     "MembersInterrupted",
     "MembersProgress",
     "MembersResult",
+    "Model",
     "NonFiniteError",
     "NonFiniteMembersWarning",
     "SweepInterrupted",

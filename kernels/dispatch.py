@@ -123,7 +123,7 @@ def explain(
         model, lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss, 32, 1, augment=augment,
         optimizer=None if is_data else optimizer,
     )  # fmt: skip
-    features = jax.ShapeDtypeStruct((1, model.sizes[0]), jnp.dtype(dtype))
+    features = jax.ShapeDtypeStruct((1, *model.input_shape), jnp.dtype(dtype))
     name, reason = choose(implementation, task, optimizer if is_data else None, features)
     others = {other: _against(other, task, optimizer if is_data else None, features) for other in NAMES}
     others.pop(name)

@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.members.result import MembersResult
 from jaxbm.members.selection import Score, greedy_selection
-from jaxbm.models.mlp import MLP, Params
+from jaxbm.models.protocol import Model, Params, rows_text
 from jaxbm.training.stacked import stacked_logits
 
 BLOCK_NUMBERS = 2**24
@@ -46,7 +46,7 @@ class Ensemble:
     Source: Breiman (1996); Lakshminarayanan, Pritzel and Blundell (2017).
     """
 
-    model: MLP
+    model: Model
     params: Params
     weights: Any = None
     temperature: float = 1.0
@@ -83,7 +83,7 @@ class Ensemble:
     @property
     def members(self) -> int:
         """How many."""
-        return int(self.params[0].weight.shape[0])
+        return int(jax.tree.leaves(self.params)[0].shape[0])
 
     def logits(self, x: ArrayLike) -> np.ndarray:
         """float32 `[M, n, out]`: every member's output."""
@@ -162,15 +162,17 @@ class Ensemble:
 
     def _blocks(self, x: ArrayLike) -> Iterator[np.ndarray]:
         rows = np.asarray(x)
-        if rows.ndim != 2 or rows.shape[1] != self.model.sizes[0]:
-            raise ValueError(f"x: expected shape [n, {self.model.sizes[0]}], got {list(rows.shape)}")
+        if rows.ndim == 0 or rows.shape[1:] != self.model.input_shape:
+            raise ValueError(f"x: expected shape {rows_text(self.model)}, got {list(rows.shape)}")
         if rows.dtype.kind != "f":
             rows = rows.astype(self.model.param_dtype)
-        size = max(1, BLOCK_NUMBERS // (self.members * self.model.sizes[-1]))
+        size = max(1, BLOCK_NUMBERS // (self.members * self.model.n_outputs))
         size = min(1 << (size.bit_length() - 1), 1 << max(9, (len(rows) - 1).bit_length()))
         for start in range(0, max(1, len(rows)), size):
             part = rows[start : start + size]
-            filled = jnp.asarray(np.pad(part, ((0, size - len(part)), (0, 0))))  # one shape to compile
+            filled = jnp.asarray(
+                np.pad(part, ((0, size - len(part)), *((0, 0) for _ in part.shape[1:])))
+            )  # one shape to compile
             yield np.asarray(stacked_logits(self.model, self.params, filled))[:, : len(part)]
 
     def _average(self, block: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.stacking import Inputs
-from jaxbm.models.mlp import MLP, Params
+from jaxbm.models.protocol import Model, Params, as_model
 from jaxbm.optimizers import adam
 from jaxbm.run.contract import Data, Hyper, Loss, Metric, Task
 from jaxbm.run.inputs import check_numbers, metric_functions, number
@@ -39,7 +39,7 @@ class Setup:
     keys: Array
     own: Inputs
     shared: Inputs
-    models: tuple[MLP, ...]
+    models: tuple[Model, ...]
 
     @property
     def is_traced(self) -> bool:
@@ -60,7 +60,7 @@ class Setup:
 
 def fit_members(
     keys: Array,
-    model: MLP | Sequence[MLP],
+    model: Model | Sequence[Model],
     x: ArrayLike,
     y: ArrayLike,
     *,
@@ -178,7 +178,7 @@ def fit_members(
 
 def prepare(
     keys: Array,
-    model: MLP | Sequence[MLP],
+    model: Model | Sequence[Model],
     x: ArrayLike,
     y: ArrayLike,
     *,
@@ -204,7 +204,7 @@ def prepare(
     keys = stacking.key_array(keys, members)
     count = keys.shape[0]
     models = _models(model, count)
-    padded = widths.padded_model(models)
+    padded = models[0].padded(models)
     data, own_data, function, most = member_data.member_data(padded, loss, x, y, count, **data_options)
     numbers = {"patience": patience, "min_delta": min_delta, "l2": l2, "clip_norm": clip_norm, "dropout": dropout}
     check_numbers(**numbers)
@@ -237,15 +237,15 @@ def prepare(
         patience=jnp.asarray(patience, jnp.int32) if early else None,
         min_delta=number(min_delta) if early else None,
         epochs=own_epochs,
-        widths=None if len(set(models)) == 1 else jnp.asarray([m.sizes for m in models], jnp.int32),
+        widths=None if len(set(models)) == 1 else jnp.asarray([m.member_widths for m in models], jnp.int32),
     )
     start = _Start(padded, models, optimizer, params, opt_state, count)
     return _setup(task, implementation, keys, models, data, own_data, hyper, start)
 
 
 class _Start(NamedTuple):
-    model: MLP
-    models: tuple[MLP, ...]
+    model: Model
+    models: tuple[Model, ...]
     optimizer: Any
     params: Params | None
     opt_state: Any
@@ -281,7 +281,7 @@ def _setup(
     task: Task,
     implementation: str | None,
     keys: Array,
-    models: tuple[MLP, ...],
+    models: tuple[Model, ...],
     data: Data,
     own_data: Data,
     hyper: Hyper,
@@ -304,12 +304,12 @@ def _setup(
     return Setup(task, name, keys, own, shared, models if hyper.widths is not None else models[:1])
 
 
-def _models(model: MLP | Sequence[MLP], members: int) -> tuple[MLP, ...]:
-    if isinstance(model, MLP) or not isinstance(model, Sequence):
-        return (model,)
+def _models(model: Model | Sequence[Model], members: int) -> tuple[Model, ...]:
+    if isinstance(model, Model) or not isinstance(model, Sequence):
+        return (as_model(model),)
     if len(model) != members:
-        raise ValueError(f"model: expected one MLP or {members}, one for each member, got {len(model)}")
-    return tuple(model)
+        raise ValueError(f"model: expected one model or {members}, one for each member, got {len(model)}")
+    return tuple(as_model(one) for one in model)
 
 
 def _epochs(epochs: ArrayLike, members: int) -> tuple[int, Array | None]:

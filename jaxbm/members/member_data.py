@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks
 from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model, rows_text
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data, Loss
 from jaxbm.run.inputs import balanced, check_class_labels, class_table, class_weights, n_classes, training_data
@@ -22,7 +22,7 @@ Most = tuple[int | None, int | None]
 
 
 def member_data(
-    model: MLP,
+    model: Model,
     loss: str | Loss,
     x: ArrayLike,
     y: ArrayLike,
@@ -65,20 +65,21 @@ def member_data(
 class _Table:
     """Features, labels and weights, each shared or with a leading axis of members."""
 
-    def __init__(self, model: MLP, loss: str | Loss, x: Any, y: Any, weight: Any, members: int):
+    def __init__(self, model: Model, loss: str | Loss, x: Any, y: Any, weight: Any, members: int):
         self.model, self.loss, self.members = model, loss, members
         self.x, self.y = (a if hasattr(a, "shape") else jnp.asarray(a) for a in (x, y))
         self.weight = weight if weight is None or hasattr(weight, "shape") else jnp.asarray(weight)
         self.class_weight: Array | None = None
-        self.x_is_own = self.x.ndim == 3
+        self.x_is_own = self.x.ndim == len(model.input_shape) + 2
         self.n = self.x.shape[1 if self.x_is_own else 0] if self.x.ndim else 0
         self.y_is_own = self.y.shape[:2] == (members, self.n) and (self.y.ndim == 3 or self._is_not_shared(self.y))
         self.weight_is_own = self.weight is not None and self.weight.shape == (members, self.n)
         if self.x_is_own and self.x.shape[0] != members:
-            raise ValueError(f"x: expected shape [n, in] or [{members}, n, in], got {list(self.x.shape)}")
+            shape = rows_text(model)
+            raise ValueError(f"x: expected shape {shape} or [{members}, {shape[1:]}, got {list(self.x.shape)}")
 
     def _is_not_shared(self, y: Any) -> bool:
-        return y.ndim == 2 and (self.x_is_own or y.shape != (self.n, self.model.sizes[-1]))
+        return y.ndim == 2 and (self.x_is_own or y.shape != (self.n, self.model.n_outputs))
 
     @property
     def any_own(self) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxbm.members import stacking, widths
-from jaxbm.models.mlp import MLP
+from jaxbm.members import stacking
+from jaxbm.models.protocol import Model
 from jaxbm.training.whole_run import FitResult
 
 
@@ -22,15 +22,15 @@ class MembersResult(FitResult):
     Example: see `jaxbm.fit_members`.
     """
 
-    models: tuple[MLP, ...]
+    models: tuple[Model, ...]
 
-    def __new__(cls, *fields: Any, models: Sequence[MLP] = ()) -> MembersResult:
+    def __new__(cls, *fields: Any, models: Sequence[Model] = ()) -> MembersResult:
         self = super().__new__(cls, *fields)
         self.models = tuple(models)
         return self
 
     @classmethod
-    def of(cls, result: FitResult, models: Sequence[MLP]) -> MembersResult:
+    def of(cls, result: FitResult, models: Sequence[Model]) -> MembersResult:
         """Name the members' architectures."""
         return cls(*result, models=models)
 
@@ -40,9 +40,9 @@ class MembersResult(FitResult):
         return int(self.epochs_run.shape[0])
 
     @property
-    def model(self) -> MLP:
+    def model(self) -> Model:
         """The architecture that `params` have: the padded one where widths differ."""
-        return widths.padded_model(self.models)
+        return self.models[0].padded(self.models)
 
     @property
     def best_values(self) -> np.ndarray:
@@ -56,7 +56,7 @@ class MembersResult(FitResult):
         """The member with the lowest of `best_values`."""
         return int(np.argmin(self.best_values))
 
-    def model_of(self, k: int) -> MLP:
+    def model_of(self, k: int) -> Model:
         """Member `k`'s own architecture."""
         return self.models[k if len(self.models) > 1 else 0]
 
@@ -71,10 +71,10 @@ class MembersResult(FitResult):
         one = stacking.member(FitResult(*self), k)
         if len(self.models) == 1:
             return one
-        return widths.cut(self.models[k], one)
+        return self.models[k].cut(one)
 
 
-def _flatten(result: MembersResult) -> tuple[tuple[Any, ...], tuple[MLP, ...]]:
+def _flatten(result: MembersResult) -> tuple[tuple[Any, ...], tuple[Model, ...]]:
     return tuple(result), result.models
 
 

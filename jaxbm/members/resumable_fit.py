@@ -11,12 +11,12 @@ from jax.typing import ArrayLike
 
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.result import NonFiniteMembersWarning
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model
 from jaxbm.training.fit import FitResult, NonFiniteError, fit
 
 
 def fit_single(
-    key: Array, model: MLP, x: ArrayLike, y: ArrayLike, *, folder: str | os.PathLike[str] | None, **options: Any
+    key: Array, model: Model, x: ArrayLike, y: ArrayLike, *, folder: str | os.PathLike[str] | None, **options: Any
 ) -> FitResult:
     """`fit`, on the CPU kernel bit for bit; the same call with the same folder goes on after Ctrl-C or a kill.
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxbm.models.mlp import Params
+from jaxbm.models.protocol import Params
 from jaxbm.run.contract import Data, Hyper
 
 
@@ -61,12 +61,10 @@ def own_by_rank(name: str, tree: Any, reference: Any, members: int) -> Any:
             return False
         raise ValueError(f"{name}: expected shape {list(plain)} or [{members}, ...] like it, got {list(shape)}")
 
-    try:
-        return jax.tree.map(judge, tree, reference)
-    except ValueError as error:
-        if str(error).startswith(f"{name}:"):
-            raise
-        raise ValueError(f"{name}: expected a tree like {jax.tree.structure(reference)}: {error}") from None
+    got, want = jax.tree.structure(tree), jax.tree.structure(reference)
+    if got != want:
+        raise ValueError(f"{name}: expected a tree like {want}, got {got}")
+    return jax.tree.map(judge, tree, reference)
 
 
 def own_numbers(name: str, value: Any, members: int) -> Any:

@@ -1,7 +1,7 @@
 """A shared-trunk ensemble: one network's weights, and for each member cheap scalings of every layer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,10 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import counter
 from jaxbm.models.activations import activation
-from jaxbm.models.mlp import MLP, Dense, Params, drop
+from jaxbm.models.dense import Dense, Params, compute_dtype, drop, stream_of
+from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model, example_losses
+from jaxbm.models.registry import register
 
 
 class ScaledDense(NamedTuple):
@@ -27,8 +30,9 @@ class ScaledDense(NamedTuple):
     """`[M, out]`"""
 
 
+@register
 @dataclass(frozen=True)
-class BatchEnsemble:
+class BatchEnsemble(Model):
     """M members that share a trunk: an ensemble for little more than the parameters of one network.
 
     Member `k` of a layer computes `act(((h * r_k) @ W) * s_k + b_k)`: its weight is `W` times the rank-one matrix
@@ -70,6 +74,21 @@ class BatchEnsemble:
     def sizes(self) -> tuple[int, ...]:
         """Widths from input to output."""
         return self.model.sizes
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """`(in,)`."""
+        return self.model.input_shape
+
+    @property
+    def n_outputs(self) -> int:
+        """`out`."""
+        return self.model.n_outputs
+
+    @property
+    def title(self) -> str:
+        """The shared network's widths."""
+        return self.model.title
 
     @property
     def param_dtype(self) -> Any:
@@ -121,14 +140,13 @@ class BatchEnsemble:
             raise ValueError("key: expected a JAX random key, since dropout is not None; got None")
         if not jnp.issubdtype(x.dtype, jnp.floating):
             x = x.astype(self.param_dtype)
-        h = (x if self.model.dtype is None else x.astype(self.model.dtype))[..., None, :]
+        h = x.astype(compute_dtype(self.model.dtype, x, params[0].weight))[..., None, :]
         names = (*self.model.activations, self.model.output_activation)
         for i, (layer, name) in enumerate(zip(params, names, strict=True)):
             h = (h * layer.scale_in.astype(h.dtype)) @ layer.weight.astype(h.dtype) * layer.scale_out.astype(h.dtype)
             h = activation(name)(h if layer.bias is None else h + layer.bias.astype(h.dtype))
             if dropout is not None and i < len(params) - 1:
-                stream = key if isinstance(key, tuple) else counter.words(key)
-                h = drop(h, dropout, counter.derive(stream, i))
+                h = drop(h, dropout, counter.derive(stream_of(key), i))
         return h.astype(self.param_dtype) if self.model.dtype is not None else h
 
     def example_losses(
@@ -141,13 +159,11 @@ class BatchEnsemble:
     ) -> Array:
         """`[n]`: the mean of the members' losses, which is what training descends."""
         logits = jnp.moveaxis(self.apply_members(params, x, **options), -2, 0)
+        return jax.vmap(lambda one: example_losses(loss, one, labels))(logits).mean(axis=0)
 
-        def one(logits: Array) -> Array:
-            squeezed = logits[:, 0] if logits.shape[-1] == 1 and labels.ndim == 1 else logits
-            values = loss(squeezed, labels)
-            return values.reshape(values.shape[0], -1).mean(axis=1)
-
-        return jax.vmap(one)(logits).mean(axis=0)
+    def penalty(self, params: tuple[ScaledDense, ...]) -> Array:
+        """The sum of squares of the shared weights: what `l2` multiplies."""
+        return sum((jnp.square(layer.weight).sum() for layer in params), jnp.zeros((), params[0].weight.dtype))
 
     def member_params(self, params: tuple[ScaledDense, ...], k: int) -> Params:
         """Member `k` as the parameters of a plain `MLP`, `model`: `W * r_k s_k^T` and `b_k`."""
@@ -158,6 +174,19 @@ class BatchEnsemble:
             )
             for layer in params
         )
+
+    def describe(self) -> dict[str, Any]:
+        """JSON values that `restore` makes the model from."""
+        return {"model": self.model.describe(), "members": self.members}
+
+    @classmethod
+    def restore(cls, description: dict[str, Any]) -> "BatchEnsemble":
+        """The model that `describe` told."""
+        return cls(MLP.restore(description["model"]), description["members"])
+
+    def variant(self, **changes: Any) -> "BatchEnsemble":
+        """With a variant of the shared network, see `MLP.variant`."""
+        return replace(self, model=self.model.variant(**changes))
 
     def summary(self) -> str:
         """The shared network's table, and what the members add.

@@ -1,8 +1,9 @@
 """The multi-layer perceptron: a frozen description, and pure functions of its parameters."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,24 +11,17 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxbm.core import counter
+from jaxbm.models import padding
 from jaxbm.models.activations import activation
+from jaxbm.models.dense import Dense, Params, affine, compute_dtype, drop, stream_of
 from jaxbm.models.initializers import initializer
+from jaxbm.models.protocol import Model
+from jaxbm.models.registry import register
 
 
-class Dense(NamedTuple):
-    """The parameters of one fully connected layer."""
-
-    weight: Array
-    """`[in, out]`"""
-    bias: Array | None
-    """`[out]`, or None in a model without biases"""
-
-
-Params = tuple[Dense, ...]
-
-
+@register
 @dataclass(frozen=True)
-class MLP:
+class MLP(Model):
     """An MLP's architecture: hashable, without parameters, safe to pass as a static argument.
 
     A layer computes `act(x @ weight + bias)`. Weights are drawn by `weight_init`; biases start at zero.
@@ -95,6 +89,21 @@ class MLP:
         return self.activation
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """`(in,)`."""
+        return self.sizes[:1]
+
+    @property
+    def n_outputs(self) -> int:
+        """`out`."""
+        return self.sizes[-1]
+
+    @property
+    def title(self) -> str:
+        """The widths."""
+        return str(self.sizes)
+
+    @property
     def n_params(self) -> int:
         """How many numbers the parameters hold."""
         pairs = zip(self.sizes[:-1], self.sizes[1:], strict=True)
@@ -147,16 +156,16 @@ class MLP:
             raise ValueError("key: expected a JAX random key, since dropout is not None; got None")
         if not jnp.issubdtype(x.dtype, jnp.floating):
             x = x.astype(self.param_dtype)
-        result_dtype = jnp.result_type(x.dtype, params[0].weight.dtype) if self.dtype is None else None
-        h = x if self.dtype is None else x.astype(self.dtype)
+        dtype = compute_dtype(self.dtype, x, params[0].weight)
+        h = x.astype(dtype)
         names = (*self.activations, self.output_activation)
         for i, (layer, name) in enumerate(zip(params, names, strict=True)):
-            h = activation(name)(_affine(layer, h))
+            h = activation(name)(affine(layer, h))
             if widths is not None and i < len(params) - 1:
                 h = jnp.where(jnp.arange(h.shape[-1]) < jnp.asarray(widths)[i + 1], h, jnp.zeros((), h.dtype))
             if dropout is not None and i < len(params) - 1:
-                h = drop(h, dropout, counter.derive(_stream(key), i))
-        return h.astype(result_dtype or self.param_dtype)
+                h = drop(h, dropout, counter.derive(stream_of(key), i))
+        return h.astype(dtype if self.dtype is None else self.param_dtype)
 
     def summary(self) -> str:
         """A readable table of the layers, their shapes and parameter counts.
@@ -180,13 +189,70 @@ class MLP:
             f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows
         )
 
-    def _check(self, params: Any, x: Array) -> None:
-        if x.ndim == 0 or x.shape[-1] != self.sizes[0]:
-            raise ValueError(f"x: expected shape [..., {self.sizes[0]}], got {list(x.shape)}")
+    def penalty(self, params: Params) -> Array:
+        """The sum of squares of all weights, without the biases: what `l2` multiplies."""
+        return sum((jnp.square(layer.weight).sum() for layer in params), jnp.zeros((), params[0].weight.dtype))
+
+    def check_params(self, params: Any) -> None:
+        """ValueError where `params` are not what `init` gives: one weight, and a bias where the model has them, for
+        each layer."""
         got = [tuple(jnp.shape(layer[0])) for layer in params]
         want = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
         if got != want:
             raise ValueError(f"params: expected weights of shapes {want} for sizes {self.sizes}, got {got}")
+        got_biases = [None if layer[1] is None else tuple(jnp.shape(layer[1])) for layer in params]
+        biases = [(width,) if self.use_bias else None for width in self.sizes[1:]]
+        if got_biases != biases:
+            raise ValueError(
+                f"params: expected biases of shapes {biases} with use_bias={self.use_bias}, got {got_biases}"
+            )
+
+    def _check(self, params: Any, x: Array) -> None:
+        if x.ndim == 0 or x.shape[-1] != self.sizes[0]:
+            raise ValueError(f"x: expected shape [..., {self.sizes[0]}], got {list(x.shape)}")
+        self.check_params(params)
+
+    # ---- many members of one program: they may differ in hidden widths ----
+
+    @property
+    def member_widths(self) -> tuple[int, ...]:
+        """The widths from input to output."""
+        return self.sizes
+
+    @property
+    def program(self) -> Any:
+        """Everything but the hidden widths."""
+        return replace(self, sizes=(self.sizes[0], *(1 for _ in self.sizes[1:-1]), self.sizes[-1]))
+
+    def variant(self, **changes: Any) -> "MLP":
+        """With other `hidden` widths (a tuple, or one number), `activation` or `weight_init`."""
+        model = self
+        if (hidden := changes.pop("hidden", None)) is not None:
+            widths = (hidden,) if hasattr(hidden, "__index__") else tuple(hidden)
+            model = replace(self, sizes=(self.sizes[0], *widths, self.sizes[-1]), activation=self._one_activation())
+        if unknown := [name for name in changes if name not in ("activation", "weight_init")]:
+            raise ValueError(f"space: an MLP has no {unknown[0]} to vary")
+        return replace(model, **changes)
+
+    def _one_activation(self) -> str:
+        names = {self.activation} if isinstance(self.activation, str) else set(self.activation)
+        if len(names) != 1:
+            raise ValueError(
+                f"space: 'hidden' needs a model with one activation for all hidden layers, got {self.activation}"
+            )
+        return names.pop()
+
+    def padded(self, models: Sequence[Any]) -> "MLP":
+        """The narrowest network that all of them fit into; ValueError if they differ in more than hidden widths."""
+        return padding.padded_model(models)
+
+    def pad(self, params: Params) -> Params:
+        """A narrower network's parameters, filled up with zeros."""
+        return padding.padded_params(self.sizes, params)
+
+    def cut(self, tree: Any) -> Any:
+        """A wider, padded network's parameters, wherever they are in `tree`, cut to these widths."""
+        return padding.cut(self.sizes, tree)
 
 
 @partial(jax.jit, static_argnums=0, inline=True)
@@ -199,28 +265,6 @@ def _init(model: MLP, key: Array) -> Params:
         layer_key = counter.key(counter.derive(counter.derive(stream, counter.INIT), i))
         layers.append(Dense(draw(layer_key, (fan_in, fan_out), model.param_dtype), bias))
     return tuple(layers)
-
-
-def drop(h: Array, rate: ArrayLike, stream: counter.Words) -> Array:
-    """Inverted dropout (Srivastava et al., 2014) with counter-based bits.
-
-    Whether unit `u` of row `r` stays depends on the stream, `r` and `u` alone, neither on the batch's size nor on
-    the layer's width, so a kernel that skips padding draws the same mask.
-    """
-    rate = jnp.asarray(rate, jnp.float32)
-    rows, units = h.size // h.shape[-1], h.shape[-1]
-    bits = counter.bits_2d(stream, jnp.arange(rows), jnp.arange(units)).reshape(h.shape)
-    keep = bits >= (rate * jnp.float32(2**32)).astype(jnp.uint32)
-    return jnp.where(keep, h * (1 / (1 - rate)).astype(h.dtype), jnp.zeros((), h.dtype))
-
-
-def _affine(layer: Dense, h: Array) -> Array:
-    out = h @ layer.weight.astype(h.dtype)
-    return out if layer.bias is None else out + layer.bias.astype(h.dtype)
-
-
-def _stream(key: Any) -> counter.Words:
-    return key if isinstance(key, tuple) else counter.words(key)
 
 
 def _float_name(field: str, value: DTypeLike) -> str:

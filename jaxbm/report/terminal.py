@@ -27,7 +27,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
     Example:
       >>> import numpy as np
-      >>> from jaxbm.report.terminal.terminal import probabilities
+      >>> from jaxbm.report.terminal import probabilities
       >>> probabilities(np.zeros((1, 1))).tolist()
       [[0.5, 0.5]]
     """

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from jaxbm.models.mlp import MLP, Params
+from jaxbm.models.protocol import Model, Params
 
 Loss = Callable[[Array, Array], Array]
 Metric = Callable[[Array, Array, Array | None], Array]
@@ -20,7 +20,7 @@ Metric = Callable[[Array, Array, Array | None], Array]
 class Task:
     """The static part of a training run."""
 
-    model: MLP
+    model: Model
     loss: Loss
     """`(logits, labels) -> values`, one per example (trailing axes are averaged)"""
     batch_size: int

@@ -13,13 +13,13 @@ from jaxbm.core import checks
 from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES
 from jaxbm.metrics import METRICS
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model, as_model
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data, Loss, Metric
 
 
 def training_data(
-    model: MLP,
+    model: Model,
     loss: str | Loss,
     x: Any,
     y: Any,
@@ -31,7 +31,7 @@ def training_data(
     validation_rows: ArrayLike | None,
 ) -> tuple[Data, Loss]:
     """The checked rows of one run, and its loss function; arguments as for `jaxbm.fit`."""
-    x, y, weight = _arrays(model, loss, x, y, sample_weight, "")
+    x, y, weight = _arrays(as_model(model), loss, x, y, sample_weight, "")
     index = None if rows is None else checks.row_index("rows", rows, x.shape[0])
     if class_weight is not None:
         picked = class_weights(class_weight, y, model, index)
@@ -78,7 +78,7 @@ def _array(value: ArrayLike) -> Any:
 
 
 def _arrays(
-    model: MLP, loss: str | Loss, x: Any, y: Any, weight: ArrayLike | None, name: str
+    model: Model, loss: str | Loss, x: Any, y: Any, weight: ArrayLike | None, name: str
 ) -> tuple[Any, Any, Array | None]:
     x, y = _array(x), _array(y)
     if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -94,7 +94,7 @@ def _arrays(
     return x, y, w
 
 
-def class_weights(class_weight: Any, y: Array, model: MLP, rows: Array | None) -> Array:
+def class_weights(class_weight: Any, y: Array, model: Model, rows: Array | None) -> Array:
     """`[n]`: each row's weight by its class; "balanced" counts `rows`, all where it is None."""
     check_class_labels(y)
     codes = jnp.asarray(y, jnp.int32)
@@ -113,9 +113,9 @@ def check_class_labels(y: Any) -> None:
         raise ValueError(f"class_weight: expected labels of shape [n], got {list(y.shape)}")
 
 
-def n_classes(model: MLP) -> int:
+def n_classes(model: Model) -> int:
     """One output tells two classes apart."""
-    return max(2, model.sizes[-1])
+    return max(2, model.n_outputs)
 
 
 def balanced(name: str, rows: Array, counts: Array) -> Array:
@@ -126,7 +126,7 @@ def balanced(name: str, rows: Array, counts: Array) -> Array:
     return table.astype(jnp.float32)
 
 
-def class_table(class_weight: Mapping[int, float] | ArrayLike, model: MLP) -> Array:
+def class_table(class_weight: Mapping[int, float] | ArrayLike, model: Model) -> Array:
     """float32 `[classes]`: given weights of classes, checked; 1 for those that a mapping leaves out."""
     classes = n_classes(model)
     if isinstance(class_weight, Mapping):

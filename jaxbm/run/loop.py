@@ -9,7 +9,7 @@ from jax import Array, lax
 
 from jaxbm.core import counter
 from jaxbm.core.counter import Words
-from jaxbm.models.mlp import Params
+from jaxbm.models.protocol import Params, example_losses, match_labels
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows, validation_rows
@@ -75,17 +75,6 @@ def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Arra
     blocks = jnp.pad(index, (0, -n % block)).reshape(-1, block)
     out = lax.map(lambda rows: task.model.apply(params, visited.x[rows], **options), blocks)
     return out.reshape(-1, out.shape[-1])[:n]
-
-
-def match_labels(logits: Array, labels: Array) -> Array:
-    """One output `[n, 1]` becomes `[n]` where the labels are `[n]`; nothing else is ever reshaped."""
-    return logits[:, 0] if logits.shape[-1] == 1 and labels.ndim == 1 else logits
-
-
-def example_losses(task_loss: Any, logits: Array, labels: Array) -> Array:
-    """`[n]`: the loss of each example, averaged over its outputs where the loss is one per output."""
-    values = task_loss(match_labels(logits, labels), labels)
-    return values.reshape(values.shape[0], -1).mean(axis=1) if values.ndim > 1 else values
 
 
 def weighted_sums(values: Array, weight: Array | None) -> tuple[Array, Array]:
@@ -221,15 +210,11 @@ def _one_step(
         options: dict[str, Any] = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": stream}
         if hyper.widths is not None:
             options["widths"] = hyper.widths
-        own_losses = getattr(task.model, "example_losses", None)  # a model that is more than one network has its own
-        if own_losses is not None:
-            values = own_losses(params, x, y, task.loss, **options)
-        else:
-            values = example_losses(task.loss, task.model.apply(params, x, **options), y)
+        values = task.model.example_losses(params, x, y, task.loss, **options)
         total, count = weighted_sums(values, weight)
         value = ratio(total, count)
         if hyper.l2 is not None:
-            value = value + hyper.l2 * sum(jnp.square(layer.weight).sum() for layer in params)
+            value = value + hyper.l2 * task.model.penalty(params)
         return value, (total, count)
 
     grads, sums = jax.grad(objective, has_aux=True)(params)

@@ -6,22 +6,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core.checks import finite, in_range, is_traced
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model, rows_text
 
 
-def rows(name: str, x: Any, y: Any, weight: Any, model: MLP) -> None:
+def rows(name: str, x: Any, y: Any, weight: Any, model: Model) -> None:
     """Shapes of features, labels and weights fit each other and the model, and values are usable."""
-    if x.ndim != 2 or x.shape[1] != model.sizes[0]:
-        raise ValueError(f"x{name}: expected shape [n, {model.sizes[0]}] for {model.sizes}, got {list(x.shape)}")
+    if x.ndim == 0 or x.shape[1:] != model.input_shape:
+        raise ValueError(f"x{name}: expected shape {rows_text(model)} for {model.title}, got {list(x.shape)}")
     if x.shape[0] == 0:
         raise ValueError(f"x{name}: expected at least one row, got none")
     if y.ndim not in (1, 2) or y.shape[0] != x.shape[0]:
         raise ValueError(
-            f"y{name}: expected shape [{x.shape[0]}] or [{x.shape[0]}, {model.sizes[-1]}] like x{name}, "
+            f"y{name}: expected shape [{x.shape[0]}] or [{x.shape[0]}, {model.n_outputs}] like x{name}, "
             f"got {list(y.shape)}"
         )
-    if y.ndim == 2 and y.shape[1] != model.sizes[-1]:
-        raise ValueError(f"y{name}: expected {model.sizes[-1]} columns for {model.sizes}, got {y.shape[1]}")
+    if y.ndim == 2 and y.shape[1] != model.n_outputs:
+        raise ValueError(f"y{name}: expected {model.n_outputs} columns for {model.title}, got {y.shape[1]}")
     finite(f"x{name}", x)
     finite(f"y{name}", y)
     if weight is not None:
@@ -31,9 +31,9 @@ def rows(name: str, x: Any, y: Any, weight: Any, model: MLP) -> None:
         in_range(f"sample_weight{name}", weight, 0, float("inf"))
 
 
-def labels_for(loss: str, y: Any, model: MLP, name: str = "") -> None:
+def labels_for(loss: str, y: Any, model: Model, name: str = "") -> None:
     """Labels are in the range that the named loss expects."""
-    outputs = model.sizes[-1]
+    outputs = model.n_outputs
     if loss.endswith("with_integer_labels"):
         if not jnp.issubdtype(y.dtype, jnp.integer):
             raise ValueError(f"y{name}: expected integer labels for loss={loss!r}, got dtype {y.dtype}")

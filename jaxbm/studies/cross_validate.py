@@ -19,7 +19,7 @@ from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.result import MembersResult
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model
 from jaxbm.run import loop
 from jaxbm.run.contract import Loss, Metric
 from jaxbm.run.inputs import metric_functions
@@ -59,7 +59,7 @@ class CrossValidation:
 
 def cross_validate(
     key: Array,
-    model: MLP,
+    model: Model,
     x: ArrayLike,
     y: ArrayLike,
     *,
@@ -123,7 +123,7 @@ def cross_validate(
         keys, model, x, y, loss=loss, rows=rows, metrics=metrics, sample_weight=sample_weight, patience=patience,
         **options,
     )  # fmt: skip
-    predictions = np.full((repeats, n, model.sizes[-1]), np.nan, np.float32)
+    predictions = np.full((repeats, n, model.n_outputs), np.nan, np.float32)
     function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
     table, scores = metric_functions(metrics), []
     x, y = np.asarray(x), np.asarray(y)

@@ -21,7 +21,7 @@ from jaxbm.members.fit_members import fit_members, prepare
 from jaxbm.members.progress import MembersInterrupted
 from jaxbm.members.result import MembersResult
 from jaxbm.members.resumable_fit import fit_single
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model, rows_text
 from jaxbm.run.contract import Loss
 from jaxbm.studies.group_layout import Layout
 from jaxbm.training.fit import FitResult
@@ -33,7 +33,7 @@ from jaxbm.training.stacked import stacked_logits
 class GroupsResult:
     """Models by group; made by `fit_groups`."""
 
-    model: MLP
+    model: Model
     labels: np.ndarray
     """`[M]`: the group of each member, largest group first"""
     counts: np.ndarray
@@ -66,13 +66,13 @@ class GroupsResult:
           ValueError: shapes don't fit.
         """
         x, groups = np.asarray(x), np.asarray(groups)
-        if x.ndim != 2 or x.shape[1] != self.model.sizes[0] or groups.shape != x.shape[:1]:
+        if x.ndim == 0 or x.shape[1:] != self.model.input_shape or groups.shape != x.shape[:1]:
             raise ValueError(
-                f"x, groups: expected shapes [n, {self.model.sizes[0]}] and [n], got {list(x.shape)} and "
+                f"x, groups: expected shapes {rows_text(self.model)} and [n], got {list(x.shape)} and "
                 f"{list(groups.shape)}"
             )
         member = self._member_of(groups)
-        out = np.full((len(x), self.model.sizes[-1]), np.nan, np.float32)
+        out = np.full((len(x), self.model.n_outputs), np.nan, np.float32)
         others = np.flatnonzero(member < 0)
         if self.pooled is not None and others.size:
             out[others] = predict(self.model, self.pooled.params, x[others])
@@ -107,7 +107,7 @@ class GroupsResult:
 
 def fit_groups(
     key: Array,
-    model: MLP,
+    model: Model,
     x: ArrayLike,
     y: ArrayLike,
     groups: ArrayLike,
@@ -181,7 +181,7 @@ def fit_groups(
     return _grouped(model, layout, parts, whole)
 
 
-def _grouped(model: MLP, layout: Layout, parts: list[MembersResult], whole: FitResult | None) -> GroupsResult:
+def _grouped(model: Model, layout: Layout, parts: list[MembersResult], whole: FitResult | None) -> GroupsResult:
     """The result of the members trained so far, in the order of the layout."""
     result = parts[0] if parts else None
     if len(parts) > 1:
@@ -193,7 +193,7 @@ def _grouped(model: MLP, layout: Layout, parts: list[MembersResult], whole: FitR
 
 
 def _pooled(
-    key: Array, model: MLP, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, options: dict[str, Any]
+    key: Array, model: Model, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, options: dict[str, Any]
 ) -> FitResult:
     """The model of all rows."""
     try:
@@ -204,7 +204,7 @@ def _pooled(
 
 def _train(
     key: Array,
-    model: MLP,
+    model: Model,
     x: Array,
     y: Array,
     layout: Layout,
@@ -247,10 +247,10 @@ def _balanced(y: np.ndarray, member: np.ndarray, weight: ArrayLike | None) -> np
     return (picked if weight is None else picked * np.asarray(weight)).astype(np.float32)
 
 
-def _by_member(model: MLP, params: Any, x: np.ndarray, member: np.ndarray) -> np.ndarray:
+def _by_member(model: Model, params: Any, x: np.ndarray, member: np.ndarray) -> np.ndarray:
     """Logits of rows by the members that `member` `[n]` names, computed in calls of about equally large members."""
     order = np.argsort(member, kind="stable")
-    out = np.empty((len(x), model.sizes[-1]), np.float32)
+    out = np.empty((len(x), model.n_outputs), np.float32)
     table = jnp.asarray(_filled(x[order]))
     members, start, count = np.unique(member[order], return_index=True, return_counts=True)
     size = 1 << np.ceil(np.log2(count)).astype(int)
@@ -268,4 +268,4 @@ def _by_member(model: MLP, params: Any, x: np.ndarray, member: np.ndarray) -> np
 
 
 def _filled(x: np.ndarray) -> np.ndarray:
-    return np.pad(x, ((0, (1 << max(9, (len(x) - 1).bit_length())) - len(x)), (0, 0)))
+    return np.pad(x, ((0, (1 << max(9, (len(x) - 1).bit_length())) - len(x)), *((0, 0) for _ in x.shape[1:])))

@@ -16,7 +16,7 @@ from jaxbm.core.fingerprint import fingerprint
 from jaxbm.members import chunks
 from jaxbm.members.progress import MembersProgress, Report, reporter
 from jaxbm.members.resumable_fit import fit_single
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model
 from jaxbm.run.contract import Loss, Metric
 from jaxbm.studies.folds import is_classification, make_folds
 from jaxbm.studies.space import Space, draw_trials
@@ -28,7 +28,7 @@ from jaxbm.studies.sweep_store import Store
 def sweep(
     space: Space,
     key: Array,
-    model: MLP,
+    model: Model,
     x: ArrayLike,
     y: ArrayLike,
     *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from jax import Array
 import jaxbm.optimizers
 from jaxbm.core.names import unknown
 from jaxbm.members.fit_members import Setup, prepare
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model
 from jaxbm.studies.folds import Fold
 
 NUMBERS = ("l2", "clip_norm", "dropout", "patience", "min_delta", "epochs")
@@ -32,7 +32,7 @@ Optimizer = str | Callable[..., Any]
 class Plan:
     """Everything about a sweep apart from the data."""
 
-    model: MLP
+    model: Model
     trials: tuple[dict[str, Any], ...]
     folds: tuple[Fold, ...] | None
     seeds: int
@@ -45,24 +45,16 @@ class Plan:
         """Folds times seeds."""
         return self.seeds * (1 if self.folds is None else len(self.folds))
 
-    def model_of(self, trial: dict[str, Any]) -> MLP:
+    def model_of(self, trial: dict[str, Any]) -> Model:
         """The trial's architecture."""
-        model = self.model
-        if "hidden" in trial:
-            hidden = trial["hidden"]
-            widths = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
-            model = replace(
-                model, sizes=(model.sizes[0], *widths, model.sizes[-1]), activation=_only(model.activation)
-            )
-        changes = {name: trial[name] for name in ("activation", "weight_init") if name in trial}
-        return replace(model, **changes)
+        return self.model.variant(**{name: trial[name] for name in ARCHITECTURE if name in trial})
 
     @cached_property
-    def models(self) -> tuple[MLP, ...]:
+    def models(self) -> tuple[Model, ...]:
         """Each trial's architecture; equal ones are one object."""
-        known: dict[str, MLP] = {}
+        known: dict[str, Model] = {}
 
-        def model(trial: dict[str, Any]) -> MLP:
+        def model(trial: dict[str, Any]) -> Model:
             name = repr([trial.get(name) for name in ARCHITECTURE])
             if name not in known:
                 known[name] = self.model_of(trial)
@@ -78,7 +70,7 @@ class Plan:
         """Trials that share a compiled program, in blocks of bounded size."""
         groups: dict[Any, list[int]] = {}
         for i, (trial, model) in enumerate(zip(self.trials, self.models, strict=True)):
-            program = (len(model.sizes), model.activation, model.weight_init, trial.get("batch_size"))
+            program = (model.program, trial.get("batch_size"))
             groups.setdefault(program, []).append(i)
         blocks = []
         for indices in groups.values():
@@ -118,13 +110,6 @@ class Plan:
 def _typed(key: Array) -> Array:
     is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     return key if is_typed else jax.random.wrap_key_data(key)
-
-
-def _only(activation: str | tuple[str, ...]) -> str:
-    names = {activation} if isinstance(activation, str) else set(activation)
-    if len(names) != 1:
-        raise ValueError(f"space: 'hidden' needs a model with one activation for all hidden layers, got {activation}")
-    return names.pop()
 
 
 def optimizer_function(optimizer: Optimizer) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxbm.core.dataframe import tidy
-from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model
 from jaxbm.training.whole_run import FitResult
 
 #: Metrics of which more is better; of all others less is.
@@ -32,7 +32,7 @@ class SweepResult:
     """int `[trials, seeds, folds]`"""
     best_epoch: np.ndarray
     """int `[trials, seeds, folds]`"""
-    model: MLP | None = None
+    model: Model | None = None
     """the best trial's architecture"""
     refit: FitResult | None = None
     """the best trial trained on all rows"""

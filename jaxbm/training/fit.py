@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks, counter
 from jaxbm.kernels import dispatch
-from jaxbm.models.mlp import MLP, Params
+from jaxbm.models.protocol import Model, Params
 from jaxbm.optimizers import adam
 from jaxbm.run.contract import Data, Hyper, Loss, Metric, RunState, Task
 from jaxbm.run.inputs import check_numbers, metric_functions, number, training_data
@@ -39,7 +39,7 @@ class NonFiniteError(FloatingPointError):
 
 def fit(
     key: Array,
-    model: MLP,
+    model: Model,
     x: ArrayLike,
     y: ArrayLike,
     *,

@@ -19,14 +19,14 @@ from jaxbm.core import checks
 from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES
 from jaxbm.metrics import METRICS
-from jaxbm.models.mlp import MLP, Params
+from jaxbm.models.protocol import Model, Params, rows_text
 from jaxbm.run import loop, row_checks
 from jaxbm.run.contract import Loss, Metric
 
 SMALLEST_BLOCK = 512
 
 
-def predict(model: MLP, params: Params, x: ArrayLike, *, batch_size: int = 4096) -> np.ndarray:
+def predict(model: Model, params: Params, x: ArrayLike, *, batch_size: int = 4096) -> np.ndarray:
     """The model's logits for every row.
 
     Args:
@@ -48,19 +48,19 @@ def predict(model: MLP, params: Params, x: ArrayLike, *, batch_size: int = 4096)
     """
     block = checks.positive_int("batch_size", batch_size)
     rows = np.asarray(x)
-    if rows.ndim != 2 or rows.shape[1] != model.sizes[0]:
-        raise ValueError(f"x: expected shape [n, {model.sizes[0]}] for {model.sizes}, got {list(rows.shape)}")
+    if rows.ndim == 0 or rows.shape[1:] != model.input_shape:
+        raise ValueError(f"x: expected shape {rows_text(model)} for {model.title}, got {list(rows.shape)}")
     block = min(block, _filled(len(rows)))
-    out = np.empty((len(rows), model.sizes[-1]), np.dtype(model.param_dtype))
+    out = np.empty((len(rows), model.n_outputs), np.dtype(model.param_dtype))
     for start in range(0, len(rows), block):
         part = rows[start : start + block]
-        filled = np.concatenate([part, np.zeros((block - len(part), part.shape[1]), part.dtype)])
+        filled = np.concatenate([part, np.zeros((block - len(part), *part.shape[1:]), part.dtype)])
         out[start : start + len(part)] = np.asarray(_apply(model, params, filled))[: len(part)]
     return out
 
 
 def evaluate(
-    model: MLP,
+    model: Model,
     params: Params,
     x: ArrayLike,
     y: ArrayLike,
@@ -94,7 +94,7 @@ def evaluate(
 
 
 def score(
-    model: MLP,
+    model: Model,
     logits: np.ndarray,
     y: ArrayLike,
     *,
@@ -133,7 +133,7 @@ def _filled(rows: int) -> int:
 
 
 @partial(jax.jit, static_argnums=0)
-def _apply(model: MLP, params: Params, x: Array) -> Array:
+def _apply(model: Model, params: Params, x: Array) -> Array:
     return kernels.apply(model, params, x)
 
 

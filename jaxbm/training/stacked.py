@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.kernels.mlp import apply as apply_mlp
-from jaxbm.models.mlp import MLP, Params
+from jaxbm.models.protocol import Model, Params
 
 
 def stacked_logits(
-    model: MLP,
+    model: Model,
     params: Params,
     x: Array,
     start: Array | None = None,
@@ -32,7 +32,7 @@ def stacked_logits(
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _logits(
-    model: MLP, by_kernel: bool, most: int, params: Params, x: Array, start: Array | None, count: Array | None
+    model: Model, by_kernel: bool, most: int, params: Params, x: Array, start: Array | None, count: Array | None
 ) -> Array:
     def one(params: Params, start: Array | None, count: Array | None) -> Array:
         if by_kernel:

@@ -1,0 +1,69 @@
+"""A model from two functions: Flax, Equinox, Haiku, or plain JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jax import Array
+from jax.typing import DTypeLike
+
+from jaxbm.models.protocol import Model, Params
+
+
+@dataclass(frozen=True)
+class FunctionModel(Model):
+    """A model from two functions, so that what another library describes trains here.
+
+    Make it once and keep it: its functions are compared by identity, so another one with new lambdas compiles anew.
+
+    - Flax Linen: `FunctionModel(lambda key: net.init(key, jnp.zeros((1, 20))), net.apply, (20,), 1)`.
+    - Flax NNX: `graph, _ = nnx.split(make(nnx.Rngs(0)))`, then
+      `FunctionModel(lambda key: nnx.state(make(nnx.Rngs(key))), lambda p, x: nnx.merge(graph, p)(x), (20,), 1)`.
+    - Equinox: `_, static = eqx.partition(make(key), eqx.is_array)`, then
+      `FunctionModel(lambda key: eqx.filter(make(key), eqx.is_array),`
+      `lambda p, x: jax.vmap(eqx.combine(p, static))(x), (20,), 1)`.
+
+    Args:
+      init_function: a JAX random key -> parameters, a pytree of arrays.
+      apply_function: parameters, features `[n, *input_shape]` -> logits `[n, n_outputs]`.
+      input_shape: of one row of features.
+      n_outputs: of one row of logits.
+      param_dtype: of the logits.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxbm
+      >>> model = jaxbm.FunctionModel(
+      ...     lambda key: {"w": jax.random.normal(key, (4, 1))}, lambda params, x: jnp.tanh(x) @ params["w"], (4,), 1)
+      >>> x = jax.random.normal(jax.random.key(0), (100, 4))
+      >>> many = jaxbm.fit_members(jax.random.key(1), model, x, x.sum(axis=1), members=3, loss="squared_error")
+      >>> many.params["w"].shape
+      (3, 4, 1)
+    """
+
+    init_function: Callable[[Array], Params]
+    apply_function: Callable[[Params, Array], Array]
+    input_shape: tuple[int, ...]
+    n_outputs: int
+    param_dtype: DTypeLike = "float32"
+
+    def __post_init__(self) -> None:
+        shape = self.input_shape
+        object.__setattr__(self, "input_shape", (shape,) if isinstance(shape, int) else tuple(shape))
+
+    def init(self, key: Array) -> Params:
+        """Fresh parameters."""
+        return self.init_function(key)
+
+    def apply(self, params: Params, x: Array, **options: Any) -> Array:  # type: ignore[override]
+        """The logits; ValueError for `dropout`, of which the function knows nothing."""
+        if options:
+            raise ValueError(
+                f"{next(iter(options))}: expected None, since a FunctionModel takes parameters and x alone"
+            )
+        return self.apply_function(params, x)
+
+    def describe(self) -> dict[str, Any]:
+        """TypeError: functions can't be written to a folder."""
+        raise TypeError("model: expected one that can be described, got a FunctionModel; save its params instead")
