@@ -17,13 +17,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 import jaxbm.optimizers
-from jaxbm.core.names import unknown
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.result import MembersResult
 from jaxbm.models.mlp import MLP
-
-OPTIMIZERS = ("adam", "adamw", "sgd")
 
 
 class _JaxMLP(BaseEstimator):
@@ -100,9 +97,7 @@ class _JaxMLP(BaseEstimator):
     def _optimizer(self) -> Any:
         if not isinstance(self.optimizer, str):
             return self.optimizer
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown("optimizer", self.optimizer, OPTIMIZERS)
-        return getattr(jaxbm.optimizers, self.optimizer)(self.learning_rate)
+        return jaxbm.optimizers.optimizer(self.optimizer)(self.learning_rate)
 
     def _rows(self, x: ArrayLike) -> np.ndarray:
         check_is_fitted(self)

@@ -15,8 +15,6 @@ from jax import Array
 from jax.custom_batching import custom_vmap
 
 Attributes = tuple[tuple[str, Any], ...]
-#: In the order of kernel.h.
-ACTIVATIONS = ("identity", "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "softplus")
 
 
 @lru_cache(maxsize=4096)

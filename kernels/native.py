@@ -6,16 +6,18 @@ threads and other processes ("spawn"), but, as anything in JAX, must not fork on
 """
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
 
 LIBRARY = "lib/jaxbm_cpu.so"
 TARGETS = ("jaxbm_train", "jaxbm_apply", "jaxbm_adam", "jaxbm_permutation")
+KINDS = ("activation", "loss", "optimizer")
 
 
 class Native(NamedTuple):
@@ -26,6 +28,8 @@ class Native(NamedTuple):
     "generic" """
     reason: str | None
     """why they can't be called; None where they can"""
+    names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """"activation", "loss", "optimizer" -> what the kernels know, in the order of their codes"""
 
 
 @lru_cache(maxsize=1)
@@ -41,13 +45,20 @@ def native() -> Native:
         return Native(None, f"JAX has no CPU backend here ({error})")
     try:
         library = ctypes.CDLL(str(found))
-        library.jaxbm_isa.restype = ctypes.c_char_p
+        library.jaxbm_isa.restype = library.jaxbm_names.restype = ctypes.c_char_p
+        names = {kind: tuple(library.jaxbm_names(kind.encode()).decode().split()) for kind in KINDS}
         handlers = {name: jax.ffi.pycapsule(getattr(library, name)) for name in TARGETS}  # all of them, or none
         for name, handler in handlers.items():
             jax.ffi.register_ffi_target(name, handler, platform="cpu")
     except Exception as error:
         return Native(None, f"the compiled kernels could not be loaded: {error}")
-    return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None)
+    return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None, MappingProxyType(names))
+
+
+def code(kind: str, name: str | None) -> int | None:
+    """What the kernels call an activation, loss or optimizer; None where they don't know it."""
+    known = native().names.get(kind, ())
+    return known.index(name) if name in known else None
 
 
 def _places() -> Iterator[Path]:

@@ -24,9 +24,11 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.saved.outputs import outputs_of
 
     found = outputs_of(arguments.folder, arguments.data, labelled=True)
+    if found.left_out:
+        print(f"left out {found.left_out} rows without a label")
     known = ~np.isnan(found.logits).any(axis=1)
     if not known.any():
         raise ValueError(f"data: expected rows of groups with a model, got none among {len(known)}")
     y = found.preparation.labels(found.frame)[known]
-    values = measure_outputs(found.model, found.logits[known], found.preparation, found.metadata["loss"], y)
+    values = measure_outputs(found.model, found.logits[known], found.preparation, found.loss, y)
     Console(highlight=False).print(terminal.metrics_table({f"{known.sum()} rows": values}))

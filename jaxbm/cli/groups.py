@@ -9,6 +9,7 @@ from typing import Any
 from jaxbm.cli.data_options import add_data_options, read, split_and_prepare
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import measure_outputs, resumable
+from jaxbm.optimizers import OPTIMIZERS
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--hidden", type=widths, default=(16,), metavar="16", help="hidden widths")
     parser.add_argument("--activation", default="relu")
     parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
-    parser.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam")
+    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam")
     parser.add_argument("--learning-rate", type=float, default=1e-2)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=32)

@@ -7,18 +7,12 @@ import sys
 from typing import Any
 
 from jaxbm.core.names import unknown
-
-#: The losses that fit a task's labels, the default first.
-LOSSES_OF = {
-    "binary": ("sigmoid_binary_cross_entropy", "sigmoid_focal_loss"),
-    "multiclass": ("softmax_cross_entropy_with_integer_labels",),
-    "regression": ("squared_error", "l2_loss", "huber_loss", "log_cosh"),
-}
+from jaxbm.losses import losses_for
 
 
 def loss_of(task: str, name: str | None = None) -> str:
     """The loss called `name`, or the task's default; ValueError if it does not fit the task."""
-    known = LOSSES_OF[task]
+    known = losses_for(task)
     if name is not None and name not in known:
         raise unknown(f"--loss for task {task!r}", name, known)
     return name or known[0]

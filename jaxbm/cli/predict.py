@@ -21,7 +21,8 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.report import terminal
     from jaxbm.saved.outputs import outputs_of
 
-    _, preparation, _, frame, logits = outputs_of(arguments.folder, arguments.data)
+    found = outputs_of(arguments.folder, arguments.data)
+    preparation, frame, logits = found.preparation, found.frame, found.logits
     out = frame[[]].copy()
     if preparation.task == "regression":
         out[preparation.target] = preparation.unscale(logits[:, 0])

@@ -10,6 +10,7 @@ from typing import Any
 from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import measure
+from jaxbm.optimizers import OPTIMIZERS
 
 NUMBERS = ("learning_rate", "weight_decay", "momentum", "l2", "dropout", "clip_norm")
 WHOLE = ("batch_size", "patience")
@@ -31,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--hidden", nargs="+", type=widths, default=[(64, 32)], metavar="64,32", help="hidden widths")
     parser.add_argument("--activation", nargs="+", default=["relu"])
     parser.add_argument("--weight-init", nargs="+", default=["glorot_uniform"])
-    parser.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam")
+    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam")
     parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
     parser.add_argument("--metric", default="loss", help="what to compare the trials by")
     parser.add_argument("--epochs", type=int, default=10)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jaxbm.cli.data_options import add_data_options, read
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import measure_outputs, resumable
+from jaxbm.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     import pathlib
@@ -50,7 +51,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     training = parser.add_argument_group("training")
     training.add_argument("--epochs", type=int, default=10, metavar="10", help="passes over the training rows")
     training.add_argument("--batch-size", type=int, default=32, metavar="32", help="rows per step")
-    training.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam", help="[adam]")
+    training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="[adam]")
     training.add_argument("--learning-rate", type=float, default=1e-3, metavar="0.001")
     training.add_argument("--loss", metavar="NAME", help="a name from jaxbm.losses [found from the task]")
     training.add_argument(

@@ -15,17 +15,23 @@ from jaxbm.losses.softmax import (
     softmax_cross_entropy,
     softmax_cross_entropy_with_integer_labels,
 )
-from jaxbm.losses.table import LOSSES, loss
+from jaxbm.losses.table import LABELS, LOSSES, TABLE, LossEntry, entry_of, kind_of, loss, losses_for
 
 __all__ = [
+    "LABELS",
     "LOSSES",
+    "TABLE",
+    "LossEntry",
     "cross_entropy",
+    "entry_of",
     "hinge_loss",
     "huber_loss",
+    "kind_of",
     "kl_divergence",
     "l2_loss",
     "log_cosh",
     "loss",
+    "losses_for",
     "mean",
     "safe_softmax_cross_entropy",
     "sigmoid_binary_cross_entropy",

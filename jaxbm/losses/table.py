@@ -1,6 +1,8 @@
 """The losses by name."""
 
+import inspect
 from collections.abc import Callable
+from typing import NamedTuple
 
 from jax import Array
 
@@ -14,19 +16,82 @@ from jaxbm.losses.softmax import (
     softmax_cross_entropy_with_integer_labels,
 )
 
-#: The losses `fit` knows by name.
-LOSSES: dict[str, Callable[..., Array]] = {
-    "squared_error": squared_error,
-    "l2_loss": l2_loss,
-    "huber_loss": huber_loss,
-    "log_cosh": log_cosh,
-    "softmax_cross_entropy": softmax_cross_entropy,
-    "softmax_cross_entropy_with_integer_labels": softmax_cross_entropy_with_integer_labels,
-    "safe_softmax_cross_entropy": safe_softmax_cross_entropy,
-    "sigmoid_binary_cross_entropy": sigmoid_binary_cross_entropy,
-    "sigmoid_focal_loss": sigmoid_focal_loss,
-    "hinge_loss": hinge_loss,
+
+class LossEntry(NamedTuple):
+    """A loss, and what those who take it by name need to know."""
+
+    function: Callable[..., Array]
+    labels: str
+    """which labels it takes, see `LABELS`"""
+    tasks: tuple[str, ...] = ()
+    """of tables that it fits: "binary", "multiclass", "regression"; the first loss of a task is its default"""
+
+    @property
+    def name(self) -> str:
+        """What the loss is called."""
+        return self.function.__name__
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Its hyper-parameters that are numbers, with the values that training by name uses."""
+        given = {name: p.default for name, p in inspect.signature(self.function).parameters.items()}
+        return {name: float(value) for name, value in given.items() if isinstance(value, float)}
+
+
+#: Kinds of labels, each with what it means.
+LABELS = {
+    "real": "numbers, as many for a row as there are outputs",
+    "binary": "0 to 1, one for each output",
+    "sign": "-1 or 1, one for each output",
+    "class": "one integer for each row, 0 to classes - 1",
+    "distribution": "for each row the probabilities of all classes",
 }
+
+#: Every loss that `fit` knows by name, once.
+TABLE = (
+    LossEntry(squared_error, "real", ("regression",)),
+    LossEntry(l2_loss, "real", ("regression",)),
+    LossEntry(huber_loss, "real", ("regression",)),
+    LossEntry(log_cosh, "real", ("regression",)),
+    LossEntry(softmax_cross_entropy, "distribution"),
+    LossEntry(softmax_cross_entropy_with_integer_labels, "class", ("multiclass",)),
+    LossEntry(safe_softmax_cross_entropy, "distribution"),
+    LossEntry(sigmoid_binary_cross_entropy, "binary", ("binary",)),
+    LossEntry(sigmoid_focal_loss, "binary", ("binary",)),
+    LossEntry(hinge_loss, "sign"),
+)
+
+#: The same as functions by name.
+LOSSES: dict[str, Callable[..., Array]] = {entry.name: entry.function for entry in TABLE}
+
+
+def entry_of(loss: object) -> LossEntry | None:
+    """The entry of a loss that is given by name or as the function itself; None for a function of one's own."""
+    found = (entry for entry in TABLE if loss == entry.name or loss is entry.function)
+    return next(found, None)
+
+
+def kind_of(loss: object) -> str | None:
+    """Which labels the loss takes, see `LABELS`; None for a function of one's own.
+
+    Example:
+      >>> from jaxbm.losses import kind_of
+      >>> kind_of("huber_loss"), kind_of(lambda logits, labels: logits - labels)
+      ('real', None)
+    """
+    entry = entry_of(loss)
+    return None if entry is None else entry.labels
+
+
+def losses_for(task: str) -> tuple[str, ...]:
+    """Names of the losses that fit a task of tables, the default first.
+
+    Example:
+      >>> from jaxbm.losses import losses_for
+      >>> losses_for("binary")
+      ('sigmoid_binary_cross_entropy', 'sigmoid_focal_loss')
+    """
+    return tuple(entry.name for entry in TABLE if task in entry.tasks)
 
 
 def loss(name: str) -> Callable[..., Array]:

@@ -13,12 +13,14 @@ from jaxbm.metrics.decisions import AVERAGES, accuracy, balanced_accuracy, confu
 from jaxbm.metrics.probabilities import brier_score, calibration_error, log_loss
 from jaxbm.metrics.ranking import average_precision, roc_auc
 from jaxbm.metrics.regression import mae, mse, r2, rmse
-from jaxbm.metrics.table import METRICS, Hook, metric
+from jaxbm.metrics.table import METRICS, TABLE, Hook, MetricEntry, greater_is_better, heading, metric, metrics_for
 
 __all__ = [
     "AVERAGES",
     "METRICS",
+    "TABLE",
     "Hook",
+    "MetricEntry",
     "accuracy",
     "average_precision",
     "balanced_accuracy",
@@ -26,9 +28,12 @@ __all__ = [
     "calibration_error",
     "confusion_matrix",
     "f1",
+    "greater_is_better",
+    "heading",
     "log_loss",
     "mae",
     "metric",
+    "metrics_for",
     "mse",
     "precision",
     "r2",

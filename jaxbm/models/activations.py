@@ -19,8 +19,8 @@ def identity(x: Array) -> Array:
 gelu_tanh = partial(jax.nn.gelu, approximate=True)
 gelu_exact = partial(jax.nn.gelu, approximate=False)
 
-#: The names `MLP` accepts. `gelu` is the exact (erf) form, as in Keras and PyTorch; JAX's own default is the
-#: tanh approximation, here called `gelu_tanh`.
+#: Every activation that `MLP` accepts, once. `gelu` is the exact (erf) form, as in Keras and PyTorch; JAX's own
+#: default is the tanh approximation, here called `gelu_tanh`.
 ACTIVATIONS: dict[str, Activation] = {
     "relu": jax.nn.relu,
     "leaky_relu": jax.nn.leaky_relu,  # slope 0.01 for x < 0
@@ -33,9 +33,6 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": jax.nn.softplus,
     "identity": identity,
 }
-
-#: Activations with `act(0) == 0`: zero-padded units stay exactly zero through training.
-ZERO_PRESERVING = frozenset({"relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "tanh", "identity"})
 
 
 def activation(name: str) -> Activation:

@@ -55,5 +55,5 @@ def restore(description: dict[str, Any]) -> Model:
     values = dict(description)
     kind = values.pop("kind", "MLP")
     if kind not in KINDS:
-        raise unknown("model (import the module that registers it first)", kind, KINDS)
+        raise unknown("model", kind, KINDS)
     return KINDS[kind].restore(values)

@@ -13,11 +13,15 @@ from jaxbm.optimizers.descent import Sgd, SgdState, sgd
 from jaxbm.optimizers.interchange import from_optax, to_optax
 from jaxbm.optimizers.moments import Adam, AdamState, adam, adamw, bias_correction
 from jaxbm.optimizers.protocol import PyTree, Rate, apply_updates, next_count
+from jaxbm.optimizers.table import OPTIMIZERS, STATIC, Maker, numbers_of, optimizer
 
 __all__ = [
+    "OPTIMIZERS",
+    "STATIC",
     "Adam",
     "AdamState",
     "ClipByGlobalNorm",
+    "Maker",
     "PyTree",
     "Rate",
     "Sgd",
@@ -29,6 +33,8 @@ __all__ = [
     "clip_by_global_norm",
     "from_optax",
     "next_count",
+    "numbers_of",
+    "optimizer",
     "sgd",
     "to_optax",
 ]

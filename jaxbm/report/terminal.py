@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxbm.metrics import heading, metrics_for
+
 if TYPE_CHECKING:
     from rich.table import Table
-
-#: Which metrics a task is judged by, in the order shown.
-TASK_METRICS = {
-    "binary": ("accuracy", "balanced_accuracy", "f1", "roc_auc"),
-    "multiclass": ("accuracy", "balanced_accuracy", "f1", "roc_auc"),
-    "regression": ("mse", "rmse", "mae", "r2"),
-}
-
-
-HEADINGS = {"f1": "F1", "roc_auc": "ROC AUC", "mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R2"}
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -64,7 +56,7 @@ def class_metrics(p: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         metrics.f1_score(labels, decided, average=average, zero_division=0),
         np.mean(areas),
     )
-    return dict(zip(TASK_METRICS["binary"], map(float, values), strict=True))
+    return dict(zip(metrics_for("binary"), map(float, values), strict=True))
 
 
 def regression_metrics(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -74,7 +66,7 @@ def regression_metrics(predictions: np.ndarray, targets: np.ndarray) -> dict[str
     mse = metrics.mean_squared_error(targets, predictions)
     r2 = metrics.r2_score(targets, predictions) if len(targets) > 1 else np.nan
     values = (mse, np.sqrt(mse), metrics.mean_absolute_error(targets, predictions), r2)
-    return dict(zip(TASK_METRICS["regression"], map(float, values), strict=True))
+    return dict(zip(metrics_for("regression"), map(float, values), strict=True))
 
 
 def metrics_table(rows: Mapping[str, Mapping[str, float]]) -> Table:
@@ -89,7 +81,7 @@ def metrics_table(rows: Mapping[str, Mapping[str, float]]) -> Table:
     table.add_column("")
     names = list(next(iter(rows.values())))
     for name in names:
-        table.add_column(HEADINGS.get(name, name.replace("_", " ")), justify="right")
+        table.add_column(heading(name), justify="right")
     for label, values in rows.items():
         table.add_row(label, *(_shown(values[name]) for name in names))
     return table

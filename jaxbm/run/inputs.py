@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
-from jaxbm.losses import LOSSES
+from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS
 from jaxbm.models.protocol import Model, as_model
 from jaxbm.run import row_checks
@@ -85,7 +85,7 @@ def _arrays(
         x = x.astype(model.param_dtype)
     if isinstance(loss, str):
         lookup("loss", loss, LOSSES)
-    if y.dtype == bool or (isinstance(loss, str) and not loss.endswith("with_integer_labels")):
+    if y.dtype == bool or (isinstance(loss, str) and kind_of(loss) != "class"):
         y = y.astype(model.param_dtype)
     w = None if weight is None else jnp.asarray(weight, jnp.float32)
     row_checks.rows(name, x, y, w, model)

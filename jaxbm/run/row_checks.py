@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core.checks import finite, in_range, is_traced
+from jaxbm.losses import kind_of
 from jaxbm.models.protocol import Model, rows_text
 
 
@@ -34,13 +35,13 @@ def rows(name: str, x: Any, y: Any, weight: Any, model: Model) -> None:
 def labels_for(loss: str, y: Any, model: Model, name: str = "") -> None:
     """Labels are in the range that the named loss expects."""
     outputs = model.n_outputs
-    if loss.endswith("with_integer_labels"):
+    if kind_of(loss) == "class":
         if not jnp.issubdtype(y.dtype, jnp.integer):
             raise ValueError(f"y{name}: expected integer labels for loss={loss!r}, got dtype {y.dtype}")
         if y.ndim != 1:
             raise ValueError(f"y{name}: expected shape [n] for loss={loss!r}, got {list(y.shape)}")
         low, high = 0, outputs - 1
-    elif loss in ("sigmoid_binary_cross_entropy", "sigmoid_focal_loss"):
+    elif kind_of(loss) == "binary":
         if y.ndim == 1 and outputs != 1:
             raise ValueError(f"y{name}: expected shape [n, {outputs}] for loss={loss!r}, got {list(y.shape)}")
         low, high = 0, 1

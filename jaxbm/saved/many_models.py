@@ -1,29 +1,27 @@
-"""Save ensembles and models by group to a folder, and load them: safetensors for the arrays, JSON for the rest."""
+"""Save ensembles and models by group to a folder, and load them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import pathlib
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbm.core.files import bits, from_bits, replace
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
-from jaxbm.models.mlp import MLP, Dense, Params
-from jaxbm.saved import one_model
+from jaxbm.models.protocol import Params
+from jaxbm.saved import envelope
+from jaxbm.saved.arrays import packed, unpacked
+from jaxbm.saved.envelope import MANY, UNFINISHED, Content
 from jaxbm.studies.fit_groups import GroupsResult
 from jaxbm.training.whole_run import FitResult
 
-FORMAT, VERSION = "jaxbm members", 1
-ARRAYS, CONFIGURATION = "members.safetensors", "members.json"
-UNFINISHED = "unfinished"
-"""Where, in the folder that members will be saved in, the command line keeps those in training."""
+__all__ = ["UNFINISHED", "SavedMembers", "check_folder", "load_members", "save_members"]
+
+GROUPS = ("labels", "counts", "too_small", "too_small_counts")
+POOLED = "pooled."
 
 
 class SavedMembers(NamedTuple):
@@ -63,39 +61,24 @@ def save_members(
       ...     jaxbm.load_members(folder).predictor.members
       3
     """
-    from safetensors.numpy import save as pack
-
-    folder = check_folder(folder)
     arrays: dict[str, np.ndarray] = {}
-    described: dict[str, Any] = {"model": {n: getattr(predictor.model, n) for n in MLP.__dataclass_fields__}}
+    described: dict[str, Any]
     if isinstance(predictor, Ensemble):
-        _pack("", predictor.params, arrays)
+        arrays |= packed(predictor.params)
         weights = None if predictor.weights is None else np.asarray(predictor.weights).tolist()
-        described |= {"kind": "ensemble", "weights": weights, "temperature": predictor.temperature}
+        described = {"kind": "ensemble", "weights": weights, "temperature": predictor.temperature}
     else:
         if predictor.result is not None:
-            _pack("", predictor.result.params, arrays)
+            arrays |= packed(predictor.result.params)
         if predictor.pooled is not None:
-            _pack("pooled.", predictor.pooled.params, arrays)
-        names = ("labels", "counts", "too_small", "too_small_counts")
-        described |= {"kind": "groups", **{name: getattr(predictor, name).tolist() for name in names}}
-    data = pack(arrays)
-    described |= {
-        "format": FORMAT,
-        "version": VERSION,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "preparation": None if preparation is None else preparation.to_dict(),
-        "metadata": metadata or {},
-    }
-    text = json.dumps(described, indent=1)
-    folder.mkdir(parents=True, exist_ok=True)
-    replace(folder / ARRAYS, data)
-    replace(folder / CONFIGURATION, text.encode())
+            arrays |= packed(predictor.pooled.params, POOLED)
+        described = {"kind": "groups", **{name: getattr(predictor, name).tolist() for name in GROUPS}}
+    envelope.write(folder, MANY, predictor.model, arrays, described, preparation, metadata)
 
 
 def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
     """`folder` as a path, where `save_members` may write; ValueError if it is a file or holds something else."""
-    return one_model.check_folder(folder, CONFIGURATION, "saved members", (UNFINISHED,))
+    return envelope.check_folder(folder, MANY)
 
 
 def load_members(folder: str | os.PathLike[str]) -> SavedMembers:
@@ -107,67 +90,33 @@ def load_members(folder: str | os.PathLike[str]) -> SavedMembers:
 
     Example: see `save_members`.
     """
-    from safetensors.numpy import load as unpack
-
-    folder = pathlib.Path(folder)
-    for name in (CONFIGURATION, ARRAYS):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder / name}: no such file; expected a folder that jaxbm saved members in")
-    try:
-        described = json.loads((folder / CONFIGURATION).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder / CONFIGURATION}: damaged, not readable as JSON: {error}") from None
-    if described.get("format") != FORMAT or described.get("version") != VERSION:
-        raise ValueError(f"{folder / CONFIGURATION}: expected members that jaxbm saved in format version {VERSION}")
-    data = (folder / ARRAYS).read_bytes()
-    if hashlib.sha256(data).hexdigest() != described["sha256"]:
-        raise ValueError(f"{folder / ARRAYS}: damaged, its checksum is not the one in {CONFIGURATION}")
-    arrays = unpack(data)
-    model = MLP(**described["model"])
-    preparation = described["preparation"]
-    if preparation is not None:
-        from jaxbm.table import Preparation
-
-        preparation = Preparation.from_dict(preparation)
-    predictor = (
-        _ensemble(model, described, arrays) if described["kind"] == "ensemble" else _groups(model, described, arrays)
-    )
-    return SavedMembers(predictor, preparation, described["metadata"])
+    found = envelope.read(folder, MANY)
+    with envelope.fits_together(folder):
+        kind = found.described["kind"]
+        if kind not in ("ensemble", "groups"):
+            raise ValueError(f"kind: expected 'ensemble' or 'groups', got {kind!r}")
+        predictor = _ensemble(found) if kind == "ensemble" else _groups(found)
+    return SavedMembers(predictor, found.preparation, found.metadata)
 
 
-def _ensemble(model: MLP, described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Ensemble:
-    return Ensemble(model, _params("", model, arrays), described["weights"], described["temperature"])
+def _ensemble(found: Content) -> Ensemble:
+    params = unpacked(found.model, found.arrays, members=True)
+    return Ensemble(found.model, params, found.described["weights"], found.described["temperature"])
 
 
-def _groups(model: MLP, described: dict[str, Any], arrays: dict[str, np.ndarray]) -> GroupsResult:
-    names = ("labels", "counts", "too_small", "too_small_counts")
-    labels, counts, too_small, too_small_counts = (np.asarray(described[name]) for name in names)
+def _groups(found: Content) -> GroupsResult:
+    labels, counts, too_small, too_small_counts = (np.asarray(found.described[name]) for name in GROUPS)
+    own = {name: array for name, array in found.arrays.items() if not name.startswith(POOLED)}
     result = pooled = None
     if len(labels):
-        params = _params("", model, arrays)
-        result = MembersResult(*_bare(params, (len(labels),)), models=(model,))
-    if "pooled.0.weight" in arrays:
-        pooled = _bare(_params("pooled.", model, arrays), ())
-    return GroupsResult(model, labels, counts, result, too_small, too_small_counts, pooled)
+        params = unpacked(found.model, own, members=True)
+        result = MembersResult(*_bare(params, (len(labels),)), models=(found.model,))
+    if len(own) < len(found.arrays):
+        pooled = _bare(unpacked(found.model, found.arrays, POOLED), ())
+    return GroupsResult(found.model, labels, counts, result, too_small, too_small_counts, pooled)
 
 
 def _bare(params: Params, shape: tuple[int, ...]) -> FitResult:
     """A result of which only the parameters were kept."""
     zero = jnp.zeros(shape, jnp.int32)
     return FitResult(params, None, {}, zero, zero, jnp.ones(shape, bool))
-
-
-def _pack(prefix: str, params: Params, arrays: dict[str, np.ndarray]) -> None:
-    for i, layer in enumerate(jax.tree.map(bits, params)):
-        arrays[f"{prefix}{i}.weight"] = layer.weight
-        if layer.bias is not None:
-            arrays[f"{prefix}{i}.bias"] = layer.bias
-
-
-def _params(prefix: str, model: MLP, arrays: dict[str, np.ndarray]) -> Params:
-    dtype = jnp.dtype(model.param_dtype)
-    layers = []
-    for i in range(len(model.sizes) - 1):
-        weight, bias = arrays[f"{prefix}{i}.weight"], arrays.get(f"{prefix}{i}.bias")
-        layers.append(Dense(from_bits(weight, dtype), None if bias is None else from_bits(bias, dtype)))
-    return tuple(layers)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxbm.members.ensemble import Ensemble
-from jaxbm.saved.many_models import CONFIGURATION, load_members
+from jaxbm.saved.envelope import MANY
+from jaxbm.saved.many_models import load_members
 from jaxbm.saved.one_model import load as load_one
 from jaxbm.training.predict import predict
 
@@ -27,6 +28,13 @@ class Outputs(NamedTuple):
     frame: pd.DataFrame
     logits: np.ndarray
     """`[n, out]`; NaN for rows of a group without a model"""
+    left_out: int = 0
+    """rows of the table without a label, where only labelled ones were asked for"""
+
+    @property
+    def loss(self) -> str:
+        """What the model was trained with; ValueError where nobody noted it."""
+        return _noted(self.metadata, "loss")
 
 
 def outputs_of(folder: str, data: str, *, labelled: bool = False) -> Outputs:
@@ -39,13 +47,21 @@ def outputs_of(folder: str, data: str, *, labelled: bool = False) -> Outputs:
     frame = whole = table.read(data)
     if labelled:
         frame = table.labelled(whole, saved.preparation.target)
-        if len(frame) < len(whole):
-            print(f"left out {len(whole) - len(frame)} rows without a label")
     if several is not None:
         logits = _outputs(several, frame)
-        return Outputs(several.predictor.model, several.preparation, several.metadata, frame, logits)
-    logits = predict(saved.model, saved.params, saved.preparation.features(frame))
-    return Outputs(saved.model, saved.preparation, saved.metadata, frame, logits)
+        model = several.predictor.model
+    else:
+        logits = predict(saved.model, saved.params, saved.preparation.features(frame))
+        model = saved.model
+    return Outputs(model, saved.preparation, saved.metadata, frame, logits, len(whole) - len(frame))
+
+
+def _noted(metadata: dict[str, Any], name: str) -> str:
+    if name not in metadata:
+        raise ValueError(
+            f"{name}: expected it in the saved model's metadata, got none; save it with metadata={{{name!r}: ...}}"
+        )
+    return metadata[name]
 
 
 def _load_model(folder: str) -> Any:
@@ -58,7 +74,7 @@ def _load_model(folder: str) -> Any:
 
 def is_members(folder: str) -> bool:
     """Whether the folder holds an ensemble or models by group."""
-    return (pathlib.Path(folder) / CONFIGURATION).is_file()
+    return (pathlib.Path(folder) / MANY.configuration).is_file()
 
 
 def _load_members(folder: str) -> Any:
@@ -74,7 +90,7 @@ def _outputs(saved: Any, frame: pd.DataFrame) -> np.ndarray:
     x = saved.preparation.features(frame)
     if isinstance(saved.predictor, Ensemble):
         return ensemble_outputs(saved.predictor, saved.preparation.task, x)
-    group = saved.metadata["group"]
+    group = _noted(saved.metadata, "group")
     if group not in frame.columns:
         raise ValueError(f"group: expected a column {group!r}, got {list(map(str, frame.columns))}")
     return saved.predictor.predict(x, labels_of(frame, group))

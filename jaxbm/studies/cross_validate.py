@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import counter
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
-from jaxbm.losses import LOSSES
+from jaxbm.losses import LOSSES, kind_of
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.result import MembersResult
 from jaxbm.models.protocol import Model
@@ -131,14 +131,10 @@ def cross_validate(
         logits = predict(model, members.member(i).params, x[held_out])
         predictions[i * repeats // len(pairs), held_out] = logits
         weight = None if sample_weight is None else np.asarray(sample_weight, np.float32)[held_out]
-        labels = y[held_out].astype(np.int32 if _is_integer_loss(loss) else np.float32)
+        labels = y[held_out].astype(np.int32 if kind_of(loss) == "class" else np.float32)
         scores.append(_measured(function, table, logits, labels, weight))
     columns = {name: np.asarray([float(score[name]) for score in scores]) for name in ("loss", *dict(table))}
     return CrossValidation(predictions, columns, pairs, members, repeats)
-
-
-def _is_integer_loss(loss: Any) -> bool:
-    return "integer_labels" in (loss if isinstance(loss, str) else getattr(loss, "__name__", ""))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

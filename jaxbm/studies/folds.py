@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks
+from jaxbm.losses import kind_of
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -68,6 +69,5 @@ def _splitter(k: int, stratified: bool, grouped: bool, seed: int) -> Any:
 
 
 def is_classification(loss: Any, y: Any) -> bool:
-    """Whether the labels are class numbers, by the loss's name."""
-    names = ("sigmoid_binary_cross_entropy", "softmax_cross_entropy_with_integer_labels", "sigmoid_focal_loss")
-    return np.ndim(y) == 1 and (loss if isinstance(loss, str) else getattr(loss, "__name__", "")) in names
+    """Whether the labels are class numbers, by the loss."""
+    return np.ndim(y) == 1 and kind_of(loss) in ("binary", "class", "sign")

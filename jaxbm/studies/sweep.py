@@ -16,12 +16,14 @@ from jaxbm.core.fingerprint import fingerprint
 from jaxbm.members import chunks
 from jaxbm.members.progress import MembersProgress, Report, reporter
 from jaxbm.members.resumable_fit import fit_single
+from jaxbm.metrics import greater_is_better as is_better_greater
 from jaxbm.models.protocol import Model
+from jaxbm.optimizers import numbers_of
 from jaxbm.run.contract import Loss, Metric
 from jaxbm.studies.folds import is_classification, make_folds
 from jaxbm.studies.space import Space, draw_trials
-from jaxbm.studies.sweep_plan import Optimizer, Plan, check_names, optimizer_names
-from jaxbm.studies.sweep_result import GREATER_IS_BETTER, SweepInterrupted, SweepResult
+from jaxbm.studies.sweep_plan import Optimizer, Plan, check_names
+from jaxbm.studies.sweep_result import SweepInterrupted, SweepResult
 from jaxbm.studies.sweep_store import Store
 
 
@@ -121,7 +123,7 @@ def sweep(
     if pairs is None:
         options |= {"validation_data": validation_data} if validation_data else {"validation_split": validation_split}
     plan = Plan(model, tuple(drawn), pairs, checks.positive_int("seeds", seeds), optimizer, options)
-    greater = metric in GREATER_IS_BETTER if greater_is_better is None else greater_is_better
+    greater = is_better_greater(metric) if greater_is_better is None else greater_is_better
     rungs = _rungs(epochs, halving, min_epochs, drawn)
     described = (counter.words(key), (x, y), drawn, pairs, rungs, repr(model), options, metric, seeds, optimizer)
     store = Store(folder, "" if folder is None else fingerprint(*described))
@@ -265,7 +267,7 @@ def _with_refit(
     options["epochs"] = int(values.get("epochs", epochs))
     if plan.options.get("patience") is not None or "patience" in values:
         options["epochs"] = max(1, round(float(result.best_epoch[best].mean())) + 1)
-    numbers = {name: values[name] for name in optimizer_names(plan.optimizer) if name in values}
+    numbers = {name: values[name] for name in numbers_of(plan.optimizer) if name in values}
     model = plan.model_of(values)
     folder = None if store.folder is None else store.folder / "refit"
     refit = fit_single(key, model, x, y, folder=folder, optimizer=plan.optimizer_of(numbers), **options)

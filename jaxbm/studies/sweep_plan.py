@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-import jaxbm.optimizers
+from jaxbm import optimizers
 from jaxbm.core.names import unknown
 from jaxbm.members.fit_members import Setup, prepare
 from jaxbm.models.protocol import Model
@@ -25,7 +24,7 @@ MEMBERS_PER_BLOCK = 512
 BYTES_PER_BLOCK = 2**29
 """Parameters, two moments and best parameters of a block's members take at most that, unless one trial takes more."""
 
-Optimizer = str | Callable[..., Any]
+Optimizer = str | optimizers.Maker
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Plan:
 
     def optimizer_of(self, values: dict[str, Any]) -> Any:
         """The optimizer with these hyper-parameters."""
-        return optimizer_function(self.optimizer)(**values)
+        return optimizers.optimizer(self.optimizer)(**values)
 
     def blocks(self) -> list[list[int]]:
         """Trials that share a compiled program, in blocks of bounded size."""
@@ -86,7 +85,9 @@ class Plan:
         trials = [self.trials[i] for i in block]
         own = {name: np.repeat([trial[name] for trial in trials], each) for name in NUMBERS if name in trials[0]}
         hyper = {
-            name: [trial[name] for trial in trials] for name in optimizer_names(self.optimizer) if name in trials[0]
+            name: [trial[name] for trial in trials]
+            for name in optimizers.numbers_of(self.optimizer)
+            if name in trials[0]
         }
         numbers = {name: jnp.asarray(np.repeat(values, each), jnp.float32) for name, values in hyper.items()}
         options = {**self.options, **own}
@@ -112,25 +113,9 @@ def _typed(key: Array) -> Array:
     return key if is_typed else jax.random.wrap_key_data(key)
 
 
-def optimizer_function(optimizer: Optimizer) -> Callable[..., Any]:
-    """The function that makes the optimizer from its hyper-parameters."""
-    if callable(optimizer):
-        return optimizer
-    known = ("adam", "adamw", "sgd")
-    if optimizer not in known:
-        raise unknown("optimizer", optimizer, known)
-    return getattr(jaxbm.optimizers, optimizer)
-
-
-def optimizer_names(optimizer: Optimizer) -> list[str]:
-    """The hyper-parameters that the optimizer takes."""
-    taken = inspect.signature(optimizer_function(optimizer)).parameters
-    return [name for name in taken if name not in ("nesterov", "mu_dtype")]
-
-
 def check_names(trial: dict[str, Any], optimizer: Optimizer) -> None:
     """ValueError for a hyper-parameter that nothing takes."""
-    known = (*NUMBERS, *ARCHITECTURE, "batch_size", *optimizer_names(optimizer))
+    known = (*NUMBERS, *ARCHITECTURE, "batch_size", *optimizers.numbers_of(optimizer))
     for name in trial:
         if name not in known:
             raise unknown("space", name, known)

@@ -11,11 +11,6 @@ from jaxbm.core.dataframe import tidy
 from jaxbm.models.protocol import Model
 from jaxbm.training.whole_run import FitResult
 
-#: Metrics of which more is better; of all others less is.
-GREATER_IS_BETTER = frozenset(
-    {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "r2"}
-)
-
 
 @dataclass(frozen=True)
 class SweepResult:

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxbm import kernels
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
-from jaxbm.losses import LOSSES
+from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS
 from jaxbm.models.protocol import Model, Params, rows_text
 from jaxbm.run import loop, row_checks
@@ -111,7 +111,7 @@ def score(
         raise ValueError(f"sample_weight: expected shape [{len(labels)}], got {list(weight.shape)}")
     if isinstance(loss, str):
         function = lookup("loss", loss, LOSSES)
-        if not loss.endswith("with_integer_labels"):
+        if kind_of(loss) != "class":
             labels = labels.astype(model.param_dtype)
         row_checks.labels_for(loss, labels, model)
     else:

@@ -3,18 +3,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vocabulary.h"
+
 namespace jaxbm {
 
 constexpr int kMaxLayers = 32;
 constexpr long kEvaluationRows = 256;  // rows whose activations are alive at once when a data set is evaluated
-
-enum Activation : int {
-  kIdentity, kRelu, kLeakyRelu, kElu, kGelu, kGeluTanh, kSilu, kTanh, kSigmoid, kSoftplus, kActivations
-};
-enum Loss : int {
-  kSquaredError, kL2Loss, kHuber, kSigmoidCrossEntropy, kSoftmaxCrossEntropy, kSoftmaxIntegerLabels, kLosses
-};
-enum Optimizer : int { kSgd, kAdam };
 
 // What all members of a call share.
 struct Spec {
@@ -40,6 +34,7 @@ struct Rows {
   const float* weight;
   const int32_t* index;
   long count;
+  bool poisoned;  // a row of them is none of the table's: they are not looked at, and their loss is NaN
 };
 
 // Where a run stands, in and out, in the order of the caller's int32 vector.

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxbm.kernels.calls import ACTIVATIONS, kernel_call
-from jaxbm.kernels.native import native
+from jaxbm.kernels.calls import kernel_call
+from jaxbm.kernels.native import code, native
 from jaxbm.models.mlp import MLP, Params
 
 MAX_LAYERS = 32
@@ -20,6 +20,8 @@ def unsupported(model: MLP) -> str | None:
         return f"the kernel knows jaxbm.MLP only, not {type(model).__name__}"
     if len(model.sizes) - 1 > MAX_LAYERS:
         return f"the kernel takes at most {MAX_LAYERS} layers"
+    if unknown := [name for name in model.activations if code("activation", name) is None]:
+        return f"the kernel does not know the activation {unknown[0]!r}"
     if model.output_activation != "identity":
         return f"the kernel gives logits, not output_activation={model.output_activation!r}"
     if model.param_dtype != "float32" or model.dtype not in (None, "float32"):
@@ -70,6 +72,7 @@ def apply(model: MLP, params: Params, x: Array, *, implementation: str | None = 
         raise ValueError(f"implementation: expected None, 'cpu' or 'xla', got {implementation!r}")
     reason = "it was not asked for" if implementation == "xla" else slower(model, params, x)
     if reason is None:
+        model.check_params(params)
         return _fused(model, params, x)
     if implementation == "cpu":
         raise NotImplementedError(f"implementation='cpu': {reason}; use None or 'xla'")
@@ -113,7 +116,7 @@ def call(
     layers = [leaf for layer in params for leaf in (layer.weight, layer.bias) if leaf is not None]
     attributes = (
         ("sizes", model.sizes),
-        ("activations", tuple(ACTIVATIONS.index(name) for name in model.activations)),
+        ("activations", tuple(code("activation", name) for name in model.activations)),
         ("bias", int(model.use_bias)),
         ("indexed", int(rows is not None)),
         ("threads", threads),

@@ -10,26 +10,16 @@ from jax import Array, lax
 
 from jaxbm import losses
 from jaxbm.core.counter import Words
-from jaxbm.kernels.calls import ACTIVATIONS, kernel_call
+from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.mlp import apply as apply_mlp
+from jaxbm.kernels.native import code
 from jaxbm.models.mlp import Params
 from jaxbm.optimizers import Adam, AdamState, Sgd, SgdState
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, Loss, RunState, Task
 from jaxbm.run.rows import RowSet, training_rows, validation_rows
 
-# Codes of kernel.h.
-LOSSES: tuple[Loss, ...] = (
-    losses.squared_error,
-    losses.l2_loss,
-    losses.huber_loss,
-    losses.sigmoid_binary_cross_entropy,
-    losses.softmax_cross_entropy,
-    losses.softmax_cross_entropy_with_integer_labels,
-)
-SGD, ADAM = 0, 1
-HUBER_DELTA = 1.0
-# Bits of the attribute `options`, as in binding.cc.
+# Bits of the attribute `options`, as in cpu/ffi/train_call.h.
 OPTIONS = (
     "bias",
     "nesterov",
@@ -57,7 +47,7 @@ def unsupported(task: Task, optimizer: Any, arrays: Any = ()) -> str | None:
     """Why the kernel does not cover this run; None where it does. `arrays`: whatever must be float32."""
     if (reason := apply_mlp.unsupported(task.model)) is not None:
         return reason
-    if task.loss not in LOSSES:
+    if _loss_code(task.loss) is None:
         return f"the kernel does not know the loss {getattr(task.loss, '__name__', task.loss)!r}"
     if task.augment is not None:
         return "the kernel does not augment"
@@ -139,9 +129,9 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
     }
     attributes = (
         ("sizes", model.sizes),
-        ("activations", tuple(ACTIVATIONS.index(name) for name in model.activations)),
-        ("loss", LOSSES.index(task.loss)),
-        ("optimizer", ADAM if is_adam else SGD),
+        ("activations", tuple(code("activation", name) for name in model.activations)),
+        ("loss", _loss_code(task.loss)),
+        ("optimizer", code("optimizer", "adam" if is_adam else "sgd")),
         ("options", sum(1 << i for i, name in enumerate(OPTIONS) if present.get(name))),
         ("batch_size", task.batch_size),
         ("threads", THREADS),
@@ -157,7 +147,7 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
     steps = task.epochs * -(-visited.most // min(task.batch_size, visited.most))
     arguments = [
         _int32(stop, epochs, patience, *_range(visited), *_range(held_out)),
-        _numbers(optimizer, hyper),
+        _numbers(task.loss, optimizer, hyper),
         _words(words, hyper.dropout),
         _rates(optimizer, opt.count, steps),
     ]
@@ -199,14 +189,21 @@ def _int32(*values: Any) -> Array:
 
 
 def _labels(task: Task, y: Array) -> Array:
-    return y.astype(jnp.int32 if task.loss is losses.softmax_cross_entropy_with_integer_labels else jnp.float32)
+    return y.astype(jnp.int32 if losses.kind_of(task.loss) == "class" else jnp.float32)
 
 
-def _numbers(optimizer: Any, hyper: Hyper) -> Array:
+def _loss_code(loss: Loss) -> int | None:
+    entry = losses.entry_of(loss)
+    return None if entry is None else code("loss", entry.name)
+
+
+def _numbers(loss: Loss, optimizer: Any, hyper: Hyper) -> Array:
     names = ("b1", "b2", "eps", "eps_root", "weight_decay", "momentum")
     keep_scale = None if hyper.dropout is None else 1 / (1 - hyper.dropout)
     values = [getattr(optimizer, name, None) for name in names]
-    values += [hyper.l2, hyper.clip_norm, keep_scale, hyper.min_delta, HUBER_DELTA]
+    entry = losses.entry_of(loss)
+    own = [] if entry is None else [*entry.numbers.values()]
+    values += [hyper.l2, hyper.clip_norm, keep_scale, hyper.min_delta, own[0] if own else None]
     return jnp.stack([jnp.asarray(0 if value is None else value, jnp.float32) for value in values])
 
 

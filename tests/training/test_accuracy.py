@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import jaxbm
 from jaxbm import table
-from jaxbm.cli.options import LOSSES_OF
+from jaxbm.losses import losses_for
 
 pytestmark = pytest.mark.slow
 SPLITS = 100
@@ -54,7 +54,7 @@ def test_average_over_splits(name, options, peer_epochs, least):
     model = jaxbm.MLP((x.shape[-1], 64, 32, preparation.n_outputs))
 
     def run(seed, x, y):
-        key, loss = jax.random.key(seed), LOSSES_OF[preparation.task][0]
+        key, loss = jax.random.key(seed), losses_for(preparation.task)[0]
         return jaxbm.fit(key, model, x, y, loss=loss, validation_split=0.2, **options).params
 
     params = jax.jit(jax.vmap(run))(jnp.arange(SPLITS), x, y)

@@ -1,8 +1,8 @@
 // The way back through the layers: weight gradients, with the optimizer's step in the same pass, and clipping by global
 // norm.
 #pragma once
-#include "layers.h"
-#include "optimizer.h"
+#include "mlp/layers.h"
+#include "mlp/optimizer.h"
 
 namespace jaxbm {
 namespace {

@@ -10,7 +10,7 @@
 // splitting: Henry, Tang and Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision
 // computations", 2019.
 #pragma once
-#include "matmul.h"
+#include "math/matmul.h"
 
 namespace jaxbm {
 namespace {

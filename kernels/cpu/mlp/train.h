@@ -1,10 +1,8 @@
-// A whole training run: epochs, batches, validation and early stopping. Compiled once per instruction set, with
-// KERNELS the name of its table; nothing from the standard library is included, since an inline function of it,
-// compiled here for a newer instruction set, could be the one the linker keeps for everybody.
-#include "kernel.h"
-#include "layers.h"
-#include "losses.h"
-#include "weights.h"
+// A whole training run: epochs, batches, validation and early stopping.
+#pragma once
+#include "mlp/losses.h"
+#include "mlp/order.h"
+#include "mlp/weights.h"
 
 namespace jaxbm {
 namespace {
@@ -33,61 +31,6 @@ bool all_finite(const float* p, long n) {  // n is a multiple of VL
   for (int i = 0; i < VL; i++)
     if (bad[i]) return false;
   return true;
-}
-
-// Rows [first, last) of a batch: features, labels and weights of the table's rows `index`.
-void gather(const Spec& s, Net& net, const Rows& rows, const int32_t* index, long first, long last) {
-  const Layer& l = net.layer[0];
-  const long in = l.in, outputs = s.labels_2d ? s.sizes[s.layers] : 1;
-  const long stride = s.labels_2d ? net.layer[net.layers - 1].gradient_stride : 1;
-  for (long r = first; r < last; r++) {
-    const float* x = rows.x + (long)index[r] * in;
-    float* a = l.input + r * l.input_stride;
-    long i = 0;
-    for (; i + VL <= in; i += VL) store(a + i, load(x + i));
-    if (i < in) store(a + i, load_first(x + i, in - i));
-    const float* y = (const float*)rows.y + (long)index[r] * outputs;  // integers are copied as they are
-    for (long c = 0; c < outputs; c++) __builtin_memcpy(net.labels + r * stride + c, y + c, 4);
-  }
-}
-
-INLINE void prefetch(const Spec& s, const Rows& rows, const int32_t* index, long first, long last) {
-  const long in = s.sizes[0];
-  for (long r = first; r < last; r++) {
-    const char* x = (const char*)(rows.x + (long)index[r] * in);
-    for (long i = 0; i < in * 4; i += 64) __builtin_prefetch(x + i, 0, 2);
-  }
-}
-
-// How the places of a run's rows are visited: in turn, or permuted, then drawn with replacement where asked.
-struct Order {
-  const Permutation* permutation;
-  const Stream* bootstrap;
-  uint32_t rows;
-};
-
-// Table rows at places [start, start + count) of the order.
-template <int Vectors>
-INLINE void order_vectors(const Rows& rows, const Order& order, long start, long count, int32_t* index) {
-  Word place[Vectors];
-  UNROLL for (int v = 0; v < Vectors; v++) place[v] = (Word)(lanes() + (int32_t)(start + v * VL));
-  if (order.permutation) order.permutation->apply(place);
-  if (order.bootstrap)
-    UNROLL for (int v = 0; v < Vectors; v++) place[v] = mix(mix(place[v] ^ order.bootstrap->a) + order.bootstrap->b);
-  uint32_t flat[Vectors * VL];
-  UNROLL for (int v = 0; v < Vectors; v++) store((float*)flat + v * VL, (Vec)place[v]);
-  for (long k = 0; k < count; k++) {
-    long row = order.bootstrap ? (long)((uint64_t)flat[k] * order.rows >> 32) : (long)flat[k];
-    index[k] = rows.index ? rows.index[row] : (int32_t)row;
-  }
-}
-
-void order_rows(const Rows& rows, const Order& order, long start, long count, int32_t* index) {
-  constexpr int kMost = VL >= 16 ? 8 : 4;  // as many as fill the time that one round of the permutation waits
-  long i = 0;
-  for (; count - i > kMost / 2 * VL; i += kMost * VL)
-    order_vectors<kMost>(rows, order, start + i, count - i < kMost * VL ? count - i : kMost * VL, index + i);
-  if (i < count) order_vectors<kMost / 2>(rows, order, start + i, count - i, index + i);
 }
 
 double weighted_losses(const Net& net, const float* weight, const int32_t* index, long batch) {
@@ -185,6 +128,7 @@ class Trainer {
 
   float pass_over_rows(long& count, long& steps_done) {
     const Rows& rows = run_.train;
+    if (rows.poisoned) return __builtin_nanf("");
     const long n = rows.count, size = s_.batch < n ? s_.batch : n, steps = n ? (n + size - 1) / size : 0;
     const Stream key{run_.words[0], run_.words[1]};
     const uint32_t epoch = (uint32_t)run_.clock->epoch;
@@ -237,8 +181,12 @@ class Trainer {
     if (s_.weighted) {
       double sum = 0;
       for (long r = 0; r < batch; r++) sum += run_.train.weight[index[r]];
-      const float inverse = sum == 0 ? 0.f : (float)(1 / sum);
-      for (long r = first; r < last; r++) net_.scale[r] = run_.train.weight[index[r]] * inverse;
+      const double inverse = sum == 0 ? 0 : 1 / sum;
+      if (inverse > 1e-30 && inverse < 1e30) {
+        for (long r = first; r < last; r++) net_.scale[r] = run_.train.weight[index[r]] * (float)inverse;
+      } else {  // which a float does not hold
+        for (long r = first; r < last; r++) net_.scale[r] = (float)(run_.train.weight[index[r]] * inverse);
+      }
       return sum;
     }
     for (long r = first; r < last; r++) net_.scale[r] = 1.f / (float)batch;
@@ -263,6 +211,7 @@ class Trainer {
 
   float validation_loss() {
     const Rows& rows = run_.validation;
+    if (rows.poisoned) return __builtin_nanf("");
     const float* weight = s_.validation_weighted ? rows.weight : nullptr;
     double sum = 0, weights = 0;
     int32_t* index = net_.index[0];
@@ -309,100 +258,5 @@ size_t train_bytes(const Spec* s, int threads) {
   return carve(*s, net, nullptr, threads, 0) + 64;
 }
 
-// ---- inference ----
-
-Net inference_net(const Spec& s, char* weights, char* rows) {
-  Net net = {};
-  shape_layers(s, net, kEvaluationRows);
-  net.rows = kEvaluationRows;
-  Carver for_weights(weights), for_rows(rows);
-  carve_weights(net, for_weights, false);
-  carve_rows(s, net, for_rows, false);
-  carve_factors(net, for_rows, 1, 0, 0);
-  return net;
-}
-
-size_t weight_bytes(const Spec* s) {
-  Net net = {};
-  shape_layers(*s, net, kEvaluationRows);
-  Carver c(nullptr);
-  carve_weights(net, c, false);
-  return c.used();
-}
-
-size_t apply_bytes(const Spec* s) {
-  Net net = {};
-  shape_layers(*s, net, kEvaluationRows);
-  net.rows = kEvaluationRows;
-  Carver c(nullptr);
-  carve_rows(*s, net, c, false);
-  carve_factors(net, c, 1, 0, 0);
-  return c.used();
-}
-
-void apply_pack(const Spec* s, const Leaves* leaves, char* weights) {
-  Net net = inference_net(*s, weights, nullptr);
-  __builtin_memset(net.params, 0, net.block * sizeof(float));
-  convert<true>(net, *leaves, 0);
-}
-
-void apply(const Spec* s, const char* weights, char* workspace, const Rows* rows, float* out) {
-  FlushToZero scope;
-  TileScope tiles;
-  Net net = inference_net(*s, const_cast<char*>(weights), workspace);
-  const Layer &first = net.layer[0], &last = net.layer[net.layers - 1];
-  __builtin_memset(first.input, 0, (net.rows * first.input_stride + kPanel) * sizeof(float));
-  for (long start = 0; start < rows->count; start += net.rows) {
-    long n = rows->count - start < net.rows ? rows->count - start : net.rows;
-    for (long r = 0; r < n; r++) {
-      const float* x = rows->x + (rows->index ? rows->index[start + r] : start + r) * first.in;
-      __builtin_memcpy(first.input + r * first.input_stride, x, first.in * sizeof(float));
-    }
-    forward(*s, net, nullptr, {n, 0, n, nullptr, {0, 1}});
-    for (long r = 0; r < n; r++)
-      __builtin_memcpy(out + (start + r) * last.out, net.logits + r * last.gradient_stride, last.out * sizeof(float));
-  }
-}
-
-// ---- Adam over flat arrays, and the permutation ----
-
-void adam(const Numbers* numbers, bool nesterov, long count, float rate, long n, const float* g, const float* w0,
-          const float* m0, const float* v0, float* w, float* m, float* v) {
-  FlushToZero scope;
-  Decay decay;
-  decay.start(*numbers, count);
-  const Step s = adam_step(*numbers, nesterov, rate, decay);
-  long i = 0;
-  auto step = [&](auto in, auto out) __attribute__((always_inline)) {
-    const Vec gradient = in(g);
-    const Moments now = adam_moments<kUpdateAnyAdam>(gradient, in(m0), in(v0), s);
-    const Vec root = adam_root<kUpdateAnyAdam>(now, s);
-    out(w, adam_weight(in(w0), adam_quotient<kUpdateAnyAdam>(gradient, now.first, root, s), s));
-    out(m, now.first);
-    out(v, now.second);
-  };
-  for (; i + VL <= n; i += VL)
-    step([i](const float* p) __attribute__((always_inline)) { return load(p + i); },
-         [i](float* p, Vec x) __attribute__((always_inline)) { store(p + i, x); });
-  const long rest = n - i;
-  if (rest > 0)
-    step([i, rest](const float* p) __attribute__((always_inline)) { return load_first(p + i, rest); },
-         [i, rest](float* p, Vec x) __attribute__((always_inline)) { store_first(p + i, x, rest); });
-}
-
-void permutation(const uint32_t* words, uint32_t n, uint32_t first, long count, int32_t* out) {
-  Permutation order;
-  order.start({words[0], words[1]}, n);
-  const Rows identity = {};
-  order_rows(identity, Order{&order, nullptr, n}, first, count, out);
-}
-
 }  // namespace
-
-extern const Kernels KERNELS;
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
-const Kernels KERNELS = {TEXT(KERNELS), on_tiles,     train_bytes, train, apply_bytes, apply_pack, apply,
-                         weight_bytes,  adam, permutation};
-
 }  // namespace jaxbm

@@ -1,6 +1,6 @@
-// jaxbm.counter and jaxbm.shuffle, bit for bit: counter-based words and the swap-or-not permutation.
+// jaxbm.core.counter and jaxbm.shuffle, bit for bit: counter-based words and the swap-or-not permutation.
 #pragma once
-#include "simd.h"
+#include "math/simd.h"
 
 namespace jaxbm {
 namespace {

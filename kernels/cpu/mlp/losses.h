@@ -1,6 +1,7 @@
 // Losses per example, as in jaxbm.losses, and their gradients with respect to the logits.
 #pragma once
-#include "net.h"
+#include "math/functions.h"
+#include "mlp/net.h"
 
 namespace jaxbm {
 namespace {
@@ -12,7 +13,11 @@ struct Valued {
 // Losses of one logit each; an example's loss is their mean.
 template <int Kind>
 INLINE Valued one_loss(Vec z, Vec y, float delta) {
-  if constexpr (Kind == kSigmoidCrossEntropy) return {softplus(z) - y * z, sigmoid(z) - y};
+  if constexpr (Kind == kSigmoidCrossEntropy) {
+    // As log(1 + e**-|z|) + |z| * (the share of the label that is on the other side): no difference of like numbers.
+    const Vec size = magnitude(z), e = exp(-size), wrong = select(z > 0.f, 1.f - y, y), away = wrong - e / (e + 1.f);
+    return {log1p(e) + select(wrong == 0.f, Vec{}, size * wrong), select(z > 0.f, away, -away)};
+  }
   Vec e = z - y;
   if constexpr (Kind == kL2Loss) return {e * e * 0.5f, e};
   if constexpr (Kind == kHuber) {
@@ -137,8 +142,8 @@ void softmax_losses(Net& net, long first, long last) {
       const float scale = net.scale[r];
       if (Integer) {
         const int32_t label = ((const int32_t*)net.labels)[r];
-        // A label that names no class picks nothing.
-        net.losses[r] = label >= 0 && label < C ? -(z[label] - top[i] - log_whole[i]) : 0.f;
+        // A label that names no class makes the run non-finite, as in jaxbm.losses.
+        net.losses[r] = label >= 0 && label < C ? -(z[label] - top[i] - log_whole[i]) : __builtin_nanf("");
         for (long c = 0; c < C; c += VL) {
           Vec y = select(lanes() + (int32_t)c == label, all(1.f), Vec{});
           store_columns(g, (load_columns(g, c, C, l.narrow) * inverse[i] - y) * scale, c, C, l.narrow);
@@ -166,21 +171,19 @@ void softmax_losses(Net& net, long first, long last) {
 }
 
 template <int Kind>
-INLINE void elementwise_losses(Net& net, float delta, long first, long last) {
-  if (net.layer[net.layers - 1].out == 1) losses_of_one<Kind>(net, delta, first, last);
+INLINE void losses_as(Net& net, float delta, long first, long last) {
+  if constexpr (Kind == kSoftmaxCrossEntropy || Kind == kSoftmaxIntegerLabels)
+    softmax_losses<Kind == kSoftmaxIntegerLabels>(net, first, last);
+  else if (net.layer[net.layers - 1].out == 1) losses_of_one<Kind>(net, delta, first, last);
   else losses_of_many<Kind>(net, delta, first, last);
 }
 
 // Each row's loss into net.losses, and net.scale[row] times its gradient into the last layer's.
 INLINE void losses(const Spec& s, Net& net, float delta, long first, long last) {
-  switch (s.loss) {
-    case kSquaredError: return elementwise_losses<kSquaredError>(net, delta, first, last);
-    case kL2Loss: return elementwise_losses<kL2Loss>(net, delta, first, last);
-    case kHuber: return elementwise_losses<kHuber>(net, delta, first, last);
-    case kSigmoidCrossEntropy: return elementwise_losses<kSigmoidCrossEntropy>(net, delta, first, last);
-    case kSoftmaxCrossEntropy: return softmax_losses<false>(net, first, last);
-    default: return softmax_losses<true>(net, first, last);
-  }
+#define JAXBM_CASE(name, Kind) \
+  case Kind: return losses_as<Kind>(net, delta, first, last);
+  switch (s.loss) { JAXBM_LOSSES(JAXBM_CASE) }
+#undef JAXBM_CASE
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 // always in ascending order. So an element's value depends neither on which tile it falls into nor on how rows are
 // split among threads.
 #pragma once
-#include "simd.h"
+#include "math/simd.h"
 
 namespace jaxbm {
 namespace {

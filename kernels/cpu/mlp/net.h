@@ -7,7 +7,7 @@
 // the others.
 #pragma once
 #include "kernel.h"
-#include "tiles.h"
+#include "math/tiles.h"
 
 namespace jaxbm {
 namespace {

@@ -1,7 +1,7 @@
 // Adam, AdamW and gradient descent on vectors of packed parameters.
 #pragma once
 #include "kernel.h"
-#include "simd.h"
+#include "math/simd.h"
 
 namespace jaxbm {
 namespace {

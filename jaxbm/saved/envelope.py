@@ -1,0 +1,201 @@
+"""A folder that holds a model, whatever its kind: safetensors for the arrays, JSON for the rest, no pickle.
+
+The JSON file names the file of arrays that belongs to it, and is written last: its renaming is the one moment in
+which an old model gives way to a new one. So a kill between the two, or a full disk, leaves the old one whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxbm.core import files
+from jaxbm.models import registry
+from jaxbm.models.protocol import Model
+
+VERSION = 2
+"""Of the format; folders of version 1, whose arrays have a fixed name, are read as well."""
+UNFINISHED = "unfinished"
+"""Where, in the folder that members will be saved in, the command line keeps those in training."""
+
+
+class Kind(NamedTuple):
+    """What a folder holds, and what its files are called."""
+
+    format: str
+    configuration: str
+    arrays: str
+    """name and ending of the file of arrays; its digest stands between them"""
+    what: str
+    title: str
+    besides: tuple[str, ...] = ()
+    """what else may lie in the folder"""
+
+
+ONE = Kind("jaxbm", "model.json", "arrays.safetensors", "a model", "a saved model")
+MANY = Kind("jaxbm members", "members.json", "members.safetensors", "members", "saved members", (UNFINISHED,))
+
+
+class Content(NamedTuple):
+    """What was read from a folder."""
+
+    model: Model
+    arrays: dict[str, np.ndarray]
+    described: dict[str, Any]
+    preparation: Any
+    metadata: dict[str, Any]
+
+
+def check_folder(folder: str | os.PathLike[str], kind: Kind) -> pathlib.Path:
+    """`folder` as a path, where a model may be written; ValueError if it is a file or holds something else.
+
+    What an interrupted writing left behind does not count.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"folder: expected a folder, {folder} is a file")
+    if not folder.exists() or (folder / kind.configuration).exists():
+        return folder
+    for entry in folder.iterdir():
+        if not (entry.name in kind.besides or entry.suffix == ".partial" or _is_of_arrays(entry, kind)):
+            raise ValueError(f"folder: {folder} holds something that is not {kind.title}; choose another folder")
+    return folder
+
+
+def write(
+    folder: str | os.PathLike[str],
+    kind: Kind,
+    model: Model,
+    arrays: dict[str, np.ndarray],
+    described: dict[str, Any],
+    preparation: Any,
+    metadata: dict[str, Any] | None,
+) -> None:
+    """Write a model into `folder`, in place of the one saved there before.
+
+    Raises:
+      ValueError: `folder` is a file or holds something else, or the model's class is not registered.
+    """
+    from safetensors.numpy import save as pack
+
+    folder = check_folder(folder, kind)
+    data = pack(arrays)
+    digest = hashlib.sha256(data).hexdigest()
+    name = _arrays_name(kind, digest)
+    text = json.dumps(  # before anything is written: it may raise
+        {
+            "format": kind.format,
+            "version": VERSION,
+            "arrays": name,
+            "sha256": digest,
+            "model": registry.describe(model),
+            "preparation": None if preparation is None else preparation.to_dict(),
+            "metadata": metadata or {},
+            **described,
+        },
+        indent=1,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    files.replace(folder / name, data)
+    files.replace(folder / kind.configuration, text.encode())
+    for entry in folder.iterdir():  # the arrays of the model before, or of one that was never finished
+        if _is_of_arrays(entry, kind) and entry.name != name:
+            entry.unlink(missing_ok=True)
+
+
+def read(folder: str | os.PathLike[str], kind: Kind) -> Content:
+    """What `write` wrote, whole.
+
+    Raises:
+      FileNotFoundError: there is nothing of the kind in `folder`.
+      ValueError: a file is damaged or foreign; says which, and what to do.
+    """
+    folder = pathlib.Path(folder)
+    if not (folder / kind.configuration).is_file():
+        raise FileNotFoundError(
+            f"{folder / kind.configuration}: no such file; expected a folder that jaxbm saved {kind.what} in"
+        )
+    described = _described(folder / kind.configuration, kind)
+    path = folder / pathlib.Path(str(described.get("arrays", kind.arrays))).name
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; copy it from where it was saved, or save {kind.what} again")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != described["sha256"]:
+        raise ValueError(
+            f"{path}: damaged, its checksum is not the one in {kind.configuration}; copy or save the model again"
+        )
+    return _content(folder, data, described)
+
+
+def _content(folder: pathlib.Path, data: bytes, described: dict[str, Any]) -> Content:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as unpack
+
+    with fits_together(folder, SafetensorError):
+        arrays = unpack(data)
+        model = registry.restore(described["model"])
+        preparation = described["preparation"]
+        if preparation is not None:
+            from jaxbm.table import Preparation
+
+            preparation = Preparation.from_dict(preparation)
+        return Content(model, arrays, described, preparation, described["metadata"])
+
+
+class fits_together:
+    """Errors of the body mean that a folder's parts are damaged: they become one ValueError that says so."""
+
+    def __init__(self, folder: str | os.PathLike[str], *more: type[Exception]):
+        self.folder, self.errors = folder, (KeyError, TypeError, ValueError, AttributeError, IndexError, *more)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, self.errors):
+            told = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(
+                f"{self.folder}: damaged, its parts do not fit together; save the model again: {told}"
+            ) from error
+
+
+def _described(path: pathlib.Path, kind: Kind) -> dict[str, Any]:
+    try:
+        described = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: damaged, not readable as JSON; save the model again: {error}") from None
+    if not isinstance(described, dict) or described.get("format") != kind.format:
+        raise ValueError(
+            f"{path}: expected {kind.what} that jaxbm saved, got some other JSON file; choose another folder"
+        )
+    version = described.get("version")
+    if version not in range(1, VERSION + 1):
+        raise ValueError(
+            f"{path}: expected format version 1 to {VERSION}, got {version}; install the version of jaxbm that wrote "
+            "it, or save the model again"
+        )
+    absent = {"sha256", "model", "preparation", "metadata"} - set(described)
+    if absent:
+        raise ValueError(f"{path}: damaged, lacks {sorted(absent)}; save the model again")
+    kind_of_model = described["model"].get("kind", "MLP") if isinstance(described["model"], dict) else "MLP"
+    if kind_of_model not in registry.KINDS:
+        raise ValueError(
+            f"{path}: holds a model of the class {kind_of_model!r}; import the module that registers it first "
+            "(jaxbm.models.register)"
+        )
+    return described
+
+
+def _arrays_name(kind: Kind, digest: str) -> str:
+    stem, ending = kind.arrays.split(".")
+    return f"{stem}-{digest[:12]}.{ending}"
+
+
+def _is_of_arrays(path: pathlib.Path, kind: Kind) -> bool:
+    stem, ending = kind.arrays.split(".")
+    return path.name == kind.arrays or (path.name.startswith(f"{stem}-") and path.suffix == f".{ending}")

@@ -1,0 +1,210 @@
+"""Folders of saved models: older versions, damage, and what an interruption or a full disk leaves behind."""
+
+import hashlib
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import save as pack
+
+import jaxbm
+from jaxbm.cli import main
+from jaxbm.core import files
+from jaxbm.saved import outputs
+
+KEY = jax.random.key(0)
+MODEL = jaxbm.MLP((2, 4, 1))
+X = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+
+
+def old_params():
+    return MODEL.init(KEY)
+
+
+def named(params, prefix="", members=0):
+    out = {}
+    for i, layer in enumerate(params):
+        for name in ("weight", "bias"):
+            array = np.asarray(getattr(layer, name))
+            out[f"{prefix}{i}.{name}"] = np.stack([array] * members) if members else array
+    return out
+
+
+def first_version(folder, file, arrays, **described):
+    """A folder as the first version of the format was written."""
+    folder.mkdir()
+    data = pack(arrays)
+    (folder / file).write_bytes(data)
+    name = "model.json" if file.startswith("arrays") else "members.json"
+    architecture = {field: getattr(MODEL, field) for field in MODEL.__dataclass_fields__}
+    rest = {"version": 1, "sha256": hashlib.sha256(data).hexdigest(), "model": architecture, "preparation": None}
+    (folder / name).write_text(json.dumps({**rest, "metadata": {"loss": "squared_error"}, **described}))
+
+
+def test_the_first_version_is_read(tmp_path):
+    params = old_params()
+    first_version(tmp_path / "one", "arrays.safetensors", named(params), format="jaxbm")
+    found = jaxbm.load(tmp_path / "one")
+    assert found.model == MODEL
+    assert found.metadata == {"loss": "squared_error"}
+    np.testing.assert_array_equal(jaxbm.predict(MODEL, found.params, X), jaxbm.predict(MODEL, params, X))
+    first_version(
+        tmp_path / "many", "members.safetensors", named(params, members=3), format="jaxbm members", kind="ensemble",
+        weights=None, temperature=1.0,
+    )  # fmt: skip
+    many = jaxbm.load_members(tmp_path / "many").predictor
+    assert many.members == 3
+    np.testing.assert_allclose(many.mean(X), jaxbm.predict(MODEL, params, X), rtol=1e-6)
+    first_version(
+        tmp_path / "groups", "members.safetensors", named(params, members=2) | named(params, "pooled."),
+        format="jaxbm members", kind="groups", labels=["a", "b"], counts=[9, 5], too_small=["c"],
+        too_small_counts=[1],
+    )  # fmt: skip
+    groups = jaxbm.load_members(tmp_path / "groups").predictor
+    want = jaxbm.predict(MODEL, params, X)
+    np.testing.assert_allclose(groups.predict(X, np.asarray(["b", "new"] * 10)), want, rtol=1e-6)
+
+
+def test_saving_over_the_first_version_leaves_nothing_of_it(tmp_path):
+    first_version(tmp_path / "m", "arrays.safetensors", named(old_params()), format="jaxbm")
+    jaxbm.save(tmp_path / "m", MODEL, MODEL.init(jax.random.key(1)))
+    assert sorted(path.suffix for path in (tmp_path / "m").iterdir()) == [".json", ".safetensors"]
+    assert not (tmp_path / "m" / "arrays.safetensors").exists()
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(28, "No space left on device")])
+@pytest.mark.parametrize("write", [1, 2], ids=["arrays", "description"])
+def test_an_interruption_leaves_the_old_model_whole(tmp_path, monkeypatch, stop, write):
+    first, second = old_params(), MODEL.init(jax.random.key(1))
+    jaxbm.save(tmp_path / "m", MODEL, first)
+    real, calls = files.replace, []
+
+    def failing(path, data):
+        calls.append(path)
+        if len(calls) == write:
+            path.with_name(path.name + ".partial").write_bytes(data[: len(data) // 2])
+            raise stop
+        real(path, data)
+
+    monkeypatch.setattr(files, "replace", failing)
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        jaxbm.save(tmp_path / "m", MODEL, second)
+    monkeypatch.undo()
+    kept = jaxbm.load(tmp_path / "m").params
+    np.testing.assert_array_equal(jaxbm.predict(MODEL, kept, X), jaxbm.predict(MODEL, first, X))
+    jaxbm.save(tmp_path / "m", MODEL, second)
+    kept = jaxbm.load(tmp_path / "m").params
+    np.testing.assert_array_equal(jaxbm.predict(MODEL, kept, X), jaxbm.predict(MODEL, second, X))
+    assert len(list((tmp_path / "m").glob("*.safetensors"))) == 1
+
+
+def test_a_first_saving_that_was_interrupted_can_be_made_again(tmp_path, monkeypatch):
+    real = files.replace
+
+    def failing(path, data):
+        if path.suffix == ".json":
+            raise KeyboardInterrupt
+        real(path, data)
+
+    monkeypatch.setattr(files, "replace", failing)
+    with pytest.raises(KeyboardInterrupt):
+        jaxbm.save(tmp_path / "m", MODEL, old_params())
+    monkeypatch.undo()
+    with pytest.raises(FileNotFoundError, match=r"model\.json: no such file; expected a folder that jaxbm saved"):
+        jaxbm.load(tmp_path / "m")
+    jaxbm.save(tmp_path / "m", MODEL, old_params())
+    assert jaxbm.load(tmp_path / "m").model == MODEL
+
+
+def saved_kinds(folder):
+    jaxbm.save(folder / "one", MODEL, old_params())
+    params = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), old_params())
+    jaxbm.save_members(folder / "many", jaxbm.Ensemble(MODEL, params))
+    return {"one": (jaxbm.load, "model.json"), "many": (jaxbm.load_members, "members.json")}
+
+
+@pytest.mark.parametrize("kind", ["one", "many"])
+def test_damage_is_told_in_one_line_that_says_what_to_do(tmp_path, kind):
+    load, name = saved_kinds(tmp_path)[kind]
+    folder, text = tmp_path / kind, (tmp_path / kind / name).read_text()
+    good = json.loads(text)
+    unknown = good | {"model": {"kind": "Mine"}}
+    for bad, match in (
+        (text[:-9], "damaged, not readable as JSON; save the model again"),
+        ("\x00\xff", "damaged, not readable as JSON"),
+        ("[]", "got some other JSON file; choose another folder"),
+        (json.dumps(good | {"format": "other"}), "that jaxbm saved, got some other JSON file"),
+        (json.dumps(good | {"version": 3}), "expected format version 1 to 2, got 3; install the version of jaxbm"),
+        (json.dumps(good | {"version": None}), "expected format version 1 to 2, got None"),
+        (json.dumps({k: v for k, v in good.items() if k != "sha256"}), r"damaged, lacks \['sha256'\]"),
+        (json.dumps(good | {"model": {"kind": "MLP", "sizes": [3, 4, 1]}}), "its parts do not fit together"),
+        (json.dumps(good | {"model": {"kind": "MLP", "sizes": [2, 4, 1, 1]}}), "expected an array"),
+        (json.dumps(good | {"model": 3}), "its parts do not fit together"),
+        (json.dumps(unknown), "holds a model of the class 'Mine'; import the module"),
+        (
+            json.dumps(good | {"arrays": "../" + good["arrays"] + "x"}),
+            "no such file; copy it from where it was saved",
+        ),
+    ):
+        (folder / name).write_text(bad, encoding="latin-1")
+        with pytest.raises((ValueError, FileNotFoundError), match=match) as error:
+            load(folder)
+        assert "\n" not in str(error.value)
+        assert str(folder) in str(error.value)
+    (folder / name).write_text(text)
+    load(folder)
+
+
+def test_members_without_what_makes_them_members(tmp_path):
+    saved_kinds(tmp_path)
+    path = tmp_path / "many" / "members.json"
+    good = json.loads(path.read_text())
+    for bad, match in (
+        ({k: v for k, v in good.items() if k != "kind"}, "lacks 'kind'"),
+        (good | {"kind": "trees"}, "expected 'ensemble' or 'groups', got 'trees'"),
+        (good | {"weights": [1.0]}, "weights: expected"),
+    ):
+        path.write_text(json.dumps(bad))
+        with pytest.raises(ValueError, match=f"damaged, its parts do not fit together.*{match}"):
+            jaxbm.load_members(tmp_path / "many")
+
+
+def test_what_does_not_belong_to_a_saved_model_is_left_alone(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds something that is not a saved model; choose another folder"):
+        jaxbm.save(tmp_path / "m", MODEL, old_params())
+    assert (tmp_path / "m" / "notes.txt").read_text() == "mine"
+    (tmp_path / "m" / "notes.txt").unlink()
+    jaxbm.save(tmp_path / "m", MODEL, old_params())
+    (tmp_path / "m" / "notes.txt").write_text("mine")
+    jaxbm.save(tmp_path / "m", MODEL, MODEL.init(jax.random.key(2)))
+    assert (tmp_path / "m" / "notes.txt").read_text() == "mine"
+
+
+def test_parameters_of_another_model_are_not_saved(tmp_path):
+    with pytest.raises(ValueError, match="params: expected"):
+        jaxbm.save(tmp_path / "m", jaxbm.MLP((2, 5, 1)), old_params())
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_model_saved_without_its_loss(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = "\n".join(f"{a:.3f},{b:.3f},{a + b:.3f}" for a, b in rng.normal(size=(60, 2)))
+    (tmp_path / "t.csv").write_text(f"a,b,y\n{rows}\n0.1,0.2,\n")
+    assert main(["train", "t.csv", "--target", "y", "--hidden", "4", "--epochs", "1", "--out", "m"]) == 0
+    found = jaxbm.load("m")
+    jaxbm.save("m", found.model, found.params, preparation=found.preparation)
+    capsys.readouterr()
+    assert main(["evaluate", "m", "t.csv"]) == 2
+    assert (
+        "loss: expected it in the saved model's metadata, got none; save it with metadata=" in capsys.readouterr().err
+    )
+    told = outputs.outputs_of("m", "t.csv", labelled=True)
+    assert told.left_out == 1
+    assert capsys.readouterr().out == ""
+    assert main(["predict", "m", "t.csv", "--out", "p.csv"]) == 0
+    shutil.rmtree("m")
