@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks
+from jaxbm.core.weights import example_weights
 from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
 from jaxbm.models.protocol import Model, rows_text
 from jaxbm.run import row_checks
@@ -93,7 +94,7 @@ class _Table:
         if not (self.any_own or lists):
             index = listed.rows if listed is not None and of_name else None
             picked = class_weights(class_weight, jnp.asarray(self.y), self.model, index)
-            self.weight = picked if self.weight is None else jnp.asarray(self.weight, jnp.float32) * picked
+            self.weight = picked if self.weight is None else example_weights(self.weight) * picked
             return
         check_class_labels(self.y[0] if self.y_is_own else self.y)
         if not of_name:
@@ -137,7 +138,7 @@ class _Table:
                 row_checks.labels_for(self.loss, y.reshape(-1, *y.shape[2:]), self.model)
             data, own = data._replace(y=y), own._replace(y=True)
         if self.weight_is_own:
-            weight = jnp.asarray(self.weight, jnp.float32)
+            weight = example_weights(self.weight)
             checks.finite("sample_weight", weight)
             checks.in_range("sample_weight", weight, 0, float("inf"))
             data, own = data._replace(weight=weight), own._replace(weight=True)

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
+from jaxbm.core.weights import example_weights
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS
 from jaxbm.models.protocol import Model, as_model
@@ -87,7 +88,7 @@ def _arrays(
         lookup("loss", loss, LOSSES)
     if y.dtype == bool or (isinstance(loss, str) and kind_of(loss) != "class"):
         y = y.astype(model.param_dtype)
-    w = None if weight is None else jnp.asarray(weight, jnp.float32)
+    w = None if weight is None else example_weights(weight)
     row_checks.rows(name, x, y, w, model)
     if isinstance(loss, str):
         row_checks.labels_for(loss, y, model, name)

@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import counter
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
+from jaxbm.core.weights import example_weights
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.result import MembersResult
@@ -130,7 +131,7 @@ def cross_validate(
     for i, (_, held_out) in enumerate(pairs):
         logits = predict(model, members.member(i).params, x[held_out])
         predictions[i * repeats // len(pairs), held_out] = logits
-        weight = None if sample_weight is None else np.asarray(sample_weight, np.float32)[held_out]
+        weight = None if sample_weight is None else np.asarray(example_weights(sample_weight))[held_out]
         labels = y[held_out].astype(np.int32 if kind_of(loss) == "class" else np.float32)
         scores.append(_measured(function, table, logits, labels, weight))
     columns = {name: np.asarray([float(score[name]) for score in scores]) for name in ("loss", *dict(table))}

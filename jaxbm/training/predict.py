@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from jaxbm import kernels
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
+from jaxbm.core.weights import example_weights
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS
 from jaxbm.models.protocol import Model, Params, rows_text
@@ -106,7 +107,7 @@ def score(
     labels = np.asarray(y)
     if labels.ndim == 0 or len(labels) != len(logits):
         raise ValueError(f"y: expected {len(logits)} rows like x, got shape {list(labels.shape)}")
-    weight = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+    weight = None if sample_weight is None else np.asarray(example_weights(sample_weight))
     if weight is not None and weight.shape != labels.shape[:1]:
         raise ValueError(f"sample_weight: expected shape [{len(labels)}], got {list(weight.shape)}")
     if isinstance(loss, str):

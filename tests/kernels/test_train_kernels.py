@@ -399,26 +399,6 @@ def test_scan_export_and_other_platforms():
 
 
 @needs_native
-def test_wrong_labels_under_jit_are_an_error():
-    x, y = table(40, 3, 4, "softmax_cross_entropy_with_integer_labels")
-    y[17] = 4
-    run = jax.jit(
-        lambda y: (
-            jaxbm.fit(
-                KEY,
-                jaxbm.MLP((3, 5, 4)),
-                x,
-                y,
-                loss="softmax_cross_entropy_with_integer_labels",
-                implementation="cpu",
-            ).params
-        )
-    )
-    with pytest.raises(jax.errors.JaxRuntimeError, match="labels: expected 0 to 3, got 4 at row 17"):
-        jax.block_until_ready(run(jnp.asarray(y)))
-
-
-@needs_native
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -118,12 +118,8 @@ Verdict change_integers(Call& call, Random& random) {
   if (integers.empty()) return kEither;
   Array& a = *random.one_of(integers);
   const int64_t at = random.between(0, a.elements() - 1);
-  const bool index = a.name.rfind("rows", 0) == 0 || a.name.rfind("labels", 0) == 0;
-  a.as<int32_t>()[at] = (int32_t)odd(random);
-  if (!index || !random.chance(0.5)) return kEither;
-  const int64_t distance = random.between(0, 1000);
-  a.as<int32_t>()[at] = (int32_t)(random.chance(0.5) ? -1 - distance : (1 << 20) + distance);
-  return kMustFail;  // no table here has a million rows, or classes
+  a.as<int32_t>()[at] = (int32_t)odd(random);  // a row or a class that there is none of makes results of NaN
+  return kEither;
 }
 
 Verdict change_floats(Call& call, Random& random) {
