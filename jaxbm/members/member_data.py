@@ -12,12 +12,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks
-from jaxbm.core.weights import example_weights
 from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
 from jaxbm.models.protocol import Model, rows_text
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data, Loss
 from jaxbm.run.inputs import balanced, check_class_labels, class_table, class_weights, n_classes, training_data
+from jaxbm.run.weights import example_weights
 
 Most = tuple[int | None, int | None]
 

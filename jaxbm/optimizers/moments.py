@@ -61,7 +61,7 @@ class Adam(Protocol):
         mu = tree_map(lambda g, m: _mean(g, m.astype(g.dtype), self.b1), updates, state.mu)
         nu = tree_map(lambda g, v: _mean(g * g, v, self.b2), updates, state.nu)
         c1, c2 = bias_correction(self.b1, count), bias_correction(self.b2, count)
-        next1 = bias_correction(self.b1, count + 1)
+        next1 = bias_correction(self.b1, next_count(count))
         rate = rate_at(self.learning_rate, state.count)
 
         def one(g: Array, m: Array, v: Array, p: Array | None) -> Array:

@@ -11,12 +11,12 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
-from jaxbm.core.weights import example_weights
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS
 from jaxbm.models.protocol import Model, as_model
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data, Loss, Metric
+from jaxbm.run.weights import example_weights
 
 
 def training_data(

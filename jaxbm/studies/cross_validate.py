@@ -16,7 +16,6 @@ from jax.typing import ArrayLike
 from jaxbm.core import counter
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
-from jaxbm.core.weights import example_weights
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.result import MembersResult
@@ -24,6 +23,7 @@ from jaxbm.models.protocol import Model
 from jaxbm.run import loop
 from jaxbm.run.contract import Loss, Metric
 from jaxbm.run.inputs import metric_functions
+from jaxbm.run.weights import example_weights
 from jaxbm.studies.folds import Fold, is_classification, make_folds
 from jaxbm.training.predict import predict
 

@@ -17,12 +17,12 @@ from jax.typing import ArrayLike
 from jaxbm import kernels
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
-from jaxbm.core.weights import example_weights
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS
 from jaxbm.models.protocol import Model, Params, rows_text
 from jaxbm.run import loop, row_checks
 from jaxbm.run.contract import Loss, Metric
+from jaxbm.run.weights import example_weights
 
 SMALLEST_BLOCK = 512
 

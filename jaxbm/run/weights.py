@@ -19,7 +19,7 @@ def example_weights(weight: Any) -> Any:
 
     Example:
       >>> import numpy as np
-      >>> from jaxbm.core.weights import example_weights
+      >>> from jaxbm.run.weights import example_weights
       >>> example_weights(np.asarray([1e-40, 2e-40])).tolist(), example_weights(np.asarray([1.0, 2.0])).tolist()
       ([0.27874895930290222, 0.5574979186058044], [1.0, 2.0])
     """
