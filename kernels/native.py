@@ -6,11 +6,10 @@ threads and other processes ("spawn"), but, as anything in JAX, must not fork on
 """
 
 import ctypes
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -28,37 +27,48 @@ class Native(NamedTuple):
     "generic" """
     reason: str | None
     """why they can't be called; None where they can"""
-    names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    """"activation", "loss", "optimizer" -> what the kernels know, in the order of their codes"""
 
 
-@lru_cache(maxsize=1)
+Names = dict[str, tuple[str, ...]]
+
+
 def native() -> Native:
     """Load the library, once. Never raises: a reason comes back instead."""
-    found = next((path for path in _places() if path.exists()), None)
-    if found is None:
-        return Native(None, "the kernels were not compiled when jaxbm was installed (no C++ compiler was found)")
-    try:
-        # A runtime that can't start must say so itself, before anything of ours is registered with it.
-        jax.local_devices(backend="cpu")
-    except RuntimeError as error:
-        return Native(None, f"JAX has no CPU backend here ({error})")
-    try:
-        library = ctypes.CDLL(str(found))
-        library.jaxbm_isa.restype = library.jaxbm_names.restype = ctypes.c_char_p
-        names = {kind: tuple(library.jaxbm_names(kind.encode()).decode().split()) for kind in KINDS}
-        handlers = {name: jax.ffi.pycapsule(getattr(library, name)) for name in TARGETS}  # all of them, or none
-        for name, handler in handlers.items():
-            jax.ffi.register_ffi_target(name, handler, platform="cpu")
-    except Exception as error:
-        return Native(None, f"the compiled kernels could not be loaded: {error}")
-    return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None, MappingProxyType(names))
+    return _loaded()[0]
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """What the kernels know of a kind, "activation", "loss" or "optimizer", in the order of their codes."""
+    return _loaded()[1].get(kind, ())
 
 
 def code(kind: str, name: str | None) -> int | None:
     """What the kernels call an activation, loss or optimizer; None where they don't know it."""
-    known = native().names.get(kind, ())
+    known = names(kind)
     return known.index(name) if name in known else None
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> tuple[Native, Names]:
+    found = next((path for path in _places() if path.exists()), None)
+    if found is None:
+        reason = "the kernels were not compiled when jaxbm was installed (no C++ compiler was found)"
+        return Native(None, reason), {}
+    try:
+        # A runtime that can't start must say so itself, before anything of ours is registered with it.
+        jax.local_devices(backend="cpu")
+    except RuntimeError as error:
+        return Native(None, f"JAX has no CPU backend here ({error})"), {}
+    try:
+        library = ctypes.CDLL(str(found))
+        library.jaxbm_isa.restype = library.jaxbm_names.restype = ctypes.c_char_p
+        known = {kind: tuple(library.jaxbm_names(kind.encode()).decode().split()) for kind in KINDS}
+        handlers = {name: jax.ffi.pycapsule(getattr(library, name)) for name in TARGETS}  # all of them, or none
+        for name, handler in handlers.items():
+            jax.ffi.register_ffi_target(name, handler, platform="cpu")
+    except Exception as error:
+        return Native(None, f"the compiled kernels could not be loaded: {error}"), {}
+    return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None), known
 
 
 def _places() -> Iterator[Path]:

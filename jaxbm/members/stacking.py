@@ -61,7 +61,8 @@ def own_by_rank(name: str, tree: Any, reference: Any, members: int) -> Any:
             return False
         raise ValueError(f"{name}: expected shape {list(plain)} or [{members}, ...] like it, got {list(shape)}")
 
-    got, want = jax.tree.structure(tree), jax.tree.structure(reference)
+    got: Any = jax.tree.structure(tree)
+    want: Any = jax.tree.structure(reference)
     if got != want:
         raise ValueError(f"{name}: expected a tree like {want}, got {got}")
     return jax.tree.map(judge, tree, reference)

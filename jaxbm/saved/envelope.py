@@ -151,7 +151,15 @@ class fits_together:
     """Errors of the body mean that a folder's parts are damaged: they become one ValueError that says so."""
 
     def __init__(self, folder: str | os.PathLike[str], *more: type[Exception]):
-        self.folder, self.errors = folder, (KeyError, TypeError, ValueError, AttributeError, IndexError, *more)
+        self.folder = folder
+        self.errors: tuple[type[Exception], ...] = (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            IndexError,
+            *more,
+        )
 
     def __enter__(self) -> None:
         pass

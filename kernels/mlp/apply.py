@@ -9,12 +9,13 @@ from jax import Array, lax
 
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.native import code, native
-from jaxbm.models.mlp import MLP, Params
+from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model, Params
 
 MAX_LAYERS = 32
 
 
-def unsupported(model: MLP) -> str | None:
+def unsupported(model: Model) -> str | None:
     """Why the kernel does not compute this network; None where it does."""
     if not isinstance(model, MLP):
         return f"the kernel knows jaxbm.MLP only, not {type(model).__name__}"
@@ -29,7 +30,7 @@ def unsupported(model: MLP) -> str | None:
     return None
 
 
-def slower(model: MLP, *arrays: Any) -> str | None:
+def slower(model: Model, *arrays: Any) -> str | None:
     """Why the kernel can't compute, or would be slower at, this network here; None where it is the faster one.
 
     `arrays`: pytree of features and parameters.
@@ -45,7 +46,7 @@ def slower(model: MLP, *arrays: Any) -> str | None:
     return None
 
 
-def apply(model: MLP, params: Params, x: Array, *, implementation: str | None = None) -> Array:
+def apply(model: Model, params: Params, x: Array, *, implementation: str | None = None) -> Array:
     """`model.apply` over many rows: each block of rows goes through all layers while it is in the cache.
 
     Works under `jit`, `vmap` (members share `x` without a copy) and `grad`.
@@ -80,18 +81,18 @@ def apply(model: MLP, params: Params, x: Array, *, implementation: str | None = 
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _fused(model: MLP, params: Params, x: Array) -> Array:
+def _fused(model: Model, params: Params, x: Array) -> Array:
     # Lowered for another platform, the call would name a kernel that does not exist there.
     return lax.platform_dependent(params, x, cpu=partial(call, model), default=model.apply)
 
 
 @_fused.defjvp
-def _fused_jvp(model: MLP, primals: Any, tangents: Any) -> Any:
+def _fused_jvp(model: Model, primals: Any, tangents: Any) -> Any:
     return jax.jvp(model.apply, primals, tangents)
 
 
 def call(
-    model: MLP,
+    model: Any,
     params: Params,
     x: Array,
     rows: Array | None = None,

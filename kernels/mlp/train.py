@@ -104,7 +104,8 @@ def _native(
 
 def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array) -> RunState:
     """Epochs until `stop` in one call."""
-    model, optimizer = task.model, hyper.optimizer
+    model: Any = task.model  # an MLP, see `unsupported`
+    optimizer = hyper.optimizer
     visited, held_out = training_rows(task, data), validation_rows(task, data)
     is_adam = isinstance(optimizer, Adam)
     momentum = None if is_adam else optimizer.momentum

@@ -189,7 +189,7 @@ def test_a_file_that_is_no_library(tmp_path):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ('extern "C" const char* jaxbm_isa() { return "kernels_v9"; }', "jaxbm_train"),
+        ('extern "C" const char* jaxbm_isa() { return "kernels_v9"; }', "jaxbm_names"),
         ("NEWER", "version"),
     ],
     ids=["without handlers", "of a newer interface"],
@@ -214,6 +214,7 @@ static XLA_FFI_Error* handler(XLA_FFI_CallFrame* frame) {
   return nullptr;
 }
 extern "C" const char* jaxbm_isa() { return "kernels_v3"; }
+extern "C" const char* jaxbm_names(const char*) { return ""; }
 extern "C" XLA_FFI_Error* jaxbm_train(XLA_FFI_CallFrame* frame) { return handler(frame); }
 extern "C" XLA_FFI_Error* jaxbm_apply(XLA_FFI_CallFrame* frame) { return handler(frame); }
 extern "C" XLA_FFI_Error* jaxbm_adam(XLA_FFI_CallFrame* frame) { return handler(frame); }

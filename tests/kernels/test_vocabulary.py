@@ -24,7 +24,7 @@ needs_native = pytest.mark.skipif(not IS_NATIVE, reason=str(native.native().reas
     [("activation", ACTIVATIONS), ("loss", losses.LOSSES), ("optimizer", optimizers.OPTIMIZERS)],
 )
 def test_the_kernels_names_are_names_of_the_tables(kind, table):
-    names = native.native().names[kind]
+    names = native.names(kind)
     assert len(names) == len(set(names)) > 0
     assert set(names) <= set(table)
     assert [native.code(kind, name) for name in names] == list(range(len(names)))
@@ -35,7 +35,7 @@ def test_the_kernels_names_are_names_of_the_tables(kind, table):
 @needs_native
 def test_the_kernels_activations_mean_what_ours_mean():
     x = jnp.linspace(-4, 4, 33)[:, None]
-    for name in native.native().names["activation"]:
+    for name in native.names("activation"):
         model = jaxbm.MLP((1, 1, 1), activation=name)
         params = jax.tree.map(jnp.ones_like, model.init(jax.random.key(0)))
         got = jaxbm.kernels.apply(model, params, x, implementation="cpu")
@@ -44,7 +44,7 @@ def test_the_kernels_activations_mean_what_ours_mean():
 
 @needs_native
 def test_the_kernels_optimizers_are_those_of_the_table():
-    made = {name: optimizers.OPTIMIZERS[name](0.1) for name in native.native().names["optimizer"]}
+    made = {name: optimizers.OPTIMIZERS[name](0.1) for name in native.names("optimizer")}
     assert {name: type(one) for name, one in made.items()} == {"sgd": Sgd, "adam": Adam}
 
 
