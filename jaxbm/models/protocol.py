@@ -63,6 +63,8 @@ class Model(Protocol):
         @property
         def param_dtype(self) -> DTypeLike:
             """dtype of the parameters, and of what `predict` gives."""
+            return "float32"
+
     else:  # no properties here: a dataclass would take them for its fields' defaults
         input_shape: tuple[int, ...]
         n_outputs: int
