@@ -18,6 +18,9 @@ COMMANDS = (train, sweep, groups, evaluate, predict, info, bench)
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal without a letter shows its code, and nothing breaks
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     arguments = parser.parse_args(argv)
     if not hasattr(arguments, "run"):

@@ -1,9 +1,9 @@
-"""Where the rows come from: options and steps that the commands share."""
+"""Where the rows come from and what the columns are: options and steps that the commands share."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +21,44 @@ class Tables(NamedTuple):
     preparation: Preparation
 
 
+def add_reading_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """How a file is read; everything is found out where nothing is said."""
+    reading = parser.add_argument_group("reading")
+    reading.add_argument("--sep", metavar="CHARACTER", help="what separates cells, such as ';' or '\\t' [found]")
+    reading.add_argument("--decimal", choices=(".", ","), help="the decimal mark [found]")
+    reading.add_argument("--encoding", metavar="NAME", help="such as utf-8, cp1252, utf-16 [found]")
+    reading.add_argument(
+        "--header", action=argparse.BooleanOptionalAction, help="whether the first row names the columns [found]"
+    )
+    reading.add_argument(
+        "--missing", nargs="+", action="extend", default=[], metavar="VALUE", help="values that mean an empty cell"
+    )
+    return reading
+
+
+def add_column_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What the columns are; found out from their cells where nothing is said."""
+    columns = parser.add_argument_group("columns")
+    columns.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="no feature")
+    columns.add_argument(
+        "--keep",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="a feature, though it looks like none",
+    )
+    columns.add_argument("--types", metavar="FILE", help="what columns are, as `jaxbm info data.csv` proposes it")
+    columns.add_argument(
+        "--task", metavar="NAME", help="binary, multiclass, classification or regression [found from the target]"
+    )
+    return columns
+
+
 def add_data_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Where the rows come from, and how they are split."""
+    """Where the rows come from, what the columns are, and how the rows are split."""
     data = parser.add_argument_group("data")
-    data.add_argument("data", nargs="?", metavar="data.csv", help="CSV file with a header")
+    data.add_argument("data", nargs="?", metavar="data.csv", help="CSV or Parquet file, - for standard input")
     data.add_argument("--target", metavar="COLUMN", help="column to predict")
     data.add_argument(
         "--demo",
@@ -33,16 +67,28 @@ def add_data_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
         metavar="NAME",
         help="instead, a data set that scikit-learn carries",
     )
-    data.add_argument(
-        "--task", metavar="NAME", help="binary, multiclass, classification or regression [found from the target]"
-    )
     data.add_argument("--test-size", type=float, default=0.2, metavar="0.2", help="fraction of rows to test on")
     data.add_argument("--seed", type=int, default=0, metavar="0", help="of the split, the weights and the shuffles")
+    add_reading_options(parser)
+    add_column_options(parser)
     return data
 
 
-def read(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
-    """The table and its target column."""
+def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `table.read` takes of them."""
+    return {name: getattr(arguments, name) for name in ("sep", "decimal", "encoding", "header", "missing")}
+
+
+def column_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `table.prepare` takes of them."""
+    from jaxbm.table.types_file import read_types
+
+    types = read_types(arguments.types) if arguments.types is not None else {}
+    return {"types": types, **{name: getattr(arguments, name) for name in ("keep", "drop", "missing", "task")}}
+
+
+def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.DataFrame, str]:
+    """The table and its target column; columns of `text` as they are spelled."""
     from jaxbm import table
 
     if (arguments.data is None) == (arguments.demo is None):
@@ -51,17 +97,51 @@ def read(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
         return table.demo(arguments.demo)
     if arguments.target is None:
         raise ValueError("--target: expected the column to predict, got none")
-    return table.read(arguments.data), arguments.target
+    return table.read(arguments.data, text=text, **reading_options(arguments)), arguments.target
+
+
+def prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.DataFrame]]:
+    """A preparation learned from the training rows, and the rows: "training", "validation" and "test"."""
+    from jaxbm import table
+
+    if not 0 <= arguments.validation_split < 1:
+        raise ValueError(
+            f"--validation-split: expected a fraction that leaves rows to train on, got {arguments.validation_split}"
+        )
+    frame, target = read(arguments)
+    rest, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
+    training, validation = table.validation_rows(rest, arguments.validation_split)
+    rows = {"training": training, "validation": validation, "test": test}
+    steps = table.split_summary(frame, target, {name: len(part) for name, part in rows.items()}, task=arguments.task)
+    both = rest if validation.empty else _joined(training, validation)
+    options = column_options(arguments)
+    return table.prepare(both, target, fit_rows=len(training), steps=steps, **options), rows
+
+
+def _joined(training: pd.DataFrame, validation: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    both = pd.concat([training, validation])
+    both.attrs = training.attrs
+    return both
 
 
 def split_and_prepare(
-    arguments: argparse.Namespace, frame: pd.DataFrame, target: str, drop: tuple[str, ...] = ()
+    arguments: argparse.Namespace, frame: pd.DataFrame, target: str, group: str | None = None
 ) -> Tables:
-    """Training and test rows, prepared by what the training rows say; columns of `drop` are no features."""
+    """Training and test rows, prepared by what the training rows say; the column `group` is no feature."""
     from jaxbm import table
 
     train, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
-    preparation = table.prepare(train.drop(columns=[*drop]), target, task=arguments.task)
+    counts = {"training": len(train), "test": len(test)}
+    steps = table.split_summary(frame, target, counts, task=arguments.task)
+    preparation = table.prepare(train, target, steps=steps, group=group, **column_options(arguments))
     frames = {"train": train, "test": test}
     arrays = {name: (preparation.features(rows), preparation.labels(rows)) for name, rows in frames.items()}
     return Tables(frames, arrays, preparation)
+
+
+def tell(console: Any, preparation: Preparation) -> None:
+    """Print what was made of the table; names in brackets are no markup, long lines are the terminal's to wrap."""
+    console.print("[bold]Data[/bold]")
+    console.print(preparation.summary(), markup=False, soft_wrap=True)

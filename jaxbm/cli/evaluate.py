@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from jaxbm.cli.shared import measure_outputs
+from jaxbm.cli.data_options import add_reading_options, reading_options
+from jaxbm.cli.shared import measure_outputs, told_interval
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -12,18 +13,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("evaluate", help="measure a saved model on a CSV file")
     parser.set_defaults(run=run)
     parser.add_argument("folder", help="where `jaxbm train` put the model")
-    parser.add_argument("data", help="CSV file with the training table's columns")
+    parser.add_argument("data", help="CSV or Parquet file with the training table's columns, - for standard input")
+    add_reading_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Load, prepare, measure, show."""
     import numpy as np
-    from rich.console import Console
 
     from jaxbm.report import terminal
+    from jaxbm.report.fitting import console as make_console
     from jaxbm.saved.outputs import outputs_of
 
-    found = outputs_of(arguments.folder, arguments.data, labelled=True)
+    found = outputs_of(arguments.folder, arguments.data, labelled=True, **reading_options(arguments))
     if found.left_out:
         print(f"left out {found.left_out} rows without a label")
     known = ~np.isnan(found.logits).any(axis=1)
@@ -31,4 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"data: expected rows of groups with a model, got none among {len(known)}")
     y = found.preparation.labels(found.frame)[known]
     values = measure_outputs(found.model, found.logits[known], found.preparation, found.loss, y)
-    Console(highlight=False).print(terminal.metrics_table({f"{known.sum()} rows": values}))
+    console = make_console()
+    console.print(terminal.metrics_table({f"{known.sum()} rows": values}))
+    told = told_interval(found.logits[known], found.preparation, y, "their")
+    console.print(told, markup=False, soft_wrap=True)

@@ -6,9 +6,9 @@ import argparse
 import time
 from typing import Any
 
-from jaxbm.cli.data_options import add_data_options, read, split_and_prepare
+from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
-from jaxbm.cli.shared import measure_outputs, resumable
+from jaxbm.cli.shared import check_writable, measure_outputs, resumable
 from jaxbm.optimizers import OPTIMIZERS
 
 
@@ -41,22 +41,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, train, measure, save."""
-    from rich.console import Console
-
     import jaxbm
     from jaxbm.core.names import unknown
     from jaxbm.report import terminal
+    from jaxbm.report.fitting import console as make_console
     from jaxbm.saved import many_models
 
-    frame, target = read(arguments)
+    frame, target = read(arguments, text=(arguments.group,))
     if arguments.group not in frame.columns or arguments.group == target:
         raise unknown("group", arguments.group, [str(name) for name in frame.columns if name != target])
     if frame[arguments.group].isna().any():
         raise ValueError(f"group: column {arguments.group!r} has missing values")
     many_models.check_folder(arguments.out)  # before the work, not after it
-    tables = split_and_prepare(arguments, frame, target, drop=(arguments.group,))
-    console = Console(highlight=False)
-    console.print(f"[bold]Data[/bold]\n{tables.preparation.summary()}\n")
+    check_writable(arguments.out)
+    tables = split_and_prepare(arguments, frame, target, arguments.group)
+    console = make_console()
+    tell(console, tables.preparation)
     with resumable(arguments.out) as unfinished:
         result = _fit(arguments, tables, unfinished, console)
         loss = loss_of(tables.preparation.task, arguments.loss)

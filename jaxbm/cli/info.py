@@ -1,19 +1,44 @@
-"""`jaxbm info`: devices, versions and kernels."""
+"""`jaxbm info`: devices, versions and kernels; of a table, what its columns are taken for."""
 
 from __future__ import annotations
 
 import argparse
+import pathlib
+from typing import TYPE_CHECKING
+
+from jaxbm.cli.data_options import add_column_options, add_reading_options, column_options, reading_options
+
+if TYPE_CHECKING:
+    from jaxbm.table import Preparation
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
-    parser = commands.add_parser("info", help="devices, versions, and which implementations are on")
+    parser = commands.add_parser(
+        "info",
+        help="what a table's columns are taken for; devices, versions, and which implementations are on",
+        description="With a file, what `jaxbm train` would make of it: every column's kind, why, its missing cells "
+        "and what it becomes. Without one, devices, versions, and which implementations are on.",
+    )
     parser.set_defaults(run=run)
+    parser.add_argument("data", nargs="?", metavar="data.csv", help="CSV or Parquet file, - for standard input")
+    parser.add_argument("--target", metavar="COLUMN", help="column to predict")
+    parser.add_argument(
+        "--write-types", metavar="FILE", help="write the kinds to a file, to correct and pass as --types"
+    )
+    add_reading_options(parser)
+    add_column_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print them, and why any kernel is off."""
-    del arguments
+    """Print one or the other."""
+    if arguments.data is None:
+        _machine()
+    else:
+        _table(arguments)
+
+
+def _machine() -> None:
     import platform
     from importlib.metadata import version
 
@@ -26,3 +51,39 @@ def run(arguments: argparse.Namespace) -> None:
     print("devices: " + ", ".join(str(device) for device in jax.devices()))
     for name, state in jaxbm.kernels.status().items():
         print(f"{name}: {state if state.startswith('on') else 'off, ' + state}")
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    from jaxbm import table
+    from jaxbm.report.fitting import console
+
+    if arguments.target is None:
+        raise ValueError("--target: expected the column to predict, got none")
+    frame = table.read(arguments.data, **reading_options(arguments))
+    preparation = table.prepare(frame, arguments.target, **column_options(arguments))
+    screen = console()
+    for step in preparation.steps:
+        if not step.startswith(("columns:", "  ")):
+            screen.print(step, markup=False, soft_wrap=True)
+    screen.print()
+    for name, *lines in _columns(preparation):
+        screen.print(f"{name}", markup=False, style="bold", soft_wrap=True)
+        for line in lines:
+            screen.print(f"  {line}", markup=False, soft_wrap=True)
+    if arguments.write_types is None:
+        print("\nwhere a kind is wrong: --write-types FILE, correct it, and --types FILE")
+        return
+    path = pathlib.Path(arguments.write_types)
+    path.write_text(table.types_text(preparation), encoding="utf-8")
+    print(f"\nkinds written to {path}; correct what is wrong and pass it as --types {path}")
+
+
+def _columns(preparation: Preparation) -> list[tuple[str, ...]]:
+    """For each column its name, and lines about it."""
+    from jaxbm.table.telling import share
+
+    described = []
+    for column in [*preparation.columns, *preparation.dropped]:
+        lines = [f"{column.kind}: {column.why}", f"{share(column.missing)} missing", f"becomes: {column.became}"]
+        described.append((column.name, *lines, *([f"note: {column.note}"] if column.note else [])))
+    return described

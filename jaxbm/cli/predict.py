@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
+
+from jaxbm.cli.data_options import add_reading_options, reading_options
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -10,18 +13,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("predict", help="write predictions with probabilities")
     parser.set_defaults(run=run)
     parser.add_argument("folder", help="where `jaxbm train` put the model")
-    parser.add_argument("data", help="CSV file with the training table's columns; the target is not needed")
+    parser.add_argument(
+        "data",
+        help="CSV or Parquet file with the training table's columns, - for standard input; no target is needed",
+    )
     parser.add_argument("--out", default="predictions.csv", metavar="FILE", help="CSV file to write, a line per row")
+    add_reading_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Load, prepare, predict, write."""
     import numpy as np
 
+    from jaxbm.core.files import replace
     from jaxbm.report import terminal
     from jaxbm.saved.outputs import outputs_of
 
-    found = outputs_of(arguments.folder, arguments.data)
+    target = _checked(arguments)
+    found = outputs_of(arguments.folder, arguments.data, **reading_options(arguments))
     preparation, frame, logits = found.preparation, found.frame, found.logits
     out = frame[[]].copy()
     if preparation.task == "regression":
@@ -34,5 +43,18 @@ def run(arguments: argparse.Namespace) -> None:
         ]
         for i, name in enumerate(preparation.classes):
             out[f"probability {name}"] = p[:, i]
-    out.to_csv(arguments.out, index=False)
-    print(f"{len(out)} predictions written to {arguments.out}")
+    replace(target, out.to_csv(index=False).encode())
+    print(f"{len(out)} predictions written to {target}")
+
+
+def _checked(arguments: argparse.Namespace) -> pathlib.Path:
+    """Where the predictions go; ValueError where that is the table itself, or nothing can be written there."""
+    target = pathlib.Path(arguments.out)
+    table = pathlib.Path(arguments.data)
+    if target.exists() and table.exists() and target.samefile(table):
+        raise ValueError(f"--out: expected another file than the table itself, got {target}; it would be lost")
+    if target.is_dir():
+        raise ValueError(f"--out: expected a file, {target} is a folder")
+    if not target.absolute().parent.is_dir():
+        raise FileNotFoundError(f"--out: {target.absolute().parent}: no such folder")
+    return target

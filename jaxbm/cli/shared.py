@@ -38,6 +38,38 @@ def measure_outputs(
     return values | terminal.class_metrics(terminal.probabilities(logits), y)
 
 
+def told_interval(logits: np.ndarray, preparation: Preparation, y: np.ndarray, name: str) -> str:
+    """How far the metrics of these rows can be trusted, in a sentence.
+
+    Args:
+      logits: `[n, outputs]`.
+      preparation: of the table.
+      y: labels as `preparation.labels` gives them.
+      name: what the rows are called.
+    """
+    from jaxbm.report import intervals, terminal
+
+    if preparation.task == "regression":
+        return intervals.regression_line(preparation.unscale(logits[:, 0]), preparation.unscale(y), name)
+    return intervals.class_line(terminal.probabilities(logits), y, name)
+
+
+def check_writable(out: str) -> None:
+    """ValueError where the folder `out` can't be made or written to: before the work, not after it."""
+    import tempfile
+
+    folder = pathlib.Path(out).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise ValueError(f"--out: expected a folder, {folder} is a file")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out: cannot write to {folder}: {error.strerror}; choose another folder") from None
+
+
 @contextmanager
 def resumable(out: str) -> Iterator[pathlib.Path]:
     """The folder inside `out` that members are kept in until the body is through; Ctrl-C tells what was kept."""

@@ -7,9 +7,9 @@ import pathlib
 import time
 from typing import Any
 
-from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare
+from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
-from jaxbm.cli.shared import measure
+from jaxbm.cli.shared import check_writable, measure, told_interval
 from jaxbm.optimizers import OPTIMIZERS
 
 NUMBERS = ("learning_rate", "weight_decay", "momentum", "l2", "dropout", "clip_norm")
@@ -49,13 +49,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, sweep, show, save."""
-    from rich.console import Console
-
     import jaxbm
+    from jaxbm.report.fitting import console as make_console
 
-    console = Console(highlight=False)
+    check_writable(arguments.out)
+    console = make_console()
     tables = split_and_prepare(arguments, *read(arguments))
-    console.print(f"[bold]Data[/bold]\n{tables.preparation.summary()}\n")
+    tell(console, tables.preparation)
     out, began = pathlib.Path(arguments.out), time.perf_counter()
     try:
         with MembersLine() as line:
@@ -104,16 +104,15 @@ def _loss(arguments: argparse.Namespace, tables: Tables) -> str:
 
 
 def _show(console: Any, result: Any, out: pathlib.Path) -> None:
-    from rich.table import Table
+    from jaxbm.report.fitting import Fitting
 
     frame = result.table()
     frame.to_csv(out / "trials.csv", index=False)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for name in frame.columns:
-        shown.add_column(name.replace("_", " "), justify="right")
-    for row in frame.head(SHOWN_TRIALS).itertuples(index=False):
-        shown.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
-    console.print(shown)
+    rows = [
+        [f"{value:.4g}" if isinstance(value, float) else str(value) for value in row]
+        for row in frame.head(SHOWN_TRIALS).itertuples(index=False)
+    ]
+    console.print(Fitting([name.replace("_", " ") for name in frame.columns], rows, labelled=False))
     console.print(f"\n{len(frame)} trials in [bold]{out / 'trials.csv'}[/bold]")
 
 
@@ -127,6 +126,10 @@ def _save(console: Any, arguments: argparse.Namespace, tables: Tables, result: A
     }
     console.print("\n[bold]Best trial, trained on all training rows[/bold]")
     console.print(terminal.metrics_table(rows))
+    x, y = tables.arrays["test"]
+    console.print(
+        told_interval(jaxbm.predict(result.model, params, x), tables.preparation, y, "test"), soft_wrap=True
+    )
     metadata = {"loss": loss, "metrics": rows, "seed": arguments.seed, "trial": _plain(result.best_values)}
     jaxbm.save(out / "model", result.model, params, preparation=tables.preparation, metadata=metadata)
     console.print(f"\nmodel saved in [bold]{out / 'model'}[/bold]")

@@ -8,9 +8,9 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.cli.data_options import add_data_options, read
+from jaxbm.cli.data_options import add_data_options, prepared, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
-from jaxbm.cli.shared import measure_outputs, resumable
+from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
 from jaxbm.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
-    import pandas as pd
 
     from jaxbm.table import Preparation
     from jaxbm.training.fit import FitResult
@@ -69,16 +68,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, train, measure, save; each told to the user."""
-    from rich.console import Console
-
+    from jaxbm.report.fitting import console as make_console
     from jaxbm.saved import many_models, one_model
 
     # An ensemble is stored in another way than one model.
     (many_models if arguments.members > 1 else one_model).check_folder(arguments.out)  # before the work, not after it
-    preparation, rows = _prepared(arguments)
-    console = Console(highlight=False)
-    console.print("[bold]Data[/bold]")
-    console.print(preparation.summary(), markup=False, soft_wrap=True)
+    check_writable(arguments.out)
+    preparation, rows = prepared(arguments)
+    console = make_console()
+    tell(console, preparation)
     arrays = {name: (preparation.features(part), preparation.labels(part)) for name, part in rows.items()}
     with resumable(arguments.out) if arguments.members > 1 else nullcontext() as unfinished:
         _fit_and_save(arguments, preparation, arrays, unfinished, console)
@@ -107,27 +105,14 @@ def _fit_and_save(
     }
     console.print(f"\n[bold]Training[/bold]\n{_told(result, arguments, seconds)}\n")
     console.print(terminal.metrics_table(measured))
+    x, y = arrays["test"]
+    console.print(told_interval(outputs(x), preparation, y, "test"), markup=False, soft_wrap=True)
     ran = int(np.max(result.epochs_run))
     metadata = {"loss": loss, "metrics": measured, "epochs_run": ran, "seed": arguments.seed}
     if arguments.members > 1:
         jaxbm.save_members(arguments.out, jaxbm.Ensemble.of(result), preparation=preparation, metadata=metadata)
     else:
         jaxbm.save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
-
-
-def _prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.DataFrame]]:
-    from jaxbm import table
-
-    frame, target = read(arguments)
-    rest, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
-    first = int(len(rest) * (1 - arguments.validation_split))
-    if not 0 <= arguments.validation_split < 1 or first == 0:
-        raise ValueError(
-            f"--validation-split: expected a fraction that leaves rows to train on, got {arguments.validation_split}"
-        )
-    rows = {"training": rest.iloc[:first], "validation": rest.iloc[first:], "test": test}
-    steps = table.split_summary(frame, target, {name: len(part) for name, part in rows.items()})
-    return table.prepare(rest, target, task=arguments.task, fit_rows=first, steps=steps), rows
 
 
 def _fit(

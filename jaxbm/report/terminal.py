@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxbm.metrics import heading, metrics_for
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from jaxbm.report.fitting import Fitting
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -69,22 +66,15 @@ def regression_metrics(predictions: np.ndarray, targets: np.ndarray) -> dict[str
     return dict(zip(metrics_for("regression"), map(float, values), strict=True))
 
 
-def metrics_table(rows: Mapping[str, Mapping[str, float]]) -> Table:
-    """A rich table: a line per data set, a column per metric.
+def metrics_table(rows: Mapping[str, Mapping[str, float]]) -> Fitting:
+    """A table for rich: a line per data set, a column per metric; the other way round on a narrow terminal.
 
     Args:
       rows: `{"train": {"loss": 0.1, ...}, "test": ...}`.
     """
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("")
     names = list(next(iter(rows.values())))
-    for name in names:
-        table.add_column(heading(name), justify="right")
-    for label, values in rows.items():
-        table.add_row(label, *(_shown(values[name]) for name in names))
-    return table
+    lines = [[label, *(_shown(values[name]) for name in names)] for label, values in rows.items()]
+    return Fitting(["", *map(heading, names)], lines)
 
 
 def _shown(value: float) -> str:

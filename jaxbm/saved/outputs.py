@@ -37,16 +37,16 @@ class Outputs(NamedTuple):
         return _noted(self.metadata, "loss")
 
 
-def outputs_of(folder: str, data: str, *, labelled: bool = False) -> Outputs:
+def outputs_of(folder: str, data: str, *, labelled: bool = False, **reading: Any) -> Outputs:
     """Load a model, an ensemble or models by group, read a table (where asked, only its rows with a label), and apply
-    the one to the other."""
+    the one to the other. `reading` goes to `table.read`; each column is read as in training."""
     from jaxbm import table
 
     several = _load_members(folder) if is_members(folder) else None
     saved = several or _load_model(folder)
-    frame = whole = table.read(data)
+    frame = whole = table.read(data, like=saved.preparation, **reading)
     if labelled:
-        frame = table.labelled(whole, saved.preparation.target)
+        frame = saved.preparation.labelled(whole)
     if several is not None:
         logits = _outputs(several, frame)
         model = several.predictor.model
@@ -106,4 +106,7 @@ def ensemble_outputs(ensemble: Any, task: str, x: np.ndarray) -> np.ndarray:
 
 def labels_of(frame: Any, group: str) -> Any:
     """Each row's group as text, so that a file of another type of column still fits."""
-    return frame[group].astype(str).to_numpy(dtype=str)
+    from jaxbm.table.cells import cells
+
+    found = cells(frame[group])
+    return found.spread(np.asarray(found.texts, dtype=str), "nan")

@@ -4,13 +4,15 @@ Everything here runs on the host. pandas and scikit-learn are imported where the
 package costs nothing.
 """
 
-from jaxbm.table.columns import MAX_CATEGORIES, Column
+from jaxbm.table.columns import Column
 from jaxbm.table.demos import DEMOS, demo, from_arrays
+from jaxbm.table.encoding import MAX_CATEGORIES
 from jaxbm.table.files import read
 from jaxbm.table.preparation import Preparation
 from jaxbm.table.preparing import prepare
-from jaxbm.table.splitting import split, split_summary
+from jaxbm.table.splitting import split, split_summary, validation_rows
 from jaxbm.table.target import MAX_CLASSES, TASKS, labelled, task_of
+from jaxbm.table.types_file import read_types, types_of, types_text
 
 __all__ = [
     "DEMOS",
@@ -24,7 +26,11 @@ __all__ = [
     "labelled",
     "prepare",
     "read",
+    "read_types",
     "split",
     "split_summary",
     "task_of",
+    "types_of",
+    "types_text",
+    "validation_rows",
 ]

@@ -1,36 +1,152 @@
-"""Tables from files."""
+"""Tables from files: CSV in whatever dialect, Parquet."""
 
 from __future__ import annotations
 
-import pathlib
-from typing import TYPE_CHECKING
+import io
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxbm.table import numerals
+from jaxbm.table.cells import cells
+from jaxbm.table.frames import named, without
+from jaxbm.table.layout import Layout, lay_out, separator
+from jaxbm.table.source import Source, decode, load
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from jaxbm.table.preparation import Preparation
 
-def read(source: str | pathlib.Path) -> pd.DataFrame:
-    """Read a CSV file with a header line.
+
+def read(
+    source: Any,
+    *,
+    sep: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    missing: Iterable[Any] = (),
+    text: Iterable[str] = (),
+    like: Preparation | None = None,
+) -> pd.DataFrame:
+    """Read a CSV or Parquet file.
+
+    A cell is missing where it is empty; `NA`, `None` or `?` stay text, and `prepare` says what it makes of them.
+    Columns of codes such as `007` stay text. What was found out about the file stands in the frame's `attrs["told"]`.
+
+    Args:
+      source: a path, "-" for standard input, or an open file; packed by gzip, bzip2, xz or zip, if you like.
+      sep: what separates cells; found if None.
+      decimal: the decimal mark, "." or ","; found if None.
+      encoding: such as "utf-8" or "cp1252"; found if None.
+      header: whether the first row names the columns; if not, they are called "0", "1", ... None makes sure that a
+        first row of data is not taken for names.
+      missing: values that stand for missing cells, in every column.
+      text: columns to read as text.
+      like: a preparation of a training table, whose columns are read as they were then.
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it is empty, has no rows, or names a column twice.
+      ValueError: it is empty, has no rows, names a column twice, has rows that don't fit the header or looks as if it
+        had no header, or isn't text.
+
+    Example:
+      >>> import io
+      >>> from jaxbm import table
+      >>> frame = table.read(io.StringIO("zip;price\\n007;1,5\\n123;2,5\\n"))
+      >>> frame["zip"].tolist(), frame["price"].tolist()
+      (['007', '123'], [1.5, 2.5])
     """
+    if decimal not in (None, ".", ","):
+        raise ValueError(f"decimal: expected '.' or ',', got {decimal!r}")
+    missing, text = list(missing), list(text)
+    if like is not None:
+        missing, text = missing + like.missing, text + like.text_columns
+        if decimal is None and "," in [column.decimal for column in like.columns] + [like.target_decimal]:
+            decimal = ","
+    found = load(source)
+    if found.data.startswith(b"PAR1"):
+        return without(_parquet(found), missing)
+    body, used_encoding = decode(found, encoding)
+    sep_line = re.match(r"sep=(.)\r?\n", body)  # written by spreadsheets
+    if sep_line:
+        body, sep = body[sep_line.end() :], sep or sep_line[1]
+    used_sep = separator(body, sep)
+    layout = lay_out(found.name, body, used_sep, header)
+    told = list(layout.told)
+    frame = _typed(found.name, body, used_sep, layout, decimal or ".", text)
+    if decimal is None and _has_decimal_commas(frame):
+        decimal = ","
+        frame = _typed(found.name, body, used_sep, layout, decimal, text)
+    if frame.empty:
+        raise ValueError(f"{found.name}: expected rows below the header, got none")
+    _keep_codes(found.name, frame, body, used_sep, layout, told)
+    unusual = [f"separator {used_sep!r}"] * (used_sep != ",") + [f"decimal mark {decimal!r}"] * (decimal == ",")
+    unusual += [f"encoding {used_encoding}"] * (used_encoding not in ("utf-8", "utf-8-sig"))
+    if unusual:
+        told.insert(0, f"read {found.name}: " + ", ".join(unusual))
+    frame = without(frame, missing)
+    frame.attrs = {"told": told, "decimal": decimal or "."}
+    return frame
+
+
+def _typed(
+    name: str, body: str, sep: str, layout: Layout, decimal: str, text: list[str], only: list[str] | None = None
+) -> pd.DataFrame:
+    """The table with numbers where every filled cell of a column is one."""
     import pandas as pd
 
-    path = pathlib.Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+    names = [*layout.names, *(f"beyond {i}" for i in range(layout.extra))]
     try:
-        names = pd.read_csv(path, nrows=1, header=None, dtype=str, keep_default_na=False).iloc[0].tolist()
-        frame = pd.read_csv(path, low_memory=False)  # one type for each column, however long the file
-    except (pd.errors.EmptyDataError, IndexError):
-        raise ValueError(f"{path}: expected a CSV file with a header and rows, got an empty file") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected a CSV file, could not read it: {str(error).strip()}") from None
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{path}: expected each column once, got {twice} more than once")
+        return pd.read_csv(
+            io.StringIO(body), sep=sep, header=0 if layout.header_rows else None, names=names, index_col=False,
+            usecols=only or layout.names, na_values=[""], keep_default_na=False, skipinitialspace=True,
+            decimal=decimal, dtype=dict.fromkeys(text, str), low_memory=False,
+        )  # fmt: skip
+    except pd.errors.ParserError as error:
+        raise ValueError(f"{name}: expected a CSV file, could not read it: {str(error).strip()}") from None
+
+
+def _has_decimal_commas(frame: pd.DataFrame) -> bool:
+    """Whether a column of text consists of numbers with decimal commas."""
+    for column in frame.columns:
+        if frame[column].dtype.kind in "ifub":
+            continue
+        texts = [text for text in cells(frame[column].iloc[:1000]).texts if not numerals.is_mark(text)]
+        if not any("," in text for text in texts) or numerals.decimal_of(texts) != ",":
+            continue
+        if np.isfinite(numerals.parse(texts, ",")).mean() >= 0.95:
+            return True
+    return False
+
+
+def _keep_codes(name: str, frame: pd.DataFrame, body: str, sep: str, layout: Layout, told: list[str]) -> None:
+    """Put the text back in columns that were read as numbers, but where cells have leading zeros."""
+    numeric = [column for column in frame.columns if frame[column].dtype.kind in "iuf"]
+    if not numeric or not re.search(rf'(?:^|[\n"{re.escape(sep)}]) *[-+]?0\d', body):
+        return
+    spelled = _typed(name, body, sep, layout, ".", numeric, only=numeric)
+    codes = [column for column in numeric if numerals.has_leading_zeros(cells(spelled[column]).texts)]
+    for column in codes:
+        frame[column] = spelled[column]
+    if codes:
+        told.append(f"kept as text for their leading zeros: {', '.join(codes)}")
+
+
+def _parquet(source: Source) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(io.BytesIO(source.data))
+    except ImportError:
+        raise ModuleNotFoundError("reading Parquet needs pyarrow: pip install 'jaxbm[parquet]'") from None
+    except Exception as error:  # pyarrow's own errors, of several kinds
+        raise ValueError(f"{source.name}: expected a Parquet file, could not read it: {error}") from None
     if frame.empty:
-        raise ValueError(f"{path}: expected rows below the header, got none")
-    return frame
+        raise ValueError(f"{source.name}: expected rows, got none")
+    if any(frame.index.names):  # written with a named index: a column like the others
+        frame = frame.reset_index()
+    return named(frame)

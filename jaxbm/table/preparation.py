@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxbm.core.names import unknown
-from jaxbm.table.columns import Column, encode
-from jaxbm.table.target import distinct, numbered
+from jaxbm.table.cells import distinct
+from jaxbm.table.columns import Column
+from jaxbm.table.encoding import encode
+from jaxbm.table.frames import named, without
+from jaxbm.table.target import has_label, meant, quantity, unlabelled_told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +29,14 @@ class Preparation:
     target_center: float = 0.0
     target_scale: float = 1.0
     steps: list[str] = field(default_factory=list)
+    dropped: list[Column] = field(default_factory=list)
+    """columns that were left out, each with its reason"""
+    missing: list[str] = field(default_factory=list)
+    """spellings that stand for missing values in every column, as somebody said"""
+    target_decimal: str = "."
+    """the decimal mark of a quantity spelled as text"""
+    text: list[str] = field(default_factory=list)
+    """further columns that are read as text, such as the one that names groups"""
 
     @property
     def n_outputs(self) -> int:
@@ -35,26 +46,45 @@ class Preparation:
     @property
     def feature_names(self) -> list[str]:
         """Names of the features, in order."""
-        names: list[str] = []
+        return [name for column in self.columns for name in column.feature_names]
+
+    def groups(self) -> dict[str, list[int]]:
+        """Column -> places of its features, in order."""
+        result, at = {}, 0
         for column in self.columns:
-            many = [f"{column.name}={c}" for c in column.categories]
-            names += many if column.kind == "category" else [column.name]
-            names += [f"{column.name} is missing"] if column.indicator else []
-        return names
+            width = len(column.feature_names)
+            result[column.name] = list(range(at, at + width))
+            at += width
+        return result
+
+    @property
+    def text_columns(self) -> list[str]:
+        """Columns whose cells a file must hand over as they are spelled: `012` stays `012`."""
+        names = [c.name for c in self.columns if c.kind == "category" or c.decimal != "."]
+        if any(isinstance(name, str) for name in self.classes) or self.target_decimal != ".":
+            names.append(self.target)
+        return [*names, *self.text]
 
     def features(self, frame: pd.DataFrame) -> np.ndarray:
         """float32 `[n, features]`, the same transformation every time; the target is not needed.
 
-        A category not seen in training becomes all zeros, with one warning per column.
+        A category not seen in training becomes all zeros, with one warning per column; a few cells that aren't
+        numbers, or dates, where training saw such are taken as missing, with one warning.
 
         Raises:
-          ValueError: a column is missing, or holds text where numbers were.
+          ValueError: a column is missing, or holds something else than in training.
         """
+        frame = without(named(frame), self.missing)
         absent = [column.name for column in self.columns if column.name not in frame.columns]
         if absent:
             raise ValueError(f"table: expected the columns of the training table, missing {absent}")
-        parts = [part for column in self.columns for part in encode(column, frame[column.name])]
-        return np.stack(parts, axis=1).astype(np.float32) if parts else np.zeros((len(frame), 0), np.float32)
+        widths = [len(column.feature_names) for column in self.columns]
+        out = np.empty((len(frame), sum(widths)), np.float32)
+        at = 0
+        for column, width in zip(self.columns, widths, strict=True):
+            encode(column, frame[column.name], out[:, at : at + width])
+            at += width
+        return out
 
     def labels(self, frame: pd.DataFrame) -> np.ndarray:
         """int32 class numbers, or the scaled float32 quantity.
@@ -62,21 +92,38 @@ class Preparation:
         Raises:
           ValueError: the target column is missing, or holds a class that training did not see.
         """
+        frame = without(named(frame), self.missing)
         if self.target not in frame.columns:
             raise unknown("target", self.target, map(str, frame.columns))
-        column = frame[self.target]
-        if column.isna().any():
+        kept = has_label(frame, self.target, self.task)
+        if not kept.all():
+            told = unlabelled_told(frame, self.target, self.task)
             raise ValueError(
-                f"target {self.target!r}: expected a label in each row, {int(column.isna().sum())} lack one"
+                f"target {self.target!r}: expected a label in each row, {int((~kept).sum())} lack one: {told}"
             )
+        column = frame[self.target]
         if self.task == "regression":
-            numbers = column.to_numpy(np.float64)
+            numbers = quantity(column, self.target_decimal)
             return ((numbers - self.target_center) / self.target_scale).astype(np.float32)
         number = {name: i for i, name in enumerate(self.classes)}
-        strange = sorted({str(v) for v in distinct(column)[1] if v not in number})
+        codes, values = distinct(column)
+        known = [meant(value, number) for value in values]
+        strange = sorted({str(v) for v, name in zip(values, known, strict=True) if name is None})
         if strange:
-            raise ValueError(f"target {self.target!r}: expected one of {self.classes}, got {strange}")
-        return numbered(column, number)
+            shown = f"{strange[:5]}" + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
+            raise ValueError(f"target {self.target!r}: expected one of {self.classes}, got {shown}")
+        return np.asarray([number[name] for name in known], np.int32)[codes]
+
+    def labelled(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows whose label can be read.
+
+        Raises:
+          ValueError: the target column is missing, or no row is left.
+        """
+        kept = has_label(without(named(frame), self.missing), self.target, self.task)
+        if not kept.any():
+            raise ValueError(f"target {self.target!r}: expected rows with a label, none is left of {len(frame)}")
+        return frame if kept.all() else frame[kept]
 
     def unscale(self, y: Any) -> np.ndarray:
         """A regression's outputs in the target's own units."""
@@ -92,5 +139,7 @@ class Preparation:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preparation:
-        """The inverse of `to_dict`."""
-        return cls(**{**values, "columns": [Column(**column) for column in values["columns"]]})
+        """The inverse of `to_dict`; what an older version didn't write has its default."""
+        columns = {name: [Column(**column) for column in values.get(name, ())] for name in ("columns", "dropped")}
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known} | columns)

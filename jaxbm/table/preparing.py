@@ -1,15 +1,21 @@
-"""Learn from training rows how a table becomes arrays, and tell it."""
+"""Learn from training rows how a table becomes arrays."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.table.columns import learn
+from jaxbm.table.columns import USED, Column
+from jaxbm.table.encoding import check_far, learn
+from jaxbm.table.frames import check_names, named, without
+from jaxbm.table.numerals import decimal_of
 from jaxbm.table.preparation import Preparation
+from jaxbm.table.recognition import recognise
 from jaxbm.table.splitting import split_summary
-from jaxbm.table.target import classes_of, labelled, numbered, task_of
+from jaxbm.table.target import classes_of, is_quantity, labelled, numbered, quantity, task_of
+from jaxbm.table.telling import column_steps, label_steps, target_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +28,17 @@ def prepare(
     task: str | None = None,
     fit_rows: int | None = None,
     steps: list[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    keep: Iterable[str] = (),
+    drop: Iterable[str] = (),
+    missing: Iterable[Any] = (),
+    group: str | None = None,
 ) -> Preparation:
     """Learn from training rows how the table becomes arrays.
+
+    Every column is recognised by its cells: numbers (also spelled with thousands separators, percent or currency
+    signs, among marks for missing such as `?`), booleans, dates and times of day (they become calendar features),
+    categories. Constant and empty columns, identifiers and free text are left out. `Preparation.summary` tells all.
 
     Args:
       frame: training rows.
@@ -32,9 +47,14 @@ def prepare(
       fit_rows: statistics come from that many rows from the start, None for all; the rest, such as validation
         rows, only have to agree in their columns.
       steps: what was done to the table before, as `split_summary` tells it; kept and told with the rest.
+      types: `{column: kind}`, where a kind is wrong: "number", "boolean", "category", "date", "time", or "dropped".
+      keep: columns to keep as features though they look like identifiers or free text.
+      drop: columns that are no features.
+      missing: values that stand for missing cells in every column, the target included.
+      group: a column that names each row's group, no feature; it will be read as text.
 
     Raises:
-      ValueError: as for `task_of`; a column holds dates; no row or no column is left.
+      ValueError: as for `task_of`; a cell doesn't fit the type that was asked for; no row or no column is left.
 
     Example:
       >>> from jaxbm import table
@@ -43,57 +63,57 @@ def prepare(
       >>> preparation.task, preparation.features(frame).shape
       ('multiclass', (150, 4))
     """
+    types, keep, drop, missing = dict(types or {}), set(keep), set(drop), [str(value) for value in missing]
+    frame = without(named(frame), missing)
+    for kind, names in (("types", types), ("keep", keep), ("drop", drop), ("group", [group] if group else [])):
+        check_names(kind, names, frame)
+    if target in drop or target == group:
+        raise ValueError(f"target {target!r}: expected a column that is neither dropped nor the group")
     task = task_of(frame, target, task)
-    rows = labelled(frame, target)
+    rows = labelled(frame, target, task)
+    result = Preparation(target, task, [], missing=missing, text=[group] if group else [])
+    result.steps += split_summary(frame, target, {}, task=task) if steps is None else steps
     fitted = rows if fit_rows is None else rows.iloc[:fit_rows]
-    result = Preparation(target, task, [])
-    features = [name for name in frame.columns if name != target]
-    result.steps += split_summary(frame, target, {}) if steps is None else steps
-    result.steps.append(f"task: {task}")
-    if task == "regression":
-        numbers = fitted[target].to_numpy(np.float64)
+    decimal = frame.attrs.get("decimal", ".")
+    result.steps += target_steps(frame, target, task)
+    _learn_target(result, rows[target], fitted[target], decimal)
+    for name in fitted.columns:
+        if name not in (target, group):
+            wanted = "dropped" if name in drop else types.get(name)
+            column = recognise(name, fitted[name], wanted, keep=name in keep, decimal=decimal)
+            _add(result, column, fitted[name])
+    if not result.columns:
+        told = "; ".join(f"{column.name}: {column.kind}, {column.why}" for column in result.dropped[:5])
+        raise ValueError(
+            f"table: expected at least one column that varies, apart from the target; none is left ({told})"
+        )
+    result.steps += column_steps(result, fitted)
+    return result
+
+
+def _add(result: Preparation, column: Column, values: pd.Series) -> None:
+    if column.kind not in USED:
+        result.dropped.append(column)
+        return
+    learn(column, values)
+    if column.feature_names:
+        result.columns.append(column)
+    else:  # a time that is always the same
+        column.kind, column.why = "constant", f"{column.why}, all alike"
+        result.dropped.append(column)
+
+
+def _learn_target(result: Preparation, labels: pd.Series, fitted: pd.Series, decimal: str) -> None:
+    if result.task == "regression":
+        if not is_quantity(labels):
+            result.target_decimal = decimal_of(labels.dropna().astype(str), decimal)
+        numbers = quantity(fitted, result.target_decimal)
+        check_far(f"target {result.target!r}", numbers)
         result.target_center, result.target_scale = float(numbers.mean()), float(numbers.std()) or 1.0
         result.steps.append(
             f"scaled the target by mean {result.target_center:.4g}, deviation {result.target_scale:.4g}"
         )
-    else:
-        classes = classes_of(rows[target])
-        result.classes = list(classes)
-        counts = np.bincount(numbered(rows[target], classes))
-        result.steps.append("classes: " + ", ".join(f"{name} ({counts[i]})" for name, i in classes.items()))
-    dropped = _learn_columns(result, fitted[features])
-    if dropped:
-        told = ", ".join(dropped)
-        result.steps.append(f"dropped columns that are constant, empty or differ in nearly every row: {told}")
-    if not result.columns:
-        raise ValueError("table: expected at least one column that varies, apart from the target; none is left")
-    _tell(result, rows[features])
-    return result
-
-
-def _learn_columns(result: Preparation, fitted: pd.DataFrame) -> list[str]:
-    dropped = []
-    for name in fitted.columns:
-        column = learn(str(name), fitted[name])
-        if column is None:
-            dropped.append(str(name))
-        else:
-            result.columns.append(column)
-    return dropped
-
-
-def _tell(result: Preparation, rows: pd.DataFrame) -> None:
-    kinds = {kind: [c for c in result.columns if c.kind == kind] for kind in ("number", "boolean", "category")}
-    counts = [f"{len(c)} {kind}" for kind, c in kinds.items() if c]
-    result.steps.append(f"features: {len(result.feature_names)} from columns: " + ", ".join(counts))
-    numeric = kinds["number"]
-    infinite = sum(int(np.isinf(rows[c.name].to_numpy(np.float64, na_value=np.nan)).sum()) for c in numeric)
-    if infinite:
-        result.steps.append(f"took {infinite} infinite values as missing")
-    gaps = {c.name: int(rows[c.name].isna().sum()) for c in result.columns}
-    gaps = {name: count for name, count in gaps.items() if count}
-    if gaps:
-        told = ", ".join(f"{name} ({count})" for name, count in gaps.items())
-        result.steps.append(f"filled missing values by the median or no category, with an indicator: {told}")
-    if numeric:
-        result.steps.append("standardised the numbers by mean and deviation of the training rows")
+        return
+    classes = classes_of(labels)
+    result.classes = list(classes)
+    result.steps += label_steps(classes, np.bincount(numbered(labels, classes), minlength=len(classes)))

@@ -1,4 +1,4 @@
-"""Training and test rows."""
+"""Training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxbm.table.target import classes_of, labelled, numbered, task_of
+from jaxbm.table.copies import alike, copies, together
+from jaxbm.table.target import classes_of, has_label, labelled, numbered, task_of, unlabelled_told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,13 +18,20 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Shuffle and split into training and test rows, stratified for classes; rows without a label are left out.
 
+    Copies of a row are all on one side. Where there are none, the split is that of scikit-learn's `train_test_split`.
+
     Raises:
       ValueError: as for `task_of`, or no rows are left, or `test_size` leaves one side empty.
+
+    Example:
+      >>> from jaxbm import table
+      >>> [len(part) for part in table.split(*table.demo("iris"))]
+      [120, 30]
     """
     from sklearn.model_selection import train_test_split
 
     task = task_of(frame, target, task)
-    rows = labelled(frame, target)
+    rows = labelled(frame, target, task)
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a number between 0 and 1, got {test_size}")
     codes = None
@@ -33,27 +41,63 @@ def split(
         rare = [str(name) for name, count in zip(known, np.bincount(codes), strict=True) if count < 2]
         if rare:
             raise ValueError(
-                f"target {target!r}: expected two or more rows of each class to split, got one of {rare}"
+                f"target {target!r}: expected two or more rows of each class to split, got one of {_few(rare)}; "
+                "where that is a mark for a missing label, name it with --missing (missing=[...])"
             )
-    train, test = train_test_split(rows, test_size=test_size, random_state=seed, stratify=codes)
-    return train, test
+    train, test = train_test_split(np.arange(len(rows)), test_size=test_size, random_state=seed, stratify=codes)
+    groups = copies(rows)
+    if groups is not None:
+        order = np.concatenate([train, test])
+        second = np.arange(len(order)) >= len(train)
+        second = together(groups[order], second, None if codes is None else codes[order])
+        train, test = order[~second], order[second]
+    return rows.iloc[train], rows.iloc[test]
 
 
-def split_summary(frame: pd.DataFrame, target: str, parts: dict[str, int]) -> list[str]:
+def _few(names: list[str], most: int = 5) -> str:
+    return f"{names[:most]}" + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def validation_rows(rows: pd.DataFrame, validation_split: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The first rows to train on and the last `validation_split` of them to validate on, copies on one side.
+
+    Raises:
+      ValueError: no rows are left to train on.
+    """
+    first = int(len(rows) * (1 - validation_split))
+    if not 0 <= validation_split < 1 or first == 0:
+        raise ValueError(
+            f"validation_split: expected a fraction that leaves rows to train on, got {validation_split}"
+        )
+    groups = copies(rows) if first < len(rows) else None
+    second = np.arange(len(rows)) >= first
+    if groups is not None:
+        second = together(groups, second, None)
+    return rows[~second], rows[second]
+
+
+def split_summary(frame: pd.DataFrame, target: str, parts: dict[str, int], *, task: str | None = None) -> list[str]:
     """What happened before `prepare`, a line for each step.
 
     Args:
       frame: the whole table.
       target: the column to predict.
       parts: `{"training": rows, "test": rows}`; empty when the table was not split.
+      task: as for `task_of`.
     """
-    rows = labelled(frame, target)
-    steps = [f"{len(frame)} rows, {frame.shape[1] - 1} columns and the target {target!r}"]
-    if len(rows) < len(frame):
-        steps.append(f"dropped {len(frame) - len(rows)} rows without a label")
-    twice = int(rows.duplicated().sum())
-    if twice:
-        steps.append(f"found {twice} duplicate rows, kept" + ("; copies may lie on both sides" if parts else ""))
+    kept = has_label(frame, target, task)
+    rows = frame[kept]
+    steps = list(frame.attrs.get("told", ()))
+    steps.append(f"{len(frame)} rows, {frame.shape[1] - 1} columns and the target {target!r}")
+    if not kept.all():
+        steps.append(f"dropped {int((~kept).sum())} rows without a label: {unlabelled_told(frame, target, task)}")
+    groups = alike(rows)
+    if groups is not None:
+        side = ""
+        if parts:
+            by_chance = copies(rows) is None
+            side = "; equal by chance, with so few values" if by_chance else "; copies are on one side of the split"
+        steps.append(f"found {len(rows) - int(groups.max()) - 1} duplicate rows, kept{side}")
     if parts:
         told = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
         steps.append(f"split at random: {told}")

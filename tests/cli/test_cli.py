@@ -83,7 +83,9 @@ def test_a_messy_table_is_told_and_evaluated(tmp_path, capsys):
         "dropped 3 rows without a label",
         "found 3 duplicate rows",
         "split at random: 192 training, 48 validation, 61 test",
-        "nearly every row: name, constant, empty",
+        "dropped constant columns: constant",
+        "dropped empty columns: empty",
+        "dropped identifiers, different in nearly every row: name",
         "took 1 infinite values as missing",
         "with an indicator: ",
     ):

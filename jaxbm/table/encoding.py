@@ -1,0 +1,247 @@
+"""A recognised column: its statistics from training rows, its cells as numbers, its features."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxbm.table import dates, numerals
+from jaxbm.table.cells import Cells, cells
+from jaxbm.table.columns import Column
+from jaxbm.table.recognition import MANY, RECOGNISED_SHARE, WORDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CATEGORIES = 200
+"""A text column's most frequent categories get a feature each, the others none."""
+FAR = 1e9
+"""A number that exceeds the median size so many times is no measurement: it would make all others equal."""
+_TOO_FAR = 1e6
+"""Deviations from the training rows at which a number at prediction is cut off."""
+
+
+def learn(column: Column, values: pd.Series) -> Column:
+    """Fill in the statistics of a column that `recognise` made, from the same training rows.
+
+    Raises:
+      ValueError: a number is so far from the others that they would all look the same.
+    """
+    if column.kind == "category":
+        found = cells(values)
+        counts = found.counts
+        often = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
+        if len(found.texts) > MANY:  # one row teaches nothing about a category
+            often = often[counts[often] > 1]
+        column.categories = sorted(found.texts[i] for i in often)
+        column.others = len(found.texts) - len(column.categories)
+        column.indicator = bool((found.codes < 0).any())
+        return column
+    numbers = numbers_of(column, values)
+    known = numbers[~np.isnan(numbers)]
+    column.indicator = len(known) < len(numbers)
+    column.fill = float(np.median(known)) if len(known) else 0.0
+    check_far(f"column {column.name!r}", known)
+    filled = np.where(np.isnan(numbers), column.fill, numbers)
+    if column.kind in ("date", "time"):
+        made = (dates.calendar if column.kind == "date" else dates.clock)(filled)
+        column.parts = [(name, float(x.mean()), float(x.std())) for name, x in made.items() if _varies(name, x, made)]
+    else:
+        column.center, column.scale = float(filled.mean()), float(filled.std()) or 1.0
+        column.note = column.note or _nines(known)
+    return column
+
+
+def _varies(name: str, feature: np.ndarray, made: dict[str, np.ndarray]) -> bool:
+    """Whether a calendar feature says something: a position in the year needs dates that cover a quarter of one."""
+    if name.endswith("year") and np.ptp(made["days"]) < 90:
+        return False
+    return bool(feature.std() > 1e-9 * max(1.0, float(np.abs(feature).max())))
+
+
+def check_far(name: str, known: np.ndarray) -> None:
+    """ValueError where a few numbers, such as 1e30, are so large that the others would all look the same."""
+    sizes = np.abs(known[known != 0])
+    if not len(sizes):
+        return
+    largest = float(sizes.max())
+    if largest <= min(FAR * float(sizes.min()), 1e30):
+        return
+    middle = float(np.median(sizes))
+    if largest > FAR * middle or largest > 1e30:
+        far = sizes > max(FAR * middle, 0.0) if largest > FAR * middle else sizes > 1e30
+        value = float(known[np.abs(known) == largest][0])
+        raise ValueError(
+            f"{name}: {int(far.sum())} cells hold numbers such as {value:g}, where the size of the middle one is "
+            f"{middle:g}; if they stand for missing values, name them: --missing {value:g} (missing=[...]), else "
+            "drop the column"
+        )
+
+
+def _nines(known: np.ndarray) -> str:
+    """A remark on a value such as -999 that is far from the rest and repeats; empty if there is none."""
+    if len(known) < 10:
+        return ""
+    for value in (float(known.min()), float(known.max())):
+        digits = f"{abs(value):.0f}"
+        if not (abs(value) == np.floor(abs(value)) and len(digits) > 1 and set(digits) == {"9"}):
+            continue
+        rest = known[known != value]
+        if not 0 < len(rest) < len(known) - 2:
+            continue
+        if np.abs(rest - value).min() > 2 * max(float(np.ptp(rest)), 1e-12):
+            return (
+                f"{len(known) - len(rest)} cells hold {value:g}, the rest lies in {rest.min():g} to {rest.max():g}; "
+                f"if it means missing: --missing {value:g}"
+            )
+    return ""
+
+
+def numbers_of(column: Column, values: pd.Series) -> np.ndarray:
+    """float64 `[n]`: the cells of a number, boolean, date or time column; NaN for missing and infinite ones.
+
+    Raises:
+      ValueError: a cell is not what the column held in training.
+    """
+    import pandas as pd
+
+    types = pd.api.types
+    if types.is_datetime64_any_dtype(values) or isinstance(values.dtype, pd.PeriodDtype):
+        if column.kind != "date":
+            raise ValueError(f"column {column.name!r}: expected {column.kind}s as in training, got dates")
+        return dates.from_moments(values)
+    if types.is_timedelta64_dtype(values):
+        return values.dt.total_seconds().to_numpy(np.float64)
+    if types.is_numeric_dtype(values):
+        numbers = values.to_numpy(np.float64, na_value=np.nan)
+        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+        return _of_typed_dates(column, numbers) if column.kind in ("date", "time") else numbers
+    found = cells(values)
+    numbers = _parsed(column, found.texts)
+    known = [numerals.is_mark(text) or text in column.marks for text in found.texts]
+    strange = np.flatnonzero(np.isnan(numbers) & ~np.asarray(known, bool))
+    if len(strange):
+        _tell_strange(column, values, found, strange)
+    numbers = found.spread(numbers, np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _tell_strange(column: Column, values: pd.Series, found: Cells, strange: np.ndarray) -> None:
+    """A few cells that don't parse are taken as missing, with a warning, as in training; many are an error."""
+    at = np.flatnonzero(np.isin(found.codes, strange))
+    kind = {"number": "numbers", "boolean": "booleans", "date": "dates", "time": "times of day"}[column.kind]
+    text, row = found.texts[found.codes[at[0]]], values.index[at[0]]
+    told = f"column {column.name!r}: expected {kind}, got {text!r} in row {row}"
+    if len(at) > (1 - RECOGNISED_SHARE) * len(found.codes):
+        raise ValueError(told + (f" and others in {len(at) - 1} more rows" if len(at) > 1 else ""))
+    warnings.warn(f"{told}; {len(at)} such cells taken as missing", stacklevel=5)
+
+
+def _of_typed_dates(column: Column, numbers: np.ndarray) -> np.ndarray:
+    if np.isnan(numbers).all():
+        return numbers
+    if column.kind == "time" or not any(f == "%Y%m%d" or f.startswith("epoch") for f in column.formats):
+        first = numbers[~np.isnan(numbers)][0]
+        raise ValueError(f"column {column.name!r}: expected {column.kind}s as in training, got the number {first:g}")
+    return dates.from_numbers(numbers, column.formats[0])
+
+
+def _parsed(column: Column, texts: list[str]) -> np.ndarray:
+    """float64, one for each text; infinite where a number is, NaN where the text isn't what the column holds."""
+    if column.kind == "boolean":
+        words = WORDS | {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
+        return np.asarray([words.get(text.lower(), np.nan) for text in texts], np.float64)
+    if column.kind == "time":
+        return dates.parse_times(texts)
+    if column.kind == "date":
+        if column.formats[0].startswith("epoch"):
+            return dates.from_numbers(numerals.parse(texts, column.decimal), column.formats[0])
+        return dates.parse(texts, column.formats)
+    return numerals.parse(texts, column.decimal)
+
+
+def encode(column: Column, values: pd.Series, out: np.ndarray) -> None:
+    """Write the column's features into `out`, float32 `[n, len(column.feature_names)]`.
+
+    A category not seen in training becomes all zeros, with one warning; a number far beyond those of training is cut
+    off, with one warning.
+
+    Raises:
+      ValueError: as for `numbers_of`.
+    """
+    if column.kind == "category":
+        _one_hot(column, values, out)
+        return
+    numbers = numbers_of(column, values)
+    missing = np.isnan(numbers)
+    filled = np.where(missing, column.fill, numbers)
+    if column.parts:
+        made = (dates.calendar if column.kind == "date" else dates.clock)(filled)
+        for i, (name, center, scale) in enumerate(column.parts):
+            out[:, i] = (made[name] - center) / scale
+    else:
+        out[:, 0] = _in_range(column, (filled - column.center) / column.scale, numbers, values)
+    if column.indicator:
+        out[:, -1] = missing
+
+
+def _in_range(column: Column, scaled: np.ndarray, numbers: np.ndarray, values: pd.Series) -> np.ndarray:
+    if not len(scaled) or max(scaled.max(), -scaled.min()) <= _TOO_FAR:
+        return scaled
+    far = np.abs(scaled) > _TOO_FAR
+    i = int(np.argmax(far))
+    warnings.warn(
+        f"column {column.name!r}: {int(far.sum())} rows hold numbers such as {numbers[i]:g} (row {values.index[i]}), "
+        f"more than {_TOO_FAR:.0e} deviations from the training rows; cut off there. Where it stands for a missing "
+        "value, leave the cell empty",
+        stacklevel=5,
+    )
+    return np.clip(scaled, -_TOO_FAR, _TOO_FAR)
+
+
+def _one_hot(column: Column, values: pd.Series, out: np.ndarray) -> None:
+    found = cells(values)
+    places = _places(column.categories, found.texts)
+    place = found.spread(places, -2)
+    out[:] = 0
+    rows = np.flatnonzero(place >= 0)
+    out[rows, place[rows]] = 1
+    if column.indicator:
+        out[:, -1] = place == -2
+    counted = zip(found.texts, places, found.counts, strict=True)
+    strange = {text: count for text, p, count in counted if p == -1 and count}
+    if strange and not column.others:
+        shown = ", ".join(sorted(strange)[:5])
+        warnings.warn(
+            f"column {column.name!r}: {sum(strange.values())} rows hold categories that training did not see "
+            f"({shown}); encoded as none of the known ones",
+            stacklevel=4,
+        )
+
+
+def _places(categories: list[str], texts: list[str]) -> np.ndarray:
+    """int `[texts]`: each text's place among the categories, -1 for none.
+
+    A file in which a column of codes holds digits alone may have been read as numbers: where a text is no category,
+    but one category is the same number or the same truth value, that one is meant.
+    """
+    known = {category: i for i, category in enumerate(categories)}
+    alike: dict[object, list[int]] = {}
+    for category, i in known.items():
+        alike.setdefault(_meant(category), []).append(i)
+    result = []
+    for text in texts:
+        same = [known[text]] if text in known else alike.get(_meant(text), [])
+        result.append(same[0] if len(same) == 1 else -1)
+    return np.asarray(result, np.int64).reshape(-1)
+
+
+def _meant(text: str) -> object:
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,64 @@
+"""Tables as they come: names of columns as text, marks for missing cells as empty ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxbm.core.names import unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def named(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with the names of its columns as text.
+
+    Raises:
+      ValueError: two columns have the same name.
+    """
+    if not all(isinstance(name, str) for name in frame.columns):
+        frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    if not frame.columns.is_unique:
+        twice = sorted(set(frame.columns[frame.columns.duplicated()]))
+        raise ValueError(f"table: expected each column once, got {twice} more than once")
+    return frame
+
+
+def without(frame: pd.DataFrame, missing: Iterable[Any]) -> pd.DataFrame:
+    """The table with empty cells where one of the values `missing` stood, as text or as the same number.
+
+    Example:
+      >>> import pandas as pd
+      >>> from jaxbm.table.frames import without
+      >>> without(pd.DataFrame({"x": [1.0, -999.0], "y": ["?", "a"]}), ["-999", "?"]).isna().sum().tolist()
+      [1, 1]
+    """
+    import pandas as pd
+
+    texts = {str(value).strip() for value in missing}
+    if not texts:
+        return frame
+    numbers = [float(number) for number in pd.to_numeric(pd.Series(sorted(texts)), errors="coerce").dropna()]
+    changed = {}
+    for name in frame.columns:
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            hit = column.isin(numbers).to_numpy()
+        elif isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(column):
+            hit = column.astype(object).map(lambda v: str(v).strip() in texts, na_action="ignore")
+            hit = hit.fillna(False).to_numpy(bool)
+        else:
+            continue
+        if hit.any():
+            changed[name] = column.mask(hit, np.nan)
+    return frame.assign(**changed) if changed else frame
+
+
+def check_names(kind: str, names: Iterable[str], frame: pd.DataFrame) -> None:
+    """ValueError where one of the `names` is no column of the table."""
+    for name in names:
+        if name not in frame.columns:
+            raise unknown(kind, name, map(str, frame.columns))
