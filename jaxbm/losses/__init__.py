@@ -7,13 +7,38 @@ the dtype of the predictions.
 
 from jaxbm.losses.averages import mean, smooth_labels
 from jaxbm.losses.binary import sigmoid_binary_cross_entropy, sigmoid_focal_loss
-from jaxbm.losses.divergence import cross_entropy, kl_divergence
-from jaxbm.losses.margin import hinge_loss
-from jaxbm.losses.regression import huber_loss, l2_loss, log_cosh, squared_error
+from jaxbm.losses.divergence import (
+    convex_kl_divergence,
+    cross_entropy,
+    generalized_kl_divergence,
+    kl_divergence,
+    kl_divergence_with_log_targets,
+)
+from jaxbm.losses.margin import (
+    hinge_loss,
+    multiclass_hinge_loss,
+    multiclass_perceptron_loss,
+    multiclass_sparsemax_loss,
+    multilabel_margin_loss,
+    perceptron_loss,
+    sparsemax_loss,
+    triplet_margin_loss,
+)
+from jaxbm.losses.regression import (
+    absolute_error,
+    cosine_distance,
+    cosine_similarity,
+    huber_loss,
+    l2_loss,
+    log_cosh,
+    squared_error,
+)
 from jaxbm.losses.softmax import (
+    poly_loss_cross_entropy,
     safe_softmax_cross_entropy,
     softmax_cross_entropy,
     softmax_cross_entropy_with_integer_labels,
+    weighted_logsoftmax,
 )
 from jaxbm.losses.table import LABELS, LOSSES, TABLE, LossEntry, entry_of, kind_of, loss, losses_for
 
@@ -22,22 +47,37 @@ __all__ = [
     "LOSSES",
     "TABLE",
     "LossEntry",
+    "absolute_error",
+    "convex_kl_divergence",
+    "cosine_distance",
+    "cosine_similarity",
     "cross_entropy",
     "entry_of",
+    "generalized_kl_divergence",
     "hinge_loss",
     "huber_loss",
     "kind_of",
     "kl_divergence",
+    "kl_divergence_with_log_targets",
     "l2_loss",
     "log_cosh",
     "loss",
     "losses_for",
     "mean",
+    "multiclass_hinge_loss",
+    "multiclass_perceptron_loss",
+    "multiclass_sparsemax_loss",
+    "multilabel_margin_loss",
+    "perceptron_loss",
+    "poly_loss_cross_entropy",
     "safe_softmax_cross_entropy",
     "sigmoid_binary_cross_entropy",
     "sigmoid_focal_loss",
     "smooth_labels",
     "softmax_cross_entropy",
     "softmax_cross_entropy_with_integer_labels",
+    "sparsemax_loss",
     "squared_error",
+    "triplet_margin_loss",
+    "weighted_logsoftmax",
 ]

@@ -1,28 +1,36 @@
-"""What losses are given: floating-point arrays of fitting shapes."""
+"""What losses are given: arrays of fitting shapes, axes, masks, numbers."""
 
+import operator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+
+from jaxbm.core.arrays import as_array, real
+from jaxbm.core.checks import is_traced
 
 Axis = int | tuple[int, ...] | None
 
 
 def floating(name: str, x: ArrayLike) -> Array:
-    x = jnp.asarray(x)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise ValueError(f"{name}: expected floating-point values, got dtype {x.dtype}")
-    return x
+    """`x` as an array; ValueError unless it is floating point."""
+    array = as_array(name, x)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(f"{name}: expected floating-point values, got dtype {array.dtype}")
+    return array
 
 
 def pair(
     predictions: ArrayLike, targets: Any, first: str = "predictions", second: str = "targets"
-) -> tuple[Array, Any]:
+) -> tuple[Array, Array]:
+    """Predictions and targets of one shape and dtype; a scalar target is allowed, and none means zero."""
     predictions = floating(first, predictions)
     if targets is None:
-        return predictions, None
-    targets = jnp.asarray(targets)
+        return predictions, jnp.zeros((), predictions.dtype)
+    targets = real(second, targets)
     if targets.ndim and targets.shape != predictions.shape:
         raise ValueError(
             f"{second}: expected the shape of {first}, {list(predictions.shape)}, got {list(targets.shape)}"
@@ -31,10 +39,111 @@ def pair(
 
 
 def distributions(first: str, logits: ArrayLike, labels: ArrayLike, second: str = "labels") -> tuple[Array, Array]:
-    logits, labels = floating(first, logits), jnp.asarray(labels)
+    """Logits, and labels of equal rank that fit them, in one dtype."""
+    logits, labels = floating(first, logits), real(second, labels)
     fits = labels.ndim == logits.ndim and all(
         a == b or 1 in (a, b) for a, b in zip(labels.shape, logits.shape, strict=True)
     )
     if not fits:
         raise ValueError(f"{second}: expected the shape of {first}, {list(logits.shape)}, got {list(labels.shape)}")
     return logits, labels.astype(logits.dtype)
+
+
+def number(
+    name: str, value: ArrayLike, like: Array, low: float = -np.inf, high: float = np.inf, *, ends: bool = False
+) -> Array:
+    """A number, or an array that fits `like`, in the dtype of `like`: it never widens what it is multiplied with.
+
+    Raises:
+      ValueError: it has more axes or entries than `like`, or `between` raises.
+    """
+    array = real(name, value)
+    between(name, array, low, high, ends=ends)
+    if array.ndim and jnp.broadcast_shapes(array.shape, like.shape) != like.shape:
+        raise ValueError(f"{name}: expected a number or shape {list(like.shape)}, got {list(array.shape)}")
+    return jnp.broadcast_to(array.astype(like.dtype), like.shape) if array.ndim else array.astype(like.dtype)
+
+
+def between(name: str, array: Array, low: float, high: float, *, ends: bool = True) -> None:
+    """ValueError for a concrete entry outside `low` to `high`, or at an end unless `ends`."""
+    if is_traced(array):
+        return
+    host = np.asarray(jax.device_get(array))
+    host = host.astype(np.float64) if host.dtype.kind != "V" else host.astype(np.float32)
+    bad = ~((host >= low) & (host <= high) if ends else (host > low) & (host < high))
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        place = f" at {list(first)} ({int(bad.sum())} in all)" if first else ""
+        words = "" if ends else ", the ends excluded"
+        raise ValueError(f"{name}: expected {low:g} to {high:g}{words}, got {host[first]}{place}")
+
+
+def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """The axes that are summed over, each from 0 to `ndim - 1`; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    for each in axes:
+        if not -ndim <= operator.index(each) < ndim:
+            raise ValueError(f"axis: expected {-ndim} to {ndim - 1} for {ndim} axes, got {each}")
+    found = tuple(operator.index(each) % ndim for each in axes)
+    if len(set(found)) != len(found):
+        raise ValueError(f"axis: expected different axes, got {axis}")
+    return found
+
+
+def mask_of(where: ArrayLike | None, like: Array, axes: tuple[int, ...]) -> Array | None:
+    """`where` in the shape of `like`: given element by element, or one for each row, that is without `axes`.
+
+    A mask with fewer axes than `like` is always one for each row, whatever its length.
+    """
+    if where is None:
+        return None
+    mask = as_array("where", where).astype(bool)
+    rows = tuple(n for i, n in enumerate(like.shape) if i not in axes)
+    if mask.ndim != like.ndim:
+        if mask.ndim and mask.shape != rows:
+            raise ValueError(
+                f"where: expected shape {list(like.shape)}, or {list(rows)} for whole rows, got {list(mask.shape)}"
+            )
+        mask = jnp.expand_dims(mask, axes) if mask.ndim else mask
+    elif jnp.broadcast_shapes(mask.shape, like.shape) != like.shape:
+        raise ValueError(f"where: expected shape {list(like.shape)}, got {list(mask.shape)}")
+    return jnp.broadcast_to(mask, like.shape)
+
+
+def class_labels(labels: ArrayLike, shape: tuple[int, ...], classes: int, heeded: Any = None) -> tuple[Array, Array]:
+    """Class numbers that can index, and which of the labels are classes at all.
+
+    Args:
+      labels: integers of `shape`.
+      classes: they run from 0 to `classes - 1`.
+      heeded: bool of `shape`: only these labels are looked at; None for all.
+
+    Returns:
+      int32 of `shape`, inside the range, and bool of `shape`.
+
+    Raises:
+      ValueError: wrong dtype or shape; or, where values can be looked at, a label that is no class.
+    """
+    array = as_array("labels", labels)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise ValueError(f"labels: expected integers, got dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(
+            f"labels: expected shape {list(shape)}, the outputs' without the classes, got {list(array.shape)}"
+        )
+    known = array >= 0
+    if classes <= jnp.iinfo(array.dtype).max:
+        known = known & (array < classes)
+    if not is_traced(known, heeded):
+        bad = ~np.asarray(jax.device_get(known))
+        if heeded is not None:
+            bad = bad & np.asarray(jax.device_get(heeded))
+        if bad.any():
+            first = tuple(int(i) for i in np.argwhere(bad)[0])
+            got = np.asarray(jax.device_get(array))[first]
+            raise ValueError(
+                f"labels: expected classes 0 to {classes - 1}, got {got} at {list(first)} ({int(bad.sum())} in all)"
+            )
+    return jnp.where(known, array, 0).astype(jnp.int32), known

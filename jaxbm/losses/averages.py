@@ -4,7 +4,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.losses.arguments import floating
+from jaxbm.core.arrays import as_array
+from jaxbm.core.weights import scaled
+from jaxbm.losses.arguments import floating, number
 
 
 def smooth_labels(labels: ArrayLike, alpha: ArrayLike) -> Array:
@@ -21,14 +23,14 @@ def smooth_labels(labels: ArrayLike, alpha: ArrayLike) -> Array:
     Source: Mueller, Kornblith and Hinton, "When Does Label Smoothing Help?" (2019).
     """
     labels = floating("labels", labels)
-    alpha = jnp.asarray(alpha, labels.dtype)
-    return (1 - alpha) * labels + alpha / labels.shape[-1]
+    share = number("alpha", alpha, labels)
+    return (1 - share) * labels + share / labels.shape[-1]
 
 
 def mean(values: ArrayLike, weights: ArrayLike | None = None) -> Array:
     """`sum(weights * values) / sum(weights)`, in at least float32; 0 where all weights are zero.
 
-    A value of weight zero has no influence, even if it is NaN.
+    A value of weight zero has no influence, even if it is NaN. Weights may be of any size.
 
     Args:
       values: `[n]`.
@@ -46,9 +48,10 @@ def mean(values: ArrayLike, weights: ArrayLike | None = None) -> Array:
     wide = values.astype(jnp.promote_types(values.dtype, jnp.float32))
     if weights is None:
         return wide.mean().astype(values.dtype)
-    weights = jnp.asarray(weights, wide.dtype)
-    if weights.shape != values.shape:
-        raise ValueError(f"weights: expected the values' shape {list(values.shape)}, got {list(weights.shape)}")
+    given = as_array("weights", weights)
+    if given.shape != values.shape:
+        raise ValueError(f"weights: expected the values' shape {list(values.shape)}, got {list(given.shape)}")
+    weights = scaled(given, wide.dtype)
     total = weights.sum()
     kept = jnp.where(weights == 0, 0, wide)
     return ((weights * kept).sum() / jnp.where(total == 0, 1, total)).astype(values.dtype)

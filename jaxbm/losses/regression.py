@@ -1,10 +1,10 @@
-"""Losses of real numbers."""
+"""Losses of real numbers and of vectors."""
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.losses.arguments import pair
+from jaxbm.losses.arguments import Axis, axes_of, floating, mask_of, number, pair
 
 
 def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
@@ -24,7 +24,7 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> A
     Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 1.1.
     """
     predictions, targets = pair(predictions, targets)
-    return jnp.square(predictions if targets is None else predictions - targets)
+    return jnp.square(predictions - targets)
 
 
 def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
@@ -40,10 +40,27 @@ def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     return 0.5 * squared_error(predictions, targets)
 
 
-def huber_loss(predictions: ArrayLike, targets: ArrayLike | None = None, delta: float = 1.0) -> Array:
+def absolute_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
+    """`abs(predictions - targets)`, elementwise; arguments and errors as for `squared_error`.
+
+    Its minimiser is the conditional median. At an error of 0 the gradient is 0.
+
+    Example:
+      >>> import jaxbm
+      >>> float(jaxbm.losses.absolute_error(3.0, 5.0))
+      2.0
+
+    Source: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), section 10.6.
+    """
+    predictions, targets = pair(predictions, targets)
+    return jnp.abs(predictions - targets)
+
+
+def huber_loss(predictions: ArrayLike, targets: ArrayLike | None = None, delta: ArrayLike = 1.0) -> Array:
     """`0.5 * e**2` where `|e| <= delta`, else `delta * (|e| - 0.5 * delta)`, for `e = predictions - targets`.
 
-    Arguments and errors as for `squared_error`; `delta` is positive.
+    Arguments and errors as for `squared_error`; `delta` is positive and finite, a number or an array that fits the
+    predictions.
 
     Example:
       >>> import jaxbm
@@ -53,9 +70,10 @@ def huber_loss(predictions: ArrayLike, targets: ArrayLike | None = None, delta: 
     Source: Huber, "Robust Estimation of a Location Parameter" (1964).
     """
     predictions, targets = pair(predictions, targets)
-    size = jnp.abs(predictions if targets is None else predictions - targets)
-    near = jnp.minimum(size, delta)
-    return 0.5 * near * near + delta * (size - near)
+    bound = number("delta", delta, predictions, low=0)
+    size = jnp.abs(predictions - targets)
+    near = jnp.minimum(size, bound)
+    return 0.5 * near * near + bound * (size - near)
 
 
 def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
@@ -69,5 +87,65 @@ def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     Source: Chen et al., "Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder" (2019).
     """
     predictions, targets = pair(predictions, targets)
-    error = predictions if targets is None else predictions - targets
+    error = predictions - targets
     return jnp.logaddexp(error, -error) - jnp.asarray(0.6931471805599453, error.dtype)
+
+
+def cosine_similarity(
+    predictions: ArrayLike,
+    targets: ArrayLike,
+    *,
+    epsilon: ArrayLike = 0.0,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`sum(a * b) / (norm(a) * norm(b))` over `axis`: the cosine of the angle between two vectors.
+
+    Args:
+      predictions, targets: floating point `[..., dim]`, of one shape.
+      epsilon: the least square of a norm to divide by; with 0, a vector of zeros gives NaN, as in Optax.
+      axis: the vectors' axis, or axes.
+      where: which elements count, of the predictions' shape, or which rows, of that shape without `axis`.
+
+    Returns:
+      The predictions' shape without `axis`, from -1 to 1.
+
+    Raises:
+      ValueError: the shapes differ, or one of the two is not floating point.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> float(jaxbm.losses.cosine_similarity(jnp.asarray([3.0, 4.0]), jnp.asarray([0.0, 2.0])))
+      0.800000011920929
+
+    Source: Manning, Raghavan and Schuetze, "Introduction to Information Retrieval" (2008), section 6.3.1.
+    """
+    predictions, targets = pair(predictions, floating("targets", targets))
+    targets = jnp.broadcast_to(targets, predictions.shape)
+    axes = axes_of(axis, predictions.ndim)
+    mask = mask_of(where, predictions, axes)
+    wide = jnp.promote_types(predictions.dtype, jnp.float32)  # the square of a norm soon overflows in float16
+    a, b = (x.astype(wide) if mask is None else jnp.where(mask, x, 0).astype(wide) for x in (predictions, targets))
+    least = number("epsilon", epsilon, jnp.zeros((), wide), low=0, ends=True)
+    norms = [jnp.sqrt(jnp.maximum(jnp.square(x).sum(axes, keepdims=True), least)) for x in (a, b)]
+    return ((a / norms[0]) * (b / norms[1])).sum(axes).astype(predictions.dtype)
+
+
+def cosine_distance(
+    predictions: ArrayLike,
+    targets: ArrayLike,
+    *,
+    epsilon: ArrayLike = 0.0,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`1 - cosine_similarity(predictions, targets)`, with its arguments and errors.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> float(jaxbm.losses.cosine_distance(jnp.asarray([1.0, 0.0]), jnp.asarray([-2.0, 0.0])))
+      2.0
+
+    Source: Manning, Raghavan and Schuetze (2008), section 6.3.1.
+    """
+    return 1 - cosine_similarity(predictions, targets, epsilon=epsilon, axis=axis, where=where)

@@ -1,0 +1,63 @@
+"""Arrays as users bring them, made into JAX arrays without changing a value silently."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+
+def as_array(name: str, value: Any) -> Array:
+    """`jnp.asarray(value)`, also for byte orders and widths that JAX doesn't take, and never a wrapped integer.
+
+    Big-endian numbers, `longdouble` and columns of optional numbers without a gap (pandas' `Int64`) become what JAX
+    has for them.
+
+    Args:
+      name: how messages call the argument.
+      value: anything array-like.
+
+    Raises:
+      TypeError: text, objects or gaps, where numbers are wanted.
+      ValueError: a 64-bit integer doesn't fit the 32 bits that JAX keeps by default.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.core.arrays import as_array
+      >>> as_array("y", np.arange(3, dtype=">f4")).dtype.name
+      'float32'
+    """
+    if isinstance(value, jax.Array):
+        return value
+    host = _numbers(name, np.asarray(value))
+    if host.dtype.kind in "iu" and host.size:
+        kept = np.iinfo(jax.dtypes.canonicalize_dtype(host.dtype))
+        for extreme in (host.min(), host.max()):
+            if not kept.min <= int(extreme) <= kept.max:
+                raise ValueError(f"{name}: expected integers that fit {kept.dtype}, got {extreme}")
+    # A Python number keeps its weak type: it takes the width of what it meets.
+    return jnp.asarray(value if isinstance(value, bool | int | float | complex) else host)
+
+
+def _numbers(name: str, host: np.ndarray) -> np.ndarray:
+    if host.dtype.kind == "O":
+        kinds = {type(item) for item in host.ravel().tolist()}
+        if not all(issubclass(kind, bool | int | float | complex | np.number | np.bool) for kind in kinds):
+            raise TypeError(f"{name}: expected numbers, got objects, text or gaps among them")
+        host = np.asarray(host.tolist()).reshape(host.shape)
+        if host.dtype.kind == "O":
+            raise ValueError(f"{name}: expected integers that fit 64 bits")
+    if host.dtype.names or host.dtype.kind not in "biufcV":  # V: bfloat16 and other types that NumPy doesn't know
+        raise TypeError(f"{name}: expected numbers, got dtype {host.dtype}")
+    if host.dtype.kind in "fc" and host.dtype.itemsize > (16 if host.dtype.kind == "c" else 8):
+        return host.astype(np.complex128 if host.dtype.kind == "c" else np.float64)
+    return host if host.dtype.isnative else host.astype(host.dtype.newbyteorder("="))
+
+
+def real(name: str, value: Any) -> Array:
+    """`as_array` of real numbers: TypeError for complex ones, whose imaginary part would be lost."""
+    array = as_array(name, value)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    return array

@@ -1,0 +1,40 @@
+"""Weights of any size, made fit for sums in float32."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxbm.core.checks import is_traced
+
+LARGE = 2.0**60
+"""Sums of weights that lie between its inverse and it neither overflow nor vanish in float32."""
+
+
+def scaled(weights: Array, dtype: Any = jnp.float32) -> Array:
+    """`weights` in `dtype`, all multiplied by one power of two, so that their sums stay finite and don't vanish.
+
+    A power of two rounds nothing, so ratios of sums are the same bit for bit. Where values can't be looked at, weights
+    below the dtype's smallest normal number count as zero, as the processor takes them; elsewhere they are scaled first.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxbm.core.weights import scaled
+      >>> scaled(jnp.asarray([2.0**100, 2.0**101])).tolist()
+      [0.25, 0.5]
+    """
+    dtype = jnp.dtype(dtype)
+    if is_traced(weights):
+        wide = weights.astype(dtype)
+        _, exponent = jnp.frexp(jnp.max(wide, initial=0))
+        limits = jnp.finfo(dtype)
+        exponent = jnp.clip(exponent, limits.minexp + 1, limits.maxexp - 1)
+        return wide / jax.lax.stop_gradient(jnp.ldexp(jnp.ones((), dtype), exponent))
+    host = np.asarray(jax.device_get(weights))
+    host = host if host.dtype == np.float64 else host.astype(np.float32)
+    largest = host.max(initial=0)
+    if largest == 0 or 1 / LARGE < largest < LARGE or not np.isfinite(largest):
+        return weights.astype(dtype)
+    return jnp.asarray(np.ldexp(host, -int(np.frexp(largest)[1])), dtype)
