@@ -1,20 +1,16 @@
 """The one place that decides which implementation of a training run is used, and can say why."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 
-from jaxbm.core.names import lookup, unknown
-from jaxbm.kernels.mlp import train as cpu
-from jaxbm.kernels.native import native
-from jaxbm.losses import LOSSES
-from jaxbm.optimizers import Adam
-from jaxbm.run import contract, loop
-
-NAMES = ("xla", "cpu", "mosaic_gpu", "tpu")
-XLA_FASTER_PARAMS, XLA_FASTER_PARAMS_AMX = 1_000_000, 20_000_000
-"""From about here XLA's matrix products on a CPU overtake the kernel's; with AMX nothing larger was measured."""
+from jaxbm.core.names import unknown
+from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
+from jaxbm.run.accepts import Accepts
+from jaxbm.run.contract import Data, Run
+from jaxbm.run.options import OPTIONS, ROWS, TrainingOptions
+from jaxbm.run.training import Training
 
 
 def status() -> dict[str, str]:
@@ -25,57 +21,40 @@ def status() -> dict[str, str]:
       >>> jaxbm.kernels.status()["xla"]
       'on'
     """
-    isa, reason = native()
-    return {
-        "xla": "on",
-        "cpu": reason or f"on ({ISA[isa or 'generic']})",
-        "mosaic_gpu": "this version holds no Mosaic GPU kernel",
-        "tpu": "this version holds no TPU kernel",
-    }
+    return {"xla": IMPLEMENTATIONS["xla"].status()} | {k: v.status() for k, v in IMPLEMENTATIONS.items()} | ABSENT
 
 
-ISA = {"v4_amx": "AVX-512 with AMX", "v4": "AVX-512", "v3": "AVX2", "v2": "SSE4.2", "generic": "generic"}
-
-
-def choose(
-    implementation: str | None, task: contract.Task, optimizer: Any = None, arrays: Any = ()
-) -> tuple[str, str]:
-    """The implementation that runs `task`, and why: the fastest valid one for None, else the named one.
+def choose(implementation: str | None, run: Run) -> tuple[str, str]:
+    """The implementation that carries out `run`, and why: the fastest valid one for None, else the named one.
 
     Args:
-      implementation: None or a name of `NAMES`.
-      task: what is trained.
-      optimizer: one that is data, or None where `task` holds functions.
-      arrays: pytree of what the kernel would read as float32: parameters and features.
+      implementation: None or a name.
+      run: everything about it; of its arrays only shapes and dtypes are looked at.
 
     Raises:
       ValueError: the name is unknown.
       NotImplementedError: the named implementation can't do it; a named one never falls back silently.
     """
-    if implementation is not None and implementation not in NAMES:
-        raise unknown("implementation", implementation, NAMES)
-    if implementation == "xla":
-        return "xla", "it was asked for"
-    if implementation in ("mosaic_gpu", "tpu"):
-        raise NotImplementedError(f"implementation={implementation!r}: {status()[implementation]}; use None or 'xla'")
-    reason = native().reason or cpu.unsupported(task, optimizer, arrays)
-    if implementation == "cpu":
-        if reason is not None:
-            raise NotImplementedError(f"implementation='cpu': {reason}; use None or 'xla'")
-        return "cpu", "it was asked for"
-    reason = reason or _slower(task)
-    return ("cpu", "the compiled kernel is the fastest here") if reason is None else ("xla", reason)
+    if implementation is not None:
+        if implementation not in (*IMPLEMENTATIONS, *ABSENT):
+            raise unknown("implementation", implementation, (*IMPLEMENTATIONS, *ABSENT))
+        if (reason := _impossible(implementation, run)) is not None:
+            raise NotImplementedError(f"implementation={implementation!r}: {reason}; use None or 'xla'")
+        return implementation, "it was asked for"
+    against = None
+    for name, entry in IMPLEMENTATIONS.items():
+        reason = _impossible(name, run) or entry.slower(run)
+        if reason is None:
+            return name, against or "the compiled kernel is the fastest here"
+        against = against or reason
+    raise NotImplementedError(f"implementation: {against}")
 
 
-def _slower(task: contract.Task) -> str | None:
-    if jax.default_backend() != "cpu":
-        return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for CPUs"
-    if native().isa == "v2":
-        return "without AVX2, XLA is faster"
-    most = XLA_FASTER_PARAMS_AMX if native().isa == "v4_amx" else XLA_FASTER_PARAMS
-    if task.model.n_params > most:
-        return f"from {most:,} parameters on, XLA's matrix products are faster"
-    return None
+def _impossible(name: str, run: Run) -> str | None:
+    if name in ABSENT:
+        return ABSENT[name]
+    entry = IMPLEMENTATIONS[name]
+    return entry.off() or entry.unsupported(run)
 
 
 class Explanation(NamedTuple):
@@ -93,19 +72,16 @@ class Explanation(NamedTuple):
         return "\n".join(lines)
 
 
-def explain(
-    model: Any,
-    *,
-    loss: str | contract.Loss,
-    optimizer: Any = None,
-    augment: Any = None,
-    dtype: Any = "float32",
-    implementation: str | None = None,
-) -> Explanation:
+ACCEPTS = Accepts("explain", many=True)
+
+
+@ACCEPTS.documented
+def explain(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOptions]) -> Explanation:
     """Which implementation `fit` and `fit_members` would use, and why.
 
     Args:
-      model, loss, optimizer, augment, implementation: as for `fit`; its other options run everywhere.
+      model: as for `fit`.
+      **options: as for `fit`; of arrays of rows it only matters whether they are there.
       dtype: of the features.
 
     Raises:
@@ -117,27 +93,41 @@ def explain(
       >>> print(jaxbm.kernels.explain(model, loss="squared_error").implementation)
       xla
     """
-    optimizer = Adam() if optimizer is None else optimizer
-    is_data = not any(callable(leaf) for leaf in jax.tree.leaves(optimizer))
-    task = contract.Task(
-        model, lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss, 32, 1, augment=augment,
-        optimizer=None if is_data else optimizer,
-    )  # fmt: skip
-    features = jax.ShapeDtypeStruct((1, *model.input_shape), jnp.dtype(dtype))
-    name, reason = choose(implementation, task, optimizer if is_data else None, features)
-    others = {other: _against(other, task, optimizer if is_data else None, features) for other in NAMES}
-    others.pop(name)
+    training = ACCEPTS.training(options)
+    run = _described(training, model, jax.ShapeDtypeStruct((1, *model.input_shape), jnp.dtype(dtype)))
+    name, reason = choose(training.implementation, run)
+    others = {other: _against(other, run) for other in status() if other != name}
     return Explanation(name, reason, others)
 
 
-def _against(name: str, task: contract.Task, optimizer: Any, arrays: Any) -> str:
-    try:
-        choose(name, task, optimizer, arrays)
-    except NotImplementedError as error:
-        return str(error).removeprefix(f"implementation={name!r}: ").removesuffix("; use None or 'xla'")
-    return "the compiled kernel is faster here" if name == "xla" else _slower(task) or "it was not asked for"
+def _described(training: Training, model: Any, x: Any) -> Run:
+    """The run without its rows: what is absent is None, everything else one row's shape."""
+    row: Any
+    rows: Any
+    row, rows = jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((1,), jnp.int32)
+    given = {name for name in OPTIONS if OPTIONS[name].role == ROWS and getattr(training, name) is not None}
+    validated = bool(given & {"validation_data", "validation_rows"}) or bool(training.validation_split)
+    data = Data(
+        x,
+        row,
+        weight=row if given & {"sample_weight", "class_weight"} else None,
+        x_val=x if validated else None,
+        y_val=row if validated else None,
+        rows=rows if "rows" in given else None,
+        rows_val=rows if "validation_rows" in given else None,
+    )
+    return training.build(model, data)
+
+
+def _against(name: str, run: Run) -> str:
+    reason = _impossible(name, run)
+    if reason is not None:
+        return reason
+    if name == "xla":
+        return "the compiled kernel is faster here"
+    return IMPLEMENTATIONS[name].slower(run) or "it was not asked for"
 
 
 def runner(name: str) -> Any:
     """The function `run` of the implementation called `name`."""
-    return cpu.run if name == "cpu" else loop.run
+    return IMPLEMENTATIONS[name].run

@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from jaxbm.cli import training_options
 from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable
@@ -30,12 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
     parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam")
     parser.add_argument("--learning-rate", type=float, default=1e-2)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--validation-split", type=float, default=0.0)
-    parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement")
-    parser.add_argument("--l2", type=float)
-    parser.add_argument("--dropout", type=float)
+    training_options.add(parser, "validation_split", *training_options.TAKEN, epochs=20)
     parser.add_argument("--out", default="groups", metavar="FOLDER", help="where the models go")
 
 
@@ -94,9 +90,8 @@ def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: A
             jax.random.key(arguments.seed), model, x, y, labels_of(tables.frames["train"], arguments.group),
             loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows,
             pooled=arguments.pooled, optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
-            epochs=arguments.epochs, batch_size=arguments.batch_size, validation_split=arguments.validation_split,
-            patience=arguments.patience, l2=arguments.l2, dropout=arguments.dropout, folder=unfinished,
-            progress=line.progress,
+            validation_split=arguments.validation_split, folder=unfinished, progress=line.progress,
+            **training_options.given(arguments),
         )  # fmt: skip
     seconds, few = time.perf_counter() - began, len(result.too_small)
     small = f", {few} groups have fewer than {arguments.min_rows} rows" if few else ""

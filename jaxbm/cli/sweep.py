@@ -7,13 +7,14 @@ import pathlib
 import time
 from typing import Any
 
+from jaxbm.cli import training_options
 from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import check_writable, measure, told_interval
 from jaxbm.optimizers import OPTIMIZERS
+from jaxbm.run.options import OPTIONS, SEARCHED
 
-NUMBERS = ("learning_rate", "weight_decay", "momentum", "l2", "dropout", "clip_norm")
-WHOLE = ("batch_size", "patience")
+RANGES = ("learning_rate", "weight_decay", "momentum", *(name for name in SEARCHED if name != "epochs"))
 SHOWN_TRIALS = 10
 
 
@@ -27,21 +28,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.set_defaults(run=run)
     add_data_options(parser)
-    for name in (*NUMBERS, *WHOLE):
-        parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", metavar="RANGE")
+    for name in RANGES:
+        told = OPTIONS[name].brief if name in OPTIONS else None
+        parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", metavar="RANGE", help=told)
     parser.add_argument("--hidden", nargs="+", type=widths, default=[(64, 32)], metavar="64,32", help="hidden widths")
     parser.add_argument("--activation", nargs="+", default=["relu"])
     parser.add_argument("--weight-init", nargs="+", default=["glorot_uniform"])
     parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam")
     parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
     parser.add_argument("--metric", default="loss", help="what to compare the trials by")
-    parser.add_argument("--epochs", type=int, default=10)
+    training_options.add(parser, "epochs")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--method", choices=("random", "sobol", "grid"), default="random")
     parser.add_argument("--grid-points", type=int, default=5, help="values of each range in a grid")
     parser.add_argument("--seeds", type=int, default=1, help="members of each trial that differ in their seed")
     parser.add_argument("--folds", type=int, help="cross-validate; otherwise --validation-split")
-    parser.add_argument("--validation-split", type=float, default=0.2)
+    training_options.add(parser, "validation_split", validation_split=0.2)
     parser.add_argument("--halving", type=int, metavar="FACTOR", help="successive halving by this factor")
     parser.add_argument("--min-epochs", type=int, help="epochs of the first round of halving")
     parser.add_argument("--out", default="sweep", metavar="FOLDER", help="where trials and the best model go")
@@ -81,9 +83,10 @@ def _sweep(arguments: argparse.Namespace, tables: Tables, out: pathlib.Path, lin
 
     x, y = tables.arrays["train"]
     searched: dict[str, Any] = {}
-    for name in (*NUMBERS, *WHOLE):
+    for name in RANGES:
         if (words := getattr(arguments, name)) is not None:
-            searched[name] = space.parse(words, int if name in WHOLE else float)
+            is_whole = name in OPTIONS and training_options.is_whole(name)
+            searched[name] = space.parse(words, int if is_whole else float)
     for name in ("hidden", "activation", "weight_init"):
         searched[name] = space.Choice(tuple(getattr(arguments, name)))
     searched.setdefault("learning_rate", space.LogUniform(1e-4, 1e-1))

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from jaxbm.cli import training_options
 from jaxbm.cli.data_options import add_data_options, prepared, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
@@ -39,31 +40,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.set_defaults(run=run)
     data = add_data_options(parser)
-    data.add_argument(
-        "--validation-split", type=float, default=0.2, metavar="0.2", help="fraction of the rest to validate on"
-    )
+    training_options.add(data, "validation_split", validation_split=0.2)
     data.add_argument("--out", default="model", metavar="FOLDER", help="where the model goes [model]")
     model = parser.add_argument_group("model")
     model.add_argument("--hidden", type=widths, default=(64, 32), metavar="64,32", help="widths of hidden layers")
     model.add_argument("--activation", default="relu", metavar="relu", help="a name from jaxbm.models.activations")
     model.add_argument("--weight-init", default="glorot_uniform", metavar="NAME", help="initialiser [glorot_uniform]")
     training = parser.add_argument_group("training")
-    training.add_argument("--epochs", type=int, default=10, metavar="10", help="passes over the training rows")
-    training.add_argument("--batch-size", type=int, default=32, metavar="32", help="rows per step")
+    training_options.add(training, *training_options.TAKEN, "bootstrap")
     training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="[adam]")
     training.add_argument("--learning-rate", type=float, default=1e-3, metavar="0.001")
     training.add_argument("--loss", metavar="NAME", help="a name from jaxbm.losses [found from the task]")
-    training.add_argument(
-        "--patience", type=int, metavar="EPOCHS", help="stop after so many epochs without a better validation loss"
-    )
-    training.add_argument("--l2", type=float, metavar="FACTOR", help="penalty on the sum of squared weights")
-    training.add_argument("--dropout", type=float, metavar="RATE", help="probability of dropping a hidden unit")
-    training.add_argument("--clip-norm", type=float, metavar="NORM", help="largest norm of a gradient")
     training.add_argument("--noise", type=float, metavar="STD", help="augment by Gaussian noise of this deviation")
     training.add_argument("--mask", type=float, metavar="RATE", help="augment by masking features at this rate")
     training.add_argument("--members", type=int, default=1, metavar="N", help="an ensemble of so many networks [1]")
-    training.add_argument("--bootstrap", action="store_true", help="each network draws its rows with replacement")
-    training.add_argument("--implementation", metavar="NAME", help="xla or cpu [the fastest]; see `jaxbm info`")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -143,15 +133,9 @@ def _fit(
             loss=loss,
             validation_data=validation if len(validation[0]) else None,
             optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
-            epochs=arguments.epochs,
-            batch_size=arguments.batch_size,
             bootstrap=arguments.bootstrap,
-            patience=arguments.patience,
-            l2=arguments.l2,
-            clip_norm=arguments.clip_norm,
-            dropout=arguments.dropout,
             progress=sys.stderr.isatty(),
-            implementation=arguments.implementation,
+            **training_options.given(arguments),
         )
         jax.block_until_ready(result)
     seconds, compiling = time.perf_counter() - began, _total(intervals)

@@ -24,13 +24,55 @@ def positive_int(name: str, value: Any) -> int:
     return number
 
 
+def is_hashable(value: Any) -> bool:
+    """Whether `value` may be part of what fixes a compiled program."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def told(value: Any) -> str:
+    """A number as it is, an array by its dtype and shape: for messages."""
+    array = np.asarray(value)
+    return f"{value}" if array.ndim == 0 else f"{array.dtype} of shape {list(array.shape)}"
+
+
+def number(name: str, value: Any, *, whole: bool = False) -> None:
+    """TypeError unless `value` is a real number or an array of such; ValueError unless they are whole, with `whole`.
+
+    Booleans are no numbers, and text is not read as one.
+    """
+    dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+    if not (jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating)):
+        raise TypeError(f"{name}: expected a number, got {value!r}" if np.ndim(value) == 0 else f"{name}: expected "
+                        f"numbers, got {told(value)}")  # fmt: skip
+    if whole and not is_traced(value):
+        array = np.asarray(value)
+        bad = array != np.floor(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+        bad |= ~np.isfinite(array.astype(np.float64))
+        if bad.any():
+            raise ValueError(f"{name}: expected a whole number, got {_first(array, bad)}")
+
+
 def in_range(name: str, value: Any, low: float, high: float, *, open_high: bool = False) -> None:
     """ValueError unless `low <= value <= high` (`< high` with `open_high`) for every concrete entry."""
     if value is None or is_traced(value):
         return
     array = np.asarray(value, dtype=np.float64)
-    if not (np.all(array >= low) and np.all(array < high if open_high else array <= high)):
-        raise ValueError(f"{name}: expected {low} to {high}{' (exclusive)' if open_high else ''}, got {value}")
+    bad = ~((array >= low) & (array < high if open_high else array <= high))
+    if bad.any():
+        open_end = " (exclusive)" if open_high else ""
+        raise ValueError(f"{name}: expected {low} to {high}{open_end}, got {_first(np.asarray(value), bad)}")
+
+
+def _first(array: np.ndarray, bad: np.ndarray) -> str:
+    """The first bad entry, and where it is."""
+    if array.ndim == 0:
+        return f"{array}"
+    where = tuple(int(i) for i in np.argwhere(bad)[0])
+    return f"{array[where]} at {list(where)}"
 
 
 def finite(name: str, array: Any) -> None:

@@ -10,9 +10,13 @@ T = TypeVar("T")
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """The error for an unknown `name`: says what was expected and suggests the nearest valid name."""
     known = sorted(known)
-    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"{kind}: unknown name {name!r}{hint} (known: {', '.join(known)})")
+    return ValueError(f"{kind}: unknown name {name!r}{suggestion(name, known)} (known: {', '.join(known)})")
+
+
+def suggestion(name: object, known: Iterable[str]) -> str:
+    """The end of a message that asks whether a known name was meant; empty where none is near."""
+    near = difflib.get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +24,10 @@ from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.stacking import Inputs
 from jaxbm.models.protocol import Model, Params, as_model
-from jaxbm.optimizers import adam
-from jaxbm.run.contract import Data, Hyper, Loss, Metric, Task
-from jaxbm.run.inputs import check_numbers, metric_functions, number
+from jaxbm.run.accepts import Accepts
+from jaxbm.run.contract import Data, Hyper, Run, Task
+from jaxbm.run.options import NUMBERS, TrainingOptions
+from jaxbm.run.training import Training
 
 
 @dataclass(frozen=True)
@@ -58,36 +59,20 @@ class Setup:
         return Checkpoint(folder, partial(fingerprint, *described))
 
 
+ACCEPTS = Accepts("fit_members", many=True)
+
+
+@ACCEPTS.documented
 def fit_members(
     keys: Array,
     model: Model | Sequence[Model],
     x: ArrayLike,
     y: ArrayLike,
     *,
-    loss: str | Loss,
     members: int | None = None,
-    optimizer: Any = None,
-    epochs: ArrayLike = 10,
-    batch_size: int = 32,
-    validation_split: float = 0.0,
-    validation_data: Sequence[ArrayLike] | None = None,
-    rows: Any = None,
-    validation_rows: Any = None,
-    bootstrap: bool = False,
-    sample_weight: ArrayLike | None = None,
-    class_weight: Mapping[int, float] | ArrayLike | str | None = None,
-    metrics: Sequence[str] | Mapping[str, Metric] = (),
-    shuffle: bool = True,
-    patience: ArrayLike | None = None,
-    min_delta: ArrayLike = 0.0,
-    l2: ArrayLike | None = None,
-    clip_norm: ArrayLike | None = None,
-    dropout: ArrayLike | None = None,
-    params: Params | None = None,
-    opt_state: Any = None,
     folder: str | os.PathLike[str] | None = None,
     progress: bool | Report = False,
-    implementation: str | None = None,
+    **options: Unpack[TrainingOptions],
 ) -> MembersResult:
     """Train M members at once: what `jax.vmap` of `fit` computes, with every member free to differ.
 
@@ -100,25 +85,15 @@ def fit_members(
       model: one architecture, or M of equal depth that differ in hidden widths: they are padded with zeros, and
         each is initialised and trained exactly as alone.
       x, y: as for `fit`, shared; or `[M, n, in]` and `[M, n]` or `[M, n, out]`.
-      loss: as for `fit`.
+      **options: every option of a run, one by one in `jaxbm.run.options.TrainingOptions`, and in
+        `help(jaxbm.fit_members)`; numbers may be `[M]`.
       members: how many, where one key came.
-      optimizer: from `jaxbm`, with numbers or `[M]` for any hyper-parameter, `jaxbm.adam(rates)`; or from Optax.
-      epochs: a number, or each member's own `[M]`.
-      validation_split, validation_data: as for `fit`; the data are shared.
-      rows: rows of the table to train on: `[k]`, `[M, k]`, or M arrays of any lengths, such as folds.
-      validation_rows: rows to validate on, likewise.
-      bootstrap: each member draws its rows with replacement (bagging).
-      sample_weight: `[n]` or `[M, n]`.
-      class_weight: as for `fit`; "balanced" counts the rows that a member visits.
-      patience, min_delta, l2, clip_norm, dropout: as for `fit`, numbers or `[M]`.
-      params, opt_state: where to start, shared or with a leading M.
       folder: where the members' state is kept: about twice a minute, when Ctrl-C is pressed and at the end, there
         only if it is more than five seconds of training since it was last kept. The same call with the same folder
         goes on from there, after a kill too, with the result of a run that was never interrupted: bit for bit on the
         CPU kernel, to rounding on the XLA path. Remove the folder when done.
       progress: True for a bar with members done, best so far, steps per second and time left (needs rich), or a
         function of a `MembersProgress`; called between chunks of epochs.
-      batch_size, metrics, shuffle, implementation: as for `fit`.
 
     Returns:
       A `MembersResult`: a `FitResult` whose arrays have a leading M, with `.best`, `.best_values`, `.member(k)`.
@@ -146,14 +121,9 @@ def fit_members(
 
     Source: bagging is Breiman (1996); ensembles of seeds, Lakshminarayanan, Pritzel and Blundell (2017).
     """
-    setup = prepare(
-        keys, model, x, y, loss=loss, members=members, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-        validation_split=validation_split, validation_data=validation_data, rows=rows,
-        validation_rows=validation_rows, bootstrap=bootstrap, sample_weight=sample_weight,
-        class_weight=class_weight, metrics=metrics, shuffle=shuffle, patience=patience, min_delta=min_delta, l2=l2,
-        clip_norm=clip_norm, dropout=dropout, params=params, opt_state=opt_state, implementation=implementation,
-    )  # fmt: skip
-    may_finish_early = patience is not None or np.ndim(epochs) > 0
+    training = ACCEPTS.training(options)
+    setup = prepare(keys, model, x, y, training, members)
+    may_finish_early = training.patience is not None or np.ndim(training.epochs) > 0
     if folder is not None and setup.is_traced:
         raise ValueError(f"folder: expected None inside a transformation such as jit or vmap, got {folder}")
     in_chunks = progress is not False or folder is not None
@@ -162,14 +132,14 @@ def fit_members(
     if setup.is_traced or not in_chunks:
         result = chunks.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:
-        training = setup.run(setup.checkpoint(folder))
+        begun = setup.run(setup.checkpoint(folder))
         try:
-            chunks.train(training, progress)
-            training.keep(chunks.SHORT_SECONDS)
+            chunks.train(begun, progress)
+            begun.keep(chunks.SHORT_SECONDS)
         except MembersInterrupted as interruption:
             interruption.result = MembersResult.of(interruption.result, setup.models)
             raise
-        result = training.result()
+        result = begun.result()
     result = MembersResult.of(result, setup.models)
     if not setup.is_traced:
         warn_of_non_finite(setup, result)
@@ -181,66 +151,20 @@ def prepare(
     model: Model | Sequence[Model],
     x: ArrayLike,
     y: ArrayLike,
-    *,
-    loss: str | Loss,
+    training: Training,
     members: int | None = None,
-    optimizer: Any = None,
-    epochs: ArrayLike = 10,
-    batch_size: int = 32,
-    metrics: Sequence[str] | Mapping[str, Metric] = (),
-    shuffle: bool = True,
-    bootstrap: bool = False,
-    patience: ArrayLike | None = None,
-    min_delta: ArrayLike = 0.0,
-    l2: ArrayLike | None = None,
-    clip_norm: ArrayLike | None = None,
-    dropout: ArrayLike | None = None,
-    params: Params | None = None,
-    opt_state: Any = None,
-    implementation: str | None = None,
-    **data_options: Any,
 ) -> Setup:
     """Check what `fit_members` was given, and decide what is each member's own."""
     keys = stacking.key_array(keys, members)
     count = keys.shape[0]
     models = _models(model, count)
     padded = models[0].padded(models)
-    data, own_data, function, most = member_data.member_data(padded, loss, x, y, count, **data_options)
-    numbers = {"patience": patience, "min_delta": min_delta, "l2": l2, "clip_norm": clip_norm, "dropout": dropout}
-    check_numbers(**numbers)
-    for name, value in numbers.items():
-        if value is not None:
-            stacking.own_numbers(name, jnp.asarray(value), count)
-    optimizer = adam(1e-3) if optimizer is None else optimizer
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        raise TypeError(f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {optimizer!r}")
-    is_data = not any(callable(leaf) for leaf in jax.tree.leaves(optimizer))
-    most_epochs, own_epochs = _epochs(epochs, count)
-    task = Task(
-        model=padded,
-        loss=function,
-        batch_size=checks.positive_int("batch_size", batch_size),
-        epochs=most_epochs,
-        shuffle=bool(shuffle),
-        metrics=metric_functions(metrics),
-        optimizer=None if is_data else optimizer,
-        most_rows=most[0],
-        most_rows_val=most[1],
-        bootstrap=bool(bootstrap),
-    )
-    early = patience is not None
-    hyper = Hyper(
-        optimizer=optimizer if is_data else None,
-        l2=number(l2),
-        clip_norm=number(clip_norm),
-        dropout=number(dropout),
-        patience=jnp.asarray(patience, jnp.int32) if early else None,
-        min_delta=number(min_delta) if early else None,
-        epochs=own_epochs,
-        widths=None if len(set(models)) == 1 else jnp.asarray([m.member_widths for m in models], jnp.int32),
-    )
-    start = _Start(padded, models, optimizer, params, opt_state, count)
-    return _setup(task, implementation, keys, models, data, own_data, hyper, start)
+    data, own_data, most = member_data.member_data(training, padded, x, y, count)
+    own_widths = None if len(set(models)) == 1 else jnp.asarray([m.member_widths for m in models], jnp.int32)
+    run = training.build(padded, data, members=count, most=most, widths=own_widths)
+    optimizer = run.hyper.optimizer if run.task.optimizer is None else run.task.optimizer
+    start = _Start(padded, models, optimizer, run.params, run.opt_state, count)
+    return _setup(run, training.implementation, keys, models, own_data, start)
 
 
 class _Start(NamedTuple):
@@ -278,16 +202,9 @@ def _single(optimizer: Any) -> Any:
 
 
 def _setup(
-    task: Task,
-    implementation: str | None,
-    keys: Array,
-    models: tuple[Model, ...],
-    data: Data,
-    own_data: Data,
-    hyper: Hyper,
-    start: _Start,
+    run: Run, implementation: str | None, keys: Array, models: tuple[Model, ...], own_data: Data, start: _Start
 ) -> Setup:
-    count = keys.shape[0]
+    task, hyper, count = run.task, run.hyper, keys.shape[0]
     params, own_params, opt_state, own_state = start.inputs(keys)
     own_hyper = Hyper(
         *(
@@ -297,10 +214,9 @@ def _setup(
             for name, value in hyper._asdict().items()
         )
     )
-    inputs = Inputs(data, hyper, params, opt_state)
+    inputs = Inputs(run.data, hyper, params, opt_state)
     own, shared = stacking.split(inputs, Inputs(own_data, own_hyper, own_params, own_state))
-    one = stacking.first(own, shared)
-    name, _ = dispatch.choose(implementation, task, one.hyper.optimizer, (one.data.x, one.data.x_val, one.params))
+    name, _ = dispatch.choose(implementation, Run(task, *stacking.first(own, shared)))
     return Setup(task, name, keys, own, shared, models if hyper.widths is not None else models[:1])
 
 
@@ -310,15 +226,6 @@ def _models(model: Model | Sequence[Model], members: int) -> tuple[Model, ...]:
     if len(model) != members:
         raise ValueError(f"model: expected one model or {members}, one for each member, got {len(model)}")
     return tuple(as_model(one) for one in model)
-
-
-def _epochs(epochs: ArrayLike, members: int) -> tuple[int, Array | None]:
-    if np.ndim(epochs) == 0:
-        return checks.positive_int("epochs", epochs), None
-    own = np.asarray(epochs)
-    if own.shape != (members,) or own.dtype.kind not in "iu" or own.min() < 1:
-        raise ValueError(f"epochs: expected positive integers of shape [{members}], got {epochs}")
-    return int(own.max()), jnp.asarray(own, jnp.int32)
 
 
 def warn_of_non_finite(setup: Setup, result: MembersResult) -> None:
@@ -334,8 +241,7 @@ def warn_of_non_finite(setup: Setup, result: MembersResult) -> None:
 
 
 def _own_numbers(hyper: Hyper) -> dict[str, np.ndarray]:
-    optimizer, rest = hyper.optimizer, {"l2", "clip_norm", "dropout", "patience", "min_delta", "epochs"}
-    named = {name: value for name, value in hyper._asdict().items() if name in rest}
+    optimizer, named = hyper.optimizer, {name: getattr(hyper, name) for name in NUMBERS}
     if is_dataclass(optimizer):
         named |= {field.name: getattr(optimizer, field.name) for field in fields(optimizer)}
     return {name: np.asarray(value) for name, value in named.items() if isinstance(value, jax.Array | np.ndarray)}

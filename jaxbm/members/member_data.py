@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,43 +16,39 @@ from jaxbm.core import checks
 from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
 from jaxbm.models.protocol import Model, rows_text
 from jaxbm.run import row_checks
-from jaxbm.run.contract import Data, Loss
-from jaxbm.run.inputs import balanced, check_class_labels, class_table, class_weights, n_classes, training_data
+from jaxbm.run.contract import Data
+from jaxbm.run.inputs import (
+    balanced,
+    check_class_labels,
+    class_table,
+    class_weights,
+    n_classes,
+    training_data,
+    way_to_validate,
+)
+from jaxbm.run.training import Training
 from jaxbm.run.weights import example_weights
 
 Most = tuple[int | None, int | None]
 
 
 def member_data(
-    model: Model,
-    loss: str | Loss,
-    x: ArrayLike,
-    y: ArrayLike,
-    members: int,
-    *,
-    validation_split: float = 0.0,
-    validation_data: Sequence[ArrayLike] | None = None,
-    rows: Any = None,
-    validation_rows: Any = None,
-    sample_weight: ArrayLike | None = None,
-    class_weight: Mapping[int, float] | ArrayLike | str | None = None,
-) -> tuple[Data, Data, Loss, Most]:
-    """`(data, is_own, loss function, bounds on the members' counts of rows)`; arguments as for `fit_members`."""
-    split = float(validation_split)
-    ways = {"validation_split": split or None, "validation_data": validation_data, "validation_rows": validation_rows}
-    named = [name for name, value in ways.items() if value is not None]
-    if len(named) > 1:
-        raise ValueError(f"{named[0]}: expected one way to validate, got {' and '.join(named)}")
-    checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
-    given = _Table(model, loss, x, y, sample_weight, members)
-    listed = None if rows is None else member_rows("rows", rows, given.n, members)
-    held_out = None if validation_rows is None else member_rows("validation_rows", validation_rows, given.n, members)
-    if class_weight is not None:
-        given.weigh(class_weight, listed)
+    training: Training, model: Model, x: ArrayLike, y: ArrayLike, members: int
+) -> tuple[Data, Data, Most]:
+    """`(data, is_own, bounds on the members' counts of rows)`; `x` and `y` as for `fit_members`."""
+    way = way_to_validate(training)
+    split = float(training.validation_split)
+    given = _Table(training, model, x, y, members)
+    listed, held_out = (
+        None if (rows := getattr(training, name)) is None else member_rows(name, rows, given.n, members)
+        for name in ("rows", "validation_rows")
+    )
+    if training.class_weight is not None:
+        given.weigh(training.class_weight, listed)
     by_list = listed is not None or given.any_own
     if by_list and split:
         listed, held_out = cut_off(listed or MemberRows(jnp.arange(given.n, dtype=jnp.int32)), split)
-    data, function = given.checked(0.0 if by_list else split, validation_data)
+    data = given.checked(split_here=way == "validation_split" and not by_list)
     data, own = given.with_own(data)
     if held_out is not None:
         names = ("x", "y", "weight", "class_weight")
@@ -60,14 +57,15 @@ def member_data(
     data, own = _with_rows(data, own, listed, "")
     data, own = _with_rows(data, own, held_out, "_val")
     own = jax.tree.map(lambda leaf, mine: bool(mine), data, own)
-    return data, own, function, (listed.most if listed else None, held_out.most if held_out else None)
+    return data, own, (listed.most if listed else None, held_out.most if held_out else None)
 
 
 class _Table:
     """Features, labels and weights, each shared or with a leading axis of members."""
 
-    def __init__(self, model: Model, loss: str | Loss, x: Any, y: Any, weight: Any, members: int):
-        self.model, self.loss, self.members = model, loss, members
+    def __init__(self, training: Training, model: Model, x: Any, y: Any, members: int):
+        self.training, self.model, self.loss, self.members = training, model, training.loss, members
+        weight = training.sample_weight
         self.x, self.y = (a if hasattr(a, "shape") else jnp.asarray(a) for a in (x, y))
         self.weight = weight if weight is None or hasattr(weight, "shape") else jnp.asarray(weight)
         self.class_weight: Array | None = None
@@ -117,12 +115,15 @@ class _Table:
                 known[k * self.y_is_own, id(index)] = bins
         return xp.stack([known[k * self.y_is_own, id(index)] for k, index in enumerate(lists)])
 
-    def checked(self, split: float, validation: Any) -> tuple[Data, Loss]:
-        """`Data` of member 0 alone, as `fit` checks it."""
+    def checked(self, split_here: bool) -> Data:
+        """`Data` of member 0 alone, as `fit` checks it; with lists of rows, those are cut, not the table."""
         x = self.x[0] if self.x_is_own else self.x
         y = self.y[0] if self.y_is_own else self.y
         weight = self.weight[0] if self.weight_is_own and self.weight is not None else self.weight
-        return training_data(self.model, self.loss, x, y, weight, None, split, validation, None, None)
+        elsewhere = dict.fromkeys(("rows", "validation_rows", "class_weight"))
+        split = self.training.validation_split if split_here else 0.0
+        alone = replace(self.training, sample_weight=weight, validation_split=split, **elsewhere)
+        return training_data(alone, self.model, x, y)
 
     def with_own(self, data: Data) -> tuple[Data, Any]:
         """Every member's arrays instead of member 0's, and `is_own` for them."""

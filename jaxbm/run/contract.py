@@ -4,38 +4,72 @@ A run is a pure function `run(task, state, data, hyper, words, stop) -> state`. 
 compiled program; everything else is arrays, so members of an ensemble may differ in any of it under `vmap`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections import namedtuple
+from dataclasses import field, make_dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jax import Array
 
-from jaxbm.models.protocol import Model, Params
+from jaxbm.models.protocol import Params
+from jaxbm.run.options import NUMBERS, OPTIONS, REQUIRED, STATICS, Loss, Metric
 
-Loss = Callable[[Array, Array], Array]
-Metric = Callable[[Array, Array, Array | None], Array]
+__all__ = ["Data", "Hyper", "Loss", "Metric", "Params", "Run", "RunState", "Task"]
 
 
-@dataclass(frozen=True)
-class Task:
-    """The static part of a training run."""
+def _task_fields() -> Any:
+    required = [name for name in STATICS if OPTIONS[name].default is REQUIRED]
+    absent = {"optimizer": None, "most_rows": None, "most_rows_val": None}
+    defaults = {name: OPTIONS[name].default for name in STATICS if name not in (*required, "batch_size")} | absent
+    first = ["model", *required, "batch_size", "epochs"]
+    return make_dataclass(
+        "_Task",
+        [*((name, Any) for name in first), *((name, Any, field(default=value)) for name, value in defaults.items())],
+        frozen=True,
+    )
 
-    model: Model
-    loss: Loss
-    """`(logits, labels) -> values`, one per example (trailing axes are averaged)"""
-    batch_size: int
-    epochs: int
-    """the most epochs that can run, and the length of every history"""
-    shuffle: bool = True
-    metrics: tuple[tuple[str, Metric], ...] = ()
-    augment: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
-    optimizer: Any = None
-    """an Optax `GradientTransformation`, which is functions, not data; None when `Hyper.optimizer` is used"""
-    most_rows: int | None = None
-    """the most rows that a run visits, where `Data.count` says how many it really does; None for all there are"""
-    most_rows_val: int | None = None
-    bootstrap: bool = False
-    """draw the run's rows with replacement, once, from as many as it has"""
+
+def _hyper_fields() -> Any:
+    names = ["optimizer", *NUMBERS, "widths"]
+    return namedtuple("_Hyper", names, defaults=[None] * len(names))
+
+
+# They come from the description of the options, so that a new option is among them.
+_Task: Any = _task_fields()
+_Hyper: Any = _hyper_fields()
+
+
+class Task(_Task):
+    """The static part of a training run: hashable.
+
+    Attributes:
+      model: what is trained.
+      loss, batch_size, shuffle, metrics, ...: every static option, as `Option.convert` made it.
+      epochs: the most epochs that can run, and the length of every history.
+      optimizer: an Optax `GradientTransformation`, which is functions, not data; None when `Hyper.optimizer` is used.
+      most_rows, most_rows_val: the most rows that a run visits, where `Data.count` says how many it really does; None
+        for all there are.
+    """
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class Hyper(_Hyper):
+    """Numbers of a run: every one of `options.NUMBERS`; None switches the feature off in the compiled program.
+
+    Attributes:
+      optimizer: one that is data.
+      epochs: int32, this run's own number of epochs, at most `Task.epochs`.
+      patience: int32; all other numbers are float32.
+      widths: int32 `[layers + 1]`, the run's true widths inside the model's; units beyond stay zero.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
 class Data(NamedTuple):
@@ -65,19 +99,15 @@ class Data(NamedTuple):
     in rows of their own differ in so few numbers, not in a weight for each row"""
 
 
-class Hyper(NamedTuple):
-    """Numbers of a run; None switches the feature off in the compiled program."""
+class Run(NamedTuple):
+    """Everything about a run that an implementation is asked about; arrays may be shapes and dtypes alone."""
 
-    optimizer: Any = None
-    l2: Array | None = None
-    clip_norm: Array | None = None
-    dropout: Array | None = None
-    patience: Array | None = None
-    min_delta: Array | None = None
-    epochs: Array | None = None
-    """int32: this run's own number of epochs, at most `Task.epochs`"""
-    widths: Array | None = None
-    """int32 `[layers + 1]`: the run's true widths inside the model's; units beyond stay zero"""
+    task: Task
+    data: Data
+    hyper: Hyper
+    params: Params | None = None
+    """where to start; None for fresh ones"""
+    opt_state: Any = None
 
 
 class RunState(NamedTuple):

@@ -1,6 +1,6 @@
 """What `fit` and its many-member forms are given, checked and turned into the arrays of a training run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,63 +12,66 @@ from jax.typing import ArrayLike
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES, kind_of
-from jaxbm.metrics import METRICS
 from jaxbm.models.protocol import Model, as_model
 from jaxbm.run import row_checks
-from jaxbm.run.contract import Data, Loss, Metric
+from jaxbm.run.contract import Data, Loss
+from jaxbm.run.training import Training
 from jaxbm.run.weights import example_weights
 
 
-def training_data(
-    model: Model,
-    loss: str | Loss,
-    x: Any,
-    y: Any,
-    sample_weight: ArrayLike | None,
-    class_weight: Any,
-    split: float,
-    validation: Sequence[ArrayLike] | None,
-    rows: ArrayLike | None,
-    validation_rows: ArrayLike | None,
-) -> tuple[Data, Loss]:
-    """The checked rows of one run, and its loss function; arguments as for `jaxbm.fit`."""
-    x, y, weight = _arrays(as_model(model), loss, x, y, sample_weight, "")
-    index = None if rows is None else checks.row_index("rows", rows, x.shape[0])
-    if class_weight is not None:
-        picked = class_weights(class_weight, y, model, index)
-        weight = picked if weight is None else weight * picked
-    function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
-    ways = {"validation_split": split or None, "validation_data": validation, "validation_rows": validation_rows}
+def way_to_validate(training: Training) -> str | None:
+    """Which of the options says what to validate on; None without validation.
+
+    Raises:
+      ValueError: several do, or the fraction is none.
+    """
+    checks.in_range("validation_split", training.validation_split, 0.0, 1.0, open_high=True)
+    ways = {name: getattr(training, name) for name in ("validation_split", "validation_data", "validation_rows")}
+    ways["validation_split"] = float(training.validation_split) or None
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{given[0]}: expected one way to validate, got {' and '.join(given)}")
-    if not split or index is not None:
+    return given[0] if given else None
+
+
+def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
+    """The checked rows of one run."""
+    loss, way = training.loss, way_to_validate(training)
+    x, y, weight = _arrays(as_model(model), loss, x, y, training.sample_weight, "")
+    index = None if training.rows is None else checks.row_index("rows", training.rows, x.shape[0])
+    if training.class_weight is not None:
+        picked = class_weights(training.class_weight, y, model, index)
+        weight = picked if weight is None else weight * picked
+    if way != "validation_split" or index is not None:
         x, y = jnp.asarray(x), jnp.asarray(y)
-    if validation_rows is not None:
-        held_out = checks.row_index("validation_rows", validation_rows, x.shape[0])
-        return Data(x, y, weight, x, y, weight, rows=index, rows_val=held_out), function
-    if validation is not None:
-        if len(validation) not in (2, 3):
-            raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(validation)} items")
-        x_val, y_val = validation[:2]
-        weight_val = validation[2] if len(validation) == 3 else None
-        held_out = _arrays(model, loss, x_val, y_val, weight_val, " (validation)")
-        return Data(x, y, weight, *jax.tree.map(jnp.asarray, held_out))._replace(rows=index), function
-    checks.in_range("validation_split", split, 0.0, 1.0, open_high=True)
-    if not split:
-        return Data(x, y, weight, rows=index), function
+    if way is None:
+        return Data(x, y, weight, rows=index)
+    if way == "validation_rows":
+        held_out = checks.row_index("validation_rows", training.validation_rows, x.shape[0])
+        return Data(x, y, weight, x, y, weight, rows=index, rows_val=held_out)
+    if way == "validation_data":
+        return Data(x, y, weight, *_validation_data(training, model))._replace(rows=index)
+    split = float(training.validation_split)
     n = x.shape[0] if index is None else index.shape[0]
     first = int(n * (1 - split))
     if not 0 < first < n:
         raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
     if index is not None:
-        return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:]), function
+        return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:])
     parts: list[Any] = [
         a if a is None else jnp.asarray(a[part])
         for part in (slice(first), slice(first, None))
         for a in (x, y, weight)
     ]
-    return Data(*parts), function
+    return Data(*parts)
+
+
+def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Array | None]:
+    given = training.validation_data
+    if len(given) not in (2, 3):
+        raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(given)} items")
+    x, y, weight = (*given, None)[:3]
+    return jax.tree.map(jnp.asarray, _arrays(model, training.loss, x, y, weight, " (validation)"))
 
 
 def _array(value: ArrayLike) -> Any:
@@ -141,25 +144,3 @@ def class_table(class_weight: Mapping[int, float] | ArrayLike, model: Model) -> 
             raise ValueError(f"class_weight: expected shape [{classes}], got {list(table.shape)}")
     checks.in_range("class_weight", table, 0, float("inf"))
     return table.astype(jnp.float32)
-
-
-def metric_functions(metrics: Sequence[str] | Mapping[str, Metric]) -> tuple[tuple[str, Metric], ...]:
-    """`(name, function)` of each metric, from names or a mapping."""
-    if isinstance(metrics, str):
-        metrics = (metrics,)
-    if isinstance(metrics, Mapping):
-        return tuple(metrics.items())
-    return tuple((name, lookup("metric", name, METRICS)) for name in metrics)
-
-
-def check_numbers(**numbers: Any) -> None:
-    """ValueError for a hyper-parameter out of its range."""
-    inf = float("inf")
-    for name, value in numbers.items():
-        checks.in_range(name, value, 0, 1 if name == "dropout" else inf, open_high=name == "dropout")
-    checks.in_range("patience", numbers["patience"], 1, inf)
-
-
-def number(value: ArrayLike | None) -> Array | None:
-    """float32, or None for none."""
-    return None if value is None else jnp.asarray(value, jnp.float32)

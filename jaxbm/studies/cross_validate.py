@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +14,15 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import counter
 from jaxbm.core.dataframe import tidy
-from jaxbm.core.names import lookup
-from jaxbm.losses import LOSSES, kind_of
 from jaxbm.members.fit_members import fit_members
+from jaxbm.members.progress import Report
 from jaxbm.members.result import MembersResult
 from jaxbm.models.protocol import Model
-from jaxbm.run import loop
-from jaxbm.run.contract import Loss, Metric
-from jaxbm.run.inputs import metric_functions
+from jaxbm.run.accepts import Accepts
+from jaxbm.run.options import TrainingOptions
 from jaxbm.run.weights import example_weights
 from jaxbm.studies.folds import Fold, is_classification, make_folds
-from jaxbm.training.predict import predict
+from jaxbm.training.predict import predict, score
 
 
 @dataclass(frozen=True)
@@ -58,36 +55,46 @@ class CrossValidation:
         return tidy(columns | self.scores)
 
 
+ACCEPTS = Accepts(
+    "cross_validate",
+    many=True,
+    without=("rows", "validation_rows", "validation_data"),
+    texts={
+        "validation_split": "fraction of each fold's training rows set apart for early stopping. Without it, the "
+        'history\'s "val_loss" is that of the held-out rows, which training then must not look at.',
+        "patience": "as for `fit`; needs `validation_split`.",
+        "sample_weight": "nonnegative `[n]`.",
+    },
+)
+
+
+@ACCEPTS.documented
 def cross_validate(
     key: Array,
     model: Model,
     x: ArrayLike,
     y: ArrayLike,
     *,
-    loss: str | Loss,
     folds: Any = 5,
     stratified: bool | None = None,
     groups: ArrayLike | None = None,
     repeats: int = 1,
-    metrics: Sequence[str] | Mapping[str, Metric] = (),
-    sample_weight: ArrayLike | None = None,
-    validation_split: float = 0.0,
-    patience: ArrayLike | None = None,
-    **options: Any,
+    folder: str | os.PathLike[str] | None = None,
+    progress: bool | Report = False,
+    **options: Unpack[TrainingOptions],
 ) -> CrossValidation:
     """Train on every fold's training rows at once, and judge each member by the rows held out from it.
 
     Args:
       key: a JAX random key, for the folds and the members.
-      model, x, y, loss, metrics, sample_weight: as for `jaxbm.fit`.
+      model, x, y: as for `jaxbm.fit`.
+      **options: every option of a run, one by one in `jaxbm.run.options.TrainingOptions`, and in
+        `help(jaxbm.cross_validate)`.
       folds: a number, a scikit-learn splitter, or pairs `(training rows, held-out rows)`.
       stratified: the same share of each class in every fold; None for yes where the loss is one for classes.
       groups: `[n]`; rows of one group are held out together.
       repeats: how many times, each with other folds.
-      validation_split: fraction of each fold's training rows set apart for early stopping. Without it, the history's
-        "val_loss" is that of the held-out rows, which training then must not look at.
-      patience: as for `fit`; needs `validation_split`.
-      options: everything else that `jaxbm.fit_members` takes.
+      folder, progress: as for `jaxbm.fit_members`.
 
     Returns:
       A `CrossValidation` with `.predictions`, `.scores`, `.mean()`, `.table()`.
@@ -107,41 +114,30 @@ def cross_validate(
 
     Source: Stone, "Cross-validatory choice and assessment of statistical predictions" (1974).
     """
-    if patience is not None and not validation_split:
+    training = ACCEPTS.training(options)
+    split, loss = training.validation_split, training.loss
+    if training.patience is not None and not split:
         raise ValueError("patience: expected validation_split > 0 beside it; held-out rows must not choose the epoch")
     n = np.shape(x)[0]
     stratified = (is_classification(loss, y) and not hasattr(folds, "split")) if stratified is None else stratified
     seed = int(counter.words(key)[0]) % 2**31
     pairs = make_folds(n, y, folds, stratified=stratified, groups=groups, repeats=repeats, seed=seed)
     keys = jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(len(pairs), dtype=jnp.uint32))
-    rows = [train for train, _ in pairs]
-    if validation_split:  # the last of them are set apart, so they must be in no order
-        rows = [np.random.default_rng(seed + i).permutation(train) for i, train in enumerate(rows)]
-        options["validation_split"] = validation_split
+    rows: dict[str, Any] = {"rows": [train for train, _ in pairs]}
+    if split:  # the last of them are set apart, so they must be in no order
+        rows["rows"] = [np.random.default_rng(seed + i).permutation(train) for i, train in enumerate(rows["rows"])]
     else:
-        options["validation_rows"] = [held_out for _, held_out in pairs]
-    members = fit_members(
-        keys, model, x, y, loss=loss, rows=rows, metrics=metrics, sample_weight=sample_weight, patience=patience,
-        **options,
-    )  # fmt: skip
+        rows["validation_rows"] = [held_out for _, held_out in pairs]
+    members = fit_members(keys, model, x, y, folder=folder, progress=progress, **{**vars(training), **rows})
     predictions = np.full((repeats, n, model.n_outputs), np.nan, np.float32)
-    function = lookup("loss", loss, LOSSES) if isinstance(loss, str) else loss
-    table, scores = metric_functions(metrics), []
-    x, y = np.asarray(x), np.asarray(y)
+    weight = None if training.sample_weight is None else np.asarray(example_weights(training.sample_weight))
+    scored, x, y = list[dict[str, float]](), np.asarray(x), np.asarray(y)
     for i, (_, held_out) in enumerate(pairs):
         logits = predict(model, members.member(i).params, x[held_out])
         predictions[i * repeats // len(pairs), held_out] = logits
-        weight = None if sample_weight is None else np.asarray(example_weights(sample_weight))[held_out]
-        labels = y[held_out].astype(np.int32 if kind_of(loss) == "class" else np.float32)
-        scores.append(_measured(function, table, logits, labels, weight))
-    columns = {name: np.asarray([float(score[name]) for score in scores]) for name in ("loss", *dict(table))}
-    return CrossValidation(predictions, columns, pairs, members, repeats)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _measured(
-    loss: Loss, metrics: tuple[tuple[str, Metric], ...], logits: Array, labels: Array, weight: Array | None
-) -> dict[str, Any]:
-    record = {"loss": loop.ratio(*loop.weighted_sums(loop.example_losses(loss, logits, labels), weight))}
-    squeezed = loop.match_labels(logits, labels)
-    return record | {name: metric(squeezed, labels, weight) for name, metric in metrics}
+        weight = (
+            None if training.sample_weight is None else np.asarray(example_weights(training.sample_weight))[held_out]
+        )
+        scored.append(score(model, logits, y[held_out], loss=loss, metrics=training.metrics, sample_weight=weight))
+    scores = {name: np.asarray([one[name] for one in scored]) for name in scored[0]}
+    return CrossValidation(predictions, scores, pairs, members, repeats)

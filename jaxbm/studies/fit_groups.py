@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,13 @@ from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
 from jaxbm.members.checkpoint import check_folder
 from jaxbm.members.fit_members import fit_members, prepare
-from jaxbm.members.progress import MembersInterrupted
+from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult
 from jaxbm.members.resumable_fit import fit_single
 from jaxbm.models.protocol import Model, rows_text
-from jaxbm.run.contract import Loss
+from jaxbm.run.accepts import Accepts
+from jaxbm.run.options import TrainingOptions
+from jaxbm.run.training import Training
 from jaxbm.studies.group_layout import Layout
 from jaxbm.training.fit import FitResult
 from jaxbm.training.predict import predict
@@ -105,6 +107,19 @@ class GroupsResult:
         return np.where(self.labels[order[at]] == groups, order[at], -1)
 
 
+ACCEPTS = Accepts(
+    "fit_groups",
+    many=True,
+    without=("rows", "validation_rows", "validation_data"),
+    texts={
+        "validation_split": "fraction of each group's rows, the last of them, to validate on.",
+        "class_weight": '`{class: weight}`, an array `[classes]` or "balanced", which counts within each group; '
+        "multiplies `sample_weight`.",
+    },
+)
+
+
+@ACCEPTS.documented
 def fit_groups(
     key: Array,
     model: Model,
@@ -112,15 +127,11 @@ def fit_groups(
     y: ArrayLike,
     groups: ArrayLike,
     *,
-    loss: str | Loss,
     min_rows: int = 2,
     pooled: bool = False,
-    validation_split: float = 0.0,
-    sample_weight: ArrayLike | None = None,
-    class_weight: Any = None,
     folder: str | os.PathLike[str] | None = None,
-    implementation: str | None = None,
-    **options: Any,
+    progress: bool | Report = False,
+    **options: Unpack[TrainingOptions],
 ) -> GroupsResult:
     """Train one model for each group of rows.
 
@@ -130,14 +141,15 @@ def fit_groups(
 
     Args:
       key: a JAX random key.
-      model, x, y, loss, sample_weight, class_weight: as for `jaxbm.fit`; "balanced" counts within each group.
+      model, x, y: as for `jaxbm.fit`.
       groups: `[n]`, each row's group: integers or strings.
       min_rows: groups with fewer rows, or too few for `validation_split`, get no model of their own.
       pooled: train one more model, of all rows, for those and for groups never seen.
-      validation_split: fraction of each group's rows, the last of them, to validate on.
+      **options: every option of a run, the same for all groups, one by one in `jaxbm.run.options.TrainingOptions`,
+        and in `help(jaxbm.fit_groups)`.
       folder: where the models' state is kept while they are trained, as for `fit_members`; the same call with the
         same folder goes on from there, after a kill too.
-      options: everything else that `jaxbm.fit_members` takes, the same for all groups.
+      progress: as for `jaxbm.fit_members`.
 
     Returns:
       A `GroupsResult` with `.predict(x, groups)`, `.member(group)`, `.table()`, `.too_small`.
@@ -156,21 +168,19 @@ def fit_groups(
       >>> result.labels.tolist(), result.too_small.tolist(), result.predict(x, shop).shape
       (['a', 'b'], ['c'], (60, 1))
     """
-    layout = Layout.of(np.asarray(groups), np.shape(x)[0], min_rows, float(validation_split))
-    options |= {"loss": loss, "implementation": implementation}
+    training = ACCEPTS.training(options)
+    layout = Layout.of(np.asarray(groups), np.shape(x)[0], min_rows, float(training.validation_split))
     folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
     whole, parts = None, list[MembersResult]()
     try:
         if pooled:
-            quiet = {name: value for name, value in options.items() if name != "progress"}
-            quiet |= {"sample_weight": sample_weight, "class_weight": class_weight}
-            whole = _pooled(key, model, x, y, folder, {**quiet, "validation_split": validation_split})
+            whole = _pooled(key, model, x, y, folder, training)
         if len(layout.labels):
-            weight = sample_weight
-            if isinstance(class_weight, str) and class_weight == "balanced":
-                weight, class_weight = _balanced(np.asarray(y), layout.member_of_row(), sample_weight), None
-            options |= {"class_weight": class_weight, "sample_weight": weight}
-            _train(key, model, on_device(x), on_device(y), layout, options, folder, parts)
+            own = replace(training, validation_split=0.0)
+            if isinstance(training.class_weight, str) and training.class_weight == "balanced":
+                weight = _balanced(np.asarray(y), layout.member_of_row(), training.sample_weight)
+                own = replace(own, class_weight=None, sample_weight=weight)
+            _train(key, model, on_device(x), on_device(y), layout, own, folder, progress, parts)
     except KeyboardInterrupt as stop:
         told = getattr(stop, "told", None)
         if isinstance(stop, MembersInterrupted):
@@ -193,11 +203,11 @@ def _grouped(model: Model, layout: Layout, parts: list[MembersResult], whole: Fi
 
 
 def _pooled(
-    key: Array, model: Model, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, options: dict[str, Any]
+    key: Array, model: Model, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, training: Training
 ) -> FitResult:
     """The model of all rows."""
     try:
-        return fit_single(key, model, x, y, folder=None if folder is None else folder / "pooled", **options)
+        return fit_single(key, model, x, y, folder=None if folder is None else folder / "pooled", **vars(training))
     except MembersInterrupted:
         raise KeyboardInterrupt from None  # no group is trained yet
 
@@ -208,8 +218,9 @@ def _train(
     x: Array,
     y: Array,
     layout: Layout,
-    options: dict[str, Any],
+    training: Training,
     folder: pathlib.Path | None,
+    progress: bool | Report,
     done: list[MembersResult],
 ) -> None:
     """Train all members in one or several parts, each appended to `done` when it is through."""
@@ -218,15 +229,14 @@ def _train(
     def train(members: slice) -> None:
         rows, held_out = layout.rows(members)
         part = fit_members(
-            keys[members], model, x, y, rows=rows, validation_rows=held_out,
-            folder=None if folder is None else folder / f"part-{len(done)}", **options,
+            keys[members], model, x, y, folder=None if folder is None else folder / f"part-{len(done)}",
+            progress=progress, **{**vars(training), "rows": rows, "validation_rows": held_out},
         )  # fmt: skip
         done.append(part)
 
-    of_all_rows = ("progress", "class_weight", "sample_weight")
-    probe = {name: value for name, value in options.items() if name not in of_all_rows}
-    setup = prepare(keys[:1], model, np.asarray(x)[:1], np.asarray(y)[:1], **probe)
-    has_schedule = callable(getattr(probe.get("optimizer"), "learning_rate", None))
+    probe = replace(training, class_weight=None, sample_weight=None)  # they are of all rows
+    setup = prepare(keys[:1], model, np.asarray(x)[:1], np.asarray(y)[:1], probe)
+    has_schedule = callable(getattr(training.optimizer, "learning_rate", None))
     if setup.name == "cpu" and not has_schedule:
         train(slice(None))
         return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Unpack
 
 import numpy as np
 from jax import Array
@@ -19,14 +19,28 @@ from jaxbm.members.resumable_fit import fit_single
 from jaxbm.metrics import greater_is_better as is_better_greater
 from jaxbm.models.protocol import Model
 from jaxbm.optimizers import numbers_of
-from jaxbm.run.contract import Loss, Metric
+from jaxbm.run.accepts import Accepts
+from jaxbm.run.options import SEARCHED, TrainingOptions
 from jaxbm.studies.folds import is_classification, make_folds
 from jaxbm.studies.space import Space, draw_trials
-from jaxbm.studies.sweep_plan import Optimizer, Plan, check_names
+from jaxbm.studies.sweep_plan import Plan, check_names
 from jaxbm.studies.sweep_result import SweepInterrupted, SweepResult
 from jaxbm.studies.sweep_store import Store
 
+ACCEPTS = Accepts(
+    "sweep",
+    many=True,
+    defaults={"optimizer": "adam", "validation_split": 0.2},
+    texts={
+        "optimizer": '"adam", "adamw", "sgd", or a function of the space\'s names that returns an optimizer.',
+        "validation_split": "fraction of the rows, the last of them, to validate on, where there are no folds.",
+        "patience": "as for `fit`; a trial is then judged at its best epoch, otherwise at its last. The best epoch "
+        "is found on the rows that also judge, so such scores are a little hopeful.",
+    },
+)
 
+
+@ACCEPTS.documented
 def sweep(
     space: Space,
     key: Array,
@@ -34,7 +48,6 @@ def sweep(
     x: ArrayLike,
     y: ArrayLike,
     *,
-    loss: str | Loss,
     trials: int = 20,
     method: str = "random",
     grid_points: int = 5,
@@ -44,18 +57,12 @@ def sweep(
     groups: ArrayLike | None = None,
     halving: int | None = None,
     min_epochs: int | None = None,
-    optimizer: Optimizer = "adam",
     metric: str = "loss",
     greater_is_better: bool | None = None,
-    metrics: Sequence[str] | Mapping[str, Metric] = (),
-    epochs: int = 10,
-    validation_split: float = 0.2,
-    validation_data: Sequence[ArrayLike] | None = None,
-    patience: int | None = None,
     refit: bool = True,
     folder: str | os.PathLike[str] | None = None,
     progress: bool | Report = False,
-    **options: Any,
+    **options: Unpack[TrainingOptions],
 ) -> SweepResult:
     """Try hyper-parameters: every trial, with all its seeds and folds, trained in the same few compiled calls.
 
@@ -65,11 +72,12 @@ def sweep(
     Args:
       space: name -> `jaxbm.space.LogUniform(low, high)`, `Uniform`, `Integers`, `Choice`, a list to choose from, or
         one value. Names: the optimizer's own (`learning_rate`, `b1`, `weight_decay`, ...), `hidden` (a tuple of
-        widths), `activation`, `weight_init`, `batch_size`, `l2`, `clip_norm`, `dropout`, `patience`, `min_delta`,
-        `epochs`.
+        widths), `activation`, `weight_init`, `batch_size`, and every number of `fit`: `l2`, `dropout`, `epochs`, ...
       key: a JAX random key, for the draws, the folds and the members.
       model: the architecture, as far as the space doesn't say.
-      x, y, loss, metrics, epochs: as for `jaxbm.fit`.
+      x, y: as for `jaxbm.fit`.
+      **options: every option of a run that all trials share, one by one in `jaxbm.run.options.TrainingOptions`, and
+        in `help(jaxbm.sweep)`.
       trials: how many; with method "grid" every combination instead.
       method: "random", "sobol" or "grid".
       grid_points: values of each continuous dimension in a grid.
@@ -80,18 +88,14 @@ def sweep(
       halving: successive halving by this factor: all trials train for `min_epochs`, the best `1 / halving` of them
         go on to `halving` times as many, and so forth to `epochs`. None trains every trial to the end.
       min_epochs: `epochs / halving**2` by default.
-      optimizer: "adam", "adamw", "sgd", or a function of the space's names that returns an optimizer.
       metric: what to compare: "loss" or one of `metrics`, measured on the rows validated on.
       greater_is_better: known for our metrics; say it for your own.
-      patience: as for `fit`; a trial is then judged at its best epoch, otherwise at its last. The best epoch is
-        found on the rows that also judge, so such scores are a little hopeful.
       refit: train the best trial once more, on all rows: for as many epochs as its members took to their best
         ones with `patience`, for all otherwise.
       folder: where scores are stored, and the state of the members in training about twice a minute and when Ctrl-C
         is pressed. The same call with the same folder goes on from there, after a kill too, inside of a round of
         halving and of the refit as well, with the result of a sweep that was never interrupted, as for `fit_members`.
       progress: as for `fit_members`, over the whole sweep.
-      options: everything else that `fit_members` takes, the same for all.
 
     Returns:
       A `SweepResult` with `.table()`, `.best_values`, `.model`, `.refit`.
@@ -111,27 +115,31 @@ def sweep(
 
     Source: Bergstra and Bengio (2012); successive halving, Jamieson and Talwalkar (2016), Li et al. (2020).
     """
+    training = ACCEPTS.training(options)
+    optimizer, epochs = training.optimizer, checks.positive_int("epochs", training.epochs)
     seed = int(counter.words(key)[0]) % 2**31
     drawn = draw_trials(space, trials, method=method, seed=seed, grid_points=grid_points)
     check_names(drawn[0], optimizer)  # all trials have the same
     pairs = None
     if folds is not None:
-        stratified = is_classification(loss, y) and not hasattr(folds, "split") if stratified is None else stratified
+        by_class = is_classification(training.loss, y) and not hasattr(folds, "split")
+        stratified = by_class if stratified is None else stratified
         pairs = tuple(make_folds(np.shape(x)[0], y, folds, stratified=stratified, groups=groups, seed=seed))
-        validation_split = 0.0
-    options |= {"loss": loss, "metrics": metrics, "epochs": epochs, "patience": patience}
-    if pairs is None:
-        options |= {"validation_data": validation_data} if validation_data else {"validation_split": validation_split}
-    plan = Plan(model, tuple(drawn), pairs, checks.positive_int("seeds", seeds), optimizer, options)
+        for name in ("rows", "validation_rows", "validation_data"):
+            if getattr(training, name) is not None:
+                raise ValueError(f"{name}: expected None beside folds, which say what is trained and validated on")
+    if pairs is not None or training.validation_data is not None or training.validation_rows is not None:
+        training = replace(training, validation_split=0.0)
+    plan = Plan(model, tuple(drawn), pairs, checks.positive_int("seeds", seeds), optimizer, training)
     greater = is_better_greater(metric) if greater_is_better is None else greater_is_better
     rungs = _rungs(epochs, halving, min_epochs, drawn)
-    described = (counter.words(key), (x, y), drawn, pairs, rungs, repr(model), options, metric, seeds, optimizer)
-    store = Store(folder, "" if folder is None else fingerprint(*described))
+    described = (counter.words(key), (x, y), drawn, pairs, rungs, halving, repr(model), training.decisive())
+    store = Store(folder, "" if folder is None else fingerprint(*described, metric, greater, plan.seeds))
     work = _Sweep(plan, key, x, y, store, rungs, halving or 1, f"val_{metric}", metric, greater)
     try:
         with reporter(progress) as report:
             work.everything(report)
-        return _with_refit(work.result(), plan, key, x, y, epochs, store) if refit else work.result()
+        return _with_refit(work.result(), plan, key, x, y, store) if refit else work.result()
     except KeyboardInterrupt:
         raise SweepInterrupted(work.result()) from None
 
@@ -258,19 +266,18 @@ def _rungs(epochs: int, halving: int | None, min_epochs: int | None, trials: lis
     return [*rungs, epochs]
 
 
-def _with_refit(
-    result: SweepResult, plan: Plan, key: Array, x: Any, y: Any, epochs: int, store: Store
-) -> SweepResult:
+def _with_refit(result: SweepResult, plan: Plan, key: Array, x: Any, y: Any, store: Store) -> SweepResult:
     best, values = result.best, result.best_values
-    options = {k: v for k, v in plan.options.items() if k not in ("validation_split", "validation_data", "patience")}
-    options |= {name: value for name, value in values.items() if name in ("l2", "clip_norm", "dropout", "batch_size")}
-    options["epochs"] = int(values.get("epochs", epochs))
-    if plan.options.get("patience") is not None or "patience" in values:
-        options["epochs"] = max(1, round(float(result.best_epoch[best].mean())) + 1)
+    searched = {name: value for name, value in values.items() if name in SEARCHED}
+    training = replace(plan.training, validation_split=0.0, validation_data=None, validation_rows=None, **searched)
+    epochs = int(training.epochs)
+    if training.patience is not None:
+        epochs = max(1, round(float(result.best_epoch[best].mean())) + 1)
     numbers = {name: values[name] for name in numbers_of(plan.optimizer) if name in values}
+    training = replace(training, epochs=epochs, patience=None, optimizer=plan.optimizer_of(numbers))
     model = plan.model_of(values)
     folder = None if store.folder is None else store.folder / "refit"
-    refit = fit_single(key, model, x, y, folder=folder, optimizer=plan.optimizer_of(numbers), **options)
+    refit = fit_single(key, model, x, y, folder=folder, **vars(training))
     return SweepResult(
         **{**{f: getattr(result, f) for f in result.__dataclass_fields__}, "model": model, "refit": refit}
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,9 +16,10 @@ from jaxbm import optimizers
 from jaxbm.core.names import unknown
 from jaxbm.members.fit_members import Setup, prepare
 from jaxbm.models.protocol import Model
+from jaxbm.run.options import NUMBERS, SEARCHED, STATICS
+from jaxbm.run.training import Training
 from jaxbm.studies.folds import Fold
 
-NUMBERS = ("l2", "clip_norm", "dropout", "patience", "min_delta", "epochs")
 ARCHITECTURE = ("hidden", "activation", "weight_init")
 MEMBERS_PER_BLOCK = 512
 BYTES_PER_BLOCK = 2**29
@@ -36,8 +37,8 @@ class Plan:
     folds: tuple[Fold, ...] | None
     seeds: int
     optimizer: Optimizer
-    options: dict[str, Any]
-    """what all members share, as `fit_members` takes it"""
+    training: Training
+    """what all members share"""
 
     @property
     def members_per_trial(self) -> int:
@@ -69,8 +70,8 @@ class Plan:
         """Trials that share a compiled program, in blocks of bounded size."""
         groups: dict[Any, list[int]] = {}
         for i, (trial, model) in enumerate(zip(self.trials, self.models, strict=True)):
-            program = (model.program, trial.get("batch_size"))
-            groups.setdefault(program, []).append(i)
+            statics = tuple(trial.get(name) for name in STATICS)
+            groups.setdefault((model.program, statics), []).append(i)
         blocks = []
         for indices in groups.values():
             largest = max(self.models[i].n_params for i in indices)
@@ -83,24 +84,23 @@ class Plan:
         """The members of a block: trial by trial, within it seed by seed, within it fold by fold."""
         each, folds = self.members_per_trial, 1 if self.folds is None else len(self.folds)
         trials = [self.trials[i] for i in block]
-        own = {name: np.repeat([trial[name] for trial in trials], each) for name in NUMBERS if name in trials[0]}
+        own: dict[str, Any] = {}
+        for name in (name for name in SEARCHED if name in trials[0]):
+            is_number = name in NUMBERS
+            own[name] = np.repeat([trial[name] for trial in trials], each) if is_number else trials[0][name]
         hyper = {
             name: [trial[name] for trial in trials]
             for name in optimizers.numbers_of(self.optimizer)
             if name in trials[0]
         }
         numbers = {name: jnp.asarray(np.repeat(values, each), jnp.float32) for name, values in hyper.items()}
-        options = {**self.options, **own}
-        if "batch_size" in trials[0]:
-            options["batch_size"] = trials[0]["batch_size"]
         if self.folds is not None:
-            options["rows"] = [self.folds[k % folds][0] for k in range(each * len(trials))]
-            options["validation_rows"] = [self.folds[k % folds][1] for k in range(each * len(trials))]
+            own["rows"] = [self.folds[k % folds][0] for k in range(each * len(trials))]
+            own["validation_rows"] = [self.folds[k % folds][1] for k in range(each * len(trials))]
         models = [self.models[i] for i in block for _ in range(each)]
-        return prepare(
-            jnp.tile(self.keys(key), len(trials)), models if len(set(models)) > 1 else models[0], x, y,
-            optimizer=self.optimizer_of(numbers), **options,
-        )  # fmt: skip
+        training = replace(self.training, optimizer=self.optimizer_of(numbers), **own)
+        keys = jnp.tile(self.keys(key), len(trials))
+        return prepare(keys, models if len(set(models)) > 1 else models[0], x, y, training)
 
     def keys(self, key: Array) -> Array:
         """`[members per trial]`: the same for every trial, so that trials differ by their hyper-parameters alone."""
@@ -115,7 +115,7 @@ def _typed(key: Array) -> Array:
 
 def check_names(trial: dict[str, Any], optimizer: Optimizer) -> None:
     """ValueError for a hyper-parameter that nothing takes."""
-    known = (*NUMBERS, *ARCHITECTURE, "batch_size", *optimizers.numbers_of(optimizer))
+    known = (*SEARCHED, *ARCHITECTURE, *optimizers.numbers_of(optimizer))
     for name in trial:
         if name not in known:
             raise unknown("space", name, known)

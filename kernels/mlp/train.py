@@ -10,13 +10,14 @@ from jax import Array, lax
 
 from jaxbm import losses
 from jaxbm.core.counter import Words
+from jaxbm.kernels.allow import unknown_options
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.mlp import apply as apply_mlp
-from jaxbm.kernels.native import code
+from jaxbm.kernels.native import code, native
 from jaxbm.models.mlp import Params
 from jaxbm.optimizers import Adam, AdamState, Sgd, SgdState
 from jaxbm.run import loop
-from jaxbm.run.contract import Data, Hyper, Loss, RunState, Task
+from jaxbm.run.contract import Data, Hyper, Loss, Run, RunState, Task
 from jaxbm.run.rows import RowSet, training_rows, validation_rows
 
 # Bits of the attribute `options`, as in cpu/ffi/train_call.h.
@@ -43,8 +44,41 @@ THREADS = 0
 """Threads of one call; 0 for as many as pay. The result is the same, bit for bit."""
 
 
-def unsupported(task: Task, optimizer: Any, arrays: Any = ()) -> str | None:
-    """Why the kernel does not cover this run; None where it does. `arrays`: whatever must be float32."""
+KNOWN_TASK = (
+    "model", "loss", "batch_size", "epochs", "shuffle", "metrics", "most_rows", "most_rows_val", "bootstrap",
+)  # fmt: skip
+KNOWN_DATA = Data._fields
+KNOWN_HYPER = ("optimizer", "l2", "clip_norm", "dropout", "patience", "min_delta", "epochs", "widths")
+XLA_FASTER_PARAMS, XLA_FASTER_PARAMS_AMX = 1_000_000, 20_000_000
+"""From about here XLA's matrix products on a CPU overtake the kernel's; with AMX nothing larger was measured."""
+ISA = {"v4_amx": "AVX-512 with AMX", "v4": "AVX-512", "v3": "AVX2", "v2": "SSE4.2", "generic": "generic"}
+
+
+def off() -> str | None:
+    """Why the kernel can't be called on this machine; None where it can."""
+    return native().reason
+
+
+def status() -> str:
+    """ "on" and for which instruction set, or why it is off."""
+    return off() or f"on ({ISA[native().isa or 'generic']})"
+
+
+def slower(run: Run) -> str | None:
+    """Why XLA is the faster one at this run, here; None where it isn't."""
+    if jax.default_backend() != "cpu":
+        return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for CPUs"
+    if native().isa == "v2":
+        return "without AVX2, XLA is faster"
+    most = XLA_FASTER_PARAMS_AMX if native().isa == "v4_amx" else XLA_FASTER_PARAMS
+    if run.task.model.n_params > most:
+        return f"from {most:,} parameters on, XLA's matrix products are faster"
+    return None
+
+
+def unsupported(run: Run) -> str | None:
+    """Why the kernel does not cover this run; None where it does."""
+    task, optimizer = run.task, run.hyper.optimizer
     if (reason := apply_mlp.unsupported(task.model)) is not None:
         return reason
     if _loss_code(task.loss) is None:
@@ -59,9 +93,9 @@ def unsupported(task: Task, optimizer: Any, arrays: Any = ()) -> str | None:
     numbers = replace(optimizer, learning_rate=0.0) if scheduled else optimizer
     if any(jnp.shape(leaf) for leaf in jax.tree.leaves(numbers)):
         return "the kernel takes one number for each hyper-parameter of the optimizer"
-    if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves(arrays)):
+    if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves((run.data.x, run.data.x_val, run.params))):
         return "the kernel computes in float32"
-    return None
+    return unknown_options(run, KNOWN_TASK, KNOWN_DATA, KNOWN_HYPER)
 
 
 def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:

@@ -1,0 +1,34 @@
+"""The options of a training run on the command line: defaults and help come from their one description."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from jaxbm.run.options import NUMBERS, OPTIONS
+
+TAKEN = ("batch_size", *NUMBERS, "implementation")
+"""What every training command takes; a number that `fit` learns is among them."""
+
+
+def is_whole(name: str) -> bool:
+    """Whether an option's number is a whole one."""
+    return OPTIONS[name].whole or isinstance(OPTIONS[name].default, int)
+
+
+def add(parser: argparse._ActionsContainer, *names: str, **defaults: Any) -> None:
+    """Add options by name, with their own defaults or these."""
+    for name in names:
+        option, flag = OPTIONS[name], f"--{name.replace('_', '-')}"
+        default = defaults.get(name, option.default)
+        if isinstance(default, bool):
+            parser.add_argument(flag, action="store_true", default=default, help=option.brief)
+            continue
+        kind: Any = str if name == "implementation" else int if is_whole(name) else float
+        shown = name.upper() if default is None else str(default)
+        parser.add_argument(flag, type=kind, default=default, metavar=shown, help=option.brief)
+
+
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of a training run among a command's arguments, as `fit` takes them."""
+    return {name: getattr(arguments, name) for name in OPTIONS if name in TAKEN and hasattr(arguments, name)}

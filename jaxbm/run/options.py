@@ -1,0 +1,305 @@
+"""Every option of a training run, once: its type, default, role and meaning.
+
+`TrainingOptions` is the one list. From it come the keyword arguments of `fit` and its many-member forms, their
+signatures and docstrings, the fields of `contract.Task` and `contract.Hyper`, what a sweep may search, the command
+line's defaults and help, and what a folder's fingerprint holds. A new option is one entry here, and its use in the
+loop.
+"""
+
+# No `from __future__ import annotations`: the annotations are the description, and are read when this is imported.
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Required, TypedDict
+
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm.core import checks
+from jaxbm.core.names import lookup
+from jaxbm.losses import LOSSES
+from jaxbm.metrics import METRICS
+
+Loss = Callable[[Array, Array], Array]
+Metric = Callable[[Array, Array, Array | None], Array]
+
+INF = float("inf")
+REQUIRED: Any = object()
+"""The default of an option that has none."""
+
+STATIC = "static"
+"""Fixes the compiled program: a field of `Task`."""
+NUMBER = "number"
+"""An array of the run, which members may have their own of: a field of `Hyper`."""
+OPTIMIZER = "optimizer"
+"""Numbers where it is data, static where it is functions."""
+ROWS = "rows"
+"""Decides which rows are visited, and how much each counts."""
+START = "start"
+"""Where training begins."""
+EXECUTION = "execution"
+"""How the run is carried out; the results don't depend on it, but for rounding."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a training run.
+
+    Args:
+      default: what it is where nobody says; `REQUIRED` where somebody must.
+      role: STATIC, NUMBER, OPTIMIZER, ROWS, START or EXECUTION.
+      help: its meaning; the first clause alone is the command line's help.
+      many: its meaning in the many-member forms, where that is another.
+      convert: for a static option, `(name, value)` to what `Task` holds; checks it.
+      low, high, open_high: for a number, its range.
+      whole: for a number, that it is a whole one.
+      beside: for a number, the option without which it has no meaning and is left out.
+      searched: for a static option, that a sweep may search it; it may search every number.
+    """
+
+    default: Any
+    role: str
+    help: str
+    many: str | None = None
+    convert: Callable[[str, Any], Any] = lambda name, value: value
+    low: float = 0.0
+    high: float = INF
+    open_high: bool = False
+    whole: bool = False
+    beside: str | None = None
+    searched: bool = False
+
+    @property
+    def brief(self) -> str:
+        """The first clause of its meaning."""
+        return self.help.split("; ")[0].split(". ")[0].removesuffix(".")
+
+
+def loss_function(name: str, loss: Any) -> Loss:
+    """The loss called so, or the function itself."""
+    if isinstance(loss, str):
+        return lookup(name, loss, LOSSES)
+    if not callable(loss):
+        raise TypeError(f"{name}: expected a name or a function (logits, labels) -> values, got {loss!r}")
+    return loss
+
+
+def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
+    """`(name, function)` of each metric, from names or a mapping."""
+    if isinstance(metrics, str):
+        metrics = (metrics,)
+    if isinstance(metrics, Mapping):
+        return tuple(metrics.items())
+    return tuple((metric, lookup(name.removesuffix("s"), metric, METRICS)) for metric in metrics)
+
+
+def _augmentation(name: str, augment: Any) -> Any:
+    if augment is not None and not (callable(augment) and checks.is_hashable(augment)):
+        raise TypeError(f"{name}: expected a hashable function (key, x, y) -> (x, y), got {type(augment).__name__}")
+    return augment
+
+
+def _flag(name: str, value: Any) -> bool:
+    del name
+    return bool(value)
+
+
+class TrainingOptions(TypedDict, total=False):
+    """The keyword arguments that `fit` and its many-member forms share."""
+
+    loss: Required[
+        Annotated[
+            str | Loss,
+            Option(
+                REQUIRED,
+                STATIC,
+                "a name from `jaxbm.losses.LOSSES`, or a function `(logits, labels) -> [n]`, `[n, out]` being "
+                "averaged over outputs. With one output and labels `[n]`, logits come as `[n]`.",
+                convert=loss_function,
+            ),
+        ]
+    ]
+    optimizer: Annotated[
+        Any,
+        Option(
+            None,
+            OPTIMIZER,
+            "from `jaxbm` or Optax; `jaxbm.adam(1e-3)` by default. An Optax optimizer is functions, so a new one "
+            "compiles anew; ours is data and doesn't.",
+            many="from `jaxbm`, with numbers or `[M]` for any hyper-parameter, `jaxbm.adam(rates)`; or from Optax.",
+        ),
+    ]
+    epochs: Annotated[
+        ArrayLike,
+        Option(
+            10,
+            NUMBER,
+            "passes over the training rows.",
+            many="passes over the training rows: a number, or each member's own `[M]`.",
+            low=1,
+            whole=True,
+        ),
+    ]
+    batch_size: Annotated[
+        int,
+        Option(
+            32,
+            STATIC,
+            "rows per step; the last batch of an epoch may be smaller. More than n rows means one batch.",
+            convert=checks.positive_int,
+            searched=True,
+        ),
+    ]
+    validation_split: Annotated[
+        float,
+        Option(
+            0.0,
+            ROWS,
+            "fraction of the rows, taken from the end before shuffling (as in Keras), to validate on.",
+        ),
+    ]
+    validation_data: Annotated[
+        Sequence[ArrayLike] | None,
+        Option(
+            None,
+            ROWS,
+            "`(x, y)` or `(x, y, weight)` to validate on instead.",
+            many="`(x, y)` or `(x, y, weight)` to validate on instead, shared by all members.",
+        ),
+    ]
+    rows: Annotated[
+        Any,
+        Option(
+            None,
+            ROWS,
+            "int `[k]`, the rows of `x` and `y` to train on, all by default. Under `vmap` members may differ in "
+            "their rows while they share the table, which is not copied.",
+            many="rows of the table to train on: `[k]`, `[M, k]`, or M arrays of any lengths, such as folds.",
+        ),
+    ]
+    validation_rows: Annotated[
+        Any,
+        Option(
+            None,
+            ROWS,
+            "int `[k]`, rows of `x` and `y` to validate on instead.",
+            many="rows to validate on instead: `[k]`, `[M, k]` or M arrays.",
+        ),
+    ]
+    bootstrap: Annotated[
+        bool,
+        Option(
+            False,
+            STATIC,
+            "draw the training rows with replacement, once, from the key; as many as there are.",
+            many="each member draws its rows with replacement (bagging).",
+            convert=_flag,
+        ),
+    ]
+    sample_weight: Annotated[
+        ArrayLike | None, Option(None, ROWS, "nonnegative `[n]`.", many="nonnegative `[n]` or `[M, n]`.")
+    ]
+    class_weight: Annotated[
+        Mapping[int, float] | ArrayLike | str | None,
+        Option(
+            None,
+            ROWS,
+            '`{class: weight}`, an array `[classes]` or "balanced"; multiplies `sample_weight`.',
+            many='`{class: weight}`, an array `[classes]` or "balanced", which counts the rows that a member visits; '
+            "multiplies `sample_weight`.",
+        ),
+    ]
+    metrics: Annotated[
+        Sequence[str] | Mapping[str, Metric],
+        Option(
+            (),
+            STATIC,
+            "names from `jaxbm.metrics.METRICS` or `{name: function(logits, labels, weights)}`, measured at the end "
+            "of each epoch over all training and validation rows.",
+            convert=metric_functions,
+        ),
+    ]
+    shuffle: Annotated[bool, Option(True, STATIC, "a new order of the rows in each epoch.", convert=_flag)]
+    patience: Annotated[
+        ArrayLike | None,
+        Option(
+            None,
+            NUMBER,
+            "stop after that many epochs without a new best validation loss (training loss without validation), and "
+            "return the best epoch's parameters.",
+            low=1,
+            whole=True,
+        ),
+    ]
+    min_delta: Annotated[ArrayLike, Option(0.0, NUMBER, "how much better counts as better.", beside="patience")]
+    l2: Annotated[
+        ArrayLike | None,
+        Option(
+            None,
+            NUMBER,
+            "adds `l2 * sum(weight**2)` over all weights, not biases, to the loss that is descended (Keras's "
+            "convention); the reported loss leaves it out.",
+        ),
+    ]
+    clip_norm: Annotated[ArrayLike | None, Option(None, NUMBER, "largest global norm of a gradient.")]
+    dropout: Annotated[
+        ArrayLike | None,
+        Option(None, NUMBER, "probability in `[0, 1)` of dropping a hidden unit.", high=1.0, open_high=True),
+    ]
+    augment: Annotated[
+        Callable[[Array, Array, Array], tuple[Array, Array]] | None,
+        Option(
+            None,
+            STATIC,
+            "a hashable function `(key, x, y) -> (x, y)` for each batch, see `jaxbm.augment`.",
+            convert=_augmentation,
+        ),
+    ]
+    params: Annotated[
+        Any,
+        Option(
+            None,
+            START,
+            "parameters to start from; fresh by default. They stay valid: the run works on copies of its own, which "
+            "it donates from chunk to chunk, so the state is never held twice.",
+            many="parameters to start from, shared or with a leading M; fresh by default.",
+        ),
+    ]
+    opt_state: Annotated[
+        Any,
+        Option(
+            None,
+            START,
+            "the optimizer's state to start from; fresh by default.",
+            many="the optimizer's state to start from, shared or with a leading M; fresh by default.",
+        ),
+    ]
+    implementation: Annotated[
+        str | None,
+        Option(None, EXECUTION, "a name, see `jaxbm.kernels.explain`; None for the fastest valid one."),
+    ]
+
+
+def _described() -> dict[str, Option]:
+    options = dict[str, Option]()
+    for name, hint in typing.get_type_hints(TrainingOptions, include_extras=True).items():
+        inner = typing.get_args(hint)[0] if typing.get_origin(hint) is Required else hint
+        options[name] = typing.get_args(inner)[-1]
+    return options
+
+
+OPTIONS = _described()
+"""Name -> `Option`, in the order of the description."""
+
+
+def of_role(*roles: str) -> tuple[str, ...]:
+    """The names of the options with these roles."""
+    return tuple(name for name, option in OPTIONS.items() if option.role in roles)
+
+
+STATICS = of_role(STATIC)
+NUMBERS = of_role(NUMBER)
+"""Numbers of the run itself, beside those of its optimizer."""
+SEARCHED = (*NUMBERS, *(name for name in STATICS if OPTIONS[name].searched))
+"""What a sweep may search, beside the optimizer and the architecture."""
+EXECUTED = of_role(EXECUTION)

@@ -1,0 +1,109 @@
+"""`Training`: one run's options as they were given, frozen, and what they amount to for the compiled program."""
+
+from collections.abc import Sequence
+from dataclasses import field, make_dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxbm.core import checks
+from jaxbm.core.checks import told
+from jaxbm.optimizers import adam
+from jaxbm.run.contract import Data, Hyper, Run, Task
+from jaxbm.run.options import EXECUTION, NUMBERS, OPTIONS, REQUIRED, STATICS
+
+_Options: Any = make_dataclass(
+    "_Options",
+    [
+        (name, Any) if option.default is REQUIRED else (name, Any, field(default=option.default))
+        for name, option in OPTIONS.items()
+    ],
+    frozen=True,
+    kw_only=True,
+    eq=False,
+)
+
+
+class Training(_Options):
+    """The description of a training run: every option of `options.TrainingOptions`, as given or by default.
+
+    Example:
+      >>> from jaxbm.run.training import Training
+      >>> training = Training(loss="squared_error", l2=0.1)
+      >>> training.epochs, training.l2, training.dropout
+      (10, 0.1, None)
+    """
+
+    def build(
+        self,
+        model: Any,
+        data: Data,
+        *,
+        members: int | None = None,
+        most: Sequence[int | None] = (None, None),
+        widths: Array | None = None,
+    ) -> Run:
+        """Everything about the run, checked.
+
+        Args:
+          model: what is trained.
+          data: its rows, checked.
+          members: how many members may have numbers of their own; None where there is but one run.
+          most: bounds on the members' counts of rows, to train and to validate on.
+          widths: the members' own widths.
+
+        Raises:
+          ValueError, TypeError: an option is unusable; names it.
+        """
+        optimizer, is_data = self._optimizer()
+        epochs, own_epochs = self._epochs(members)
+        task = Task(
+            model=model,
+            epochs=epochs,
+            optimizer=None if is_data else optimizer,
+            most_rows=most[0],
+            most_rows_val=most[1],
+            **{name: OPTIONS[name].convert(name, getattr(self, name)) for name in STATICS},
+        )
+        numbers = {name: self._number(name, members) for name in NUMBERS if name != "epochs"}
+        hyper = Hyper(optimizer=optimizer if is_data else None, epochs=own_epochs, widths=widths, **numbers)
+        return Run(task, data, hyper, self.params, self.opt_state)
+
+    def decisive(self) -> dict[str, Any]:
+        """The options that decide the results, by name: all but those of execution. For a folder's fingerprint."""
+        return {name: getattr(self, name) for name, option in OPTIONS.items() if option.role != EXECUTION}
+
+    def _optimizer(self) -> tuple[Any, bool]:
+        """The optimizer, and whether it is data, not functions."""
+        optimizer = adam(1e-3) if self.optimizer is None else self.optimizer
+        if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+            raise TypeError(
+                f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {optimizer!r}"
+            )
+        return optimizer, not any(callable(leaf) for leaf in jax.tree.leaves(optimizer))
+
+    def _epochs(self, members: int | None) -> tuple[int, Array | None]:
+        """The most epochs of any member, and each one's own where they differ."""
+        if members is None or np.ndim(self.epochs) == 0:
+            return checks.positive_int("epochs", self.epochs), None
+        own = np.asarray(self.epochs)
+        if own.shape != (members,) or own.dtype.kind not in "iu" or own.min() < 1:
+            raise ValueError(f"epochs: expected positive integers of shape [{members}], got {told(own)}")
+        return int(own.max()), jnp.asarray(own, jnp.int32)
+
+    def _number(self, name: str, members: int | None) -> Array | None:
+        option, value = OPTIONS[name], getattr(self, name)
+        if value is None:
+            return None
+        checks.number(name, value, whole=option.whole)
+        checks.in_range(name, value, option.low, option.high, open_high=option.open_high)
+        allowed = ((),) if members is None else ((), (members,))
+        if np.shape(value) not in allowed:
+            or_own = "" if members is None else f" or shape [{members}]"
+            raise ValueError(f"{name}: expected a number{or_own}, got {list(np.shape(value))}")
+        if option.beside is not None and getattr(self, option.beside) is None:
+            return None
+        return jnp.asarray(value, jnp.int32 if option.whole else jnp.float32)

@@ -1,0 +1,52 @@
+"""The implementations of a training run, the fastest first: the one list of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jaxbm.kernels.mlp import train as cpu
+from jaxbm.run import loop
+from jaxbm.run.contract import Run, RunState
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to carry out a training run.
+
+    A kernel is asked about everything in a run and allows what it knows, by list: an option that came later it
+    refuses by itself, and says so. See `unknown_options`.
+
+    Args:
+      name: what users call it.
+      status: "on", with what it was compiled for, or the reason why it is off on this machine.
+      off: the reason why it is off on this machine; None where it is on.
+      unsupported: why it can't carry out a run; None where it can.
+      slower: why another one is faster at a run, here; None where none is known to be.
+      run: `(task, state, data, hyper, words, stop) -> state`, see `contract`.
+    """
+
+    name: str
+    status: Callable[[], str]
+    off: Callable[[], str | None]
+    unsupported: Callable[[Run], str | None]
+    slower: Callable[[Run], str | None]
+    run: Callable[..., RunState]
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+IMPLEMENTATIONS: dict[str, Implementation] = {
+    entry.name: entry
+    for entry in (
+        Implementation("cpu", cpu.status, cpu.off, cpu.unsupported, cpu.slower, cpu.run),
+        # The reference: whatever a run may be, this is what it means.
+        Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run),
+    )
+}
+ABSENT = {
+    "mosaic_gpu": "this version holds no Mosaic GPU kernel",
+    "tpu": "this version holds no TPU kernel",
+}
+"""Names that are known, but stand for nothing yet."""

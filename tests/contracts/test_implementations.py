@@ -1,0 +1,149 @@
+"""The contract of every implementation of a training run: it does what the reference does, or says why it won't."""
+
+import dataclasses
+from collections import namedtuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxbm
+from jaxbm.core import counter
+from jaxbm.kernels import dispatch, registry
+from jaxbm.run import contract, loop
+from jaxbm.run.training import Training
+
+rng = np.random.default_rng(3)
+X = rng.normal(size=(50, 4)).astype(np.float32)
+SCORE = X @ rng.normal(size=(4, 3)).astype(np.float32)
+LABELS = {
+    "squared_error": SCORE[:, 0],
+    "sigmoid_binary_cross_entropy": (SCORE[:, 0] > 0).astype(np.float32),
+    "softmax_cross_entropy_with_integer_labels": SCORE.argmax(1).astype(np.int32),
+}
+KEY = jax.random.key(5)
+
+
+def _rows(loss, **more):
+    return contract.Data(jnp.asarray(X), jnp.asarray(LABELS[loss]), **more)
+
+
+def _case(loss="squared_error", data=None, model=None, **options):
+    outputs = 3 if "integer" in loss else 1
+    model = model or jaxbm.MLP((4, 6, outputs))
+    options = {"epochs": 3, "batch_size": 16, "optimizer": jaxbm.adam(1e-2)} | options
+    return Training(loss=loss, **options).build(model, _rows(loss, **(data or {})))
+
+
+VALIDATED = {"x_val": jnp.asarray(X[:20]), "y_val": jnp.asarray(LABELS["squared_error"][:20])}
+#: One case for every option that a run may have, and some for what kernels can't know.
+CASES = {
+    "plain": _case(),
+    "binary": _case("sigmoid_binary_cross_entropy"),
+    "classes": _case("softmax_cross_entropy_with_integer_labels"),
+    "a loss that is rare": _case("sigmoid_binary_cross_entropy")._replace(),
+    "no shuffle": _case(shuffle=False),
+    "bootstrap": _case(bootstrap=True),
+    "metrics": _case(metrics=["mae"], data=VALIDATED),
+    "patience": _case(patience=1, min_delta=0.5, data=VALIDATED, epochs=6),
+    "l2": _case(l2=0.01),
+    "clip_norm": _case(clip_norm=0.1),
+    "dropout": _case(dropout=0.3),
+    "augment": _case(augment=jaxbm.augment.GaussianNoise(0.1)),
+    "weights": _case(data={"weight": jnp.asarray(rng.random(50), jnp.float32)}),
+    "rows": _case(data={"rows": jnp.asarray(rng.permutation(50)[:30], jnp.int32)}),
+    "momentum": _case(optimizer=jaxbm.sgd(0.05, momentum=0.9)),
+    "a schedule": _case(optimizer=jaxbm.adam(optax.linear_schedule(1e-2, 1e-3, 12))),
+    "Optax": _case(optimizer=optax.lion(1e-3)),
+    "another activation of the output": _case(model=jaxbm.MLP((4, 6, 1), output_activation="tanh")),
+    "another loss": _case(loss="squared_error", epochs=2)._replace(
+        task=dataclasses.replace(_case().task, loss=jaxbm.losses.log_cosh)
+    ),
+}
+
+
+def start(run):
+    params = run.task.model.init(KEY)
+    return loop.init(run.task, params, None, run.data, run.hyper)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", registry.IMPLEMENTATIONS)
+def test_an_implementation_agrees_with_the_reference_or_refuses(name, case):
+    run, entry = CASES[case], registry.IMPLEMENTATIONS[name]
+    if (reason := entry.off()) is not None:
+        pytest.skip(reason)
+    if (reason := entry.unsupported(run)) is not None:
+        with pytest.raises(NotImplementedError, match=f"implementation='{name}': "):
+            dispatch.choose(name, run)
+        return
+    arguments = (run.task, start(run), run.data, run.hyper, counter.words(KEY))
+    got, want = entry.run(*arguments), loop.run(*arguments)
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+
+
+#: What each implementation is known to refuse, so that a kernel can't come to refuse everything unnoticed.
+REFUSED = {
+    "cpu": {"augment", "Optax", "another activation of the output", "another loss"},
+    "xla": set(),
+}
+
+
+@pytest.mark.parametrize("name", registry.IMPLEMENTATIONS)
+def test_an_implementation_refuses_what_it_is_known_to_refuse(name):
+    entry = registry.IMPLEMENTATIONS[name]
+    refused = {case for case, run in CASES.items() if entry.unsupported(run) is not None}
+    assert refused == REFUSED.get(name, refused)
+
+
+def test_the_cases_cover_every_option():
+    used = set()
+    for run in CASES.values():
+        used |= {n for n, value in run.hyper._asdict().items() if value is not None}
+        used |= {f.name for f in dataclasses.fields(run.task) if f.default is not dataclasses.MISSING
+                 and getattr(run.task, f.name) != f.default}  # fmt: skip
+    own = {"epochs", "widths", "most_rows", "most_rows_val"}  # many members': see tests/members and tests/training
+    everything = {*contract.Hyper._fields} | {
+        f.name for f in dataclasses.fields(contract.Task) if f.default is not dataclasses.MISSING
+    }
+    assert everything - used - own == set()
+
+
+def _with_a_later_option(run, part):
+    """The run as it would be had a later version an option more."""
+    if part == "hyper":
+        later = namedtuple("Later", [*run.hyper._fields, "label_smoothing"])
+        return run._replace(hyper=later(*run.hyper, jnp.float32(0.1)))
+    if part == "data":
+        later = namedtuple("Later", [*run.data._fields, "offset"])
+        return run._replace(data=later(*run.data, jnp.zeros(50)))
+    values = {f.name: getattr(run.task, f.name) for f in dataclasses.fields(run.task)}
+    fields = [(n, object, dataclasses.field(default=v)) for n, v in values.items()]
+    later = dataclasses.make_dataclass("Later", [*fields, ("mixing", object, dataclasses.field(default=None))])
+    return run._replace(task=later(mixing="pairs"))
+
+
+@pytest.mark.parametrize(("part", "option"), [("hyper", "label_smoothing"), ("data", "offset"), ("task", "mixing")])
+def test_a_kernel_refuses_an_option_that_it_was_never_told_about(part, option):
+    for name, entry in registry.IMPLEMENTATIONS.items():
+        run = _with_a_later_option(CASES["plain"], part)
+        if name != "xla":
+            assert repr(option) in entry.unsupported(run)
+    assert dispatch.choose(None, run)[0] == "xla"
+
+
+def test_the_choice_says_why():
+    for run in CASES.values():
+        name, reason = dispatch.choose(None, run)
+        assert name in registry.IMPLEMENTATIONS
+        assert reason
+    with pytest.raises(ValueError, match="implementation: unknown name 'cpus'; did you mean 'cpu'"):
+        dispatch.choose("cpus", CASES["plain"])
+    for absent, why in registry.ABSENT.items():
+        with pytest.raises(NotImplementedError, match=why):
+            dispatch.choose(absent, CASES["plain"])
