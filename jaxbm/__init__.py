@@ -4,7 +4,7 @@ from jaxbm.core import checkout
 
 checkout.install()
 
-from jaxbm import augment, kernels, losses, metrics, shuffle
+from jaxbm import augment, kernels, losses, metrics, shuffle, understand
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.progress import MembersInterrupted, MembersProgress
@@ -65,4 +65,5 @@ __all__ = [
     "shuffle",
     "space",
     "sweep",
+    "understand",
 ]

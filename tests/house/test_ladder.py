@@ -21,6 +21,7 @@ LADDER = (
     ("members",),
     ("studies",),
     ("table",),
+    ("understand",),
     ("saved", "report"),
     ("estimators",),
     ("benchmarks",),

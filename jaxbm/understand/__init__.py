@@ -1,0 +1,18 @@
+"""What a trained model does with its features: importance, gradients, dependence, local effects."""
+
+from jaxbm.understand.dependence import Dependence, partial_dependence
+from jaxbm.understand.effects import LocalEffects, accumulated_local_effects
+from jaxbm.understand.gradients import CompletenessWarning, IntegratedGradients, integrated_gradients
+from jaxbm.understand.importance import PermutationImportance, permutation_importance
+
+__all__ = [
+    "CompletenessWarning",
+    "Dependence",
+    "IntegratedGradients",
+    "LocalEffects",
+    "PermutationImportance",
+    "accumulated_local_effects",
+    "integrated_gradients",
+    "partial_dependence",
+    "permutation_importance",
+]

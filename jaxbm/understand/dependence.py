@@ -1,0 +1,166 @@
+"""Partial dependence and individual conditional expectation: the output as one column (or two) takes other values."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxbm.core import checks
+from jaxbm.core.dataframe import tidy
+from jaxbm.understand.columns import groups_of
+from jaxbm.understand.grids import Rows, grid_of
+from jaxbm.understand.predictor import Kind, Numbers, features_of, outputs, predictor_of
+
+BLOCK_ROWS = 1 << 13
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """The output by the values of one column or two; made by `partial_dependence`."""
+
+    names: tuple[str, ...]
+    """one column, or two"""
+    grid: tuple[np.ndarray, ...]
+    """each column's values"""
+    average: np.ndarray
+    """`[len(grid[0]), ..., out]`: the mean over the rows"""
+    individual: np.ndarray | None
+    """`[len(grid[0]), ..., n, out]`: every row's own curve, where it was asked for"""
+    outputs: tuple[str, ...] | None = None
+    """names of the outputs, where they are known"""
+
+    def centered(self) -> Dependence:
+        """The same with every row's curve starting at zero, which shows where rows differ in shape."""
+        first = (0,) * len(self.grid)
+        individual = None if self.individual is None else self.individual - self.individual[first]
+        return replace(self, average=self.average - self.average[first], individual=individual)
+
+    def table(self) -> Any:
+        """A line for each value (or pair of values): the value and the mean of each output."""
+        places = np.indices(self.average.shape[:-1]).reshape(len(self.grid), -1)
+        columns = {n: values[at] for n, values, at in zip(self.names, self.grid, places, strict=True)}
+        flat = self.average.reshape(-1, self.average.shape[-1])
+        names = self.outputs or tuple(f"output {i}" for i in range(flat.shape[1]))
+        return tidy(columns | {f"mean {n}": flat[:, i] for i, n in enumerate(names)})
+
+
+def partial_dependence(
+    predictor: Any,
+    x: Any,
+    columns: Any,
+    *,
+    grid: Any = None,
+    grid_points: int = 100,
+    percentiles: tuple[float, float] = (0.05, 0.95),
+    individual: bool = False,
+    sample_weight: ArrayLike | None = None,
+    task: str | None = None,
+    output: str | None = None,
+) -> Dependence:
+    """The mean output over the rows when a column (or two) is set to one value after another in all of them.
+
+    For value `v` it is `sum_i w_i f(x_i with column = v) / sum_i w_i`. The curve of a row by itself is its individual
+    conditional expectation. Rows may be asked about that can't be: where columns hang together, see
+    `accumulated_local_effects`.
+
+    Args:
+      predictor: a pair `(model, params)`, an `Ensemble`, or what `jaxbm.load` or `jaxbm.load_members` returns.
+      x: features, float `[n, in]`; for a saved model with its preparation also a table, whose columns are then
+        changed in their own units.
+      columns: a column's name or a feature's number, or a pair of them for their values together.
+      grid: the values (of a pair: two lists of them); by default all that occur where they are fewer than
+        `grid_points`, else so many between the two percentiles, as in scikit-learn.
+      grid_points, percentiles: of the grid.
+      individual: keep every row's own curve too.
+      sample_weight: nonnegative `[n]`, weighs the rows in the mean.
+      task, output: "classification" or "regression"; "raw" or "probability": what is told. By default probabilities
+        of a saved classifier (of the second class where there are two), else raw outputs.
+
+    Returns:
+      A `Dependence`.
+
+    Raises:
+      ValueError, TypeError: an argument is unusable.
+
+    Example:
+      >>> import jax, jaxbm, numpy as np
+      >>> model = jaxbm.MLP((3, 8, 1))
+      >>> x = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
+      >>> found = jaxbm.understand.partial_dependence(
+      ...     (model, model.init(jax.random.key(0))), x, 0, grid_points=20, individual=True)
+      >>> found.average.shape, found.individual.shape
+      ((20, 1), (20, 50, 1))
+
+    Source: Friedman, "Greedy Function Approximation" (2001); Goldstein et al., "Peeking Inside the Black Box" (2015).
+    """
+    asked = predictor_of(predictor, task, output)
+    rows = Rows(asked, x, features_of(asked, x))
+    n, width = rows.features.shape
+    pair = columns if isinstance(columns, tuple | list) else (columns,)
+    if len(pair) not in (1, 2):
+        raise ValueError(f"columns: expected one column or two, got {len(pair)}")
+    points = checks.positive_int("grid_points", grid_points)
+    if not 0 <= percentiles[0] < percentiles[1] <= 1:
+        raise ValueError(f"percentiles: expected two ascending fractions, got {percentiles}")
+    groups = groups_of(asked, width, list(pair))
+    if len(groups) < len(pair):
+        raise ValueError(f"columns: expected two different ones, got {pair}")
+    given = [None] * len(groups) if grid is None else [grid] if len(groups) == 1 else list(grid)
+    if len(given) != len(groups):
+        raise ValueError(f"grid: expected values for each of {len(groups)} columns, got {len(given)} lists")
+    axes, encoded = [], []
+    for (name, places), values in zip(groups.items(), given, strict=True):
+        axis = grid_of(name, rows.values(name, places), points, percentiles) if values is None else np.asarray(values)
+        axes.append(axis)
+        encoded.append(rows.encoded(name, places, axis))
+    mask, lines = _lines(list(groups.values()), encoded, width)
+    weight = np.ones(n, np.float32) if sample_weight is None else np.asarray(sample_weight, np.float32)
+    if weight.shape != (n,) or not weight.sum() > 0:
+        raise ValueError(f"sample_weight: expected [{n}] nonnegative numbers, not all zero, got {list(weight.shape)}")
+    block = max(1, min(len(lines), BLOCK_ROWS // n))
+    filled = np.pad(lines, ((0, -len(lines) % block), (0, 0))).reshape(-1, block, width)
+    average, each = _dependence(asked.kind, individual, asked.numbers, rows.features, mask, filled, weight)
+    shape = tuple(len(axis) for axis in axes)
+    return Dependence(
+        tuple(groups), tuple(axes), _cut(average, shape), _cut(each, shape) if individual else None, asked.outputs
+    )
+
+
+def _lines(places: list[list[int]], encoded: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which features are replaced, bool `[in]`, and by what, `[k, in]`, the last column's values changing fastest."""
+    mask = np.zeros(width, bool)
+    mask[list(itertools.chain(*places))] = True
+    lines = encoded[0]
+    for inner, values in zip(places[1:], encoded[1:], strict=True):
+        lines, repeated = np.repeat(lines, len(values), axis=0), np.tile(values, (len(lines), 1))
+        lines[:, inner] = repeated[:, inner]
+    return mask, lines
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _dependence(
+    kind: Kind, individual: bool, numbers: Numbers, x: Array, mask: Array, lines: Array, weight: Array
+) -> tuple[Array, Array | None]:
+    n, block = x.shape[0], lines.shape[1]
+    share = weight / weight.sum()
+
+    def of_block(several: Array) -> tuple[Array, Array | None]:
+        mixed = jnp.where(mask, several[:, None, :], x).reshape(block * n, -1)
+        values = outputs(kind, numbers, mixed).reshape(block, n, -1)
+        return jnp.einsum("n,bno->bo", share.astype(values.dtype), values), values if individual else None
+
+    return lax.map(of_block, lines)
+
+
+def _cut(blocks: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """`[blocks, block, ...]` as `[*shape, ...]`, without what filled the last block."""
+    flat = np.asarray(blocks).reshape(-1, *blocks.shape[2:])
+    return flat[: np.prod(shape)].reshape(*shape, *flat.shape[1:])

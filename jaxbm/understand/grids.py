@@ -1,0 +1,83 @@
+"""The values that a column takes, and what they are as features."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from jaxbm.core.names import unknown
+from jaxbm.understand.predictor import Predictor
+
+
+class Rows:
+    """The rows that are asked about: their features, and the values of their columns where there is a table."""
+
+    def __init__(self, asked: Predictor, x: Any, features: np.ndarray):
+        self.asked, self.features = asked, features
+        self.frame = x if hasattr(x, "columns") else None
+
+    def values(self, name: str, places: list[int]) -> np.ndarray:
+        """`[n]` in the column's own units, or `[n, features]` of a group without a table."""
+        if self.frame is None:
+            return self.features[:, places[0]] if len(places) == 1 else self.features[:, places]
+        if name not in self.frame.columns:
+            raise unknown("columns", name, map(str, self.frame.columns))
+        return self.frame[name].to_numpy()
+
+    def encoded(self, name: str, places: list[int], values: np.ndarray) -> np.ndarray:
+        """`[k, in]`: rows whose features at `places` say that the column has these values."""
+        rows = np.zeros((len(values), self.features.shape[1]), self.features.dtype)
+        if self.frame is None:
+            rows[:, places] = np.reshape(values, (len(values), len(places)))
+            return rows
+        line = self.frame.iloc[np.zeros(len(values), int)].copy()
+        line[name] = values
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other columns of the row that was taken for the rest
+            return self.asked.preparation.features(line)
+
+
+def is_number(values: np.ndarray) -> bool:
+    """Whether the values have an order and distances."""
+    return values.ndim == 1 and values.dtype.kind in "iuf"
+
+
+def grid_of(name: str, values: np.ndarray, points: int, percentiles: tuple[float, float]) -> np.ndarray:
+    """All values where they are few, else `points` evenly spaced ones between two percentiles, as in scikit-learn.
+
+    Raises:
+      ValueError: there are too many values without an order, or none at all.
+    """
+    if values.ndim == 2:
+        distinct = np.unique(values, axis=0)
+    elif values.dtype.kind == "O":
+        distinct = np.asarray(sorted({v for v in values if v is not None and v == v}, key=str), dtype=object)
+    else:
+        known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        distinct = np.unique(known)
+    if not len(distinct):
+        raise ValueError(f"columns: expected values in {name!r}, got none that is not missing")
+    if len(distinct) < points:
+        return distinct
+    if not is_number(values):
+        raise ValueError(
+            f"columns: expected fewer than grid_points={points} different values in {name!r}, which has no order, got "
+            f"{len(distinct)}; give a grid, or more grid_points"
+        )
+    low, high = (quantile(known, p) for p in percentiles)
+    if np.isclose(low, high):
+        raise ValueError(f"percentiles: expected two that differ in {name!r}, both are {low:.4g}; widen them")
+    return np.linspace(low, high, points)
+
+
+def quantile(values: np.ndarray, p: float) -> float:
+    """Cunnane's quantile, by plotting positions `(k - 0.4) / (n + 0.2)`, which scikit-learn's grids start from."""
+    ordered, n = np.sort(np.asarray(values, np.float64)), len(values)
+    if n == 1:
+        return float(ordered[0])
+    position = n * p + 0.4 + p * (1 - 0.4 - 0.4)
+    below = int(np.floor(np.clip(position, 1, n - 1)))
+    share = np.clip(position - below, 0, 1)
+    return float((1 - share) * ordered[below - 1] + share * ordered[below])

@@ -1,0 +1,226 @@
+"""Permutation importance: how much worse a model gets when a column tells it nothing any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxbm.core import checks, counter
+from jaxbm.core.dataframe import tidy
+from jaxbm.core.names import lookup
+from jaxbm.metrics import METRICS
+from jaxbm.shuffle import permuted_index
+from jaxbm.studies.sweep_result import GREATER_IS_BETTER
+from jaxbm.understand.columns import groups_of
+from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, logits, predictor_of
+
+BLOCK_ROWS = 1 << 13
+"""Rows that are predicted in one call: the columns of a small table are permuted side by side."""
+REGRESSION_METRICS = ("mse", "rmse", "mae", "r2")
+
+Metric = Callable[[Array, Array, Array | None], Array]
+
+
+@dataclass(frozen=True)
+class PermutationImportance:
+    """How much worse the model gets, for each column and each repeat; made by `permutation_importance`."""
+
+    names: tuple[str, ...]
+    importances: np.ndarray
+    """`[columns, repeats]`: how much worse the score got"""
+    baseline: float
+    """the score of the rows as they are"""
+    metric: str
+
+    @property
+    def mean(self) -> np.ndarray:
+        """`[columns]`: over the repeats."""
+        return self.importances.mean(axis=1)
+
+    @property
+    def std(self) -> np.ndarray:
+        """`[columns]`: the standard deviation over the repeats, as scikit-learn's `importances_std`."""
+        return self.importances.std(axis=1)
+
+    @property
+    def standard_error(self) -> np.ndarray:
+        """`[columns]`: of the mean, from the sample deviation of the repeats; NaN for one repeat."""
+        repeats = self.importances.shape[1]
+        if repeats < 2:
+            return np.full(len(self.names), np.nan)
+        return self.importances.std(axis=1, ddof=1) / np.sqrt(repeats)
+
+    @property
+    def order(self) -> np.ndarray:
+        """The columns from the most important to the least."""
+        return np.argsort(-self.mean, kind="stable")
+
+    def table(self) -> Any:
+        """A line for each column, the most important first: name, importance, standard error."""
+        order = self.order
+        names = [self.names[i] for i in order]
+        return tidy({"column": names, "importance": self.mean[order], "standard_error": self.standard_error[order]})
+
+
+def permutation_importance(
+    key: Array | None,
+    predictor: Any,
+    x: Any,
+    y: ArrayLike | None = None,
+    *,
+    metric: str | Metric | None = None,
+    greater_is_better: bool | None = None,
+    repeats: int = 5,
+    columns: Any = None,
+    sample_weight: ArrayLike | None = None,
+    task: str | None = None,
+    orders: ArrayLike | None = None,
+) -> PermutationImportance:
+    r"""How much worse the score gets when a column's rows change places, and so tell nothing about the labels.
+
+    For column `j` and repeat `r` with the order `p` of the rows it is
+    `score(x, y) - score(x with x[:, j] replaced by x[p, j], y)`, with the opposite sign for a metric of which less is
+    better. All features of one column of a table change places together. Columns that say the same stand in for each
+    other: each alone then looks unimportant.
+
+    Args:
+      key: a JAX random key for the orders of the rows; repeat `r` uses `fold_in(key, r)` for every column.
+      predictor: a pair `(model, params)`, an `Ensemble`, or what `jaxbm.load` or `jaxbm.load_members` returns.
+      x: features, float `[n, in]`, better not those trained on; for a saved model with its preparation also a table.
+      y: labels as `fit` takes them; may be left out where `x` is a table that has them.
+      metric: a name from `jaxbm.metrics.METRICS`, or a function `(logits, labels, weights) -> scalar`; by default
+        "accuracy" for a classification, "r2" for a regression, as scikit-learn's estimators score.
+      greater_is_better: for a metric that is a function; True by default.
+      repeats: how many orders.
+      columns: which, see the preparation's columns: None for all, names or numbers, or `{name: [places of features]}`
+        for groups of one's own.
+      sample_weight: nonnegative `[n]`, weighs the rows in the metric.
+      task: "classification" or "regression" where neither preparation nor metric tells.
+      orders: int `[repeats, n]` instead of the key's: each row a permutation of `0..n-1`.
+
+    Returns:
+      A `PermutationImportance`.
+
+    Raises:
+      ValueError, TypeError: an argument is unusable; the message names it, what was expected and what came.
+
+    Example:
+      >>> import jax, jaxbm
+      >>> x = jax.random.normal(jax.random.key(0), (300, 3))
+      >>> y = (x[:, 0] > 0).astype("float32")
+      >>> model = jaxbm.MLP((3, 8, 1))
+      >>> result = jaxbm.fit(jax.random.key(1), model, x, y, loss="sigmoid_binary_cross_entropy", epochs=20,
+      ...     optimizer=jaxbm.adam(1e-2))
+      >>> found = jaxbm.understand.permutation_importance(jax.random.key(2), (model, result.params), x, y,
+      ...     metric="accuracy")
+      >>> found.names[found.order[0]]
+      'x0'
+
+    Source: Breiman, "Random Forests" (2001); Fisher, Rudin and Dominici (2019).
+    """
+    wanted, predictor_task = _task(metric, task)
+    asked = predictor_of(predictor, predictor_task)
+    rows = features_of(asked, x)
+    labels = _labels(asked, x, y, len(rows))
+    name, function, is_greater = _metric(asked, wanted, greater_is_better)
+    groups = groups_of(asked, rows.shape[1], columns)
+    weight = None if sample_weight is None else jnp.asarray(sample_weight, jnp.float32)
+    if weight is not None and weight.shape != (len(rows),):
+        raise ValueError(f"sample_weight: expected shape [{len(rows)}], got {list(weight.shape)}")
+    places = _orders(key, orders, checks.positive_int("repeats", repeats), len(rows))
+    masks = np.zeros((len(groups), rows.shape[1]), bool)
+    for mask, group in zip(masks, groups.values(), strict=True):
+        mask[group] = True
+    block = max(1, min(len(groups), BLOCK_ROWS // len(rows)))
+    filled = np.pad(masks, ((0, -len(masks) % block), (0, 0))).reshape(-1, block, rows.shape[1])
+    baseline, scores = _scores(asked.kind, function, asked.numbers, rows, labels, weight, places, filled)
+    worse = np.asarray(scores, np.float64).reshape(places.shape[0], -1)[:, : len(groups)].T - float(baseline)
+    return PermutationImportance(tuple(groups), -worse if is_greater else worse, float(baseline), name)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _scores(
+    kind: Kind,
+    metric: Metric,
+    numbers: Numbers,
+    x: Array,
+    y: Array,
+    weight: Array | None,
+    orders: Array,
+    masks: Array,
+) -> tuple[Array, Array]:
+    n, block = x.shape[0], masks.shape[1]
+
+    def score(raw: Array) -> Array:
+        return metric(raw[:, 0] if raw.shape[-1] == 1 and y.ndim == 1 else raw, y, weight)
+
+    def of_order(order: Array) -> Array:
+        shuffled = x[order]
+
+        def of_block(several: Array) -> Array:
+            mixed = jnp.where(several[:, None, :], shuffled, x).reshape(block * n, -1)
+            return jax.vmap(score)(logits(kind, numbers, mixed).reshape(block, n, -1))
+
+        return lax.map(of_block, masks)
+
+    return score(logits(kind, numbers, x)), lax.map(of_order, orders)
+
+
+def _task(metric: Any, task: str | None) -> tuple[Any, str | None]:
+    """The metric, and the task that it tells where none was named."""
+    if isinstance(metric, str):
+        lookup("metric", metric, METRICS)
+        task = task or ("regression" if metric in REGRESSION_METRICS else "classification")
+    return metric, task
+
+
+def _metric(asked: Predictor, metric: Any, greater_is_better: bool | None) -> tuple[str, Metric, bool]:
+    if metric is None and asked.preparation is None and not asked.kind.is_classifier:
+        raise ValueError(
+            "metric: expected a name such as 'accuracy' or 'r2' for a model without a preparation, got None"
+        )
+    metric = metric or ("accuracy" if asked.kind.is_classifier else "r2")
+    if isinstance(metric, str):
+        return metric, METRICS[metric], metric in GREATER_IS_BETTER
+    name = getattr(metric, "__name__", "score")
+    return name, metric, True if greater_is_better is None else greater_is_better
+
+
+def _labels(asked: Predictor, x: Any, y: Any, n: int) -> np.ndarray:
+    if y is None:
+        if asked.preparation is None or not hasattr(x, "columns"):
+            raise ValueError("y: expected labels [n], got None; only a table brings its own")
+        return asked.preparation.labels(x)
+    labels = np.asarray(y)
+    if labels.ndim == 0 or len(labels) != n:
+        raise ValueError(f"y: expected {n} rows like x, got shape {list(labels.shape)}")
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
+def _orders(key: Array | None, orders: Any, repeats: int, n: int) -> Array:
+    """int32 `[repeats, n]`."""
+    if orders is None:
+        if key is None:
+            raise TypeError("key: expected a JAX random key where no orders are given, got None")
+        counter.checked(key)
+        return _drawn(key, repeats, n)
+    given = np.asarray(orders)
+    if given.ndim != 2 or given.shape[1] != n or given.dtype.kind not in "iu":
+        raise ValueError(f"orders: expected integers [repeats, {n}], got {given.dtype} of shape {list(given.shape)}")
+    if not (np.sort(given, axis=1) == np.arange(n)).all():
+        raise ValueError(f"orders: expected a permutation of 0 to {n - 1} in each row")
+    return jnp.asarray(given, jnp.int32)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _drawn(key: Array, repeats: int, n: int) -> Array:
+    places = jnp.arange(n, dtype=jnp.int32)
+    return jax.vmap(lambda r: permuted_index(jax.random.fold_in(key, r), places, n))(jnp.arange(repeats))

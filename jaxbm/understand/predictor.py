@@ -1,0 +1,165 @@
+"""What is explained: one model, an ensemble, or either as it was saved with its preparation of tables."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxbm import kernels
+from jaxbm.core.names import unknown
+from jaxbm.members.ensemble import Ensemble
+from jaxbm.training.stacked import stacked_logits
+
+OUTPUTS = ("raw", "probability")
+TASKS = ("classification", "regression")
+
+
+class Kind(NamedTuple):
+    """What is static about a predictor: the part that its compiled programs are made for."""
+
+    model: Any
+    is_ensemble: bool = False
+    is_classifier: bool = False
+    output: str = "raw"
+
+
+class Numbers(NamedTuple):
+    """Its arrays, and the target's units."""
+
+    params: Any
+    weights: Array | None = None
+    temperature: Array | float = 1.0
+    scale: Array | float = 1.0
+    center: Array | float = 0.0
+
+
+class Predictor(NamedTuple):
+    """A trained model of any kind, ready to be asked; made by `predictor_of`."""
+
+    kind: Kind
+    numbers: Numbers
+    preparation: Any = None
+    """a `jaxbm.table.Preparation`, or None"""
+
+    @property
+    def outputs(self) -> tuple[str, ...] | None:
+        """Names of what is explained, where they are known: the positive class, all classes, or the target."""
+        if self.preparation is None:
+            return None
+        if not self.kind.is_classifier:
+            return (str(self.preparation.target),)
+        classes = [str(name) for name in self.preparation.classes]
+        return tuple(classes[1:] if len(classes) == 2 else classes)
+
+
+def predictor_of(given: Any, task: str | None = None, output: str | None = None) -> Predictor:
+    """The `Predictor` that `given` is.
+
+    Args:
+      given: a pair `(model, params)`, an `Ensemble`, or what `jaxbm.load` or `jaxbm.load_members` returns.
+      task: "classification" or "regression"; found from the preparation where there is one.
+      output: "raw" for the network's own outputs (of a regression with a preparation in the target's units), or
+        "probability"; by default the latter for a classification, else the former.
+
+    Raises:
+      TypeError: `given` is none of them.
+      ValueError: a name is unknown, or an ensemble's task is not known.
+    """
+    preparation = getattr(given, "preparation", None)
+    inner = getattr(given, "predictor", given)
+    if task is None and preparation is not None:
+        task = "regression" if preparation.task == "regression" else "classification"
+    if task not in (None, *TASKS):
+        raise unknown("task", task, TASKS)
+    if output not in (None, *OUTPUTS):
+        raise unknown("output", output, OUTPUTS)
+    output = output or ("probability" if task == "classification" else "raw")
+    if output == "probability" and task == "regression":
+        raise ValueError("output: expected 'raw' for a regression, got 'probability'")
+    is_classifier = task == "classification" or output == "probability"
+    if isinstance(inner, Ensemble):
+        if task is None and output == "raw":
+            raise ValueError("task: expected 'classification' or 'regression' for an ensemble, got None")
+        weights = None if inner.weights is None else jnp.asarray(inner.weights, jnp.float32)
+        kind = Kind(inner.model, True, is_classifier, output)
+        numbers = Numbers(inner.params, weights, jnp.asarray(inner.temperature, jnp.float32))
+    else:
+        model, params = _model_and_params(inner)
+        kind, numbers = Kind(model, False, is_classifier, output), Numbers(params)
+    if preparation is not None and task == "regression":
+        units = (jnp.asarray(value, jnp.float32) for value in (preparation.target_scale, preparation.target_center))
+        numbers = numbers._replace(**dict(zip(("scale", "center"), units, strict=True)))
+    return Predictor(kind, numbers, preparation)
+
+
+def _model_and_params(given: Any) -> tuple[Any, Any]:
+    if hasattr(given, "model") and hasattr(given, "params") and hasattr(given.model, "apply"):
+        return given.model, given.params
+    if isinstance(given, tuple) and len(given) == 2 and hasattr(given[0], "apply"):
+        return given
+    raise TypeError(
+        "predictor: expected (model, params), an Ensemble, or what jaxbm.load or jaxbm.load_members gives, "
+        f"got {type(given).__name__}"
+    )
+
+
+def logits(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> Array:
+    """`[n, out]`: the outputs of `x` `[n, in]`; an ensemble's are the mean, of a classifier the log of the mean
+    probabilities (one output: their log odds).
+
+    `plain` keeps to plain JAX, which is differentiable to any order.
+    """
+    if not kind.is_ensemble:
+        return kind.model.apply(numbers.params, x) if plain else kernels.apply(kind.model, numbers.params, x)
+    if plain:
+        members = jax.vmap(kind.model.apply, (0, None))(numbers.params, x)
+    else:
+        members = stacked_logits(kind.model, numbers.params, x)
+    members = members.astype(jnp.float32)
+    if not kind.is_classifier:
+        return _mean(members, numbers.weights)
+    members = members / numbers.temperature
+    if members.shape[-1] > 1:
+        return _log_mean(jax.nn.log_softmax(members), numbers.weights)
+    yes, no = (_log_mean(jax.nn.log_sigmoid(sign * members), numbers.weights) for sign in (1, -1))
+    return yes - no
+
+
+def outputs(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> Array:
+    """`[n, out]`: what is explained, probabilities (of the second class where there is one output) or raw outputs, a
+    regression's in the target's units."""
+    raw = logits(kind, numbers, x, plain=plain)
+    if kind.output == "probability":
+        return jax.nn.sigmoid(raw) if raw.shape[-1] == 1 else jax.nn.softmax(raw)
+    return raw if kind.is_classifier else raw * numbers.scale + numbers.center
+
+
+def _mean(members: Array, weights: Array | None) -> Array:
+    return members.mean(axis=0) if weights is None else jnp.tensordot(weights, members, axes=1)
+
+
+def _log_mean(logs: Array, weights: Array | None) -> Array:
+    shares = 1.0 / logs.shape[0] if weights is None else weights[:, None, None]
+    return jax.nn.logsumexp(logs, axis=0, b=shares)
+
+
+def features_of(predictor: Predictor, x: Any) -> np.ndarray:
+    """`[n, in]` from features, or from a table where the predictor has its preparation.
+
+    Raises:
+      ValueError: `x` has another shape, or is a table and there is no preparation.
+    """
+    if hasattr(x, "columns"):
+        if predictor.preparation is None:
+            raise ValueError("x: expected an array [n, in] for a model without a preparation, got a table")
+        return predictor.preparation.features(x)
+    rows = np.asarray(x)
+    if rows.dtype.kind != "f":
+        rows = rows.astype(np.float32)
+    if rows.ndim != 2 or not len(rows):
+        raise ValueError(f"x: expected shape [n, in] with at least one row, got {list(rows.shape)}")
+    return rows

@@ -1,0 +1,150 @@
+"""Saved models explain themselves in the columns and units of their table."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxbm
+from jaxbm import table, understand
+
+
+def frame(n=200):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {
+            "age": rng.normal(40, 10, n).round(1),
+            "city": rng.choice(["Paris", "Rome", "Oslo"], n),
+            "member": rng.random(n) < 0.5,
+            "noise": rng.normal(size=n),
+        }
+    )
+    rows.loc[::9, "age"] = np.nan
+    rows["price"] = 10 * rows.age.fillna(40) + 50 * (rows.city == "Rome") + 500
+    rows["label"] = np.where(rows.price > rows.price.median(), "high", "low")
+    return rows
+
+
+def saved(folder, target, members=None):
+    rows = frame().drop(columns="label" if target == "price" else "price")
+    prep = table.prepare(rows, target)
+    model = jaxbm.MLP((len(prep.feature_names), 16, 1))
+    loss = "squared_error" if target == "price" else "sigmoid_binary_cross_entropy"
+    options = {"loss": loss, "epochs": 60, "optimizer": jaxbm.adam(1e-2)}
+    x, y = prep.features(rows), prep.labels(rows)
+    if members is None:
+        result = jaxbm.fit(jax.random.key(0), model, x, y, **options)
+        jaxbm.save(folder, model, result.params, preparation=prep)
+        return rows, jaxbm.load(folder)
+    result = jaxbm.fit_members(jax.random.key(0), model, x, y, members=members, **options)
+    jaxbm.save_members(folder, jaxbm.Ensemble.of(result), preparation=prep)
+    return rows, jaxbm.load_members(folder)
+
+
+@pytest.mark.parametrize("members", [None, 3])
+@pytest.mark.parametrize("target", ["price", "label"])
+def test_importance_by_column(tmp_path, target, members):
+    rows, model = saved(tmp_path / "m", target, members)
+    found = understand.permutation_importance(jax.random.key(0), model, rows)
+    assert found.names == ("age", "city", "member", "noise")
+    assert found.metric == ("r2" if target == "price" else "accuracy")
+    assert found.names[found.order[0]] == "age"
+    assert found.baseline > 0.8
+    lines = found.table()
+    assert list(lines["column"])[:2] == ["age", "city"]
+    assert (lines["standard_error"] > 0).any()
+    one = understand.permutation_importance(jax.random.key(0), model, rows, columns=["city"])
+    np.testing.assert_allclose(one.importances[0], found.importances[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("members", [None, 3])
+def test_dependence_in_the_tables_units(tmp_path, members):
+    rows, model = saved(tmp_path / "m", "price", members)
+    found = understand.partial_dependence(model, rows, "age", grid_points=11, individual=True)
+    assert (found.grid[0].min() > 20) & (found.grid[0].max() < 60)
+    assert found.outputs == ("price",)
+    prep = model.preparation
+    changed = rows.assign(age=found.grid[0][3])
+    if members is None:
+        want = prep.unscale(jaxbm.predict(model.model, model.params, prep.features(changed)))
+    else:
+        want = prep.unscale(model.predictor.mean(prep.features(changed)))
+    np.testing.assert_allclose(found.individual[3], want, rtol=1e-4)
+    np.testing.assert_allclose(found.average[3], want.mean(axis=0), rtol=1e-5)
+    rise = np.diff(found.average[[0, -1], 0])[0] / np.ptp(found.grid[0])
+    assert 7 < rise < 13
+    centered = found.centered()
+    np.testing.assert_array_equal(centered.individual[0], 0)
+    np.testing.assert_allclose(centered.average, centered.individual.mean(axis=1), atol=0.01)
+
+
+def test_categories_booleans_and_pairs(tmp_path):
+    rows, model = saved(tmp_path / "m", "label")
+    found = understand.partial_dependence(model, rows, "city")
+    assert list(found.grid[0]) == ["Oslo", "Paris", "Rome"]
+    assert found.outputs == ("low",)
+    assert found.average[2, 0] < found.average[0, 0]
+    assert list(found.table()) == ["city", "mean low"]
+    pair = understand.partial_dependence(model, rows, ("city", "member"))
+    assert pair.average.shape == (3, 2, 1)
+    np.testing.assert_allclose(
+        pair.average[1, 1],
+        understand.partial_dependence(model, rows.assign(city="Paris"), "member").average[1],
+        atol=1e-6,
+    )
+    assert len(pair.table()) == 6
+    own = understand.partial_dependence(model, rows, "city", grid=["Rome", "Oslo"])
+    np.testing.assert_allclose(own.average, found.average[[2, 0]], atol=1e-6)
+
+
+def test_effects_leave_missing_values_out(tmp_path):
+    rows, model = saved(tmp_path / "m", "price")
+    found = understand.accumulated_local_effects(model, rows, "age", bins=5)
+    assert found.counts.sum() == rows.age.notna().sum()
+    assert found.effects[-1, 0] - found.effects[0, 0] == pytest.approx(10 * np.ptp(rows.age.dropna()), rel=0.2)
+    with pytest.raises(ValueError, match="'city' has no order"):
+        understand.accumulated_local_effects(model, rows, "city")
+
+
+def test_gradients_by_column(tmp_path):
+    rows, model = saved(tmp_path / "m", "label")
+    found = understand.integrated_gradients(model, rows)
+    assert found.by_column.shape == (200, 4)
+    assert found.names[found.mean_size.argmax()] == "age"
+
+
+def test_a_shared_trunk():
+    model = jaxbm.BatchEnsemble(jaxbm.MLP((3, 8, 1)), members=4)
+    params = model.init(jax.random.key(0))
+    x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    found = understand.permutation_importance(jax.random.key(0), (model, params), x, y, metric="log_loss")
+    raw = np.asarray(model.apply(params, x))
+    assert found.baseline == pytest.approx(float(jaxbm.metrics.METRICS["log_loss"](raw[:, 0], y, None)), rel=1e-5)
+    assert understand.partial_dependence((model, params), x, 0).average.shape == (50, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda k, m, x, y: understand.permutation_importance(k, m, x, y), "metric: expected a name such as"),
+        (lambda k, m, x, y: understand.permutation_importance(k, m, x, metric="mse"), "y: expected labels"),
+        (lambda k, m, x, y: understand.permutation_importance(k, m, x, y[:3], metric="mse"), "y: expected 50 rows"),
+        (lambda k, m, x, y: understand.permutation_importance(k, m, x, y, metric="msee"), "did you mean 'mse'"),
+        (
+            lambda k, m, x, y: understand.permutation_importance(k, m, x, y, metric="mse", orders=np.zeros((1, 50), int)),
+            "orders: expected a permutation of 0 to 49",
+        ),
+        (lambda k, m, x, y: understand.partial_dependence(m, x, (0, 1, 2)), "columns: expected one column or two"),
+        (lambda k, m, x, y: understand.partial_dependence(m, x, (0, 0)), "columns: expected two different ones"),
+        (lambda k, m, x, y: understand.partial_dependence(m, x, 0, percentiles=(1, 0)), "percentiles: expected two"),
+        (lambda k, m, x, y: understand.partial_dependence(m, pd.DataFrame(x), 0), "model without a preparation"),
+        (lambda k, m, x, y: understand.partial_dependence(jaxbm.Ensemble(m[0], jax.tree.map(lambda a: a[None], m[1])),
+                                                          x, 0), "task: expected 'classification' or 'regression'"),
+    ],
+)  # fmt: skip
+def test_bad_arguments(call, match):
+    model = jaxbm.MLP((3, 8, 1))
+    x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    with pytest.raises(ValueError, match=match):
+        call(jax.random.key(0), (model, model.init(jax.random.key(0))), x, x[:, 0])
