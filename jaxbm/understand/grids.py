@@ -63,8 +63,8 @@ def grid_of(name: str, values: np.ndarray, points: int, percentiles: tuple[float
         return distinct
     if not is_number(values):
         raise ValueError(
-            f"columns: expected fewer than grid_points={points} different values in {name!r}, which has no order, got "
-            f"{len(distinct)}; give a grid, or more grid_points"
+            f"columns: expected fewer than grid_points={points} different values in {name!r}, which has no order, "
+            f"got {len(distinct)}; give a grid, or more grid_points"
         )
     low, high = (quantile(known, p) for p in percentiles)
     if np.isclose(low, high):

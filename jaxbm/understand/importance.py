@@ -10,16 +10,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks, counter
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
 from jaxbm.metrics import METRICS
-from jaxbm.shuffle import permuted_index
 from jaxbm.studies.sweep_result import GREATER_IS_BETTER
-from jaxbm.understand.columns import groups_of
+from jaxbm.understand.columns import Groups, groups_of
 from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, logits, predictor_of
 
 BLOCK_ROWS = 1 << 13
@@ -92,7 +91,7 @@ def permutation_importance(
     other: each alone then looks unimportant.
 
     Args:
-      key: a JAX random key for the orders of the rows; repeat `r` uses `fold_in(key, r)` for every column.
+      key: a JAX random key for the orders of the rows, the same ones for every column.
       predictor: a pair `(model, params)`, an `Ensemble`, or what `jaxbm.load` or `jaxbm.load_members` returns.
       x: features, float `[n, in]`, better not those trained on; for a saved model with its preparation also a table.
       y: labels as `fit` takes them; may be left out where `x` is a table that has them.
@@ -136,42 +135,58 @@ def permutation_importance(
     if weight is not None and weight.shape != (len(rows),):
         raise ValueError(f"sample_weight: expected shape [{len(rows)}], got {list(weight.shape)}")
     places = _orders(key, orders, checks.positive_int("repeats", repeats), len(rows))
-    masks = np.zeros((len(groups), rows.shape[1]), bool)
-    for mask, group in zip(masks, groups.values(), strict=True):
-        mask[group] = True
-    block = max(1, min(len(groups), BLOCK_ROWS // len(rows)))
-    filled = np.pad(masks, ((0, -len(masks) % block), (0, 0))).reshape(-1, block, rows.shape[1])
-    baseline, scores = _scores(asked.kind, function, asked.numbers, rows, labels, weight, places, filled)
-    worse = np.asarray(scores, np.float64).reshape(places.shape[0], -1)[:, : len(groups)].T - float(baseline)
-    return PermutationImportance(tuple(groups), -worse if is_greater else worse, float(baseline), name)
+
+    def score(raw: np.ndarray) -> np.ndarray:
+        return np.asarray(_scores(function, raw, labels, weight), np.float64)
+
+    baseline, worse = scores_of(score, asked, rows, groups, places)
+    return PermutationImportance(tuple(groups), worse * (1 if is_greater else -1), baseline, name)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _scores(
-    kind: Kind,
-    metric: Metric,
-    numbers: Numbers,
-    x: Array,
-    y: Array,
-    weight: Array | None,
-    orders: Array,
-    masks: Array,
-) -> tuple[Array, Array]:
-    n, block = x.shape[0], masks.shape[1]
+def scores_of(
+    score: Callable[[np.ndarray], np.ndarray], asked: Predictor, rows: np.ndarray, groups: Groups, orders: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The score of the rows as they are, and `[columns, repeats]`: how much of it each column's disorder takes away.
 
-    def score(raw: Array) -> Array:
+    Args:
+      score: from logits `[k, n, out]` to `[k]`, on the host.
+      rows: features `[n, in]`.
+      orders: int `[repeats, n]`.
+    """
+    n = len(rows)
+    block = max(1, min(len(groups), BLOCK_ROWS // n))
+    places = list(groups.values())
+    left = np.empty((len(orders), len(groups)))
+    mixed = np.repeat(rows[None], block, axis=0)  # always all of it: one shape to compile for
+
+    def scores() -> np.ndarray:
+        raw = np.asarray(_logits(asked.kind, asked.numbers, mixed.reshape(-1, rows.shape[1])))
+        return score(raw.reshape(block, n, -1))
+
+    baseline = float(scores()[0])
+    for of_order, order in zip(left, orders, strict=True):
+        shuffled = rows[order]
+        for first in range(0, len(groups), block):
+            several = places[first : first + block]
+            for line, group in zip(mixed, several, strict=False):
+                line[:, group] = shuffled[:, group]
+            of_order[first : first + block] = scores()[: len(several)]
+            for line, group in zip(mixed, several, strict=False):
+                line[:, group] = rows[:, group]
+    return baseline, baseline - left.T
+
+
+@partial(jax.jit, static_argnums=0)
+def _logits(kind: Kind, numbers: Numbers, x: Array) -> Array:
+    return logits(kind, numbers, x)
+
+
+@partial(jax.jit, static_argnums=0)
+def _scores(metric: Metric, raw: Array, y: Array, weight: Array | None) -> Array:
+    def one(raw: Array) -> Array:
         return metric(raw[:, 0] if raw.shape[-1] == 1 and y.ndim == 1 else raw, y, weight)
 
-    def of_order(order: Array) -> Array:
-        shuffled = x[order]
-
-        def of_block(several: Array) -> Array:
-            mixed = jnp.where(several[:, None, :], shuffled, x).reshape(block * n, -1)
-            return jax.vmap(score)(logits(kind, numbers, mixed).reshape(block, n, -1))
-
-        return lax.map(of_block, masks)
-
-    return score(logits(kind, numbers, x)), lax.map(of_order, orders)
+    return jax.vmap(one)(raw)
 
 
 def _task(metric: Any, task: str | None) -> tuple[Any, str | None]:
@@ -205,22 +220,21 @@ def _labels(asked: Predictor, x: Any, y: Any, n: int) -> np.ndarray:
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 
-def _orders(key: Array | None, orders: Any, repeats: int, n: int) -> Array:
-    """int32 `[repeats, n]`."""
+def _orders(key: Array | None, orders: Any, repeats: int, n: int) -> np.ndarray:
+    """int `[repeats, n]`."""
     if orders is None:
         if key is None:
             raise TypeError("key: expected a JAX random key where no orders are given, got None")
-        counter.checked(key)
-        return _drawn(key, repeats, n)
+        return drawn_orders(np.asarray(counter.checked(key)), repeats, n)
     given = np.asarray(orders)
     if given.ndim != 2 or given.shape[1] != n or given.dtype.kind not in "iu":
         raise ValueError(f"orders: expected integers [repeats, {n}], got {given.dtype} of shape {list(given.shape)}")
     if not (np.sort(given, axis=1) == np.arange(n)).all():
         raise ValueError(f"orders: expected a permutation of 0 to {n - 1} in each row")
-    return jnp.asarray(given, jnp.int32)
+    return given
 
 
-@partial(jax.jit, static_argnums=(1, 2))
-def _drawn(key: Array, repeats: int, n: int) -> Array:
-    places = jnp.arange(n, dtype=jnp.int32)
-    return jax.vmap(lambda r: permuted_index(jax.random.fold_in(key, r), places, n))(jnp.arange(repeats))
+def drawn_orders(seed: Any, repeats: int, n: int) -> np.ndarray:
+    """int `[repeats, n]`: permutations, drawn on the host by NumPy's generator of that seed."""
+    generator = np.random.default_rng(seed)
+    return np.stack([generator.permutation(n) for _ in range(repeats)])

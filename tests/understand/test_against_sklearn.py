@@ -38,7 +38,7 @@ def both(classes):
 
 
 def sklearn_orders(seed, repeats, n):
-    """The orders of the rows that scikit-learn draws: one seed for all columns; each repeat permutes the last one's."""
+    """The orders of the rows that scikit-learn draws for every column: each repeat permutes the last one's."""
     inner = np.random.RandomState(np.random.RandomState(seed).randint(np.iinfo(np.int32).max + 1))
     shuffled, order, orders = np.arange(n), np.arange(n), []
     for _ in range(repeats):
