@@ -4,7 +4,7 @@ from jaxbm.core import checkout
 
 checkout.install()
 
-from jaxbm import augment, kernels, losses, metrics, shuffle, understand
+from jaxbm import augment, kernels, losses, metrics, report, shuffle, understand
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.progress import MembersInterrupted, MembersProgress
@@ -59,6 +59,7 @@ __all__ = [
     "losses",
     "metrics",
     "predict",
+    "report",
     "save",
     "save_members",
     "sgd",

@@ -9,6 +9,7 @@ from typing import Any
 from jaxbm.cli import training_options
 from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
+from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable
 from jaxbm.optimizers import OPTIMIZERS
 
@@ -33,6 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--learning-rate", type=float, default=1e-2)
     training_options.add(parser, "validation_split", *training_options.TAKEN, epochs=20)
     parser.add_argument("--out", default="groups", metavar="FOLDER", help="where the models go")
+    add_report_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -42,7 +44,9 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.report import terminal
     from jaxbm.report.fitting import console as make_console
     from jaxbm.saved import many_models
+    from jaxbm.saved.outputs import labels_of
 
+    clock = Clock()
     frame, target = read(arguments, text=(arguments.group,))
     if arguments.group not in frame.columns or arguments.group == target:
         raise unknown("group", arguments.group, [str(name) for name in frame.columns if name != target])
@@ -53,14 +57,20 @@ def run(arguments: argparse.Namespace) -> None:
     tables = split_and_prepare(arguments, frame, target, arguments.group)
     console = make_console()
     tell(console, tables.preparation)
+    clock.lap("read and prepare")
+    prepare_report(arguments)
     with resumable(arguments.out) as unfinished:
         result = _fit(arguments, tables, unfinished, console)
+        clock.lap("train, compilation included")
         loss = loss_of(tables.preparation.task, arguments.loss)
         scores = _scores(result, tables, arguments.group, loss)
         console.print(terminal.metrics_table(scores))
         metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group}
         jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
     console.print(f"\nmodels saved in [bold]{arguments.out}[/bold]")
+    groups = {name: labels_of(rows, arguments.group) for name, rows in tables.frames.items()}
+    data = {name: (*part, groups[name]) for name, part in tables.arrays.items()}
+    write_report(arguments, result, data, tables.preparation, clock, console=console)
 
 
 def _scores(result: Any, tables: Any, group: str, loss: str) -> dict[str, dict[str, float]]:

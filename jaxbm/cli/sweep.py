@@ -10,6 +10,7 @@ from typing import Any
 from jaxbm.cli import training_options
 from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
+from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure, told_interval
 from jaxbm.optimizers import OPTIMIZERS
 from jaxbm.run.options import OPTIONS, SEARCHED
@@ -47,6 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--halving", type=int, metavar="FACTOR", help="successive halving by this factor")
     parser.add_argument("--min-epochs", type=int, help="epochs of the first round of halving")
     parser.add_argument("--out", default="sweep", metavar="FOLDER", help="where trials and the best model go")
+    add_report_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -56,8 +58,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     check_writable(arguments.out)
     console = make_console()
+    clock = Clock()
     tables = split_and_prepare(arguments, *read(arguments))
     tell(console, tables.preparation)
+    clock.lap("read and prepare")
+    prepare_report(arguments)
     out, began = pathlib.Path(arguments.out), time.perf_counter()
     try:
         with MembersLine() as line:
@@ -69,10 +74,12 @@ def run(arguments: argparse.Namespace) -> None:
         console.print(f"{done} of {trials} trials are finished, kept in {out}; start the same command again to go on")
         raise
     seconds = time.perf_counter() - began
+    clock.lap("sweep, compilation included")
     members = result.scores.size
     console.print(f"{len(result.trials)} trials, {members} members in {seconds:.2f} s, compilation included\n")
     _show(console, result, out)
     _save(console, arguments, tables, result, out)
+    write_report(arguments, result, tables.arrays, tables.preparation, clock, console=console)
 
 
 def _sweep(arguments: argparse.Namespace, tables: Tables, out: pathlib.Path, line: MembersLine) -> Any:

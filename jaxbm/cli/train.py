@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jaxbm.cli import training_options
 from jaxbm.cli.data_options import add_data_options, prepared, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
+from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
 from jaxbm.optimizers import OPTIMIZERS
 
@@ -54,6 +55,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     training.add_argument("--noise", type=float, metavar="STD", help="augment by Gaussian noise of this deviation")
     training.add_argument("--mask", type=float, metavar="RATE", help="augment by masking features at this rate")
     training.add_argument("--members", type=int, default=1, metavar="N", help="an ensemble of so many networks [1]")
+    add_report_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -64,13 +66,18 @@ def run(arguments: argparse.Namespace) -> None:
     # An ensemble is stored in another way than one model.
     (many_models if arguments.members > 1 else one_model).check_folder(arguments.out)  # before the work, not after it
     check_writable(arguments.out)
+    clock = Clock()
     preparation, rows = prepared(arguments)
     console = make_console()
     tell(console, preparation)
     arrays = {name: (preparation.features(part), preparation.labels(part)) for name, part in rows.items()}
+    clock.lap("read and prepare")
+    prepare_report(arguments)
     with resumable(arguments.out) if arguments.members > 1 else nullcontext() as unfinished:
-        _fit_and_save(arguments, preparation, arrays, unfinished, console)
+        model, result, why = _fit_and_save(arguments, preparation, arrays, unfinished, console, clock)
     console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
+    options = {"console": console, "model": model, "implementation": why}
+    write_report(arguments, result, arrays, preparation, clock, **options)
 
 
 def _fit_and_save(
@@ -79,13 +86,17 @@ def _fit_and_save(
     arrays: dict[str, tuple[np.ndarray, np.ndarray]],
     unfinished: pathlib.Path | None,
     console: Any,
-) -> None:
+    clock: Clock,
+) -> tuple[Any, Any, str]:
     import numpy as np
 
     import jaxbm
     from jaxbm.report import terminal
 
     model, loss, result, seconds = _fit(arguments, preparation, arrays, unfinished)
+    clock.seconds |= {"compile": seconds[0], "train": seconds[1]}
+    steps = _steps(arguments, result, len(arrays["training"][0]))
+    clock.seconds["steps a second"] = steps / max(seconds[1], 1e-9)
     console.print(f"\n[bold]Model[/bold]\n{model.summary()}")
     if arguments.members > 1:
         console.print(f"{arguments.members} members" + ", each on its own draw of rows" * arguments.bootstrap)
@@ -103,6 +114,15 @@ def _fit_and_save(
         jaxbm.save_members(arguments.out, jaxbm.Ensemble.of(result), preparation=preparation, metadata=metadata)
     else:
         jaxbm.save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
+    why = jaxbm.kernels.explain(model, loss=loss, implementation=arguments.implementation)
+    return model, result, f"{why.implementation}, since {why.reason}"
+
+
+def _steps(arguments: argparse.Namespace, result: Any, rows: int) -> int:
+    """Updates of one network that were made in all."""
+    import numpy as np
+
+    return int(np.sum(result.epochs_run)) * -(-rows // arguments.batch_size)
 
 
 def _fit(

@@ -1,0 +1,64 @@
+"""The report that a training command leaves beside its model."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """Whether there is a report, and where."""
+    report = parser.add_argument_group("report")
+    report.add_argument("--report", metavar="PATH", help="where the HTML report goes [report.html beside the model]")
+    report.add_argument("--no-report", action="store_true", help="write none")
+
+
+class Clock:
+    """How long each part took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What was done since the last call is `name`."""
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._since = now
+
+
+def prepare_report(arguments: argparse.Namespace) -> None:
+    """Let what draws be loaded beside the training, where it will be needed."""
+    if not arguments.no_report:
+        from jaxbm.report.drawing import warm_up
+
+        warm_up()
+
+
+def write_report(
+    arguments: argparse.Namespace,
+    result: Any,
+    data: Mapping[str, Any],
+    preparation: Any,
+    clock: Clock,
+    *,
+    console: Any,
+    model: Any = None,
+    implementation: str | None = None,
+) -> None:
+    """Write it, and tell where it is; nothing with --no-report."""
+    if arguments.no_report:
+        return
+    from jaxbm import report
+
+    path = pathlib.Path(arguments.report or pathlib.Path(arguments.out) / "report.html")
+    name = pathlib.Path(arguments.data).name if arguments.data else arguments.demo
+    title = f"{name}: predicting {preparation.target}"
+    report.html(
+        path, result, data=data, preparation=preparation, model=model, title=title, timings=clock.seconds,
+        implementation=implementation, command=["jaxbm", *arguments.argv],
+    )  # fmt: skip
+    console.print(f"report in {path}", markup=False, soft_wrap=True)

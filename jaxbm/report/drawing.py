@@ -1,0 +1,124 @@
+"""Matplotlib's pictures as SVG inside a page: in the page's colours, light or dark, and in its font."""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+import re
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Colours that stand for variables of the page's style sheet: no picture has them for any other reason.
+INK, FAINT, PAPER = "#010203", "#010204", "#010205"
+SERIES = tuple(f"#0103{i:02d}" for i in range(10))
+VARIABLES = {INK: "--ink", FAINT: "--faint", PAPER: "--paper"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
+FIRST, SECOND, THIRD = SERIES[:3]
+#: Inches: shown at the width of a phone, its letters have the size of the text beside it.
+WIDE, NARROW = (4.7, 2.7), (3.9, 2.9)
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "jaxbm",
+    "font.size": 10,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10,
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "lines.linewidth": 1.6,
+}
+PIXELS = 112
+"""A picture's inch at its largest."""
+LINKS = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+_numbers = itertools.count()
+
+
+def warm_up() -> threading.Thread:
+    """Import matplotlib beside what the caller does, such as compiling, which leaves Python free for it."""
+    thread = threading.Thread(target=_import, daemon=True)
+    thread.start()
+    return thread
+
+
+def _import() -> None:
+    try:
+        import matplotlib.backends.backend_svg
+        import matplotlib.figure
+        import matplotlib.ticker  # noqa: F401
+    except ModuleNotFoundError:
+        pass  # told when the report is written
+
+
+def drawn(label: str, size: tuple[float, float] = NARROW) -> Callable[[Callable[..., Any]], Callable[..., str]]:
+    """Makes a function that draws on axes one that returns the picture as SVG, in the page's style; what the function
+    returns, if anything, is the picture's size."""
+
+    def decorate(draw: Callable[..., Any]) -> Callable[..., str]:
+        @functools.wraps(draw)
+        def made(*arguments: Any, **options: Any) -> str:
+            from matplotlib import rc_context
+            from matplotlib.figure import Figure
+
+            with rc_context(STYLE):
+                figure = Figure(figsize=size, layout="constrained")
+                other = draw(figure.subplots(), *arguments, **options)
+                if other is not None:
+                    figure.set_size_inches(*other)
+                return svg(figure, label)
+
+        return made
+
+    return decorate
+
+
+def svg(made: Figure, label: str) -> str:
+    """The figure as an SVG element that can stand in a page beside others."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    out = io.StringIO()
+    FigureCanvasSVG(made).print_svg(out, metadata={"Date": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    number = next(_numbers)
+    text = re.sub(
+        r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>f{number}-", text
+    )  # names are the page's, not the picture's
+    text = re.sub(r"font: (?:[a-z0-9]+ )*?([0-9.]+px) [^;\"]*", r"font: \1 var(--font)", text)
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    box = re.search(r'viewBox="[^"]*"', text)
+    widest = f"max-width: {made.get_figwidth() * PIXELS:.0f}px"  # so that letters are as large in every picture
+    head = f'<svg {box.group() if box else ""} role="img" aria-label="{label}" style="{widest}" {LINKS}>'
+    return head + text[text.index(">") + 1 :].strip()
+
+
+def tidy_axes(axes: Axes, **labels: Any) -> None:
+    """Labels, and no more than a few ticks."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set(**labels)
+    for axis in (axes.xaxis, axes.yaxis):
+        if isinstance(axis.get_major_locator(), MaxNLocator):  # neither categories nor a logarithmic scale
+            axis.get_major_locator().set_params(nbins=5)
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """A legend where there is something to tell apart."""
+    if len(axes.get_legend_handles_labels()[0]) > 1:
+        axes.legend(fontsize=9, handlelength=1.4, borderaxespad=0.2, **options)

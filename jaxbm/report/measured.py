@@ -1,0 +1,103 @@
+"""What a report says about a model: its outputs on rows, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxbm.report import terminal
+from jaxbm.understand.columns import groups_of
+from jaxbm.understand.importance import drawn_orders, scores_of
+from jaxbm.understand.predictor import predictor_of
+
+MOST_ROWS, MOST_PREDICTIONS, REPEATS = 2000, 1_000_000, 5
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that a report is about."""
+
+    predictor: Any
+    """as `jaxbm.understand` takes it"""
+    task: str
+    """"binary", "multiclass" or "regression" """
+    preparation: Any
+    outputs: Callable[[np.ndarray], np.ndarray]
+    """from features `[n, in]` to logits `[n, out]`"""
+
+    @property
+    def target(self) -> str:
+        """The name of what is predicted."""
+        return str(self.preparation.target) if self.preparation is not None else "target"
+
+    def classes(self, count: int) -> list[str]:
+        """Their names, numbers where they have none."""
+        if self.preparation is None:
+            return [str(i) for i in range(max(count, 2))]
+        return [str(name) for name in self.preparation.classes]
+
+    def in_units(self, y: np.ndarray) -> np.ndarray:
+        """A regression's values in the target's units."""
+        flat = np.asarray(y, np.float64).reshape(len(y), -1)[:, 0]
+        return flat if self.preparation is None else self.preparation.unscale(flat)
+
+
+def metrics_of(subject: Subject, raw: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """The task's metrics of outputs `[n, out]`."""
+    if subject.task == "regression":
+        return terminal.regression_metrics(subject.in_units(raw), subject.in_units(y))
+    return terminal.class_metrics(terminal.probabilities(raw), y)
+
+
+def importance(subject: Subject, x: np.ndarray, y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, str]:
+    """`(names, mean, standard error, what)` of the columns' permutation importance, on as many rows as are
+    cheap."""
+    asked = predictor_of(subject.predictor, "regression" if subject.task == "regression" else "classification")
+    groups = groups_of(asked._replace(preparation=subject.preparation), x.shape[1])
+    most = min(MOST_ROWS, max(100, MOST_PREDICTIONS // (len(groups) * REPEATS)))
+    if len(x) > most:
+        kept = np.random.default_rng(0).choice(len(x), most, replace=False)
+        x, y = x[kept], y[kept]
+    labels = np.asarray(y)
+
+    def log_likelihood(raw: np.ndarray) -> np.ndarray:
+        p = np.stack([terminal.probabilities(one) for one in raw])
+        return np.log(np.maximum(p[:, np.arange(len(labels)), labels.astype(int)], 1e-30)).mean(axis=1)
+
+    def r2(raw: np.ndarray) -> np.ndarray:
+        wanted = labels.astype(np.float64)
+        return 1 - np.square(raw[..., 0] - wanted).sum(axis=1) / max(np.square(wanted - wanted.mean()).sum(), 1e-30)
+
+    score, told = (r2, "R2 lost") if subject.task == "regression" else (log_likelihood, "log loss gained")
+    _, lost = scores_of(score, asked, x, groups, drawn_orders(0, REPEATS, len(x)))
+    return tuple(groups), lost.mean(axis=1), lost.std(axis=1, ddof=1) / np.sqrt(REPEATS), told
+
+
+def spread_and_error(
+    subject: Subject, ensemble: Any, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """For each row how far the members disagree and how wrong their mean is, and what "wrong" means."""
+    if subject.task == "regression":
+        scale = 1.0 if subject.preparation is None else subject.preparation.target_scale
+        wrong = np.abs(subject.in_units(subject.outputs(x)) - subject.in_units(y))
+        return ensemble.spread(x).mean(axis=1) * scale, wrong, f"mean absolute error of {subject.target}"
+    p = terminal.probabilities(subject.outputs(x))
+    members = np.stack([terminal.probabilities(one) for one in ensemble.logits(x)])
+    deviation = np.take_along_axis(members.std(axis=0), p.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return deviation, (p.argmax(axis=1) != np.asarray(y)).astype(float), "share of rows decided wrongly"
+
+
+def confusion_counts(decided: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """int `[label, decision]`."""
+    return np.bincount(labels.astype(int) * count + decided.astype(int), minlength=count * count).reshape(
+        count, count
+    )
+
+
+def rows_of(data: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Each data set's features and labels, those without rows left out."""
+    parts = {name: (np.asarray(part[0]), np.asarray(part[1])) for name, part in data.items() if len(part[0])}
+    return {name: (x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y) for name, (x, y) in parts.items()}

@@ -1,0 +1,123 @@
+"""What a report says about many models: members, a sweep's trials, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxbm.members.ensemble import Ensemble
+from jaxbm.members.result import MembersResult
+from jaxbm.report import measured, parts
+from jaxbm.report.measured import Subject
+from jaxbm.studies.fit_groups import GroupsResult
+from jaxbm.studies.sweep_result import SweepResult
+
+SHOWN_TRIALS, SHOWN_GROUPS = 20, 5000
+
+
+def members(result: MembersResult, subject: Subject, sets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """How members differ, and whether their spread tells where they are wrong."""
+    from jaxbm.report import pictures
+
+    last = list(sets)[-1]
+    deviation, wrong, unit = measured.spread_and_error(subject, Ensemble.of(result), *sets[last])
+    drawn = [
+        ("Error by the members' spread", pictures.spread(deviation, wrong, unit)),
+        ("The members' best losses", pictures.distribution(result.best_values, "best loss")),
+    ]
+    finite = int(np.sum(np.asarray(result.finite)))
+    told = f"{result.members} members, {finite} of them finite. Rows about which they disagree should be those that "
+    return parts.section(
+        "Ensemble", parts.note(told + f"they are wrong about; told on {last} rows."), parts.pictures(drawn)
+    )
+
+
+def sweep(result: SweepResult) -> str:
+    """Trials across their hyper-parameters, which of these mattered, and the best trials."""
+    from jaxbm.report import study_pictures
+
+    run = np.flatnonzero(result.epochs > 0)
+    trials, scores = [result.trials[i] for i in run], result.mean[run]
+    better = "more" if result.greater_is_better else "less"
+    told = (
+        f"{len(run)} trials, {result.scores.size} members; compared by {result.metric}, of which {better} is better."
+    )
+    drawn = []
+    if np.isfinite(scores).any() and len(run) > 1:
+        lines = study_pictures.parallel_coordinates(trials, scores, result.metric, result.greater_is_better)
+        drawn.append(("Trials: the best tenth in colour", lines))
+    names, values = study_pictures.hyper_parameter_importance(trials, scores)
+    if names:
+        label = "share in the order of the trials"
+        drawn.append(("Importance of the hyper-parameters", study_pictures.bars(names, values, label)))
+    frame = result.table()
+    columns = [str(name).replace("_", " ") for name in frame.columns]
+    rows = [[_plain(v) for v in row] for row in frame.head(SHOWN_TRIALS).itertuples(index=False)]
+    best = parts.table(columns, rows, sortable=True, label="trials")
+    shown = parts.note(f"The best {min(SHOWN_TRIALS, len(frame))} trials:")
+    return parts.section("Sweep", parts.note(told), parts.pictures(drawn), shown, best)
+
+
+def groups(result: GroupsResult, sets: Mapping[str, Any], task: str, preparation: Any) -> list[str]:
+    """Metrics over all groups, and a line for each group."""
+    from jaxbm.report import pictures
+    from jaxbm.report.terminal import HEADINGS
+
+    subject = Subject(None, task, preparation, lambda x: x)
+    rows, by_group = [], {}
+    for name, (x, y, labels) in sets.items():
+        raw = result.predict(np.asarray(x), np.asarray(labels))
+        known = ~np.isnan(raw).any(axis=1)
+        if known.any():
+            values = measured.metrics_of(subject, raw[known], np.asarray(y)[known])
+            rows.append([name, int(known.sum()), *values.values()])
+            headings = [HEADINGS.get(n, n.replace("_", " ")) for n in values]
+            by_group = _errors(subject, raw[known], np.asarray(y)[known], np.asarray(labels)[known])
+            last = name
+    parts_of: list[str] = []
+    if rows:
+        parts_of.append(parts.cards({f"{h}, {last}": v for h, v in zip(headings, rows[-1][2:], strict=True)}))
+        parts_of.append(parts.section("Results", parts.table(["", "rows", *headings], rows, label="metrics")))
+    frame = result.table()
+    own = np.asarray(frame["own_model"])
+    drawn = []
+    if result.result is not None:
+        loss = "val_loss" if "val_loss" in frame.columns else "loss"
+        drawn.append(
+            (
+                "Losses of the groups",
+                pictures.distribution(np.asarray(frame[loss], float)[own], loss.replace("_", " ")),
+            )
+        )
+    wrong = "mean absolute error" if task == "regression" else "error rate"
+    columns = [str(c).replace("_", " ") for c in frame.columns] + [f"{wrong}, {last}"] * bool(by_group)
+    lines = []
+    for row in frame.head(SHOWN_GROUPS).itertuples(index=False):
+        line = [str(row[0]), *(_plain(v) for v in row[1:])]
+        lines.append(line + [by_group.get(line[0], float("nan"))] * bool(by_group))
+    told = f"{int(own.sum())} groups with a model of their own, {int((~own).sum())} without"
+    told += ", for which the pooled model stands in." if result.pooled is not None else "."
+    more = parts.note(f"The first {SHOWN_GROUPS} groups:") if len(frame) > SHOWN_GROUPS else ""
+    parts_of.append(
+        parts.section(
+            "Groups", parts.note(told), parts.pictures(drawn), more, parts.table(columns, lines, sortable=True)
+        )
+    )
+    return parts_of
+
+
+def _errors(subject: Subject, raw: np.ndarray, y: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Each group's mean error on the rows."""
+    if subject.task == "regression":
+        wrong = np.abs(subject.in_units(raw) - subject.in_units(y))
+    else:
+        wrong = (measured.terminal.probabilities(raw).argmax(axis=1) != y).astype(float)
+    names, at = np.unique(labels, return_inverse=True)
+    mean = np.bincount(at, wrong) / np.bincount(at)
+    return dict(zip(map(str, names), mean.tolist(), strict=True))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
