@@ -14,12 +14,14 @@ import numpy as np
 from jaxbm.core.files import replace
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
+from jaxbm.metrics import heading
 from jaxbm.report import measured, parts, study_parts
 from jaxbm.report.measured import Subject
 from jaxbm.studies.fit_groups import GroupsResult
 from jaxbm.studies.sweep_result import SweepResult
 from jaxbm.training.predict import predict
 
+TASKS = ("binary", "multiclass", "regression")
 MOST_CLASSES = 12
 """A confusion matrix with more of them is not readable."""
 
@@ -82,7 +84,7 @@ def html(
         if preparation is None:
             raise ValueError("task: expected 'binary', 'multiclass' or 'regression' without a preparation, got None")
         task = preparation.task
-    if task not in measured.terminal.TASK_METRICS:
+    if task not in TASKS:
         raise ValueError(f"task: expected 'binary', 'multiclass' or 'regression', got {task!r}")
     sets = {name: part for name, part in data.items() if len(part[0])}
     if not sets:
@@ -107,9 +109,9 @@ def html(
     sections.append(_how(timings, implementation, command))
     now = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     subtitle = f"{_kind(result)}, {task}; {now}"
-    heading = title or (f"jaxbm: {preparation.target}" if preparation is not None else "jaxbm: training run")
+    named = title or (f"jaxbm: {preparation.target}" if preparation is not None else "jaxbm: training run")
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, parts.page(heading, subtitle, "\n".join(s for s in sections if s)).encode())
+    replace(path, parts.page(named, subtitle, "\n".join(s for s in sections if s)).encode())
     return path
 
 
@@ -139,13 +141,13 @@ def _ensemble_logits(ensemble: Ensemble, task: str, x: np.ndarray) -> np.ndarray
 def _results(subject: Subject, sets: dict[str, tuple[np.ndarray, np.ndarray]], with_importance: bool) -> list[str]:
     """How well it does: numbers, pictures, importance."""
     from jaxbm.report import pictures
-    from jaxbm.report.terminal import HEADINGS, probabilities
+    from jaxbm.report.terminal import probabilities
 
     raw = {name: subject.outputs(x) for name, (x, _) in sets.items()}
     values = {name: measured.metrics_of(subject, raw[name], y) for name, (_, y) in sets.items()}
     last = list(sets)[-1]
     (x, y), shown = sets[last], raw[last]
-    headings = [HEADINGS.get(n, n.replace("_", " ")) for n in values[last]]
+    headings = [heading(n) for n in values[last]]
     cards = parts.cards({f"{h}, {last}": v for h, v in zip(headings, values[last].values(), strict=True)})
     numbers = parts.table(
         ["", "rows", *headings], [[n, len(sets[n][1]), *v.values()] for n, v in values.items()], label="metrics"

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
+from jaxbm.metrics import heading
 from jaxbm.report import measured, parts
 from jaxbm.report.measured import Subject
 from jaxbm.studies.fit_groups import GroupsResult
@@ -63,7 +64,6 @@ def sweep(result: SweepResult) -> str:
 def groups(result: GroupsResult, sets: Mapping[str, Any], task: str, preparation: Any) -> list[str]:
     """Metrics over all groups, and a line for each group."""
     from jaxbm.report import pictures
-    from jaxbm.report.terminal import HEADINGS
 
     subject = Subject(None, task, preparation, lambda x: x)
     rows, by_group = [], {}
@@ -73,7 +73,7 @@ def groups(result: GroupsResult, sets: Mapping[str, Any], task: str, preparation
         if known.any():
             values = measured.metrics_of(subject, raw[known], np.asarray(y)[known])
             rows.append([name, int(known.sum()), *values.values()])
-            headings = [HEADINGS.get(n, n.replace("_", " ")) for n in values]
+            headings = [heading(n) for n in values]
             by_group = _errors(subject, raw[known], np.asarray(y)[known], np.asarray(labels)[known])
             last = name
     parts_of: list[str] = []

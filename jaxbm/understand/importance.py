@@ -16,14 +16,13 @@ from jax.typing import ArrayLike
 from jaxbm.core import checks, counter
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
-from jaxbm.metrics import METRICS
-from jaxbm.studies.sweep_result import GREATER_IS_BETTER
+from jaxbm.metrics import METRICS, metrics_for
+from jaxbm.metrics import greater_is_better as more_is_better
 from jaxbm.understand.columns import Groups, groups_of
 from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, logits, predictor_of
 
 BLOCK_ROWS = 1 << 13
 """Rows that are predicted in one call: the columns of a small table are permuted side by side."""
-REGRESSION_METRICS = ("mse", "rmse", "mae", "r2")
 
 Metric = Callable[[Array, Array, Array | None], Array]
 
@@ -193,7 +192,7 @@ def _task(metric: Any, task: str | None) -> tuple[Any, str | None]:
     """The metric, and the task that it tells where none was named."""
     if isinstance(metric, str):
         lookup("metric", metric, METRICS)
-        task = task or ("regression" if metric in REGRESSION_METRICS else "classification")
+        task = task or ("regression" if metric in metrics_for("regression") else "classification")
     return metric, task
 
 
@@ -204,7 +203,7 @@ def _metric(asked: Predictor, metric: Any, greater_is_better: bool | None) -> tu
         )
     metric = metric or ("accuracy" if asked.kind.is_classifier else "r2")
     if isinstance(metric, str):
-        return metric, METRICS[metric], metric in GREATER_IS_BETTER
+        return metric, METRICS[metric], more_is_better(metric)
     name = getattr(metric, "__name__", "score")
     return name, metric, True if greater_is_better is None else greater_is_better
 
