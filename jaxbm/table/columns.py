@@ -10,7 +10,7 @@ USED = ("number", "boolean", "category", "date", "time")
 LEFT_OUT = {
     "constant": "constant columns",
     "empty": "empty columns",
-    "identifier": "identifiers, different in nearly every row",
+    "identifier": "identifiers, different in nearly every row or every few rows",
     "text": "free text",
     "dropped": "columns as asked",
 }

@@ -10,7 +10,7 @@ import numpy as np
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import Cells, cells
 from jaxbm.table.columns import Column
-from jaxbm.table.recognition import MANY, RECOGNISED_SHARE, WORDS
+from jaxbm.table.recognition import MANY, OFTEN, RECOGNISED_SHARE, SEVERAL, WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +33,9 @@ def learn(column: Column, values: pd.Series) -> Column:
         found = cells(values)
         counts = found.counts
         often = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
-        if len(found.texts) > MANY:  # one row teaches nothing about a category
-            often = often[counts[often] > 1]
+        if len(found.texts) > MANY:  # a few rows teach nothing about a category
+            least = OFTEN if counts.sum() < SEVERAL * len(found.texts) and counts.max() >= OFTEN else 2
+            often = often[counts[often] >= least] if counts.max() >= least else often  # kept, though all are rare
         column.categories = sorted(found.texts[i] for i in often)
         column.others = len(found.texts) - len(column.categories)
         column.indicator = bool((found.codes < 0).any())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Iterable
@@ -74,8 +75,11 @@ def read(
     sep_line = re.match(r"sep=(.)\r?\n", body)  # written by spreadsheets
     if sep_line:
         body, sep = body[sep_line.end() :], sep or sep_line[1]
-    used_sep = separator(body, sep)
-    layout = lay_out(found.name, body, used_sep, header)
+    try:
+        used_sep = separator(body, sep)
+        layout = lay_out(found.name, body, used_sep, header)
+    except csv.Error as error:
+        raise ValueError(f"{found.name}: expected a CSV file, could not read it: {error}") from None
     told = list(layout.told)
     frame = _typed(found.name, body, used_sep, layout, decimal or ".", text)
     if decimal is None and _has_decimal_commas(frame):

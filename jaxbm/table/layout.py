@@ -58,6 +58,7 @@ def lay_out(name: str, text: str, sep: str, header: bool | None) -> Layout:
       ValueError: the file is empty, a name stands twice, the first row looks like data where `header` leaves it open,
         or rows have more cells than the header.
     """
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a cell may be a long text
     first = _first_row(text, sep)
     if first is None:
         raise ValueError(f"{name}: expected a CSV file with a header and rows, got an empty file")

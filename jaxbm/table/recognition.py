@@ -20,6 +20,8 @@ MANY = 20
 """Columns with at most so many different values are never identifiers."""
 IDENTIFIER_SHARE = 0.9
 """An identifier differs in more than this share of its cells."""
+SEVERAL, OFTEN = 4, 10
+"""Where texts stand in fewer than `SEVERAL` rows on average, only those in at least `OFTEN` rows say something."""
 RECOGNISED_SHARE = 0.95
 """Numbers, dates and booleans are recognised where this share of the cells that aren't marks for missing parse."""
 WORDS = {
@@ -60,7 +62,9 @@ def recognise(
     if wanted in LEFT_OUT:
         return Column(name, wanted, why="as asked", missing=float(values.isna().mean()))
     name = str(name)
-    column = _typed(name, values, wanted, decimal) or _spelled(name, cells(values), len(values), wanted, decimal)
+    column = _typed(name, values, wanted, decimal)
+    if column is None:
+        column = _spelled(name, cells(values), len(values), wanted, decimal, _is_categorical(values))
     if wanted is not None and column.kind != wanted and column.kind != "empty":
         raise ValueError(f"column {name!r}: expected {_plural(wanted)} as asked, got {column.kind}: {column.why}")
     if keep and column.kind in ("identifier", "text", "constant"):
@@ -81,6 +85,12 @@ def _kept(column: Column, values: pd.Series, decimal: str) -> Column:
 
 def _plural(kind: str) -> str:
     return {"category": "categories", "text": "text"}.get(kind, kind + "s")
+
+
+def _is_categorical(values: pd.Series) -> bool:
+    import pandas as pd
+
+    return isinstance(values.dtype, pd.CategoricalDtype)
 
 
 def _numeric(values: pd.Series) -> bool:
@@ -203,7 +213,7 @@ def _named_so(name: str) -> bool:
     return bool(words) and (words[-1] in _LAST_WORDS or words[0] == "id" or "".join(words) in _WHOLE_NAMES)
 
 
-def _spelled(name: str, found: Cells, rows: int, wanted: str | None, decimal: str) -> Column:
+def _spelled(name: str, found: Cells, rows: int, wanted: str | None, decimal: str, categorical: bool) -> Column:
     """What the spellings of a column of text say."""
     filled = int(found.counts.sum())
     if not filled:
@@ -213,7 +223,7 @@ def _spelled(name: str, found: Cells, rows: int, wanted: str | None, decimal: st
         return _constant(column, found.texts[0])
     counts = dict(zip(found.texts, found.counts.tolist(), strict=True))
     values = {text: count for text, count in counts.items() if not numerals.is_mark(text)}
-    if wanted != "category" and values:
+    if wanted != "category" and values and (wanted or not categorical):
         for recognised in (_booleans, _numerals, _dates, _times):
             if recognised(column, values, wanted):
                 marks = {text: count for text, count in counts.items() if text not in values or text in column.marks}
@@ -255,7 +265,7 @@ def _numerals(column: Column, values: dict[str, int], wanted: str | None) -> boo
     decimal = numerals.decimal_of(texts, column.decimal)
     parsed = numerals.parse(texts, decimal)
     enough, rest = _enough(values, parsed, wanted == "number")
-    if wanted == "number" and len(rest) > max(5, len(values) // 2):
+    if wanted == "number" and (not enough or len(rest) > max(5, len(values) // 2)):
         raise ValueError(f"column {column.name!r}: expected numbers as asked, got {told_counts(rest)}")
     if not enough:
         share = 1 - sum(rest.values()) / sum(values.values())
@@ -310,10 +320,14 @@ def _words(column: Column, counts: dict[str, int], wanted: str | None) -> Column
         column.why += f"; a category of its own: {told_counts(marks)}"
     if wanted is not None or different <= MANY:
         return column
+    often = sum(count >= OFTEN for count in counts.values())
     words = np.mean([len(text.split()) for text in list(counts)[:1000]])
     nearly_all = different > IDENTIFIER_SHARE * filled
     if (nearly_all and words >= 2.5) or (words >= 5 and different > filled / 2):
         column.kind, column.why = "text", f"{different} different texts in {filled} cells, {words:.0f} words each"
     elif nearly_all:
         column.kind, column.why = "identifier", f"{different} different texts in {filled} cells"
+    elif different > filled / SEVERAL and not often:
+        column.kind = "identifier"
+        column.why = f"{different} different texts in {filled} cells, none of them in {OFTEN} or more"
     return column

@@ -90,7 +90,8 @@ def decode(source: Source, encoding: str | None = None) -> tuple[str, str]:
         ) from None
     if "\x00" in text:
         raise ValueError(f"{name}: expected a CSV or Parquet file, got bytes that are no text")
-    return text.removeprefix("\ufeff"), found
+    text = text.removeprefix("\ufeff")
+    return (text if "\n" in text else text.replace("\r", "\n")), found
 
 
 def _encoding_of(data: bytes) -> str:

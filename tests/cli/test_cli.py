@@ -85,7 +85,7 @@ def test_a_messy_table_is_told_and_evaluated(tmp_path, capsys):
         "split at random: 192 training, 48 validation, 61 test",
         "dropped constant columns: constant",
         "dropped empty columns: empty",
-        "dropped identifiers, different in nearly every row: name",
+        "dropped identifiers, different in nearly every row or every few rows: name",
         "took 1 infinite values as missing",
         "with an indicator: ",
     ):
