@@ -41,16 +41,18 @@ def copies(rows: pd.DataFrame) -> np.ndarray | None:
     counts = np.bincount(groups)
     n = len(rows)
     pairs = float((counts * (counts - 1.0)).sum()) / 2
+    _, first = np.unique(groups, return_index=True)
+    different = rows.iloc[first]  # copies would make every column look as if its cells were equal by chance
     by_chance = n * (n - 1.0) / 2
     for name in range(rows.shape[1]):
-        codes, _ = distinct(rows.iloc[:, name])
-        share = np.bincount(codes + 1) / n
-        by_chance *= float((share**2).sum())
+        codes, _ = distinct(different.iloc[:, name])
+        alike_cells = np.bincount(codes + 1).astype(np.float64)
+        by_chance *= float((alike_cells * (alike_cells - 1)).sum()) / max(len(first) * (len(first) - 1.0), 1.0)
     return None if by_chance >= 0.1 * pairs else groups
 
 
 def together(groups: np.ndarray, second: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
-    """bool `[n]`: the side of each row, like `second`, but with all copies of a row where the first of them is.
+    """bool `[n]`: the side of each row, like `second`, but with all copies of a row where one of them is.
 
     As many rows without copies, of the same class where one is left, change to the other side, so that the sides keep
     their sizes.
@@ -60,14 +62,19 @@ def together(groups: np.ndarray, second: np.ndarray, classes: np.ndarray | None)
       second: bool `[n]`, the rows of the second side.
       classes: int `[n]` for a stratified split, None for any other.
     """
+    mixed = np.random.default_rng(0).permutation(len(groups))  # else the rows that stand first would decide
+    groups, before = groups[mixed], second[mixed]
+    classes = np.zeros(len(groups), int) if classes is None else classes[mixed]
     _, first, inverse, counts = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
-    side = second[first][inverse]
-    classes = np.zeros(len(groups), int) if classes is None else classes
-    alone = counts[inverse] == 1
+    side = before[first][inverse]
+    several = counts[inverse] > 1
+    free = ~several
     for to_second in (True, False):
-        moved = (side != second) & (side == to_second)
+        moved = (side != before) & (side == to_second) & several
         for name, count in zip(*np.unique(classes[moved], return_counts=True), strict=True):
-            free = np.flatnonzero(alone & (side == to_second) & (classes == name))
-            side[free[:count]] = not to_second
-            alone[free[:count]] = False
-    return side
+            back = np.flatnonzero(free & (side == to_second) & (classes == name))[:count]
+            side[back] = not to_second
+            free[back] = False
+    result = np.empty_like(side)
+    result[mixed] = side
+    return result

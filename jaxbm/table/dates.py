@@ -44,7 +44,8 @@ def formats_of(texts: Sequence[str]) -> tuple[list[str], bool]:
       ((['%d/%m/%Y'], False), ([], False))
     """
     step = max(1, len(texts) // _SAMPLE)
-    rest, found, ambiguous = list(texts[::step]), [], False
+    found: list[str] = []
+    rest, ambiguous = list(texts[::step]), False
     tries = len(rest)
     while rest and len(found) < _MOST_FORMATS and tries:
         tries -= 1
@@ -113,7 +114,7 @@ def parse(texts: Sequence[str], formats: Sequence[str]) -> np.ndarray:
     for format_ in formats:
         rest = np.flatnonzero(np.isnan(result))
         if len(rest):
-            result[rest] = _seconds([texts[i] for i in rest], format_)
+            result[rest] = _seconds([texts[i] for i in rest.tolist()], format_)
     return result
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def _first_row(text: str, sep: str) -> list[str] | None:
     return next((row for row in _rows(text, sep) if row), None)
 
 
-def _rows(text: str, sep: str) -> Iterator[list[str]]:
+def _rows(text: str, sep: str) -> Any:
     return csv.reader(io.StringIO(text, newline=""), delimiter=sep, skipinitialspace=True)
 
 

@@ -94,7 +94,7 @@ def parse(texts: Sequence[str], decimal: str = ".") -> np.ndarray:
     if decimal == ".":
         numbers = pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy(np.float64).copy()
         rest = np.flatnonzero(np.isnan(numbers))
-    for i in rest:
+    for i in rest.tolist():
         numbers[i] = _dressed(texts[i], decimal)
     return numbers
 

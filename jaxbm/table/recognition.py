@@ -38,8 +38,8 @@ WORDS = {
 }
 _PAIRS = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"on", "off"})
 _LAST_WORDS = {"id", "ids", "uid", "guid", "uuid", "key", "nr", "no", "number", "num", "serial"}
-_OWNERS = ("account", "case", "client", "customer", "employee", "invoice", "order", "passenger", "patient", "phone")
-_OWNERS += ("record", "row", "subject", "ticket", "user")
+_OWNERS = ["account", "case", "client", "customer", "employee", "invoice", "order", "passenger", "patient", "phone"]
+_OWNERS += ["record", "row", "subject", "ticket", "user"]
 _WHOLE_NAMES = {"index", "rownames", "rownum", "ssn", *_OWNERS, *(f"{owner}id" for owner in _OWNERS)}
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from jaxbm import table
 
+CYRILLIC = "город,y\nМосква,1\nСанкт-Петербург,2\n"  # noqa: RUF001
+
 
 def read(content, **options):
     data = content if isinstance(content, bytes) else content.encode()
@@ -99,7 +101,7 @@ def test_a_named_decimal_mark_wins():
         ("utf-16-le", "straße,y\nWeiß,1\n"),
         ("latin-1", "straße,y\nWeiß,1\n"),
         ("cp1252", "straße,y\n5 €,1\n"),
-        ("cp1251", "город,y\nМосква,1\nСанкт-Петербург,2\n"),
+        ("cp1251", CYRILLIC),
         ("cp932", "都市,y\n東京,5\n大阪,6\n"),
     ],
 )
