@@ -129,14 +129,14 @@ class Run:
         self.gather()
         run, value, going = np.asarray(self.state.epochs_run), np.asarray(self.state.best_value), self.going()
         left = np.where(going, self._epochs - np.asarray(self.state.epoch), 0)
-        best = int(np.argmin(value))
+        best, sign = int(np.argmin(value)), -1 if self.task.monitor_mode == "max" else 1
         return MembersProgress(
             epochs_done=int(run.max()),
             epochs=self.task.epochs,
             members_done=int((~going).sum()),
             members=self.members,
             best_member=best,
-            best_value=float(value[best]),
+            best_value=sign * float(value[best]),
             steps=int((run.astype(np.int64) * self._steps).sum()),
             steps_left=int((left.astype(np.int64) * self._steps).sum()),
             seconds=self.seconds,

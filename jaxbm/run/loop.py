@@ -1,6 +1,7 @@
 """The training run in plain JAX: the reference, and what runs wherever no kernel does."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -29,6 +30,7 @@ def init(task: Task, params: Params, opt_state: Any, data: Data, hyper: Hyper) -
     zero = jnp.zeros((), jnp.int32)
     if opt_state is None:
         opt_state = _optimizer(task, hyper).init(params)
+    opt_state = jax.tree.map(jnp.asarray, opt_state)
     return RunState(
         params=params,
         opt_state=opt_state,
@@ -50,14 +52,54 @@ def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, sto
     Without `stop` the run is a scan, so reverse-mode differentiation works through it.
     """
 
-    def advance(state: RunState) -> RunState:
-        going = is_going(state, hyper)
-        state = lax.cond(going, lambda s: _one_epoch(task, s, data, hyper, words), lambda s: s, state)
-        return state._replace(epoch=state.epoch + 1)
+    def advance(state: RunState, epoch: Array) -> RunState:
+        mine = state.epoch == epoch
+        going = is_going(state, hyper) & mine
 
+        def trained(state: RunState) -> RunState:
+            new = _one_epoch(task, state._replace(epoch=epoch), data, hyper, words)
+            skipped = _skipped_by_member(going)
+            return jax.tree.map(lambda new, old: jnp.where(skipped, old, new), new, state)
+
+        # The condition and the epoch are the same for all members: under `vmap` a branch or a loop that each of them
+        # takes or not would give every one a copy of what it reads, the shared table too.
+        state = lax.cond(_any_member(going), trained, lambda s: s, state)
+        return state._replace(epoch=jnp.where(mine, epoch + 1, state.epoch))
+
+    first = _least_member(state.epoch)
     if stop is None:
-        return lax.scan(lambda s, _: (advance(s), None), state, length=task.epochs)[0]
-    return lax.while_loop(lambda s: s.epoch < jnp.minimum(stop, task.epochs), advance, state)
+        epochs = first + lax.iota(jnp.int32, task.epochs)
+        return lax.scan(lambda s, epoch: (advance(s, epoch), None), state, epochs)[0]
+    last = jnp.minimum(stop, task.epochs)
+    return lax.while_loop(lambda c: c[1] < last, lambda c: (advance(*c), c[1] + 1), (state, first))[0]
+
+
+def _over_members(reduced: Callable[[Array], Array], alone: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """A function of a number; under `vmap` it is `reduced` over the members' numbers, and then no member's own."""
+    function = jax.custom_batching.custom_vmap(alone)
+
+    @function.def_vmap
+    def _(size: int, mapped: list[bool], numbers: Array) -> tuple[Array, bool]:
+        del size, mapped
+        return function(reduced(numbers)), False
+
+    return function
+
+
+_any_member = _over_members(lambda going: going.any(axis=0), lambda going: going)
+_least_member = _over_members(lambda epoch: epoch.min(axis=0), lambda epoch: epoch)
+
+
+@jax.custom_batching.custom_vmap
+def _skipped_by_member(going: Array) -> Array:
+    """False: who trains alone gets here only while going. Under `vmap` each member's own."""
+    return jnp.zeros_like(going)
+
+
+@_skipped_by_member.def_vmap
+def _(size: int, mapped: list[bool], going: Array) -> tuple[Array, bool]:
+    del size, mapped
+    return ~going, True
 
 
 def is_going(state: RunState, hyper: Hyper) -> Array:
@@ -96,6 +138,12 @@ def _optimizer(task: Task, hyper: Hyper) -> Any:
     return hyper.optimizer if task.optimizer is None else task.optimizer
 
 
+def _takes_more(optimizer: Any) -> bool:
+    """Whether `update` takes the loss, the gradient and the function they are of, which line searches need."""
+    taken = inspect.signature(optimizer.update).parameters.values()
+    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken)
+
+
 def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> RunState:
     params, opt_state, loss = _pass_over_rows(task, state, data, hyper, words)
     leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
@@ -114,11 +162,18 @@ def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Wor
         active=finite,
         epochs_run=state.epochs_run + 1,
     )
-    return _early_stopping(state, record.get("val_loss", loss), hyper)
+    return early_stopping(state, record[monitored(task, record)], task, hyper)
 
 
-def _early_stopping(state: RunState, value: Array, hyper: Hyper) -> RunState:
+def monitored(task: Task, recorded: Collection[str]) -> str:
+    """The recorded value that says which epoch is the best: training stands in for absent validation."""
+    return "loss" if task.monitor == "val_loss" and "val_loss" not in recorded else task.monitor
+
+
+def early_stopping(state: RunState, value: Array, task: Task, hyper: Hyper) -> RunState:
+    """The state after an epoch in which the monitored value was `value`; `best_value` is such that less is better."""
     value = value.astype(jnp.float32)
+    value = -value if task.monitor_mode == "max" else value
     min_delta = 0.0 if hyper.min_delta is None else hyper.min_delta
     better = state.finite & (value < state.best_value - min_delta)
     state = state._replace(
@@ -143,7 +198,8 @@ def measure(
         logits = logits_of(task, params, visited, hyper)
         _, y, weight = visited.gathered()
         if prefix and with_loss:
-            record["val_loss"] = ratio(*weighted_sums(example_losses(task.loss, logits, y), weight))
+            total, count = weighted_sums(example_losses(task.loss, logits, y), weight)
+            record["val_loss"] = jnp.where(count == 0, jnp.nan, ratio(total, count))  # none counted: nothing is known
         for name, metric in task.metrics:
             record[prefix + name] = metric(match_labels(logits, y), y, weight)
     return record
@@ -217,9 +273,14 @@ def _one_step(
             value = value + hyper.l2 * task.model.penalty(params)
         return value, (total, count)
 
-    grads, sums = jax.grad(objective, has_aux=True)(params)
+    (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(params)
+    optimizer, extra = _optimizer(task, hyper), dict[str, Any]()
+    if task.optimizer is not None and _takes_more(optimizer):  # by Optax's names
+        extra = {"value": value, "grad": grads, "value_fn": lambda params: objective(params)[0]}
     if hyper.clip_norm is not None:
         clip = clip_by_global_norm(hyper.clip_norm)
         grads, _ = clip.update(grads, clip.init(params), params)
-    updates, opt_state = _optimizer(task, hyper).update(grads, opt_state, params)
-    return apply_updates(params, updates), opt_state, sums
+    updates, new_state = optimizer.update(grads, opt_state, params, **extra)
+    # Some states change their types with the first step; a loop's may not.
+    new_state = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), new_state, opt_state)
+    return apply_updates(params, updates), new_state, sums

@@ -99,6 +99,18 @@ def _augmentation(name: str, augment: Any) -> Any:
     return augment
 
 
+def _monitor(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected the name of a recorded value such as 'val_loss', got {value!r}")
+    return value
+
+
+def _mode(name: str, value: Any) -> str:
+    if value not in ("auto", "min", "max"):
+        raise ValueError(f"{name}: expected 'auto', 'min' or 'max', got {value!r}")
+    return value
+
+
 def _flag(name: str, value: Any) -> bool:
     del name
     return bool(value)
@@ -225,10 +237,30 @@ class TrainingOptions(TypedDict, total=False):
         Option(
             None,
             NUMBER,
-            "stop after that many epochs without a new best validation loss (training loss without validation), and "
-            "return the best epoch's parameters.",
+            "stop after that many epochs without a new best validation loss (training loss without validation; or "
+            "what `monitor` says), and return the best epoch's parameters.",
             low=1,
             whole=True,
+        ),
+    ]
+    monitor: Annotated[
+        str,
+        Option(
+            "val_loss",
+            STATIC,
+            'the value that says which epoch is the best; "loss", "val_loss" or one of `metrics`, with "val_" '
+            'before its name on the rows validated on. Without validation "val_loss" means "loss".',
+            convert=_monitor,
+        ),
+    ]
+    monitor_mode: Annotated[
+        str,
+        Option(
+            "auto",
+            STATIC,
+            '"min" or "max", whether less or more of `monitor` is better; "auto" knows it of losses and of our '
+            "metrics.",
+            convert=_mode,
         ),
     ]
     min_delta: Annotated[ArrayLike, Option(0.0, NUMBER, "how much better counts as better.", beside="patience")]

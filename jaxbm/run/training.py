@@ -1,7 +1,7 @@
 """`Training`: one run's options as they were given, frozen, and what they amount to for the compiled program."""
 
 from collections.abc import Sequence
-from dataclasses import field, make_dataclass
+from dataclasses import field, make_dataclass, replace
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ from jax import Array
 
 from jaxbm.core import checks
 from jaxbm.core.checks import told
+from jaxbm.metrics import METRICS, greater_is_better
 from jaxbm.optimizers import adam
 from jaxbm.run.contract import Data, Hyper, Run, Task
 from jaxbm.run.options import EXECUTION, NUMBERS, OPTIONS, REQUIRED, STATICS
@@ -68,6 +69,7 @@ class Training(_Options):
             most_rows_val=most[1],
             **{name: OPTIONS[name].convert(name, getattr(self, name)) for name in STATICS},
         )
+        task = replace(task, monitor_mode=self._monitor_mode(task, data))
         numbers = {name: self._number(name, members) for name in NUMBERS if name != "epochs"}
         hyper = Hyper(optimizer=optimizer if is_data else None, epochs=own_epochs, widths=widths, **numbers)
         return Run(task, data, hyper, self.params, self.opt_state)
@@ -83,7 +85,22 @@ class Training(_Options):
             raise TypeError(
                 f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {optimizer!r}"
             )
-        return optimizer, not any(callable(leaf) for leaf in jax.tree.leaves(optimizer))
+        # An object that is no pytree, such as optax.MultiSteps, is its own leaf.
+        is_data = not any(callable(leaf) or leaf is optimizer for leaf in jax.tree.leaves(optimizer))
+        return optimizer, is_data
+
+    def _monitor_mode(self, task: Task, data: Data) -> str:
+        """ "max" where the monitored value is better when greater; else what was given."""
+        recorded = ["loss", *(name for name, _ in task.metrics)]
+        recorded += [] if data.x_val is None else [f"val_{name}" for name in recorded]
+        if task.monitor not in (*recorded, "val_loss"):
+            raise ValueError(f"monitor: expected one of what the run records, {recorded}, got {task.monitor!r}")
+        name = task.monitor.removeprefix("val_")
+        if task.monitor_mode != "auto" or name == "loss":
+            return task.monitor_mode
+        if name not in METRICS or dict(task.metrics)[name] is not METRICS[name]:
+            raise ValueError(f"monitor_mode: expected 'min' or 'max' for your own metric {name!r}, got 'auto'")
+        return "max" if greater_is_better(name) else "auto"
 
     def _epochs(self, members: int | None) -> tuple[int, Array | None]:
         """The most epochs of any member, and each one's own where they differ."""

@@ -160,7 +160,8 @@ class _Sweep:
         self.epochs = np.zeros(len(plan.trials), np.int64)
         self.epochs_run, self.best_epoch = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self.kept = np.ones(len(plan.trials), bool)
-        self.began, self.steps, self.best = time.perf_counter(), 0, (np.inf, 0)
+        self.began, self.steps = time.perf_counter(), 0
+        self.best: tuple[float, int] | None = None
 
     def everything(self, report: Report | None) -> None:
         """All rungs."""
@@ -238,7 +239,8 @@ class _Sweep:
         before = sum(len(block) for block in self.blocks[:number]) * each
         is_last = rung + 1 == len(self.rungs)
         done = before + now.members_done if is_last else int((~self.kept).sum()) * each
-        if now.best_value < self.best[0]:
+        more_is_better = self.training[number].task.monitor_mode == "max"
+        if not self.best or (now.best_value > self.best[0] if more_is_better else now.best_value < self.best[0]):
             self.best = now.best_value, before + now.best_member
         per_member = (now.steps + now.steps_left) / now.members
         return now._replace(

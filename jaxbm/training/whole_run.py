@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from jaxbm.core import counter
+from jaxbm.core import checks, counter
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Params
 from jaxbm.run import loop, start_checks
@@ -24,7 +25,8 @@ class FitResult(NamedTuple):
     history: dict[str, Array]
     """"loss", "val_loss" and the metrics, each float32 `[epochs]`, NaN for epochs that did not run"""
     best_epoch: Array
-    """int32, counted from 0: the lowest validation loss, or training loss without validation data"""
+    """int32, counted from 0: of the best monitored value, which is the lowest validation loss unless `monitor` says
+    otherwise; the last epoch where that was never a number, with `patience`"""
     epochs_run: Array
     """int32"""
     finite: Array
@@ -49,8 +51,22 @@ def start_state(task: Task, key: Array, data: Data, hyper: Hyper, params: Params
 
 def result_of(state: RunState) -> FitResult:
     """A state as its user sees it: the best parameters where there are such."""
-    params = state.params if state.best_params is None else state.best_params
-    return FitResult(params, state.opt_state, state.history, state.best_epoch, state.epochs_run, state.finite)
+    if state.best_params is None:
+        return FitResult(state.params, state.opt_state, state.history, *_told(state, state.best_epoch))
+    # Where the monitored value was never a number, no epoch is the best one, and training is what there is to show.
+    never = ~(state.best_value < jnp.inf)
+    if not checks.is_traced(never) and not np.any(never):
+        return FitResult(state.best_params, state.opt_state, state.history, *_told(state, state.best_epoch))
+    last = jnp.maximum(state.epochs_run - 1, 0)
+    params = jax.tree.map(
+        lambda now, best: jnp.where(jnp.expand_dims(never, tuple(range(never.ndim, now.ndim))), now, best),
+        state.params, state.best_params,
+    )  # fmt: skip
+    return FitResult(params, state.opt_state, state.history, *_told(state, jnp.where(never, last, state.best_epoch)))
+
+
+def _told(state: RunState, best_epoch: Array) -> tuple[Array, Array, Array]:
+    return best_epoch, state.epochs_run, state.finite
 
 
 def next_chunk(epochs: int, seconds: float, target: float) -> int:

@@ -45,7 +45,8 @@ THREADS = 0
 
 
 KNOWN_TASK = (
-    "model", "loss", "batch_size", "epochs", "shuffle", "metrics", "most_rows", "most_rows_val", "bootstrap",
+    "model", "loss", "batch_size", "epochs", "shuffle", "metrics", "monitor", "monitor_mode", "most_rows",
+    "most_rows_val", "bootstrap",
 )  # fmt: skip
 KNOWN_DATA = Data._fields
 KNOWN_HYPER = ("optimizer", "l2", "clip_norm", "dropout", "patience", "min_delta", "epochs", "widths")
@@ -60,7 +61,7 @@ def off() -> str | None:
 
 
 def status() -> str:
-    """ "on" and for which instruction set, or why it is off."""
+    """Whether it is on, and for which instruction set, or why it is off."""
     return off() or f"on ({ISA[native().isa or 'generic']})"
 
 
@@ -120,15 +121,28 @@ def _native(
     task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None
 ) -> RunState:
     last = jnp.asarray(task.epochs if stop is None else stop, jnp.int32)
-    if not task.metrics:
+    monitor = loop.monitored(task, state.history)
+    # The kernel watches the validation loss, or that of training without validation; anything else is watched here.
+    is_own = monitor == ("val_loss" if "val_loss" in state.history else "loss") and task.monitor_mode != "max"
+    if not task.metrics and is_own:
         return _epochs(task, state, data, hyper, words, last)
 
     def one_epoch(state: RunState) -> RunState:
-        at = state.epoch
-        state = _epochs(task, state, data, hyper, words, at + 1)
+        at, before = state.epoch, state
+        if is_own:
+            state = _epochs(task, state, data, hyper, words, at + 1)
+        else:
+            unwatched = hyper._replace(patience=None, min_delta=None)
+            state = _epochs(task, state._replace(best_params=None), data, unwatched, words, at + 1)
         record = loop.measure(task, state.params, data, hyper, with_loss=False, logits_of=_logits)
         history = {k: v.at[at].set(record[k].astype(v.dtype)) if k in record else v for k, v in state.history.items()}
-        return state._replace(history=history)
+        state = state._replace(history=history)
+        if is_own:
+            return state
+        kept = ("best_params", "best_value", "best_epoch", "wait")
+        state = state._replace(**{name: getattr(before, name) for name in kept})
+        stopped = loop.early_stopping(state._replace(epoch=at), history[monitor][at], task, hyper)
+        return stopped._replace(epoch=state.epoch)
 
     def advance(state: RunState) -> RunState:
         return lax.cond(loop.is_going(state, hyper), one_epoch, lambda s: s._replace(epoch=s.epoch + 1), state)
