@@ -16,9 +16,8 @@ LARGE = 2.0**60
 def scaled(weights: Array, dtype: Any = jnp.float32) -> Array:
     """`weights` in `dtype`, all multiplied by one power of two, so that their sums stay finite and don't vanish.
 
-    A power of two rounds nothing, so ratios of sums are the same bit for bit. Where values can't be looked at,
-    weights below the dtype's smallest normal number count as zero, as the processor takes them; elsewhere they are
-    scaled first.
+    A power of two rounds nothing, so ratios of sums are the same bit for bit. Under a transformation weights below
+    the smallest normal number of the dtype count as zero, as the processor takes them; else they are scaled first.
 
     Example:
       >>> import jax.numpy as jnp

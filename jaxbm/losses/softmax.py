@@ -113,22 +113,22 @@ def softmax_cross_entropy_with_integer_labels(
 
     Source: Goodfellow, Bengio and Courville (2016), section 6.2.2.3.
     """
-    logits = floating("logits", logits)
-    axes = axes_of(axis, logits.ndim)
+    x = floating("logits", logits)
+    axes = axes_of(axis, x.ndim)
     if axis is None or not axes:
-        raise ValueError(f"axis: expected the classes' axis or axes, got {axis} for logits {list(logits.shape)}")
-    mask = mask_of(where, logits, axes)
+        raise ValueError(f"axis: expected the classes' axis or axes, got {axis} for logits {list(x.shape)}")
+    mask = mask_of(where, x, axes)
     if len(axes) > 1:
-        logits, mask = (None if a is None else _axes_last(a, axes) for a in (logits, mask))
-        assert logits is not None
-        axes = (logits.ndim - 1,)
+        mask = None if mask is None else _axes_last(mask, axes)
+        x = _axes_last(x, axes)
+        axes = (x.ndim - 1,)
     (at,) = axes
-    rows = logits.shape[:at] + logits.shape[at + 1 :]
+    rows = x.shape[:at] + x.shape[at + 1 :]
     any_counts = None if mask is None else mask.any(at)
-    index, known = class_labels(labels, rows, logits.shape[at], any_counts)
-    shifted, top, log_total = _normalizer(logits, axes, mask)
+    index, known = class_labels(labels, rows, x.shape[at], any_counts)
+    shifted, top, log_total = _normalizer(x, axes, mask)
     # The label's own logit counts even where it is masked, as in Optax.
-    source = shifted if mask is None else logits - top
+    source = shifted if mask is None else x - top
     picked = jnp.take_along_axis(source, jnp.expand_dims(index, at), at, mode="clip")
     loss = jnp.where(known, (log_total - picked).squeeze(at), jnp.nan)
     return loss if any_counts is None else jnp.where(any_counts, loss, 0)

@@ -13,7 +13,19 @@ from jaxbm.metrics.decisions import AVERAGES, accuracy, balanced_accuracy, confu
 from jaxbm.metrics.probabilities import brier_score, calibration_error, log_loss
 from jaxbm.metrics.ranking import average_precision, roc_auc
 from jaxbm.metrics.regression import mae, mse, r2, rmse
-from jaxbm.metrics.table import METRICS, TABLE, Hook, MetricEntry, greater_is_better, heading, metric, metrics_for
+from jaxbm.metrics.table import (
+    METRICS,
+    TABLE,
+    Hook,
+    MetricEntry,
+    check_labels,
+    for_labels,
+    greater_is_better,
+    heading,
+    heeds_weights,
+    metric,
+    metrics_for,
+)
 
 __all__ = [
     "AVERAGES",
@@ -26,10 +38,13 @@ __all__ = [
     "balanced_accuracy",
     "brier_score",
     "calibration_error",
+    "check_labels",
     "confusion_matrix",
     "f1",
+    "for_labels",
     "greater_is_better",
     "heading",
+    "heeds_weights",
     "log_loss",
     "mae",
     "metric",

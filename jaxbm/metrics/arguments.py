@@ -1,54 +1,135 @@
 """What metrics are given: predictions, labels and weights of the same rows."""
 
+from typing import Any, NamedTuple
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.arrays import as_array, real
+from jaxbm.core.checks import is_traced
+from jaxbm.core.weights import scaled
 
-def row_weights(weights: ArrayLike | None, like: Array) -> Array:
+
+class Codes(NamedTuple):
+    """Class numbers, and where there is one."""
+
+    number: Array
+    """int32; 0 where there is none"""
+    known: Array
+    """bool of the same shape"""
+
+
+def floats(name: str, values: ArrayLike) -> Array:
+    """`values` in at least float32, whatever numbers they are."""
+    array = real(name, values)
+    wide = jnp.promote_types(array.dtype, jnp.float32) if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32
+    return array.astype(wide)
+
+
+def codes(name: str, values: ArrayLike) -> Codes:
+    """Whole numbers as int32; fractions, NaN and what doesn't fit are no classes."""
+    array = real(name, values)
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        wide = array.astype(jnp.promote_types(array.dtype, jnp.float32))
+        known = (wide == jnp.round(wide)) & (jnp.abs(wide) < 2.0**31)
+        return Codes(jnp.where(known, wide, 0).astype(jnp.int32), known)
+    if array.dtype == bool or array.dtype.itemsize < 4 or array.dtype == jnp.int32:
+        return Codes(array.astype(jnp.int32), jnp.ones(array.shape, bool))
+    known = array <= jnp.asarray(2**31 - 1, array.dtype)
+    if jnp.issubdtype(array.dtype, jnp.signedinteger):
+        known = known & (array >= jnp.asarray(-(2**31), array.dtype))
+    return Codes(jnp.where(known, array, 0).astype(jnp.int32), known)
+
+
+def row_weights(weights: ArrayLike | None, like: Array, *, scale: bool = True) -> Array:
+    """`[n]`, floating point as wide as `like`; ones for None.
+
+    Args:
+      weights: any numbers `[n]`.
+      like: its first axis has the rows.
+      scale: multiply by a power of two that keeps sums finite; ratios of sums don't notice.
+
+    Raises:
+      ValueError: the shape doesn't fit, or a concrete weight is negative or NaN.
+    """
+    dtype = jnp.promote_types(like.dtype, jnp.float32) if jnp.issubdtype(like.dtype, jnp.floating) else jnp.float32
     if weights is None:
-        return jnp.ones(like.shape[0], jnp.float32)
-    w = jnp.asarray(weights)
-    w = w if jnp.issubdtype(w.dtype, jnp.floating) else w.astype(jnp.float32)
-    if w.shape != like.shape[:1]:
-        raise ValueError(f"weights: expected shape [{like.shape[0]}], got {list(w.shape)}")
-    return w
+        return jnp.ones(like.shape[0], dtype)
+    array = real("weights", weights)
+    if array.shape != like.shape[:1]:
+        raise ValueError(f"weights: expected shape [{like.shape[0]}], got {list(array.shape)}")
+    if not is_traced(array):
+        refuse("weights", array, array >= 0, None, "nonnegative numbers")
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        dtype = jnp.promote_types(dtype, array.dtype)
+    return scaled(array, dtype) if scale else array.astype(dtype)
+
+
+def refuse(name: str, values: Array, good: Array, weights: Array | None, expected: str) -> None:
+    """ValueError for the first concrete value that is not good and has weight; traced values can't be looked at."""
+    if is_traced(values, good, weights):
+        return
+    bad = ~np.asarray(jax.device_get(good))
+    if weights is not None:
+        counts = np.asarray(jax.device_get(weights)) != 0
+        bad = bad & counts.reshape(counts.shape + (1,) * (bad.ndim - 1))
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        got = np.asarray(jax.device_get(values))[first]
+        raise ValueError(f"{name}: expected {expected}, got {got} at {list(first)} ({int(bad.sum())} in all)")
+
+
+def unless(good: Array, weights: Array | None, value: Array) -> Array:
+    """`value`, and NaN where a row that has weight is not good."""
+    if weights is not None:
+        good = good | (weights == 0).reshape(weights.shape + (1,) * (good.ndim - 1))
+    return jnp.where(good.all(), value, jnp.nan)
 
 
 def weighted_mean(values: Array, weights: ArrayLike | None) -> Array:
+    """`sum(weights * values) / sum(weights)`; a weight of zero hides even a NaN."""
     w = row_weights(weights, values)
-    return jnp.where(w == 0, 0, values * w).sum() / w.sum()
+    return jnp.where(w == 0, 0, values.astype(w.dtype) * w).sum() / w.sum()
 
 
 def divide(a: Array, b: Array) -> Array:
+    """`a / b`, and 0 where b is."""
     return jnp.where(b == 0, 0, a / jnp.where(b == 0, 1, b))
 
 
-def classes_of(predictions: ArrayLike, labels: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
-    predictions, labels = jnp.asarray(predictions), jnp.asarray(labels)
-    if predictions.ndim != 1 or predictions.shape != labels.shape:
-        raise ValueError(
-            f"labels: expected shape [n] like the predictions, got {list(labels.shape)} "
-            f"against {list(predictions.shape)}"
-        )
-    return predictions.astype(jnp.int32), labels.astype(jnp.int32), row_weights(weights, predictions)
+def same_rows(name: str, scores: Array, labels: ArrayLike) -> Array:
+    """The labels `[n]` of scores `[n]` or `[n, classes]`, or `[n, k]` of scores of that shape, as an array."""
+    array = as_array("labels", labels)
+    if scores.ndim not in (1, 2) or array.shape not in (scores.shape[:1], scores.shape):
+        raise ValueError(f"labels: expected shape [n] like the {name} {list(scores.shape)}, got {list(array.shape)}")
+    return array
 
 
-def same_rows(name: str, scores: Array, labels: ArrayLike) -> None:
-    shape = jnp.shape(labels)
-    if scores.ndim not in (1, 2) or shape != scores.shape[:1]:
-        raise ValueError(f"labels: expected shape [n] like the {name} {list(scores.shape)}, got {list(shape)}")
+def of_columns(metric: Any, scores: Array, labels: Array) -> Array:
+    """The mean of a metric of `[n]` over the columns of `[n, k]`."""
+    return jax.vmap(metric, (1, 1))(scores, labels).mean()
 
 
 def error_of(predictions: ArrayLike, targets: ArrayLike) -> Array:
-    predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
-    if predictions.shape != targets.shape or predictions.ndim not in (1, 2):
+    """`predictions - targets` of one shape, `[n]` or `[n, k]`, in at least float32."""
+    first, second = same_shape(predictions, targets)
+    return first - second
+
+
+def same_shape(predictions: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+    """Predictions and targets of one shape, `[n]` or `[n, k]`, in one dtype of at least float32."""
+    first, second = floats("predictions", predictions), floats("targets", targets)
+    if first.shape != second.shape or first.ndim not in (1, 2):
         raise ValueError(
-            f"targets: expected the predictions' shape {list(predictions.shape)}, [n] or [n, k], "
-            f"got {list(targets.shape)}"
+            f"targets: expected the predictions' shape {list(first.shape)}, [n] or [n, k], got {list(second.shape)}"
         )
-    return predictions - targets
+    dtype = jnp.promote_types(first.dtype, second.dtype)
+    return first.astype(dtype), second.astype(dtype)
 
 
 def per_row(values: Array) -> Array:
+    """`[n]`: the mean over outputs."""
     return values.mean(axis=1) if values.ndim == 2 else values

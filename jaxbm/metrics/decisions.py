@@ -1,13 +1,21 @@
-"""Metrics of decided classes."""
+"""Metrics of decided classes: of class numbers `[n]`, or of several labels a row, 0 or 1, `[n, k]`.
+
+A number that is no class - 2 where there are two, a fraction, NaN - is a ValueError; under a transformation, where
+values can't be looked at, it makes the metric NaN. Rows of weight 0 may hold anything.
+"""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.arrays import real
+from jaxbm.core.checks import positive_int
+from jaxbm.core.counts import by_class
 from jaxbm.core.names import unknown
-from jaxbm.metrics.arguments import classes_of, divide
+from jaxbm.metrics.arguments import codes, divide, refuse, row_weights, unless
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
 
@@ -16,22 +24,23 @@ def accuracy(predictions: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | 
     """Fraction of predictions that equal their labels.
 
     Args:
-      predictions, labels: class numbers `[n]`.
+      predictions, labels: class numbers `[n]`; or 0 and 1 `[n, k]`, where a row is right when all its labels are.
       weights: `[n]`, nonnegative.
 
     Returns:
       A float32 scalar; NaN when all weights are zero.
 
     Raises:
-      ValueError: shapes differ.
+      ValueError: shapes differ, or a value is no class number.
 
     Example:
       >>> import jax.numpy as jnp, jaxbm
       >>> float(jaxbm.metrics.accuracy(jnp.asarray([0, 1, 1, 0]), jnp.asarray([0, 1, 0, 0])))
       0.75
     """
-    predictions, labels, w = classes_of(predictions, labels, weights)
-    return jnp.where(predictions == labels, w, 0).sum() / w.sum()
+    ours, theirs, good, w = _rows(predictions, labels, weights)
+    right = ours == theirs if ours.ndim == 1 else (ours == theirs).all(axis=1)
+    return unless(good, w, jnp.where(right, w, 0).sum() / w.sum())
 
 
 def confusion_matrix(
@@ -40,7 +49,15 @@ def confusion_matrix(
     """`[label, prediction]`: the total weight of each combination.
 
     Args:
-      num_classes: how many classes; fixes the shape. The rest as for `accuracy`.
+      predictions, labels: class numbers `[n]`, from 0 to `num_classes - 1`.
+      num_classes: how many classes; fixes the shape.
+      weights: `[n]`, nonnegative; without, rows are counted, exactly up to 2**24 and to rounding beyond.
+
+    Returns:
+      float32 `[num_classes, num_classes]`.
+
+    Raises:
+      ValueError: shapes differ, or a value is no class.
 
     Example:
       >>> import jax.numpy as jnp, jaxbm
@@ -48,8 +65,7 @@ def confusion_matrix(
       >>> jaxbm.metrics.confusion_matrix(a, b, num_classes=2).tolist()
       [[1.0, 1.0], [0.0, 1.0]]
     """
-    predictions, labels, w = classes_of(predictions, labels, weights)
-    return jnp.zeros((num_classes, num_classes)).at[labels, predictions].add(w)
+    return _matrix(predictions, labels, num_classes, weights, scale=False)
 
 
 def balanced_accuracy(
@@ -62,7 +78,7 @@ def balanced_accuracy(
       >>> float(jaxbm.metrics.balanced_accuracy(jnp.asarray([0, 0, 1, 0]), jnp.asarray([0, 0, 1, 1])))
       0.75
     """
-    matrix = confusion_matrix(predictions, labels, num_classes=num_classes, weights=weights)
+    matrix = _matrix(predictions, labels, num_classes, weights)
     support = matrix.sum(axis=1)
     present = support > 0
     return jnp.where(present, divide(jnp.diagonal(matrix), support), 0).sum() / present.sum()
@@ -79,20 +95,23 @@ def precision(
     """True positives over predicted positives; 0 where nothing is predicted positive.
 
     Args:
-      average: "binary" (of class 1), "macro" (mean over the classes that occur among labels or predictions, as
-        scikit-learn takes it), "micro" (of all classes' counts) or "weighted" (by the classes' weight).
-      The rest as for `confusion_matrix`.
+      predictions, labels: class numbers `[n]`, from 0 to `num_classes - 1`; or several labels a row, 0 or 1 `[n, k]`
+      average: "binary" (of class 1 of two, not for `[n, k]`), "macro" (mean over the classes that occur among labels
+        or predictions, over all columns of `[n, k]`, as scikit-learn takes it), "micro" (of all classes' counts) or
+        "weighted" (by the classes' weight).
+      num_classes: how many classes; not needed for `[n, k]`.
+      weights: `[n]`, nonnegative.
 
     Raises:
-      ValueError: shapes differ or `average` is unknown.
+      ValueError: shapes differ, a value is no class, or `average` is unknown.
 
     Example:
       >>> import jax.numpy as jnp, jaxbm
       >>> float(jaxbm.metrics.precision(jnp.asarray([1, 1, 0]), jnp.asarray([1, 0, 1])))
       0.5
     """
-    matrix = confusion_matrix(predictions, labels, num_classes=num_classes, weights=weights)
-    return _averaged(matrix, average, lambda hit, predicted, actual: divide(hit, predicted))
+    tallies = _tallies(predictions, labels, average, num_classes, weights)
+    return _averaged(tallies, average, lambda hit, predicted, actual: divide(hit, predicted))
 
 
 def recall(
@@ -110,8 +129,8 @@ def recall(
       >>> float(jaxbm.metrics.recall(jnp.asarray([1, 1, 0]), jnp.asarray([1, 0, 1])))
       0.5
     """
-    matrix = confusion_matrix(predictions, labels, num_classes=num_classes, weights=weights)
-    return _averaged(matrix, average, lambda hit, predicted, actual: divide(hit, actual))
+    tallies = _tallies(predictions, labels, average, num_classes, weights)
+    return _averaged(tallies, average, lambda hit, predicted, actual: divide(hit, actual))
 
 
 def f1(
@@ -129,18 +148,91 @@ def f1(
       >>> float(jaxbm.metrics.f1(jnp.asarray([1, 1, 0]), jnp.asarray([1, 0, 1])))
       0.5
     """
-    matrix = confusion_matrix(predictions, labels, num_classes=num_classes, weights=weights)
-    return _averaged(matrix, average, lambda hit, predicted, actual: divide(2 * hit, predicted + actual))
+    tallies = _tallies(predictions, labels, average, num_classes, weights)
+    return _averaged(tallies, average, lambda hit, predicted, actual: divide(2 * hit, predicted + actual))
 
 
-def _averaged(matrix: Array, average: str, formula: Callable[[Array, Array, Array], Array]) -> Array:
+class _Tallies(NamedTuple):
+    """Of each class `[k]`: the weight predicted rightly, predicted, actual, and 1 where it takes part in a mean."""
+
+    hit: Array
+    predicted: Array
+    actual: Array
+    present: Array
+
+
+def _tallies(
+    predictions: ArrayLike, labels: ArrayLike, average: str, num_classes: int, weights: ArrayLike | None
+) -> _Tallies:
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES)
-    hit, predicted, actual = jnp.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    several = jnp.ndim(predictions) == 2 and jnp.shape(predictions)[1] != 1
+    if average == "binary" and (several or num_classes != 2):
+        what = "several labels a row" if several else f"{num_classes} classes"
+        raise ValueError(f"average: expected 'macro', 'micro' or 'weighted' for {what}, got 'binary'")
+    if several:
+        ours, theirs, good, w = _rows(predictions, labels, weights)
+        w = unless(good, w, w)[:, None]
+        marks = ((ours == 1) & (theirs == 1), ours == 1, theirs == 1)
+        hit, predicted, actual = (jnp.where(marked, w, 0).sum(axis=0) for marked in marks)
+        return _Tallies(hit, predicted, actual, jnp.ones_like(actual))
+    matrix = _matrix(predictions, labels, num_classes, weights)
+    predicted, actual = matrix.sum(axis=0), matrix.sum(axis=1)
+    return _Tallies(jnp.diagonal(matrix), predicted, actual, (predicted + actual != 0).astype(actual.dtype))
+
+
+def _averaged(tallies: _Tallies, average: str, formula: Callable[[Array, Array, Array], Array]) -> Array:
+    hit, predicted, actual, present = tallies
     if average == "micro":
         return formula(hit.sum(), predicted.sum(), actual.sum())
     each = formula(hit, predicted, actual)
     if average == "binary":
         return each[1]
-    weight = actual if average == "weighted" else ((predicted + actual) > 0).astype(actual.dtype)
-    return divide((each * weight).sum(), weight.sum())
+    share = actual if average == "weighted" else present
+    return divide((each * share).sum(), share.sum())
+
+
+def _rows(predictions: ArrayLike, labels: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array, Array]:
+    """Class numbers of predictions and of labels, where both are, and weights."""
+    first, second = real("predictions", predictions), real("labels", labels)
+    if first.ndim not in (1, 2) or first.shape != second.shape:
+        raise ValueError(
+            f"labels: expected shape [n] like the predictions, got {list(second.shape)} against {list(first.shape)}"
+        )
+    if first.shape[1:] == (1,):
+        first, second = first[:, 0], second[:, 0]
+    given = None if weights is None else row_weights(weights, first)
+    ours, theirs = codes("predictions", first), codes("labels", second)
+    expected = "class numbers"
+    if first.ndim == 2:
+        expected = "0 or 1 of several labels a row"
+        ours, theirs = (c._replace(known=c.known & (c.number >= 0) & (c.number <= 1)) for c in (ours, theirs))
+    refuse("predictions", first, ours.known, given, expected)
+    refuse("labels", second, theirs.known, given, expected)
+    w = row_weights(None, first) if given is None else given
+    return ours.number, theirs.number, ours.known & theirs.known, w
+
+
+def _matrix(
+    predictions: ArrayLike, labels: ArrayLike, num_classes: int, weights: ArrayLike | None, *, scale: bool = True
+) -> Array:
+    first, second = real("predictions", predictions), real("labels", labels)
+    if first.shape[1:] == (1,) and first.shape == second.shape:
+        first, second = first[:, 0], second[:, 0]
+    if first.ndim != 1 or first.shape != second.shape:
+        raise ValueError(
+            f"labels: expected shape [n] like the predictions, got {list(second.shape)} against {list(first.shape)}"
+        )
+    k = positive_int("num_classes", num_classes)
+    w = None if weights is None else row_weights(weights, first, scale=scale)
+    ours, theirs = (
+        c._replace(known=c.known & (c.number >= 0) & (c.number < k))
+        for c in (codes("predictions", first), codes("labels", second))
+    )
+    expected = f"classes 0 to {k - 1} (num_classes={k})"
+    refuse("predictions", first, ours.known, w, expected)
+    refuse("labels", second, theirs.known, w, expected)
+    good = ours.known & theirs.known
+    place = jnp.where(good, theirs.number * k + ours.number, 0)
+    counted = None if w is None else jnp.where(good, w, 0)
+    return unless(good, w, by_class(place, counted, k * k).reshape(k, k))

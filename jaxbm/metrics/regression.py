@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.metrics.arguments import error_of, per_row, row_weights, weighted_mean
+from jaxbm.metrics.arguments import error_of, per_row, row_weights, same_shape, weighted_mean
 
 
 def mse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
@@ -61,10 +61,12 @@ def r2(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None 
       >>> float(jaxbm.metrics.r2(jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([1.0, 2.0, 3.0])))
       1.0
     """
-    error, targets = error_of(predictions, targets), jnp.asarray(targets)
+    first, second = same_shape(predictions, targets)
+    error, targets = first - second, second
 
     def column(e: Array, t: Array) -> Array:
         w = row_weights(weights, e)
+        e, t = e.astype(w.dtype), t.astype(w.dtype)
         e, t = jnp.where(w > 0, e, 0), jnp.where(w > 0, t, 0)
         center = (w * t).sum() / w.sum()
         residual, total = (w * e * e).sum(), (w * jnp.square(t - center)).sum()

@@ -1,51 +1,38 @@
 """The metrics by name, as functions of logits, labels and weights."""
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
+from jaxbm.core.arrays import real
+from jaxbm.core.checks import is_traced
 from jaxbm.core.names import lookup
+from jaxbm.metrics.arguments import codes, refuse, row_weights, unless
 from jaxbm.metrics.decisions import accuracy, balanced_accuracy, f1, precision, recall
 from jaxbm.metrics.probabilities import brier_score, calibration_error, log_loss
 from jaxbm.metrics.ranking import average_precision, roc_auc
 from jaxbm.metrics.regression import mae, mse, r2, rmse
 
-Hook = Callable[[Array, Array, Array | None], Array]
+#: What labels may mean: numbers, class numbers, 0 or 1, -1 or 1, probabilities of classes.
+KINDS = ("real", "class", "binary", "sign", "distribution")
 
-
-def _decided(metric: Callable[..., Array], logits: Array, labels: Array, weights: Array | None) -> Array:
-    if logits.ndim == 1:
-        decided = (logits > 0).astype(jnp.int32)
-        return metric(decided, labels, weights=weights)
-    options: dict[str, Any] = {} if metric is accuracy else {"num_classes": logits.shape[1]}
-    if metric in (precision, recall, f1):
-        options["average"] = "macro"
-    if labels.ndim == 2:
-        labels = labels.argmax(axis=1)
-    return metric(logits.argmax(axis=1), labels, weights=weights, **options)
-
-
-def _probable(metric: Callable[..., Array], logits: Array, labels: Array, weights: Array | None) -> Array:
-    if labels.ndim == 2:
-        labels = labels.argmax(axis=1)
-    p = jax.nn.sigmoid(logits) if logits.ndim == 1 else jax.nn.softmax(logits)
-    return metric(p, labels, weights=weights)
-
-
-def _direct(metric: Callable[..., Array], logits: Array, labels: Array, weights: Array | None) -> Array:
-    return metric(logits, labels, weights=weights)
+#: How a metric reads logits: as decided classes, as probabilities, as an order, or as the numbers they are.
+DECIDED, PROBABLE, RANKED, DIRECT = "decided", "probable", "ranked", "direct"
 
 
 class MetricEntry(NamedTuple):
     """A metric, and what those who take it by name need to know."""
 
     function: Callable[..., Array]
-    takes: Callable[..., Array]
-    """how it is called with logits: `_decided` classes, `_probable` ones, or the logits `_direct`ly"""
+    way: str
+    """how it reads logits: DECIDED, PROBABLE, RANKED or DIRECT"""
     greater_is_better: bool = False
     heading: str = ""
     """of a column in reports; the name where it is empty"""
@@ -60,27 +47,169 @@ class MetricEntry(NamedTuple):
 
 CLASSES = ("binary", "multiclass")
 
-#: Every metric that `fit` knows by name, once, in the order of reports. The AUCs of multi-class logits are taken from
-#: probabilities: one logit alone doesn't rank one class.
+#: Every metric that `fit` knows by name, once, in the order of reports.
 TABLE = (
-    MetricEntry(accuracy, _decided, True, tasks=CLASSES),
-    MetricEntry(balanced_accuracy, _decided, True, tasks=CLASSES),
-    MetricEntry(precision, _decided, True),
-    MetricEntry(recall, _decided, True),
-    MetricEntry(f1, _decided, True, "F1", CLASSES),
-    MetricEntry(roc_auc, _probable, True, "ROC AUC", CLASSES),
-    MetricEntry(log_loss, _probable),
-    MetricEntry(brier_score, _probable),
-    MetricEntry(calibration_error, _probable),
-    MetricEntry(average_precision, _direct, True),
-    MetricEntry(mse, _direct, False, "MSE", ("regression",)),
-    MetricEntry(rmse, _direct, False, "RMSE", ("regression",)),
-    MetricEntry(mae, _direct, False, "MAE", ("regression",)),
-    MetricEntry(r2, _direct, True, "R2", ("regression",)),
+    MetricEntry(accuracy, DECIDED, True, tasks=CLASSES),
+    MetricEntry(balanced_accuracy, DECIDED, True, tasks=CLASSES),
+    MetricEntry(precision, DECIDED, True),
+    MetricEntry(recall, DECIDED, True),
+    MetricEntry(f1, DECIDED, True, "F1", CLASSES),
+    MetricEntry(roc_auc, RANKED, True, "ROC AUC", CLASSES),
+    MetricEntry(log_loss, PROBABLE),
+    MetricEntry(brier_score, PROBABLE),
+    MetricEntry(calibration_error, PROBABLE),
+    MetricEntry(average_precision, RANKED, True),
+    MetricEntry(mse, DIRECT, False, "MSE", ("regression",)),
+    MetricEntry(rmse, DIRECT, False, "RMSE", ("regression",)),
+    MetricEntry(mae, DIRECT, False, "MAE", ("regression",)),
+    MetricEntry(r2, DIRECT, True, "R2", ("regression",)),
 )
 
+WAYS = {entry.name: (entry.function, entry.way) for entry in TABLE}
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A metric as `fit` and `evaluate` call it: `(logits, labels, weights)`, for labels of one kind.
+
+    One logit a row, `[n]` or `[n, 1]`, decides at 0, `[n, classes]` by the largest; of several labels a row each
+    decides at 0. Labels that are no classes make a metric of classes NaN where values can't be looked at, else they
+    are a ValueError; so does a NaN among the logits, except for rows of weight 0.
+    """
+
+    name: str
+    kind: str | None = None
+
+    def __call__(self, logits: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> Array:
+        """The metric: float32, or float64 for logits of that type."""
+        metric, way = WAYS[self.name]
+        logits, labels = match(real("logits", logits), real("labels", labels))
+        if way == DIRECT:
+            return metric(logits, labels, weights=weights)
+        if labels.ndim == 1:
+            return _of_classes(metric, way, logits, labels, weights)
+        if self.kind in ("binary", "sign"):
+            return _of_several(metric, way, logits, labels, weights)
+        w = None if weights is None else row_weights(weights, logits)
+        one_hot = _one_hot_rows(labels)
+        of_classes = partial(_of_classes, metric, way, logits, labels.argmax(axis=1).astype(jnp.int32), weights)
+        if self.kind == "distribution":
+            refuse("labels", labels, one_hot, w, "one-hot rows: soft labels have no class")
+            return unless(one_hot, w, of_classes())
+        heeded = one_hot if w is None else one_hot | (w == 0)
+        if not is_traced(heeded):
+            all_one_hot = bool(np.asarray(jax.device_get(heeded)).all())
+            return of_classes() if all_one_hot else _of_several(metric, way, logits, labels, weights)
+        several: Any = jnp.nan if metric is balanced_accuracy else _of_several(metric, way, logits, labels, weights)
+        return jnp.where(heeded.all(), of_classes(), several)
+
+
+def match(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """Logits and labels of the same rows: one column is none, in both alike, and class numbers have none.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxbm.metrics.table import match
+      >>> [a.shape for a in match(jnp.ones((5, 1)), jnp.ones(5))]
+      [(5,), (5,)]
+    """
+    if logits.ndim == 2 and logits.shape[1] == 1:
+        logits = logits[:, 0]
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        whole = not jnp.issubdtype(labels.dtype, jnp.floating)
+        labels = labels[:, 0] if logits.ndim == 1 or whole else labels
+    return logits, labels
+
+
+def _of_classes(metric: Callable[..., Array], way: str, logits: Array, labels: Array, weights: Any) -> Array:
+    if logits.ndim == 1:
+        labels = _zero_or_one(labels, weights)
+        if way == DECIDED:
+            return _unless_nan(logits, weights, metric(_positive(logits), labels, weights=weights))
+        return metric(jax.nn.sigmoid(logits) if way == PROBABLE else logits, labels, weights=weights)
+    if way != DECIDED:
+        # Multi-class logits are ranked as probabilities: one logit alone doesn't rank one class.
+        return metric(jax.nn.softmax(logits), labels, weights=weights)
+    options: dict[str, Any] = {} if metric is accuracy else {"num_classes": logits.shape[1]}
+    if metric in (precision, recall, f1):
+        options["average"] = "macro"
+    elif metric is accuracy:
+        labels = _below(labels, logits.shape[1])
+    decided = logits.argmax(axis=1).astype(jnp.int32)
+    return _unless_nan(logits, weights, metric(decided, labels, weights=weights, **options))
+
+
+def _of_several(metric: Callable[..., Array], way: str, logits: Array, labels: Array, weights: Any) -> Array:
+    if logits.shape != labels.shape:
+        raise ValueError(f"labels: expected the logits' shape {list(logits.shape)}, got {list(labels.shape)}")
+    labels = _zero_or_one(labels, weights)
+    if way == RANKED:
+        return metric(logits, labels, weights=weights)
+    if way == PROBABLE:
+        return metric(jax.nn.sigmoid(logits), labels, weights=weights)
+    if metric is balanced_accuracy:
+        raise ValueError("metrics: balanced_accuracy has no definition for several labels a row")
+    options = {} if metric is accuracy else {"average": "macro"}
+    return _unless_nan(logits, weights, metric(_positive(logits), labels, weights=weights, **options))
+
+
+def _positive(logits: Array) -> Array:
+    return (logits > 0).astype(jnp.int32)
+
+
+def _zero_or_one(labels: Array, weights: Any) -> Array:
+    """-1/+1 as 0/1; what is neither, and -1 beside 0, becomes a fraction, which every metric of classes refuses."""
+    w = None if weights is None else row_weights(weights, labels)
+    found = codes("labels", labels)
+    counts = True if w is None else (w != 0).reshape(w.shape + (1,) * (labels.ndim - 1))
+    mixed = ((found.number == -1) & counts).any() & ((found.number == 0) & found.known & counts).any()
+    known = found.known & (jnp.abs(found.number) <= 1) & ~(mixed & (found.number == -1))
+    refuse("labels", labels, known, w, "0 and 1, or -1 and 1")
+    return jnp.where(known, jnp.maximum(found.number, 0), 0.5)
+
+
+def _below(labels: Array, classes: int) -> Array:
+    """Labels that accuracy may compare: one beyond the classes becomes a fraction, which it refuses."""
+    found = codes("labels", labels)
+    return jnp.where(found.known & (found.number >= 0) & (found.number < classes), found.number, 0.5)
+
+
+def _one_hot_rows(labels: Array) -> Array:
+    """`[n]`: rows of one 1 and zeros."""
+    return ((labels == 0) | (labels == 1)).all(axis=1) & ((labels == 1).sum(axis=1) == 1)
+
+
+def _unless_nan(logits: Array, weights: Any, value: Array) -> Array:
+    """`value`, and NaN where a row that has weight has a NaN: it decides for nothing."""
+    return unless(~jnp.isnan(logits), None if weights is None else row_weights(weights, logits), value)
+
+
+@cache
+def for_labels(name: str, kind: str | None = None) -> Hook:
+    """The metric called `name` for labels of a kind, as a function of `(logits, labels, weights)`.
+
+    Args:
+      name: of `METRICS`.
+      kind: what labels `[n, k]` mean: "distribution" (one-hot rows), "binary" or "sign" (several labels a row); None
+        goes by the labels: rows that are all one-hot are classes, anything else is several labels.
+
+    Raises:
+      ValueError: the name or the kind is unknown.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> accuracy = jaxbm.metrics.for_labels("accuracy", "binary")
+      >>> float(accuracy(jnp.asarray([[2.0, 1.0], [-1.0, 3.0]]), jnp.asarray([[1, 1], [0, 0]]), None))
+      0.5
+    """
+    lookup("metric", name, WAYS)
+    if kind is not None:
+        lookup("kind", kind, dict.fromkeys(KINDS))
+    return Hook(name, kind)
+
+
 #: Functions of `(logits, labels, weights)`: binary logits `[n]` decide at 0, `[n, classes]` by the largest.
-METRICS: dict[str, Hook] = {entry.name: partial(entry.takes, entry.function) for entry in TABLE}
+METRICS: dict[str, Hook] = {entry.name: for_labels(entry.name) for entry in TABLE}
 
 
 def greater_is_better(name: str) -> bool:
@@ -126,3 +255,43 @@ def metric(name: str) -> Hook:
       0.5
     """
     return lookup("metric", name, METRICS)
+
+
+def heeds_weights(function: Any) -> bool:
+    """True for metrics of ours: rows of weight 0 have no influence on them, so such rows may be added."""
+    return isinstance(function, Hook)
+
+
+def check_labels(name: str, labels: ArrayLike, kind: str | None = None, num_classes: int | None = None) -> None:
+    """ValueError where the metric called `name` has no meaning for these labels; concrete ones, on the host.
+
+    Args:
+      name: of `METRICS`.
+      labels: `[n]` or `[n, k]`.
+      kind: as for `for_labels`.
+      num_classes: how many classes the model tells apart, for labels that are class numbers.
+
+    Example:
+      >>> import jaxbm
+      >>> jaxbm.metrics.check_labels("accuracy", [0.0, 1.0, 1.0])
+    """
+    _, way = lookup("metric", name, WAYS)
+    if way == DIRECT or is_traced(labels):
+        return
+    host = np.asarray(labels)
+    if host.ndim == 2 and kind == "distribution":
+        good = ((host == 0) | (host == 1)).all(axis=1) & ((host == 1).sum(axis=1) == 1)
+        expected = "one-hot rows"
+    elif (host.ndim == 2 and host.shape[1] > 1) or num_classes is None or (num_classes <= 2 and kind != "class"):
+        whole = host == np.round(host.astype(np.float64))
+        good = whole & (np.abs(host.astype(np.float64)) <= 1) if num_classes is not None or host.ndim == 2 else whole
+        expected = "0 and 1, or -1 and 1" if num_classes is not None or host.ndim == 2 else "class numbers"
+    else:
+        good = (host == np.round(host.astype(np.float64))) & (host >= 0) & (host < num_classes)
+        expected = f"classes 0 to {num_classes - 1}"
+    if not good.all():
+        first = tuple(int(i) for i in np.argwhere(~good)[0])
+        raise ValueError(
+            f"y: expected {expected} for metric {name!r}, got {host[first]} at {list(first)} "
+            f"({int((~good).sum())} in all)"
+        )
