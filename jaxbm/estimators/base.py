@@ -1,0 +1,257 @@
+"""What classifier and regressor share: from samples to a trained network, and from it to outputs."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from jax.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from jaxbm.estimators import fitted
+from jaxbm.estimators.block_training import BlockTraining
+from jaxbm.estimators.fitting import train
+from jaxbm.estimators.jobs import ALIASES, Job, State, hidden_sizes, job_of
+from jaxbm.estimators.lbfgs import minimize, wide_logits
+from jaxbm.estimators.networks import Training, Weights
+from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters
+from jaxbm.estimators.rows import NON_FINITE, block_rows, blocks, dense
+from jaxbm.estimators.tables import table
+from jaxbm.estimators.targets import Targets, outputs_of
+from jaxbm.estimators.validation import HeldOut
+from jaxbm.members.ensemble import Ensemble
+from jaxbm.models.mlp import MLP, Dense
+from jaxbm.training.predict import predict
+
+Samples = tuple[Any, np.ndarray, np.ndarray | None]
+"""Features, encoded labels and weights."""
+
+
+class BaseJaxMLP(BaseEstimator, ABC):
+    """See `JaxMLPClassifier` and `JaxMLPRegressor`."""
+
+    _parameter_constraints: dict[str, Any] = CONSTRAINTS
+
+    # Parameters that are read here; the subclasses' __init__ sets them all.
+    activation: str
+    solver: str
+    alpha: float
+    tol: float
+    max_iter: int
+    max_fun: int
+    verbose: Any
+    warm_start: bool
+    early_stopping: bool
+    members: int
+    # Fitted.
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    out_activation_: str
+    n_outputs_: int
+
+    @abstractmethod
+    def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
+        """Checked features, and targets."""
+
+    @abstractmethod
+    def _labels(self, y: Any) -> np.ndarray:
+        """Further labels, encoded like those of the fit."""
+
+    def _weighted(self, targets: Targets, weight: np.ndarray | None) -> np.ndarray | None:
+        """Weights of samples, those of their classes included."""
+        del targets
+        return weight
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, validation_data: tuple[Any, ...] | None = None
+    ) -> Self:
+        """Train on samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features. What is sparse is made dense, a bounded part at a time.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Classes, an indicator of labels, or numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Nonnegative weights.
+        validation_data : tuple (X, y) or (X, y, sample_weight), default=None
+            With `early_stopping`, samples to score instead of a `validation_fraction`.
+
+        Returns
+        -------
+        self : object
+        """
+        check_parameters(self)
+        return self._fit(X, y, sample_weight, validation_data)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, validation_data: Any = None, incremental: bool = False
+    ) -> Self:
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        hidden = hidden_sizes(self)
+        is_first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        X, targets = self._samples(X, y, incremental, reset=is_first)
+        weight = self._sample_weight(sample_weight, X, targets)
+        held_out = self._validation(validation_data)
+        sizes = (X.shape[1], *hidden, targets.outputs)
+        state = State() if is_first else fitted.state_of(self, sizes, incremental)
+        rows = np.arange(X.shape[0], dtype=np.int32)
+        job = job_of(
+            self, targets, X.shape[1], rows, weight=weight, state=state, one_epoch=incremental,
+            held_out=None if held_out is None else np.arange(held_out[0].shape[0], dtype=np.int32),
+        )  # fmt: skip
+        if is_first:
+            fitted.begin(self, job, targets.kind.out_activation)
+        if self.solver == "lbfgs":
+            self._fit_lbfgs(job, X, targets, weight)
+            return self
+        samples = (X, targets.labels, weight)
+        training = self._training(job, samples, state.opt_state, incremental)
+        scored = None
+        if job.held_out is not None:
+            scored = HeldOut.of(targets.kind.name, *(held_out or samples), [job.held_out] * len(job.networks))
+        trained = train(training, job.rules, scored, _tell if self.verbose else None)
+        opt_state = training.opt_state if isinstance(training, BlockTraining) else training.state.opt_state
+        fitted.adopt(self, job, trained, opt_state, incremental, X.dtype)
+        return self
+
+    def _sample_weight(self, given: Any, X: Any, targets: Targets) -> np.ndarray | None:
+        weight = None if given is None else _check_sample_weight(given, X, dtype=np.float64)
+        if weight is not None and not (weight >= 0).all():
+            low = np.flatnonzero(~(weight >= 0))
+            raise ValueError(
+                f"sample_weight: expected nonnegative weights, got {len(low)} others, the first in row {low[0]}"
+            )
+        weight = self._weighted(targets, weight)
+        if weight is not None and not weight.any():
+            raise ValueError("sample_weight: expected at least one positive weight, got zeros only")
+        return weight
+
+    def _validation(self, given: Any) -> Samples | None:
+        if given is None:
+            return None
+        if not self.early_stopping:
+            raise ValueError("validation_data: expected early_stopping=True beside it, got early_stopping=False")
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            raise ValueError("validation_data: expected (X, y) or (X, y, sample_weight)")
+        X = self._features(given[0])
+        labels = self._labels(given[1])
+        if len(labels) != X.shape[0]:
+            raise ValueError(f"validation_data: expected as many labels as rows, got {len(labels)} and {X.shape[0]}")
+        weight = None if len(given) == 2 else _check_sample_weight(given[2], X, dtype=np.float32)
+        return X, labels, weight
+
+    def _training(self, job: Job, samples: Samples, opt_state: Any, incremental: bool) -> Training | BlockTraining:
+        X, labels, weight = samples
+        networks = job.networks
+        if len(networks[0].rows) == X.shape[0]:  # type: ignore[arg-type]
+            networks = [replace(network, rows=None) for network in networks]
+        if block_rows(X) is not None:
+            return BlockTraining(job.program, networks, X, labels, weight, opt_state)
+        rows = table(dense(X), labels, weight)
+        known: Training | None = getattr(self, "_continued", None) if incremental else None
+        if known is not None and known.renew(job.program, networks, rows, opt_state):
+            return known
+        training = Training(job.program, networks, rows, max(one.max_iter for one in job.limits), opt_state)
+        if incremental:
+            self._continued = training
+        return training
+
+    def _fit_lbfgs(self, job: Job, X: Any, targets: Targets, weight: np.ndarray | None) -> None:
+        model = MLP(job.networks[0].sizes, job.program.activation)
+        found = [
+            minimize(
+                model,
+                network.weights,
+                X,
+                targets,
+                weight,
+                job.penalty,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                max_fun=self.max_fun,
+                told=_tell if self.verbose else None,
+            )
+            for network in job.networks
+        ]
+        if not all(np.isfinite(part).all() for one in found for layer in one.weights for part in layer):
+            raise ValueError(NON_FINITE)
+        fitted.stack(self, [one.weights for one in found], X.dtype)
+        self.n_iter_ = max(one.iterations for one in found)
+        self.loss_ = float(np.mean([one.loss for one in found]))
+        open_ended = [one for one in found if not one.converged]
+        if open_ended:
+            limits = f"max_iter={self.max_iter}, max_fun={self.max_fun}"
+            warnings.warn(
+                f"solver='lbfgs' ended after {self.n_iter_} iterations without having converged ({limits}): "
+                f"{open_ended[0].message}. Standardised features or a larger limit usually help.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _features(self, X: Any) -> Any:
+        kinds = {"accept_sparse": ["csr"], "dtype": (np.float64, np.float32)}
+        return validate_data(self, X, reset=False, **kinds)
+
+    @property
+    def model_(self) -> MLP:
+        """The network's architecture."""
+        sizes = (self.coefs_[0].shape[-2], *(b.shape[-1] for b in self.intercepts_))
+        return MLP(sizes, ALIASES.get(self.activation, self.activation))
+
+    @property
+    def ensemble_(self) -> Ensemble:
+        """The members as a `jaxbm.Ensemble`, of logits."""
+        check_is_fitted(self)
+        return Ensemble(self.model_, _stacked(fitted.member_weights(self, np.float32)))
+
+    def _logits(self, X: Any) -> np.ndarray:
+        """`[M, n, out]`, in the dtype of the features."""
+        check_is_fitted(self)
+        return self._logits_of(self._features(X))
+
+    def _logits_of(self, X: Any) -> np.ndarray:
+        if self.solver == "lbfgs" and X.dtype == np.float64:
+            weights = list(zip(self.coefs_, self.intercepts_, strict=True))
+            return wide_logits(self.model_, weights, X)
+        members = fitted.member_weights(self, np.float32)
+        if len(members) == 1:
+            model, params = self.model_, tuple(Dense(w, b) for w, b in members[0])  # type: ignore[arg-type]
+            found = [predict(model, params, part)[None] for part in blocks(X, block_rows(X) or X.shape[0])]
+        else:
+            ensemble = Ensemble(self.model_, _stacked(members))
+            found = [ensemble.logits(part) for part in blocks(X, block_rows(X) or X.shape[0])]
+        return np.concatenate(found, axis=1).astype(X.dtype, copy=False)
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """`[M, n, out]`: every member's prediction."""
+        logits = self._logits(X)
+        return outputs_of(self.out_activation_, logits)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_continued", None)  # compiled calls, made again where they are needed
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _stacked(members: list[Weights]) -> tuple[Dense, ...]:
+    layers = zip(*members, strict=True)
+    return tuple(Dense(*(np.stack(part) for part in zip(*layer, strict=True))) for layer in layers)  # type: ignore
+
+
+def _tell(epoch: int, loss: float, score: float | None = None) -> None:
+    print(f"Iteration {epoch}, loss = {loss:.8f}")
+    if score is not None:
+        print(f"Validation score: {score:f}")

@@ -1,0 +1,199 @@
+"""From an estimator's parameters to networks in training: what a call of `fit` or `partial_fit` amounts to.
+
+Nothing here looks at the rows themselves, so that a search can make the jobs of all its candidates and folds, over
+one table, and train them in one call: each is the job that the candidate's own `fit` would have made.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+
+from jaxbm.estimators.fitting import Rules
+from jaxbm.estimators.networks import Network, Program, Weights
+from jaxbm.estimators.start import first_weights, member_seeds
+from jaxbm.estimators.stopping import Limits
+from jaxbm.estimators.targets import Targets
+
+ALL_ROWS = 1 << 30
+"""A program's batch size where every batch is all rows: then networks of different numbers of rows can share it."""
+AUTO_BATCH = 200
+ALIASES = {"logistic": "sigmoid"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Networks of one estimator, to be trained together; with others' where the programs are equal."""
+
+    program: Program
+    networks: list[Network]
+    limits: list[Limits]
+    schedule: str
+    penalty: float
+    scale: float
+    rate_scale: float
+    held_out: np.ndarray | None
+    """rows of the table that are scored, where the scores decide"""
+
+    @property
+    def rules(self) -> Rules:
+        """For these networks alone."""
+        return Rules(
+            self.limits, self.schedule, np.full(len(self.networks), self.penalty), self.scale, self.rate_scale
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """Where an earlier call left an estimator; for a first call everything but `rng` stays as it is here."""
+
+    weights: list[Weights] | None = None
+    """of each member"""
+    opt_state: Any = None
+    """of all members, stacked"""
+    rates: list[float] | None = None
+    best: list[float] | None = None
+    counts: list[int] | None = None
+    seen: int = 0
+
+
+def hidden_sizes(estimator: Any) -> tuple[int, ...]:
+    """The hidden layers' widths.
+
+    Raises:
+      ValueError: one is not a positive integer.
+    """
+    given = estimator.hidden_layer_sizes
+    sizes = list(given) if hasattr(given, "__iter__") else [given]
+    for size in sizes:
+        if isinstance(size, bool) or not hasattr(size, "__index__"):
+            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {size!r}")
+        if size <= 0:
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return tuple(int(size) for size in sizes)
+
+
+def job_of(
+    estimator: Any,
+    targets: Targets,
+    features: int,
+    rows: np.ndarray,
+    *,
+    weight: np.ndarray | None = None,
+    state: State | None = None,
+    one_epoch: bool = False,
+    held_out: np.ndarray | None = None,
+) -> Job:
+    """What the estimator trains.
+
+    Args:
+      estimator: with its parameters.
+      targets: of the whole table.
+      features: columns of the table.
+      rows: int `[k]`, of the table, to train on, and to set some aside from with `early_stopping`.
+      weight: float32 `[n]`, of the table's rows.
+      state: to go on from.
+      one_epoch: for `partial_fit`.
+      held_out: rows to score instead of a part of `rows`.
+    """
+    rng, state = check_random_state(estimator.random_state), state or State()
+    activation = ALIASES.get(estimator.activation, estimator.activation)
+    sizes = (features, *hidden_sizes(estimator), targets.outputs)
+
+    def fresh() -> Weights:
+        return first_weights(rng, sizes, activation, estimator.weight_init)
+
+    weights = [fresh()] if state.weights is None else state.weights[:1]
+    if estimator.early_stopping and held_out is None:
+        rows, held_out = _split(estimator, targets, rows, rng)
+    seeds = member_seeds(rng, 1)
+    for k in range(1, estimator.members):
+        weights.append(fresh() if state.weights is None else state.weights[k])
+        seeds += member_seeds(rng, 1)
+    batch = _batch_size(estimator.batch_size, len(rows))
+    mean_weight = 1.0 if weight is None else float(np.mean(weight[rows], dtype=np.float64))
+    decoupled = estimator.solver == "adamw"
+    penalty = 0.0 if decoupled or not mean_weight else 0.5 * estimator.alpha / (batch * mean_weight)
+    scale = targets.gradient_scale
+    rate_scale = scale if estimator.solver == "sgd" else 1
+    program = Program(
+        activation=activation,
+        loss=targets.kind.loss,
+        outputs=targets.outputs,
+        batch_size=batch if batch < len(rows) else ALL_ROWS,
+        shuffle=bool(estimator.shuffle) and batch < len(rows),
+        solver=estimator.solver,
+        nesterov=bool(estimator.nesterovs_momentum) and estimator.solver == "sgd",
+        bootstrap=bool(estimator.bootstrap),
+        dropout=estimator.dropout is not None,
+        clip=estimator.clip_norm is not None,
+        schedule=estimator.learning_rate_schedule,
+        implementation=estimator.implementation,
+    )
+    networks, limits = [], []
+    for k in range(estimator.members):
+        rate = estimator.learning_rate_init if state.rates is None else state.rates[k]
+        networks.append(
+            Network(
+                weights=weights[k],
+                seed=seeds[k],
+                seen=state.seen,
+                rows=rows,
+                learning_rate=rate * rate_scale,
+                l2=penalty / scale,
+                b1=estimator.beta_1,
+                b2=estimator.beta_2,
+                eps=estimator.epsilon / scale,
+                weight_decay=estimator.alpha if decoupled else 0.0,
+                momentum=estimator.momentum,
+                dropout=estimator.dropout or 0.0,
+                clip_norm=(estimator.clip_norm or 0.0) / scale,
+            )
+        )
+        limits.append(
+            Limits(
+                tol=estimator.tol,
+                n_iter_no_change=estimator.n_iter_no_change,
+                max_iter=1 if one_epoch else estimator.max_iter,
+                learning_rate=estimator.learning_rate_init,
+                rate=rate,
+                power_t=estimator.power_t,
+                best=(np.inf if held_out is None else -np.inf) if state.best is None else state.best[k],
+                count=0 if state.counts is None else state.counts[k],
+                rows=len(rows),
+                seen=state.seen,
+                steps=-(-len(rows) // batch),
+            )
+        )
+    schedule = estimator.learning_rate if estimator.solver == "sgd" else "constant"
+    return Job(program, networks, limits, schedule, penalty, targets.loss_scale, rate_scale, held_out)
+
+
+def _split(
+    estimator: Any, targets: Targets, rows: np.ndarray, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and rows to score; two classes keep their shares."""
+    stratify = targets.labels[rows].astype(bool)[:, None] if targets.kind.name == "binary" else None
+    train, held_out = train_test_split(
+        rows, random_state=rng, test_size=estimator.validation_fraction, stratify=stratify
+    )
+    if len(held_out) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+        )
+    return train, held_out
+
+
+def _batch_size(given: Any, rows: int) -> int:
+    if isinstance(given, str):
+        return min(AUTO_BATCH, rows)
+    if given > rows:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+        )
+    return min(int(given), rows)

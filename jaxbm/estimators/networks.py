@@ -1,0 +1,323 @@
+"""Networks in training: many at once, from one table, a given number of epochs at a time.
+
+This is where the estimators meet the training loop. A `Program` is everything that fixes the compiled code, a
+`Network` everything that may differ between those that share it; `Training` holds their state on the device. Numbers
+of rows and epochs are filled up to a few sizes, so that folds of 1,437 and 1,438 rows share one program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxbm.estimators.tables import Table, filled, packed
+from jaxbm.kernels import dispatch
+from jaxbm.members import stacking, widths
+from jaxbm.members.stacking import Inputs
+from jaxbm.models.mlp import MLP, Dense
+from jaxbm.optimizers import Adam, Sgd
+from jaxbm.run.contract import Data, Hyper, Loss, RunState, Task
+from jaxbm.training.whole_run import start_state
+
+Weights = list[tuple[np.ndarray, np.ndarray]]
+"""of each layer: weights `[in, out]` and biases `[out]`"""
+
+
+HOST_NUMBERS = 100_000
+"""So few are summed on the host in less time than a compiled call takes to start."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What networks that train in one call have in common."""
+
+    activation: str
+    loss: Loss
+    outputs: int
+    batch_size: int
+    shuffle: bool = True
+    solver: str = "adam"
+    nesterov: bool = True
+    bootstrap: bool = False
+    dropout: bool = False
+    clip: bool = False
+    schedule: Callable[..., Any] | None = None
+    implementation: str | None = None
+
+
+@dataclass
+class Network:
+    """One network's own: where it starts, its rows and its numbers.
+
+    The numbers are in the core's conventions: `l2` multiplies the sum of squared weights, and losses are means over
+    outputs.
+    """
+
+    weights: Weights
+    seed: int
+    seen: int
+    """rows visited before, by earlier calls: with `seed` it names the random stream"""
+    rows: np.ndarray | None
+    """int32, rows of the table to train on; None for all"""
+    learning_rate: float
+    l2: float
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    dropout: float = 0.0
+    clip_norm: float = 0.0
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths from input to output."""
+        return (self.weights[0][0].shape[0], *(w.shape[1] for w, _ in self.weights))
+
+
+@dataclass
+class Training:
+    """The state of some networks between chunks of epochs.
+
+    Args:
+      program: what they share.
+      networks: what each has of its own.
+      rows: the table.
+      epochs: the most that they will train for, in all chunks together.
+      opt_state: of all networks, stacked, from an earlier call; None for fresh.
+      active: bool `[M]`, networks to train; None for all.
+    """
+
+    program: Program
+    networks: Sequence[Network]
+    rows: Table
+    epochs: int
+    opt_state: Any = None
+    active: np.ndarray | None = None
+    epoch: int = 0
+    models: list[MLP] = field(init=False)
+    model: MLP = field(init=False)
+
+    def __post_init__(self) -> None:
+        sizes = [network.sizes for network in self.networks]
+        known = {s: MLP(s, self.program.activation) for s in dict.fromkeys(sizes)}
+        self.models = [known[s] for s in sizes]
+        self.model = widths.padded_model(list(known.values()))
+        lists, most = _row_lists(self.networks, self.rows)
+        self.task = Task(
+            model=self.model,
+            loss=self.program.loss,
+            batch_size=min(self.program.batch_size, most),
+            epochs=1 << max(0, self.epochs - 1).bit_length(),
+            shuffle=self.program.shuffle,
+            most_rows=most,
+            bootstrap=self.program.bootstrap,
+        )
+        data = Data(self.rows.x, self.rows.y, self.rows.weight)._replace(**lists)
+        inputs = Inputs(data, self._hyper(), self._params(), self.opt_state)
+        own = jax.tree.map(lambda _: True, inputs)
+        own_data = jax.tree.map(lambda _: False, data)
+        if lists.get("start") is not None:
+            own_data = own_data._replace(start=True, count=True)
+        own = own._replace(data=own_data, hyper=own.hyper._replace(optimizer=_own_numbers(own.hyper.optimizer)))
+        self.own, self.shared = stacking.split(inputs, own)
+        one = stacking.first(self.own, self.shared)
+        self.name, _ = dispatch.choose(
+            self.program.implementation, self.task, one.hyper.optimizer, (one.data.x, one.params)
+        )
+        self._name_streams()
+        self.state: RunState
+        if self.task.epochs > 1:
+            self.state = _begin(self.task, self.own, self.shared)
+            self.own, self.shared = (part._replace(params=None, opt_state=None) for part in (self.own, self.shared))
+
+    def renew(self, program: Program, networks: Sequence[Network], rows: Table, opt_state: Any) -> bool:
+        """Become what a new object for one epoch would be, at less cost; False where too much is different."""
+        before, now = (
+            (p, [n.sizes for n in ns], [(a.shape, a.dtype) for a in (r.x, r.y)], r.weight is None, o is None)
+            for p, ns, r, o in (
+                (self.program, self.networks, self.rows, self.opt_state), (program, networks, rows, opt_state)
+            )
+        )  # fmt: skip
+        if self.task.epochs > 1 or before != now or networks[0].rows is not None:
+            return False
+        self.networks, self.rows, self.opt_state, self.epoch, self.active = networks, rows, opt_state, 0, None
+        data = self.shared.data._replace(x=rows.x, y=rows.y, weight=rows.weight, count=np.int32(rows.n))
+        self.shared = self.shared._replace(data=data)
+        hyper = self._hyper()
+        if self.program.schedule is not None:
+            hyper = hyper._replace(optimizer=self.own.hyper.optimizer)
+        self.own = self.own._replace(hyper=hyper, params=self._params(), opt_state=opt_state)
+        self._name_streams()
+        return True
+
+    def _name_streams(self) -> None:
+        self.rates = np.asarray([network.learning_rate for network in self.networks], np.float64)
+        self.words = tuple(
+            np.asarray([getattr(network, name) % 2**32 for network in self.networks], np.uint32)
+            for name in ("seed", "seen")
+        )
+
+    def advance(self, epochs: int) -> np.ndarray:
+        """Train that many epochs further; float64 `[M, epochs]`: each epoch's loss, NaN where none was trained."""
+        stop = np.int32(self.epoch + epochs)
+        if self.task.epochs == 1:
+            active = np.ones(len(self.networks), bool) if self.active is None else self.active
+            self.state = _only_epoch(self.task, self.name, self.words, active, self.own, self.shared)
+        else:
+            self.state = _advance(self.task, self.name, self.state, self.words, self.own, self.shared, stop)
+        losses = np.asarray(self.state.history["loss"], np.float64)[:, self.epoch : stop]
+        self.epoch += epochs
+        return losses
+
+    def retire(self, mask: np.ndarray) -> None:
+        """Train networks no further where `mask` `[M]` is True."""
+        self.state = self.state._replace(active=np.asarray(self.state.active) & ~mask)
+
+    @property
+    def params(self) -> Any:
+        """Stacked parameters as they are now; valid until `advance` is called."""
+        return self.state.params
+
+    def finite(self) -> np.ndarray:
+        """bool `[M]`: False where a loss or weight became NaN or infinite; such a network trains no further."""
+        return np.asarray(self.state.finite)
+
+    def set_rates(self, rates: np.ndarray) -> None:
+        """New learning rates `[M]` from the next epoch on; momentum keeps the velocity, in units of weights."""
+        changed = rates != self.rates
+        if not changed.any():
+            return
+        optimizer = self.own.hyper.optimizer
+        factor = np.where(changed, self.rates / rates, 1.0).astype(np.float32)
+        scaled = _times(self.state.opt_state.trace, factor)
+        self.state = self.state._replace(opt_state=self.state.opt_state._replace(trace=scaled))
+        own = type(optimizer)(rates.astype(np.float32), optimizer.momentum, optimizer.nesterov)
+        self.own = self.own._replace(hyper=self.own.hyper._replace(optimizer=own))
+        self.rates = rates
+
+    def penalties(self) -> np.ndarray:
+        """float64 `[M]`: the sum of squared weights."""
+        if self.model.n_params * len(self.networks) > HOST_NUMBERS:
+            return np.asarray(_penalties(self.state.params), np.float64)
+        weights = [np.asarray(layer.weight) for layer in self.state.params]
+        return np.asarray(sum(np.einsum("kio,kio->k", w, w) for w in weights), np.float64)
+
+    def weights(self, params: Any = None) -> list[Weights]:
+        """Every network's weights as they are now, or as they are in `params`, in its own widths, on the host."""
+        layers = [(np.asarray(w), np.asarray(b)) for w, b in (self.state.params if params is None else params)]
+        return [
+            [(w[k, :i, :o].copy(), b[k, :o].copy()) for (w, b), i, o in zip(layers, s[:-1], s[1:], strict=True)]
+            for k, s in enumerate(model.sizes for model in self.models)
+        ]
+
+    def _params(self) -> tuple[Dense, ...]:
+        layers = []
+        for i in range(len(self.model.sizes) - 1):
+            fan_in, fan_out = self.model.sizes[i : i + 2]
+            weight = np.zeros((len(self.networks), fan_in, fan_out), np.float32)
+            bias = np.zeros((len(self.networks), fan_out), np.float32)
+            for k, network in enumerate(self.networks):
+                w, b = network.weights[i]
+                weight[k, : w.shape[0], : w.shape[1]], bias[k, : len(b)] = w, b
+            layers.append(Dense(weight, bias))  # type: ignore[arg-type]
+        return tuple(layers)
+
+    def _numbers(self, name: str) -> Any:
+        return np.asarray([getattr(network, name) for network in self.networks], np.float32)
+
+    def _hyper(self) -> Hyper:
+        program, numbers = self.program, self._numbers
+        rate: Any = numbers("learning_rate") if program.schedule is None else program.schedule
+        optimizer: Any
+        if program.solver == "sgd":
+            optimizer = Sgd(rate, numbers("momentum"), program.nesterov)
+        else:
+            decay = numbers("weight_decay") if program.solver == "adamw" else None
+            zero = np.zeros(len(self.networks), np.float32)
+            optimizer = Adam(rate, numbers("b1"), numbers("b2"), numbers("eps"), zero, decay)
+        differ = len(set(self.models)) > 1
+        own_widths: Any = np.asarray([model.sizes for model in self.models], np.int32) if differ else None
+        return Hyper(
+            optimizer=optimizer,
+            l2=numbers("l2"),
+            clip_norm=numbers("clip_norm") if program.clip else None,
+            dropout=numbers("dropout") if program.dropout else None,
+            widths=own_widths,
+        )
+
+
+def _own_numbers(optimizer: Any) -> Any:
+    """`is_own` of an optimizer: all of its numbers, but not those of a schedule."""
+    rate = optimizer.learning_rate
+    if not callable(rate) or jax.tree_util.all_leaves([rate]):
+        return optimizer  # a plain function is no leaf of it
+    return replace(optimizer, learning_rate=jax.tree.map(lambda _: False, rate))
+
+
+def _row_lists(networks: Sequence[Network], rows: Table) -> tuple[dict[str, Any], int]:
+    """Fields of `Data` that say which rows each network visits, and a bound on their number."""
+    lists = [network.rows for network in networks]
+    if lists[0] is None:
+        return {"count": np.int32(rows.n)}, rows.x.shape[0]
+    flat, start, count = packed([part for part in lists if part is not None])
+    return {"rows": flat, "start": start, "count": count}, filled(int(count.max()))
+
+
+def _mapped(one: Callable[..., Any], *members: Any) -> Any:
+    """`jax.vmap`; of one network without the axis, since XLA on CPU is slow at batches of one matrix product."""
+    if jax.tree.leaves(members)[0].shape[0] > 1:
+        return jax.vmap(one)(*members)
+    return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], members)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _begin(task: Task, own: Inputs, shared: Inputs) -> RunState:
+    # Copies, since the state is donated from chunk to chunk: no two parts of it may share a buffer.
+    return jax.tree.map(jnp.copy, _mapped(lambda own: _start(task, stacking.merged(own, shared)), own))
+
+
+def _start(task: Task, inputs: Inputs) -> RunState:
+    return start_state(task, jax.random.key(0), inputs.data, inputs.hyper, inputs.params, inputs.opt_state)
+
+
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _advance(task: Task, name: str, state: RunState, words: Any, own: Inputs, shared: Inputs, stop: Any) -> RunState:
+    def one(state: RunState, words: Any, own: Inputs) -> RunState:
+        data, hyper, _, _ = stacking.merged(own, shared)
+        return dispatch.runner(name)(task, state, data, hyper, words, stop)
+
+    return _mapped(one, state, words, own)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _only_epoch(task: Task, name: str, words: Any, active: Array, own: Inputs, shared: Inputs) -> RunState:
+    def one(words: Any, active: Array, own: Inputs) -> RunState:
+        inputs = stacking.merged(own, shared)
+        state = _start(task, inputs)._replace(active=active)
+        return dispatch.runner(name)(task, state, inputs.data, inputs.hyper, words, jnp.int32(1))
+
+    return _mapped(one, words, active, own)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _times(tree: Any, factor: Array) -> Any:
+    return jax.tree.map(lambda leaf: leaf * factor.reshape(-1, *[1] * (leaf.ndim - 1)), tree)
+
+
+@jax.jit
+def _penalties(params: Any) -> Array:
+    return jnp.stack([jnp.square(layer.weight).sum(axis=(1, 2)) for layer in params]).sum(axis=0)
+
+
+@jax.jit
+def keep_better(params: Any, best: Any, better: Array) -> Any:
+    """`params` of the networks where `better` `[M]` is True, `best` of the others; a copy of neither is shared."""
+    return jax.tree.map(lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old), params, best)

@@ -1,0 +1,94 @@
+"""What the estimators' parameters may be, and how a wrong one is told."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+from jaxbm.kernels import dispatch
+from jaxbm.models.activations import ACTIVATIONS
+from jaxbm.models.initializers import INITIALIZERS
+
+SOLVERS = ("adam", "adamw", "sgd", "lbfgs")
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions({"logistic", *ACTIVATIONS})],
+    "solver": [StrOptions(set(SOLVERS))],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "members": [Interval(Integral, 1, None, closed="left")],
+    "bootstrap": ["boolean"],
+    "dropout": [None, Interval(Real, 0, 1, closed="left")],
+    "clip_norm": [None, Interval(Real, 0, None, closed="neither")],
+    "weight_init": [StrOptions({"auto", *INITIALIZERS})],
+    "learning_rate_schedule": [None, callable],
+    "implementation": [None, StrOptions(set(dispatch.NAMES))],
+}
+
+STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule")
+
+
+def check_parameters(estimator: Any) -> None:
+    """scikit-learn's error for the first parameter that is out of its range, without printing arrays.
+
+    Raises:
+      sklearn.utils._param_validation.InvalidParameterError: a ValueError and a TypeError; names the parameter.
+    """
+    given = estimator.get_params(deep=False)
+    name = type(estimator).__name__
+    try:
+        validate_parameter_constraints(estimator._parameter_constraints, given, caller_name=name)
+    except InvalidParameterError as error:
+        arrays = {k: v for k, v in given.items() if isinstance(v, np.ndarray) and f"{k!r} parameter" in str(error)}
+        if not arrays:
+            raise
+        text = str(error).partition(" Got ")[0]
+        (array,) = arrays.values()
+        raise InvalidParameterError(f"{text} Got an array of shape {list(array.shape)} instead.") from None
+    if estimator.solver == "lbfgs":
+        for other in STOCHASTIC_ONLY:
+            if given[other]:
+                raise InvalidParameterError(
+                    f"The {other!r} parameter of {name} has no meaning for solver='lbfgs', which takes no batches. "
+                    f"Got {given[other]!r} instead."
+                )
+    if given["learning_rate_schedule"] is not None and given["learning_rate"] != "constant":
+        raise InvalidParameterError(
+            f"The 'learning_rate' parameter of {name} must be 'constant' beside a learning_rate_schedule. "
+            f"Got {given['learning_rate']!r} instead."
+        )
+
+
+def is_stochastic(estimator: Any) -> bool:
+    """Whether there is a `partial_fit`; an AttributeError says why not."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError("partial_fit needs a solver that takes batches, got solver='lbfgs'")
+    return True

@@ -1,0 +1,106 @@
+"""Targets as training takes them: which loss, how many outputs, what the outputs mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.special import xlogy
+from scipy.special import expit
+
+from jaxbm import losses
+from jaxbm.run.contract import Loss
+
+
+def half_poisson_deviance(logits: Array, labels: Array) -> Array:
+    """`y * log(y / exp(z)) - y + exp(z)`, elementwise: half the Poisson deviance of counts `y` and rates `exp(z)`."""
+    return xlogy(labels, labels) - labels * logits - labels + jnp.exp(logits)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a target is.
+
+    Args:
+      name: "binary", "multiclass", "multilabel", "identity" (a quantity) or "exp" (a rate).
+      loss: of the core.
+      out_activation: scikit-learn's name of what turns the outputs into predictions.
+      summed: its loss is a sum over outputs, where the core's is their mean; so is the gradient, for all kinds.
+    """
+
+    name: str
+    loss: Loss
+    out_activation: str
+    summed: bool = False
+
+
+KINDS = {
+    "binary": Kind("binary", losses.sigmoid_binary_cross_entropy, "logistic"),
+    "multilabel": Kind("multilabel", losses.sigmoid_binary_cross_entropy, "logistic", summed=True),
+    "multiclass": Kind("multiclass", losses.softmax_cross_entropy_with_integer_labels, "softmax"),
+    "squared_error": Kind("identity", losses.l2_loss, "identity"),
+    "poisson": Kind("exp", half_poisson_deviance, "exp", summed=True),
+}
+
+
+def outputs_of(out_activation: str, logits: np.ndarray) -> np.ndarray:
+    """Predictions `[..., out]` from logits, in their dtype."""
+    if out_activation == "softmax":
+        p = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return p / p.sum(axis=-1, keepdims=True)
+    if out_activation == "logistic":
+        return expit(logits)
+    return np.exp(logits) if out_activation == "exp" else logits
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The labels of all rows, checked and encoded.
+
+    Args:
+      kind: what they are.
+      labels: float `[n]` or `[n, out]`, or int32 `[n]` for class numbers.
+      outputs: of the network.
+    """
+
+    kind: Kind
+    labels: np.ndarray
+    outputs: int
+
+    @property
+    def gradient_scale(self) -> int:
+        """Over how many outputs the core's loss is a mean, where scikit-learn's gradient is that of their sum."""
+        return self.labels.shape[1] if self.labels.ndim == 2 else 1
+
+    @property
+    def loss_scale(self) -> int:
+        """By what a loss of the core is multiplied to be the one that is reported."""
+        return self.gradient_scale if self.kind.summed else 1
+
+
+def class_targets(codes: np.ndarray, classes: int) -> Targets:
+    """Class numbers `[n]`."""
+    if classes <= 2:
+        return Targets(KINDS["binary"], codes.astype(np.float32), 1)
+    return Targets(KINDS["multiclass"], codes.astype(np.int32), classes)
+
+
+def indicator_targets(indicator: np.ndarray) -> Targets:
+    """0 or 1 `[n, labels]`."""
+    return Targets(KINDS["multilabel"], np.asarray(indicator, np.float32), indicator.shape[1])
+
+
+def quantity_targets(y: np.ndarray, loss: str) -> Targets:
+    """Numbers `[n]` or `[n, out]`.
+
+    Raises:
+      ValueError: negative numbers for a Poisson loss, or numbers beyond float32.
+    """
+    labels = y if y.dtype == np.float32 else np.asarray(y, np.float64)
+    if len(y) and np.abs(labels).max() > np.finfo(np.float32).max:
+        raise ValueError("y: expected numbers within the range of float32, in which training computes")
+    if loss == "poisson" and (labels < 0).any():
+        raise ValueError("y: expected numbers of at least 0 for loss='poisson', got a negative one")
+    return Targets(KINDS[loss], labels, 1 if labels.ndim == 1 else labels.shape[1])
