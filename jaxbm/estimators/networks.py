@@ -19,11 +19,11 @@ from jax import Array
 
 from jaxbm.estimators.tables import Table, filled, packed
 from jaxbm.kernels import dispatch
-from jaxbm.members import stacking, widths
+from jaxbm.members import stacking
 from jaxbm.members.stacking import Inputs
 from jaxbm.models.mlp import MLP, Dense
 from jaxbm.optimizers import Adam, Sgd
-from jaxbm.run.contract import Data, Hyper, Loss, RunState, Task
+from jaxbm.run.contract import Data, Hyper, Loss, Run, RunState, Task
 from jaxbm.training.whole_run import start_state
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
@@ -109,7 +109,7 @@ class Training:
         sizes = [network.sizes for network in self.networks]
         known = {s: MLP(s, self.program.activation) for s in dict.fromkeys(sizes)}
         self.models = [known[s] for s in sizes]
-        self.model = widths.padded_model(list(known.values()))
+        self.model = self.models[0].padded(list(known.values()))
         lists, most = _row_lists(self.networks, self.rows)
         self.task = Task(
             model=self.model,
@@ -129,9 +129,7 @@ class Training:
         own = own._replace(data=own_data, hyper=own.hyper._replace(optimizer=_own_numbers(own.hyper.optimizer)))
         self.own, self.shared = stacking.split(inputs, own)
         one = stacking.first(self.own, self.shared)
-        self.name, _ = dispatch.choose(
-            self.program.implementation, self.task, one.hyper.optimizer, (one.data.x, one.params)
-        )
+        self.name, _ = dispatch.choose(self.program.implementation, Run(self.task, *one))
         self._name_streams()
         self.state: RunState
         if self.task.epochs > 1:

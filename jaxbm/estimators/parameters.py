@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from jaxbm.kernels import dispatch
+from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
 from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.models.initializers import INITIALIZERS
 
@@ -50,7 +50,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "clip_norm": [None, Interval(Real, 0, None, closed="neither")],
     "weight_init": [StrOptions({"auto", *INITIALIZERS})],
     "learning_rate_schedule": [None, callable],
-    "implementation": [None, StrOptions(set(dispatch.NAMES))],
+    "implementation": [None, StrOptions({*IMPLEMENTATIONS, *ABSENT})],
 }
 
 STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule")
