@@ -1,7 +1,8 @@
-"""The command line: `jaxbm train`, `sweep`, `groups`, `evaluate`, `predict`, `info`, `bench`, a file for each.
+"""The command line: `jaxbm train`, `sweep`, `groups`, `evaluate`, `explain`, `predict`, `info`, `bench`.
 
-A command's module has `add_parser(commands)` and `run(arguments)`. Heavy modules are imported inside `run`:
-`jaxbm --help` must answer at once, and most of a short run's time would otherwise be imports it does not need.
+Each has a file, whose module has `add_parser(commands)` and `run(arguments)`; what `run` leaves in
+`arguments.outcome` is the command's result for `--json`. Heavy modules are imported inside `run`: `jaxbm --help` must
+answer at once, and most of a short run's time would otherwise be imports it does not need.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from contextlib import redirect_stdout
 from typing import Any
 
-from jaxbm.cli import bench, evaluate, groups, info, predict, sweep, train
+from jaxbm.cli import bench, evaluate, explain, groups, info, predict, sweep, train
+from jaxbm.cli.help import complete
+from jaxbm.cli.outcome import as_json
 
-COMMANDS = (train, sweep, groups, evaluate, predict, info, bench)
+COMMANDS = (train, sweep, groups, evaluate, explain, predict, info, bench)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,6 +31,18 @@ def main(argv: list[str] | None = None) -> int:
     if not hasattr(arguments, "run"):
         parser.print_help()
         return 2
+    arguments.argv = sys.argv[1:] if argv is None else list(argv)
+    arguments.outcome = {}
+    if not arguments.json:
+        return _run(arguments)
+    # What is meant for people goes where it does not disturb the one object.
+    with redirect_stdout(sys.stderr):
+        status = _run(arguments)
+    print(as_json(arguments.outcome))
+    return status
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
@@ -34,12 +50,15 @@ def main(argv: list[str] | None = None) -> int:
             arguments.run(arguments)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        arguments.outcome["error"] = "interrupted"
         return 130
     except (ValueError, TypeError, OSError, FloatingPointError, NotImplementedError) as error:
         print(f"error: {error}", file=sys.stderr)
+        arguments.outcome["error"] = str(error)
         return 2
     except ModuleNotFoundError as error:
         print(f"error: {error}; the command line needs: pip install 'jaxbm[table]'", file=sys.stderr)
+        arguments.outcome["error"] = str(error)
         return 2
     return 0
 
@@ -53,4 +72,5 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
+    complete(parser, commands.choices)
     return parser

@@ -25,3 +25,5 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.benchmarks.command import bench
 
     bench(arguments)
+    if not (arguments.words or arguments.list):
+        arguments.outcome["out"] = arguments.out

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"data: expected rows of groups with a model, got none among {len(known)}")
     y = found.preparation.labels(found.frame)[known]
     values = measure_outputs(found.model, found.logits[known], found.preparation, found.loss, y)
+    arguments.outcome |= {"rows": int(known.sum()), "left_out": found.left_out, "metrics": values}
     console = make_console()
     console.print(terminal.metrics_table({f"{known.sum()} rows": values}))
     told = told_interval(found.logits[known], found.preparation, y, "their")

@@ -65,6 +65,10 @@ def run(arguments: argparse.Namespace) -> None:
         loss = loss_of(tables.preparation.task, arguments.loss)
         scores = _scores(result, tables, arguments.group, loss)
         console.print(terminal.metrics_table(scores))
+        arguments.outcome |= {
+            "task": tables.preparation.task, "loss": loss, "metrics": scores, "models": len(result.labels),
+            "without_a_model": result.too_small, "pooled": result.pooled is not None, "out": arguments.out,
+        }  # fmt: skip
         metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group}
         jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
     console.print(f"\nmodels saved in [bold]{arguments.out}[/bold]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxbm.cli.data_options import add_column_options, add_reading_options, column_options, reading_options
 
@@ -33,12 +33,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Print one or the other."""
     if arguments.data is None:
-        _machine()
+        arguments.outcome |= _machine()
     else:
         _table(arguments)
 
 
-def _machine() -> None:
+def _machine() -> dict[str, Any]:
     import platform
     from importlib.metadata import version
 
@@ -46,11 +46,15 @@ def _machine() -> None:
 
     import jaxbm
 
+    versions = {name: version(name) for name in ("jax", "jaxlib", "optax", "numpy")}
+    devices, states = [str(device) for device in jax.devices()], jaxbm.kernels.status()
     print(f"jaxbm {jaxbm.__version__}, Python {platform.python_version()}")
-    print(", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "optax", "numpy")))
-    print("devices: " + ", ".join(str(device) for device in jax.devices()))
-    for name, state in jaxbm.kernels.status().items():
+    print(", ".join(f"{name} {number}" for name, number in versions.items()))
+    print("devices: " + ", ".join(devices))
+    for name, state in states.items():
         print(f"{name}: {state if state.startswith('on') else 'off, ' + state}")
+    versions = {"jaxbm": jaxbm.__version__, "python": platform.python_version(), **versions}
+    return {"versions": versions, "devices": devices, "implementations": states}
 
 
 def _table(arguments: argparse.Namespace) -> None:
@@ -61,6 +65,8 @@ def _table(arguments: argparse.Namespace) -> None:
         raise ValueError("--target: expected the column to predict, got none")
     frame = table.read(arguments.data, **reading_options(arguments))
     preparation = table.prepare(frame, arguments.target, **column_options(arguments))
+    described = {name: list(lines) for name, *lines in _columns(preparation)}
+    arguments.outcome |= {"task": preparation.task, "steps": preparation.steps, "columns": described}
     screen = console()
     for step in preparation.steps:
         if not step.startswith(("columns:", "  ")):

@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         for i, name in enumerate(preparation.classes):
             out[f"probability {name}"] = p[:, i]
     replace(target, out.to_csv(index=False).encode())
+    arguments.outcome |= {"task": preparation.task, "rows": len(out), "out": str(target)}
     print(f"{len(out)} predictions written to {target}")
 
 

@@ -61,4 +61,5 @@ def write_report(
         path, result, data=data, preparation=preparation, model=model, title=title, timings=clock.seconds,
         implementation=implementation, command=["jaxbm", *arguments.argv],
     )  # fmt: skip
+    arguments.outcome["report"] = str(path)
     console.print(f"report in {path}", markup=False, soft_wrap=True)

@@ -140,6 +140,11 @@ def _save(console: Any, arguments: argparse.Namespace, tables: Tables, result: A
     console.print(
         told_interval(jaxbm.predict(result.model, params, x), tables.preparation, y, "test"), soft_wrap=True
     )
+    arguments.outcome |= {
+        "task": tables.preparation.task, "metric": result.metric, "trials": len(result.trials),
+        "best": _plain(result.best_values), "best_score": result.mean[result.best], "loss": loss, "metrics": rows,
+        "trials_csv": str(out / "trials.csv"), "out": str(out / "model"),
+    }  # fmt: skip
     metadata = {"loss": loss, "metrics": rows, "seed": arguments.seed, "trial": _plain(result.best_values)}
     jaxbm.save(out / "model", result.model, params, preparation=tables.preparation, metadata=metadata)
     console.print(f"\nmodel saved in [bold]{out / 'model'}[/bold]")

@@ -109,6 +109,9 @@ def _fit_and_save(
     x, y = arrays["test"]
     console.print(told_interval(outputs(x), preparation, y, "test"), markup=False, soft_wrap=True)
     ran = int(np.max(result.epochs_run))
+    spent = {"compile": seconds[0], "train": seconds[1]}
+    arguments.outcome |= {"task": preparation.task, "model": model.describe(), "loss": loss, "metrics": measured}
+    arguments.outcome |= {"epochs_run": ran, "members": arguments.members, "seconds": spent, "out": arguments.out}
     metadata = {"loss": loss, "metrics": measured, "epochs_run": ran, "seed": arguments.seed}
     if arguments.members > 1:
         jaxbm.save_members(arguments.out, jaxbm.Ensemble.of(result), preparation=preparation, metadata=metadata)

@@ -42,8 +42,8 @@ def outputs_of(folder: str, data: str, *, labelled: bool = False, **reading: Any
     the one to the other. `reading` goes to `table.read`; each column is read as in training."""
     from jaxbm import table
 
-    several = _load_members(folder) if is_members(folder) else None
-    saved = several or _load_model(folder)
+    saved = load_any(folder)
+    several = saved if is_members(folder) else None
     frame = whole = table.read(data, like=saved.preparation, **reading)
     if labelled:
         frame = saved.preparation.labelled(whole)
@@ -54,6 +54,11 @@ def outputs_of(folder: str, data: str, *, labelled: bool = False, **reading: Any
         logits = predict(saved.model, saved.params, saved.preparation.features(frame))
         model = saved.model
     return Outputs(model, saved.preparation, saved.metadata, frame, logits, len(whole) - len(frame))
+
+
+def load_any(folder: str) -> Any:
+    """What `load` or `load_members` gives of a folder, saved with its preparation of tables."""
+    return _load_members(folder) if is_members(folder) else _load_model(folder)
 
 
 def _noted(metadata: dict[str, Any], name: str) -> str:

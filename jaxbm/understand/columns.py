@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,28 +26,13 @@ def groups_of(predictor: Predictor, width: int, chosen: Any = None) -> Groups:
     """
     if isinstance(chosen, Mapping):
         return {str(name): _places(str(name), places, width) for name, places in chosen.items()}
-    if predictor.preparation is None:
-        known = {f"x{i}": [i] for i in range(width)}
-    else:
-        known = of_preparation(predictor.preparation)
+    prep = predictor.preparation
+    known = {f"x{i}": [i] for i in range(width)} if prep is None else prep.groups()
     if chosen is None:
         return known
     if isinstance(chosen, str | int | np.integer) or not isinstance(chosen, Sequence | np.ndarray):
         chosen = [chosen]
     return dict(_one(name, known, width) for name in chosen)
-
-
-def of_preparation(preparation: Any) -> Groups:
-    """The places of each column's features."""
-    if hasattr(preparation, "groups"):
-        return {name: list(places) for name, places in preparation.groups().items()}
-    groups: Groups = {}
-    first = 0
-    for column in preparation.columns:
-        count = len(replace(preparation, columns=[column]).feature_names)
-        groups[column.name] = list(range(first, first + count))
-        first += count
-    return groups
 
 
 def _one(name: Any, known: Groups, width: int) -> tuple[str, list[int]]:

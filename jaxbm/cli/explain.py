@@ -1,0 +1,78 @@
+"""`jaxbm explain`: which columns a saved model goes by, and how."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from jaxbm.cli.data_options import add_reading_options, reading_options
+
+PICTURED = 6
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command and its options."""
+    parser = commands.add_parser(
+        "explain",
+        help="tell which columns a saved model goes by, and how",
+        description="Permutation importance of each column on rows with labels, better not those trained on; for the "
+        "most important ones partial dependence, single rows' curves and accumulated local effects as pictures.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("folder", help="where `jaxbm train` put the model")
+    parser.add_argument("data", help="CSV or Parquet file with the training table's columns, - for standard input")
+    parser.add_argument("--columns", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument("--metric", metavar="NAME", help="a name from jaxbm.metrics [accuracy or r2]")
+    parser.add_argument("--repeats", type=int, default=10, metavar="10", help="orders of the rows")
+    parser.add_argument("--seed", type=int, default=0, metavar="0", help="of the orders")
+    parser.add_argument("--out", default="explanation.html", metavar="FILE", help="pictures [explanation.html]")
+    parser.add_argument("--no-pictures", action="store_true", help="write none")
+    add_reading_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Load, permute, tell, draw."""
+    import jax
+
+    from jaxbm import table, understand
+    from jaxbm.report.fitting import Fitting
+    from jaxbm.report.fitting import console as make_console
+    from jaxbm.report.parts import number
+    from jaxbm.saved.outputs import load_any
+
+    saved = load_any(arguments.folder)
+    whole = table.read(arguments.data, like=saved.preparation, **reading_options(arguments))
+    frame = saved.preparation.labelled(whole)
+    if len(frame) < len(whole):
+        print(f"left out {len(whole) - len(frame)} rows without a label")
+    key = jax.random.key(arguments.seed)
+    found = understand.permutation_importance(
+        key, saved, frame, metric=arguments.metric, repeats=arguments.repeats, columns=arguments.columns
+    )
+    lines = [
+        [found.names[i], number(float(found.mean[i])), number(float(found.standard_error[i]))] for i in found.order
+    ]
+    console = make_console()
+    told = f"{found.metric} of {len(frame)} rows: {number(found.baseline)}; how much worse without each column:"
+    console.print(told, markup=False, soft_wrap=True)
+    console.print(Fitting(["", "importance", "standard error"], lines))
+    arguments.outcome = {
+        "metric": found.metric,
+        "baseline": found.baseline,
+        "rows": len(frame),
+        "columns": {
+            found.names[i]: {"importance": found.mean[i], "standard_error": found.standard_error[i]}
+            for i in found.order
+        },
+    }
+    if not arguments.no_pictures:
+        path = _pictures(arguments, saved, frame, found)
+        arguments.outcome["pictures"] = str(path)
+        console.print(f"\npictures in {path}", markup=False, soft_wrap=True)
+
+
+def _pictures(arguments: argparse.Namespace, saved: Any, frame: Any, found: Any) -> Any:
+    from jaxbm.report.explanation import explanation
+
+    names = [found.names[i] for i in found.order[:PICTURED]]
+    return explanation(arguments.out, saved, frame, found, names, command=["jaxbm", *arguments.argv])
