@@ -1,0 +1,121 @@
+"""The JAX primitive that runs a compiled program.
+
+On a CPU it is a custom call; lowered for any other platform, or for an export, it is the traced function itself. Under
+`vmap` every buffer gets a leading axis, of length 1 where an array is shared by all members. Differentiated, it is the
+traced function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.interpreters import ad, batching, mlir
+from jaxbm.kernels.program import handler
+from jaxbm.kernels.program.table import Signature
+
+from jax.extend.core import Primitive, jaxpr_as_fun
+
+Arrays = Sequence[jax.Array]
+
+program_p = Primitive("jaxbm_program")
+program_p.multiple_results = True
+
+
+class Native:
+    """A program and the function that it stands for, a closed jaxpr of arrays (no keys). Compared by the hash."""
+
+    def __init__(self, key: int, signature: Signature, weak: Sequence[bool], closed: Any, name: str) -> None:
+        self.key, self.signature, self.weak, self.closed, self.name = key, signature, tuple(weak), closed, name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Native) and self.key == other.key and self.signature == other.signature
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        """Run it."""
+        return program_p.bind(*arrays, native=self, lead=0)
+
+    def plain(self, arrays: Arrays, lead: int = 0) -> list[Any]:
+        """The function by XLA, over `lead` leading axes. What the program captured is in the function already."""
+        function: Callable[..., Any] = jaxpr_as_fun(self.closed)
+        arrays = arrays[: len(self.closed.in_avals)]
+        return _over_members(function, list(arrays), lead, len(self.signature.results))
+
+
+def _over_members(function: Callable[..., Any], arrays: list[Any], lead: int, n_results: int) -> list[Any]:
+    if not lead:
+        return list(function(*arrays))
+    size = max([a.shape[0] for a in arrays])
+    axes = tuple(0 if a.shape[0] == size else None for a in arrays)
+    held = [a if axis == 0 else a[0] for a, axis in zip(arrays, axes, strict=True)]
+    inner = lambda *one: _over_members(function, list(one), lead - 1, n_results)  # noqa: E731
+    if size == 1:
+        return [r[None] for r in inner(*[a[0] for a in arrays])]
+    return list(jax.vmap(inner, in_axes=axes)(*held))
+
+
+@program_p.def_impl
+def _impl(*arrays: Any, native: Native, lead: int) -> list[Any]:
+    return native.plain(arrays, lead)
+
+
+@program_p.def_abstract_eval
+def _abstract(*avals: Any, native: Native, lead: int) -> list[Any]:
+    members = np.broadcast_shapes(*(a.shape[:lead] for a in avals)) if lead else ()
+    varying: Any = frozenset().union(*(getattr(a, "vma", frozenset()) for a in avals))
+    more = {"vma": varying} if varying else {}
+    return [
+        jax.core.ShapedArray((*members, *shape), jnp.dtype(dtype), weak_type=weak, **more)
+        for (shape, dtype), weak in zip(native.signature.results, native.weak, strict=True)
+    ]
+
+
+def _batch(arrays: Arrays, dims: Sequence[Any], *, native: Native, lead: int) -> tuple[Any, Any]:
+    lifted = [
+        jnp.expand_dims(a, 0) if d is None else jnp.moveaxis(a, d, 0)
+        for a, d in zip(arrays, dims, strict=True)
+    ]
+    out = program_p.bind(*lifted, native=native, lead=lead + 1)
+    return out, [0] * len(out)
+
+
+batching.primitive_batchers[program_p] = _batch
+
+
+def _jvp(primals: Any, tangents: Any, *, native: Native, lead: int) -> tuple[Any, Any]:
+    moving = [k for k, t in enumerate(tangents) if not isinstance(t, ad.Zero)]
+
+    def of_moving(*values: Any) -> list[Any]:
+        arrays = list(primals)
+        for k, v in zip(moving, values, strict=True):
+            arrays[k] = v
+        return native.plain(arrays, lead)
+
+    return jax.jvp(of_moving, [primals[k] for k in moving], [tangents[k] for k in moving])
+
+
+ad.primitive_jvps[program_p] = _jvp
+
+_as_function = mlir.lower_fun(
+    lambda *arrays, native, lead: native.plain(arrays, lead), multiple_results=True
+)
+
+
+def _lower_on_cpu(ctx: Any, *operands: Any, native: Native, lead: int) -> Any:
+    if getattr(ctx.module_context.lowering_parameters, "for_export", False):
+        return _as_function(ctx, *operands, native=native, lead=lead)
+    rule = jax.ffi.ffi_lowering(handler.NAME)
+    return rule(ctx, *operands, lead=np.int64(lead), program=np.int64(native.key))
+
+
+mlir.register_lowering(program_p, _as_function)
+mlir.register_lowering(program_p, _lower_on_cpu, platform="cpu")

@@ -1,0 +1,251 @@
+"""Loop nests that compute expressions: which axis is the inner one, which are merged, and vectors along it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jaxbm.kernels.program import control, elements
+from jaxbm.kernels.program.elements import is_float, itemsize
+from jaxbm.kernels.program.lazy import Affine, Array, Expr, Shape, Splat, View, resolved
+from jaxbm.kernels.program.types import I64
+from jaxbm.kernels.program.values import Index, Value
+
+if TYPE_CHECKING:
+    from jaxbm.kernels.program.emitter import Emitter
+
+Indices = list[tuple[int, Index]]
+"""The loops around: an axis and its index for each."""
+SHARED = 3
+"""Cost from which on an expression that is read twice is stored rather than computed again."""
+
+
+def below(roots: Sequence[Array]) -> tuple[list[Array], dict[int, int]]:
+    """Everything that the roots read, operands first, and by identity how many of it read each."""
+    order: list[Array] = []
+    degree: dict[int, int] = {}
+    seen: set[int] = set()
+
+    def go(x: Array) -> None:
+        if id(x) in seen:
+            return
+        seen.add(id(x))
+        if isinstance(x, Expr):
+            x.args = [resolved(a) for a in x.args]
+            for a in x.args:
+                go(a)
+                degree[id(a)] = degree.get(id(a), 0) + 1
+        order.append(x)
+
+    for root in roots:
+        go(root)
+    return order, degree
+
+
+def axis_order(shape: Shape, rows: Sequence[tuple[float, Shape]]) -> list[int]:
+    """Axes longer than 1, the one to vectorise last. `rows` are the strides of what is accessed, with weights."""
+    axes = [d for d in range(len(shape)) if shape[d] > 1]
+    if not axes:
+        return []
+
+    def score(d: int) -> float:
+        by_stride = {1: 1.0, 0: 0.3, -1: -0.2}
+        return sum(w * by_stride.get(s[d], -1.0) for w, s in rows) + (0 if shape[d] >= 4 else -1.5)
+
+    inner = max(axes, key=lambda d: (score(d), d))
+    return [*(d for d in axes if d != inner), inner]
+
+
+def merged(axes: Sequence[int], shape: Shape, strides: Sequence[Shape]) -> list[tuple[int, int]]:
+    """Adjacent axes that one loop can run over, as (length, axis whose strides hold)."""
+    out: list[tuple[int, int]] = []
+    for d in axes:
+        if out and all(s[out[-1][1]] == s[d] * shape[d] for s in strides):
+            out[-1] = (out[-1][0] * shape[d], d)
+        else:
+            out.append((shape[d], d))
+    return out
+
+
+def nest(e: Emitter, axes: Sequence[tuple[int, int]], body: Callable[[Indices], Any], outer: Indices | None = None) -> None:
+    """Loops over (length, axis), outermost first, around the body."""
+    outer = outer or []
+    if not axes:
+        body(outer)
+        return
+    (n, d), rest = axes[0], axes[1:]
+    control.loop(e.f, n, lambda i, _: nest(e, rest, body, [*outer, (d, i)]))
+
+
+class Reader:
+    """Values of expressions within a loop nest: what doesn't vary along the inner axis is computed before it."""
+
+    def __init__(self, e: Emitter, order: Sequence[Array], inner: int | None, outer: Indices) -> None:
+        self._e, self._order, self._inner = e, order, inner
+        self._varies: dict[int, bool] = {}
+        self._fixed: dict[int, Value] = {}
+        self._base: dict[int, Index] = {}
+        for x in order:
+            self._prepare(x, outer)
+
+    def _prepare(self, x: Array, outer: Indices) -> None:
+        e = self._e
+        if isinstance(x, Splat):
+            self._varies[id(x)] = False
+            self._fixed[id(x)] = x.value
+        elif isinstance(x, Expr):
+            varies = any(self._varies[id(a)] for a in x.args)
+            self._varies[id(x)] = varies
+            if not varies:
+                args = [self._fixed[id(a)] for a in x.args]
+                self._fixed[id(x)] = e.compute(x.op, x.dtype, [a.dtype for a in x.args], args, x.params)
+        else:
+            assert isinstance(x, View | Affine)
+            varies = self._inner is not None and x.strides[self._inner] != 0
+            self._varies[id(x)] = varies
+            base = place(e, x, outer)
+            self._base[id(x)] = base
+            if not varies:
+                self._fixed[id(x)] = e.load(x, base) if isinstance(x, View) else _as_element(e, base, x.dtype)
+
+    def read(self, i: Index, lanes: int) -> Callable[[Array], Value]:
+        """A function from what was prepared to its values at inner index i, `lanes` of them (0: one scalar)."""
+        e, values = self._e, {}
+
+        def get(x: Array) -> Value:
+            value = values.get(id(x))
+            if value is None:
+                value = values[id(x)] = e.f.splat(self._fixed[id(x)], lanes)
+            return value
+
+        for x in self._order:
+            if not self._varies[id(x)]:
+                continue
+            if isinstance(x, Expr):
+                args = [get(a) for a in x.args]
+                values[id(x)] = e.compute(x.op, x.dtype, [a.dtype for a in x.args], args, x.params)
+            else:
+                values[id(x)] = self._leaf(x, i, lanes)
+        return get
+
+    def _leaf(self, x: Array, i: Index, lanes: int) -> Value:
+        e, f = self._e, self._e.f
+        assert isinstance(x, View | Affine)
+        assert self._inner is not None
+        stride = x.strides[self._inner]
+        at = f.iadd(self._base[id(x)], f.imul(i, stride))
+        if isinstance(x, Affine):
+            return _ramp(e, at, stride, x.dtype, lanes)
+        if stride == 1 or not lanes:
+            return e.load(x, at, lanes)
+        if stride == -1:
+            backwards = e.load(x, f.iadd(at, 1 - lanes), lanes)
+            return f.shuffle(backwards, backwards, range(lanes - 1, -1, -1))
+        return f.pack([e.load(x, f.iadd(at, k * stride)) for k in range(lanes)])
+
+
+def place(e: Emitter, x: View | Affine, outer: Indices) -> Index:
+    """The place of an element, or its value for a ramp, at these indices of the loops around."""
+    at: Index = x.dynamic if isinstance(x, View) else 0
+    for d, i in outer:
+        at = e.f.iadd(at, e.f.imul(i, x.strides[d]))
+    return e.f.iadd(at, x.offset)
+
+
+def _as_element(e: Emitter, index: Index, dtype: str) -> Value:
+    if isinstance(index, int):
+        return e.constant(dtype, index)
+    return elements.converted(e.f, index, "int64", dtype)
+
+
+def _ramp(e: Emitter, first: Index, stride: int, dtype: str, lanes: int) -> Value:
+    f = e.f
+    if not lanes:
+        return _as_element(e, first, dtype)
+    steps = f.pack([f.constant(I64, k * stride) for k in range(lanes)])
+    return elements.converted(f, f.splat(f.index(first), lanes) + steps, "int64", dtype)
+
+
+def lanes_for(e: Emitter, order: Sequence[Array]) -> int:
+    """Elements of a vector: as many as the widest type that occurs allows."""
+    widest = max([itemsize(x.dtype) for x in order if x.dtype != "bool"], default=4)
+    return max(1, e.vector_bytes // max(widest, 4))
+
+
+def store_all(e: Emitter, roots: Sequence[tuple[Array, View | None]]) -> list[View]:
+    """Compute arrays of one shape into given or new places, in one loop nest; gives the places."""
+    pairs = [(e.node(resolved(r)), d) for r, d in roots]
+    shape = pairs[0][0].shape
+    order, degree = below([r for r, _ in pairs])
+    have = {id(r) for r, _ in pairs}
+    for x in order:
+        if isinstance(x, Expr) and id(x) not in have and x.cost >= SHARED and x.uses > degree.get(id(x), 0):
+            pairs.append((x, None))
+            have.add(id(x))
+    leaves = [x for x in order if isinstance(x, View | Affine)]
+    rows = [(1.0, x.strides) for x in leaves if isinstance(x, View)]
+    axes = axis_order(shape, rows + [(2.0, d.strides) for _, d in pairs if d is not None])
+    layout = _layout(shape, axes)
+    targets = [(r, e.allocate(shape, r.dtype, layout) if d is None else d) for r, d in pairs]
+    if 0 not in shape:
+        strides = [x.strides for x in leaves] + [d.strides for _, d in targets]
+        dims = merged(axes, shape, strides)
+        inner = dims[-1] if dims else (1, None)
+        nest(e, dims[:-1], lambda outer: _inner_loop(e, inner, outer, order, targets))
+    for r, d in targets:
+        if isinstance(r, Expr) and r.view is None:
+            r.view, r.args = d.again(), []
+    return [d for _, d in targets]
+
+
+def _layout(shape: Shape, axes: Sequence[int]) -> Shape:
+    """Strides of a new array whose elements follow one another in the order of the loops."""
+    strides, size = [0] * len(shape), 1
+    for d in reversed([*(d for d in range(len(shape)) if shape[d] <= 1), *axes]):
+        strides[d] = size
+        size *= shape[d]
+    return tuple(strides)
+
+
+def _inner_loop(
+    e: Emitter,
+    dim: tuple[int, int | None],
+    outer: Indices,
+    order: Sequence[Array],
+    targets: Sequence[tuple[Array, View]],
+) -> None:
+    f, (n, axis) = e.f, dim
+    reader = Reader(e, order, axis, outer)
+    bases = [place(e, d, outer) for _, d in targets]
+    lanes = lanes_for(e, order)
+
+    def step(i: Index, lanes: int) -> None:
+        get = reader.read(i, lanes)
+        values = [get(r) for r, _ in targets]
+        for value, base, (_, d) in zip(values, bases, targets, strict=True):
+            stride = 1 if axis is None else d.strides[axis]
+            at = f.iadd(base, f.imul(i, stride))
+            if stride == 1 or not lanes:
+                e.store(value, d, at)
+            else:
+                for k, part in enumerate(f.unpack(value)):
+                    e.store(part, d, f.iadd(at, k * stride))
+
+    in_vectors(e, n, lanes, step)
+
+
+def in_vectors(e: Emitter, n: int, lanes: int, step: Callable[[Index, int], None]) -> None:
+    """step(i, lanes) over n elements: whole vectors in a loop, then a shorter one."""
+    full, rest = n // lanes, n % lanes
+    if lanes == 1:
+        control.loop(e.f, n, lambda i, _: step(i, 0))
+        return
+    control.loop(e.f, full * lanes, lambda i, _: step(i, lanes), step=lanes)
+    if rest:
+        step(full * lanes, rest if rest > 1 else 0)
+
+
+__all__ = [
+    "Indices", "Reader", "axis_order", "below", "in_vectors", "is_float", "lanes_for", "merged", "nest", "place",
+    "store_all",
+]  # fmt: skip

@@ -1,0 +1,48 @@
+"""The processor that programs are compiled for, and LLVM, which is loaded when the first program is compiled."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+HINT = "llvmlite isn't installed, so functions run by XLA: pip install 'jaxbm[native]'"
+
+
+@cache
+def llvm() -> Any:
+    """llvmlite's binding, ready to compile for this machine; None where it isn't installed."""
+    try:
+        import llvmlite.binding as binding
+    except ImportError:
+        return None
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding
+
+
+@cache
+def features() -> str:
+    """The processor's features as LLVM names them."""
+    return llvm().get_host_cpu_features().flatten()
+
+
+@cache
+def vector_bytes() -> int:
+    """Bytes of a vector in loops over elements. Wider ones than 32 gain little there and have longer remainders."""
+    return 32 if "+avx2" in features().split(",") else 16
+
+
+@cache
+def identity() -> str:
+    """What compiled code depends on besides its text."""
+    b = llvm()
+    return f"{b.llvm_version_info} {b.get_process_triple()} {b.get_host_cpu_name()} {features()}"
+
+
+def target_machine(level: int) -> Any:
+    """A code generator for this processor, at an optimisation level from 0 to 3."""
+    b = llvm()
+    target = b.Target.from_triple(b.get_process_triple())
+    return target.create_target_machine(
+        cpu=b.get_host_cpu_name(), features=features(), opt=level, reloc="pic", codemodel="jitdefault", jit=True
+    )

@@ -1,0 +1,27 @@
+"""How each primitive of JAX becomes nodes of a program, in files by kind; importing them fills the registry."""
+
+from jaxbm.kernels.program.primitives import (
+    calls,
+    control,
+    elementwise,
+    indexing,
+    linalg,
+    products,
+    random,
+    reductions,
+    shapes,
+    sorting,
+)
+
+__all__ = [
+    "calls",
+    "control",
+    "elementwise",
+    "indexing",
+    "linalg",
+    "products",
+    "random",
+    "reductions",
+    "shapes",
+    "sorting",
+]

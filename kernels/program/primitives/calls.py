@@ -1,0 +1,73 @@
+"""Primitives that hold a function: it becomes a part of the program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.registry import rule
+from jaxbm.kernels.program.trace import Tracer
+
+JIT = (
+    "jaxpr", "in_shardings", "out_shardings", "in_layouts", "out_layouts", "donated_invars", "ctx_mesh", "name",
+    "keep_unused", "inline", "compiler_options_kvs",
+)  # fmt: skip
+
+
+def _body(eqn: Any) -> Any:
+    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
+        if name in eqn.params:
+            return eqn.params[name]
+    raise NotNative("its function has another name than in the versions of JAX that are known here")
+
+
+@rule("jit", "pjit", kind="call", params=JIT)
+def jit(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """A jitted function inside."""
+    if eqn.params.get("compiler_options_kvs"):
+        raise NotNative("compiler options of its own")
+    return tracer.closed(_body(eqn), inputs)
+
+
+@rule(
+    "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
+    "custom_vjp_call_jaxpr", "custom_lin", "name", "custom_vmap_call",
+    kind="call",
+    params=(
+        "jaxpr", "call_jaxpr", "fun_jaxpr", "name", "prevent_cse", "differentiated", "policy", "jvp_jaxpr_fun",
+        "jvp_jaxpr_thunk", "num_consts", "symbolic_zeros", "fwd_jaxpr_thunk", "fwd", "bwd", "out_trees", "call",
+        "rule", "in_tree", "out_tree", "inline",
+    ),
+)  # fmt: skip
+def call(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """A function inside, with rules of its own for differentiation or recomputation."""
+    if eqn.primitive.name == "name":
+        return inputs
+    if eqn.primitive.name == "custom_vmap_call":
+        return tracer.closed(eqn.params["call"], inputs)
+    return tracer.closed(_body(eqn), inputs)
+
+
+@rule("custom_linear_solve", kind="call", params=("const_lengths", "jaxprs"))
+def custom_linear_solve(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The given solver at the right-hand side."""
+    lengths = eqn.params["const_lengths"]
+    before = lengths.matvec + lengths.vecmat
+    consts, rhs = inputs[before : before + lengths.solve], inputs[sum(lengths) :]
+    return tracer.closed(eqn.params["jaxprs"].solve, [*consts, *rhs])
+
+
+@rule("platform_index", kind="call", params=("platforms", "has_default"))
+def platform_index(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Which branch of `platform_dependent` is that of this platform."""
+    for k, platforms in enumerate(eqn.params["platforms"]):
+        if platforms is None or "cpu" in platforms:
+            return [tracer.constant(np.int32(k))]
+    raise NotNative("no branch for CPUs")
+
+
+@rule("pvary", "pcast", kind="identity", params=("axes", "axis_index_groups", "src", "to", "axis_name"))
+def pvary(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Notes of `shard_map` about what varies between devices."""
+    return inputs

@@ -1,0 +1,130 @@
+"""Primitives that work on each element alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.registry import rule
+from jaxbm.kernels.program.trace import Tracer, dtype_of, is_key, shape_of
+
+ARITHMETIC = ("add", "sub", "mul", "div", "rem", "max", "min", "neg", "abs", "sign", "square")
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+BITS = (
+    "not", "and", "or", "xor", "shift_left", "shift_right_logical", "shift_right_arithmetic", "population_count", "clz",
+)  # fmt: skip
+ROOTS = ("sqrt", "rsqrt", "cbrt", "pow")
+ROUNDING = ("floor", "ceil", "is_finite", "nextafter")
+EXPONENTIAL = ("exp", "exp2", "expm1", "log", "log1p", "logistic", "tanh")
+TRIGONOMETRIC = (
+    "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh",
+)  # fmt: skip
+SPECIAL = (
+    "erf", "erfc", "erf_inv", "lgamma", "digamma", "polygamma", "igamma", "igammac", "regularized_incomplete_beta",
+    "zeta", "bessel_i0e", "bessel_i1e",
+)  # fmt: skip
+
+
+def operands(tracer: Tracer, eqn: Any, inputs: Sequence[Value]) -> list[Value]:
+    """The operands in the shape of the result: JAX lets scalars and axes of length 1 stand for more."""
+    shape = shape_of(eqn.outvars[0].aval)
+    return [v if v.shape == shape else tracer.broadcast(v, shape) for v in inputs]
+
+
+@rule(*ARITHMETIC, *ROOTS, *ROUNDING[:3], *EXPONENTIAL, kind="elementwise")
+@rule(*COMPARISONS, *BITS, ROUNDING[3], kind="elementwise")
+@rule(*TRIGONOMETRIC, *SPECIAL, kind="elementwise")
+def elementwise(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The node of the same name."""
+    out = eqn.outvars[0].aval
+    if is_key(eqn.invars[0].aval.dtype):
+        raise NotNative("it works on keys")
+    return [tracer.add(eqn.primitive.name, operands(tracer, eqn, inputs), shape_of(out), dtype_of(out))]
+
+
+@rule("add_any", kind="elementwise")
+def add_any(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """An addition that differentiation made."""
+    out = eqn.outvars[0].aval
+    return [tracer.add("add", operands(tracer, eqn, inputs), shape_of(out), dtype_of(out))]
+
+
+@rule("one_minus_square", kind="elementwise")
+def one_minus_square(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """1 - x * x."""
+    (x,) = inputs
+    square = tracer.add("square", [x], x.shape, x.dtype)
+    return [tracer.add("sub", [tracer.full(1, x.shape, x.dtype), square], x.shape, x.dtype)]
+
+
+@rule("select_n", kind="elementwise")
+def select_n(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The case that the first operand chooses; it may be one scalar, and lacks the words of keys."""
+    out = eqn.outvars[0].aval
+    shape = shape_of(out)
+    which, *cases = inputs
+    axes = range(len(which.shape)) if which.shape == tuple(out.shape) else None
+    which = tracer.broadcast(which, shape, axes)
+    return [tracer.add("select_n", [which, *cases], shape, dtype_of(out))]
+
+
+@rule("clamp", kind="elementwise")
+def clamp(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The middle operand between the other two."""
+    out = eqn.outvars[0].aval
+    low, x, high = operands(tracer, eqn, inputs)
+    at_least = tracer.add("max", [low, x], x.shape, x.dtype)
+    return [tracer.add("min", [at_least, high], x.shape, dtype_of(out))]
+
+
+@rule("integer_pow", kind="elementwise", params=("y",))
+def integer_pow(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """A power with a known exponent."""
+    out = eqn.outvars[0].aval
+    return [tracer.add("integer_pow", inputs, shape_of(out), dtype_of(out), y=int(eqn.params["y"]))]
+
+
+@rule("round", kind="elementwise", params=("rounding_method",))
+def round_(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """To integers; halves to even or away from zero."""
+    out = eqn.outvars[0].aval
+    even = "EVEN" in str(eqn.params["rounding_method"])
+    return [tracer.add("round_even" if even else "round", inputs, shape_of(out), dtype_of(out))]
+
+
+@rule("convert_element_type", kind="elementwise", params=("new_dtype", "weak_type"))
+def convert_element_type(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """A conversion: integers wrap around, floats that go to integers saturate, NaN gives 0."""
+    return [tracer.convert(inputs[0], dtype_of(eqn.outvars[0].aval))]
+
+
+@rule("bitcast_convert_type", kind="elementwise", params=("new_dtype",), note="between types of one width")
+def bitcast_convert_type(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The same bits as another type."""
+    out = eqn.outvars[0].aval
+    if shape_of(out) != inputs[0].shape:
+        raise NotNative("it changes the number of elements")
+    if dtype_of(out) == inputs[0].dtype:
+        return inputs
+    return [tracer.add("bitcast_convert_type", inputs, shape_of(out), dtype_of(out))]
+
+
+@rule("reduce_precision", kind="elementwise", params=("exponent_bits", "mantissa_bits"))
+def reduce_precision(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Rounding to the precision of another type: to one of its own, or by way of float16 and bfloat16."""
+    (x,) = inputs
+    bits = (eqn.params["exponent_bits"], eqn.params["mantissa_bits"])
+    widths = {"float64": (11, 52), "float32": (8, 23), "float16": (5, 10), "bfloat16": (8, 7)}
+    if bits == widths.get(x.dtype):
+        return inputs
+    narrow = next((d for d, w in widths.items() if w == bits), None)
+    if narrow is None or x.dtype not in ("float32", "float64") or narrow == "float64":
+        raise NotNative(f"{bits[0]} exponent bits and {bits[1]} bits of mantissa")
+    return [tracer.convert(tracer.convert(x, narrow), x.dtype)]
+
+
+@rule("copy", "copy_p", "stop_gradient", "optimization_barrier", kind="identity")
+def identity(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Nothing to do."""
+    return inputs

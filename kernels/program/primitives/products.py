@@ -1,0 +1,108 @@
+"""Matrix products of any layout, and small convolutions by way of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.primitives.shapes import reshaped, transposed
+from jaxbm.kernels.program.registry import rule
+from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
+
+HALF = ("float16", "bfloat16")
+
+
+@rule("dot_general", kind="product", params=("dimension_numbers", "precision", "preferred_element_type"))
+def dot_general(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """A product with contracted and batched axes, as (batch, m, k) times (batch, n, k)."""
+    p = eqn.params["precision"]
+    if p is not None and not all(type(q).__name__ == "Precision" for q in (p if isinstance(p, tuple) else (p,))):
+        raise NotNative("a precision other than DEFAULT, HIGH and HIGHEST")
+    (lc, rc), (lb, rb) = (tuple(tuple(int(a) for a in axes) for axes in d) for d in eqn.params["dimension_numbers"])
+    out = eqn.outvars[0].aval
+    return [product(tracer, inputs[0], inputs[1], lc, rc, lb, rb, dtype_of(out))]
+
+
+def product(
+    tracer: Tracer,
+    l: Value,
+    r: Value,
+    lc: tuple[int, ...],
+    rc: tuple[int, ...],
+    lb: tuple[int, ...],
+    rb: tuple[int, ...],
+    dtype: str,
+) -> Value:
+    """The product's node, in shape (batch, m, n), and its reshape."""
+    wide = "float32" if dtype in HALF else dtype
+    l, r = tracer.convert(l, wide), tracer.convert(r, wide)
+    lm = tuple(k for k in range(len(l.shape)) if k not in lc + lb)
+    rn = tuple(k for k in range(len(r.shape)) if k not in rc + rb)
+    batch, ms, ns = (tuple(v.shape[k] for k in ks) for v, ks in ((l, lb), (l, lm), (r, rn)))
+    k = math.prod(l.shape[a] for a in lc)
+    shape = (*batch, *ms, *ns)
+    if k == 0 or math.prod(shape) == 0:
+        return tracer.full(0, shape, dtype)
+    flat = (math.prod(batch),)
+    left = reshaped(tracer, transposed(tracer, l, lb + lm + lc), (*flat, math.prod(ms), k))
+    right = reshaped(tracer, transposed(tracer, r, rb + rn + rc), (*flat, math.prod(ns), k))
+    out = tracer.add("dot", [left, right], (*flat, math.prod(ms), math.prod(ns)), wide)
+    return tracer.convert(reshaped(tracer, out, shape), dtype)
+
+
+@rule(
+    "conv_general_dilated",
+    kind="product",
+    params=(
+        "window_strides", "padding", "lhs_dilation", "rhs_dilation", "dimension_numbers", "feature_group_count",
+        "batch_group_count", "precision", "preferred_element_type",
+    ),
+    note="small ones, as products of patches",
+)  # fmt: skip
+def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """A convolution as a sum over the window's places, each a product of a strided slice."""
+    import jax.numpy as jnp
+
+    from jax import lax
+
+    p, (l, r) = eqn.params, inputs
+    spec = p["dimension_numbers"]
+    groups, batches = p["feature_group_count"], p["batch_group_count"]
+    window = tuple(r.shape[k] for k in spec.rhs_spec[2:])
+    if math.prod(window) > 64:
+        raise NotNative(f"a window of {math.prod(window)} places")
+    if batches != 1:
+        raise NotNative("groups of the batch")
+    dtype = dtype_of(eqn.outvars[0].aval)
+    wide = "float32" if dtype in HALF else dtype
+    out_shape = tuple(eqn.outvars[0].aval.shape[k] for k in spec.out_spec)
+
+    def convolve(x: Any, w: Any) -> Any:
+        x = x.transpose(spec.lhs_spec).astype(wide)
+        w = w.transpose(spec.rhs_spec).astype(wide)
+        config = [(0, 0, 0), (0, 0, 0)]
+        config += [(lo, hi, d - 1) for (lo, hi), d in zip(p["padding"], p["lhs_dilation"], strict=True)]
+        x = lax.pad(x, jnp.zeros((), x.dtype), config)
+        n, out = x.shape[0], 0
+        spatial = out_shape[2:]
+        for place in _places(window):
+            start = [d * k for d, k in zip(p["rhs_dilation"], place, strict=True)]
+            limit = [a + (m - 1) * s + 1 for a, m, s in zip(start, spatial, p["window_strides"], strict=True)]
+            part = lax.slice(x, (0, 0, *start), (*x.shape[:2], *limit), (1, 1, *p["window_strides"]))
+            part = part.reshape(n, groups, x.shape[1] // groups, -1)
+            tap = w[(slice(None), slice(None), *place)].reshape(groups, w.shape[0] // groups, w.shape[1])
+            out = out + jnp.einsum("ngcs,goc->ngos", part, tap)
+        out = out.reshape(out_shape).astype(dtype)
+        return out.transpose([spec.out_spec.index(k) for k in range(len(spec.out_spec))])
+
+    if 0 in out_shape or 0 in l.shape or 0 in r.shape:
+        return [tracer.full(0, shape_of(eqn.outvars[0].aval), dtype)]
+    return tracer.call(convolve, l, r)
+
+
+def _places(window: tuple[int, ...]) -> list[tuple[int, ...]]:
+    places: list[tuple[int, ...]] = [()]
+    for n in window:
+        places = [(*p, k) for p in places for k in range(n)]
+    return places

@@ -1,0 +1,66 @@
+"""The primitives of JAX that programs can hold: by name, each with the parameters that its rule understands.
+
+A rule gets the tracer, the equation and its operands, and adds nodes to the program. It is an allow-list: a
+primitive or a parameter that isn't named here, say of a later version of JAX, is not native.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxbm.kernels.program.ir import NotNative, Value
+
+if TYPE_CHECKING:
+    from jaxbm.kernels.program.trace import Tracer
+
+Apply = Callable[["Tracer", Any, list[Value]], Sequence[Value]]
+
+PLACEMENT = ("sharding", "out_sharding", "layout")
+"""Parameters of many primitives that don't matter within one device."""
+DEFAULT_ONLY = ("accuracy", "out_dtype")
+"""Parameters of many primitives that are native as None, their default, alone."""
+
+
+class Rule(NamedTuple):
+    """How one primitive is traced, under which heading it stands in the documentation, and what is said of it."""
+
+    apply: Apply
+    kind: str
+    params: frozenset[str]
+    note: str
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(*names: str, kind: str, params: Collection[str] = (), note: str = "") -> Callable[[Apply], Apply]:
+    """Register a rule for primitives of these names."""
+
+    def register(apply: Apply) -> Apply:
+        for name in names:
+            RULES[name] = Rule(apply, kind, frozenset((*params, *PLACEMENT, *DEFAULT_ONLY)), note)
+        return apply
+
+    return register
+
+
+def rule_for(eqn: Any) -> Rule:
+    """The rule of an equation's primitive.
+
+    Raises:
+      NotNative: there is none, or the equation has effects or parameters that the rule doesn't know.
+    """
+    name = eqn.primitive.name
+    found = RULES.get(name)
+    if found is None:
+        raise NotNative("it has no native counterpart", name)
+    unknown = set(eqn.params) - found.params
+    if unknown:
+        raise NotNative(f"parameter {sorted(unknown)[0]!r} is of a version of JAX that isn't known here", name)
+    for default in DEFAULT_ONLY:
+        if eqn.params.get(default) is not None:
+            raise NotNative(f"{default}={eqn.params[default]}", name)
+    if eqn.effects and not found.params & {"jaxpr", "branches", "cond_jaxpr", "call_jaxpr", "fun_jaxpr"}:
+        raise NotNative("it has side effects", name)
+    return found
