@@ -10,7 +10,7 @@ FLOATS = {"half": 16, "bfloat": 16, "float": 32, "double": 64}
 
 
 class Type:
-    """A scalar kind ("float", "i32", "ptr", ...) and its number of lanes, 0 for a scalar. Interned: compare by `is`."""
+    """A scalar kind ("float", "i32", "ptr", ...) and number of lanes, 0 for a scalar. Interned: compare by `is`."""
 
     __slots__ = ("bits", "is_float", "kind", "lanes", "text")
 

@@ -1,0 +1,33 @@
+"""Elementary and special functions for compiled programs, within two units in the last place."""
+
+from jaxbm.kernels.program.maths import (
+    error,
+    exponential,
+    gamma,
+    hyperbolic,
+    inverse,
+    logarithm,
+    power,
+    rounding,
+    trigonometric,
+)
+from jaxbm.kernels.program.maths.registry import call, emit, names
+
+NAMES = names()
+"""the functions that `call` knows"""
+
+__all__ = [
+    "NAMES",
+    "call",
+    "emit",
+    "error",
+    "exponential",
+    "gamma",
+    "hyperbolic",
+    "inverse",
+    "logarithm",
+    "names",
+    "power",
+    "rounding",
+    "trigonometric",
+]

@@ -1,0 +1,105 @@
+"""exp, exp2, expm1 and the logistic function.
+
+exp(x) = 2**n exp(r) with n the integer nearest to x / log 2, so that |r| <= log(2) / 2; x - n log(2) is exact in its
+first step, since a fused multiply-add rounds once and the difference fits (Cody and Waite, Software Manual for the
+Elementary Functions, 1980).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxbm.kernels.program.maths import tables
+from jaxbm.kernels.program.maths.common import (
+    LN2,
+    absolute,
+    at_least,
+    at_most,
+    is_float32,
+    poly,
+    power_of_two,
+    quick_two_sum,
+    round_to_int,
+    scale_by_power,
+    split,
+    table,
+)
+from jaxbm.kernels.program.maths.registry import function
+from jaxbm.kernels.program.values import Value
+
+
+class Reduced(NamedTuple):
+    """exp(x) = 2**n * (1 + r + rest), |r| <= log(2) / 2."""
+
+    n: Value
+    r: Value
+    rest: Value
+
+
+def reduce(x: Value, tail: Value | None = None) -> Reduced:
+    """The parts of exp(x + tail); x within the range where the result is finite and not zero."""
+    high, low = split(LN2, x)
+    n, _ = round_to_int(x, float(1 / LN2))
+    first = (-n).fma(high, x)
+    r = (-n).fma(low, first)
+    lost = (-n).fma(low, first - r)
+    rest = poly(r, table(x, tables.EXP_32, tables.EXP_64)).fma(r * r, lost)
+    if tail is not None:
+        rest = tail.fma((r + rest) + 1.0, rest)
+    return Reduced(n, r, rest)
+
+
+def in_range(x: Value) -> Value:
+    """x kept to where exp goes from zero to infinity, so that the exponent can't wrap around."""
+    low, high = (-104.0, 91.0) if is_float32(x) else (-746.0, 712.0)
+    return at_least(at_most(x, high), low)
+
+
+def exp_parts(x: Value, tail: Value | None = None) -> tuple[Value, Value, Value]:
+    """(high, low, n): exp(x + tail) = 2**n * (high + low), to about a tenth of a unit in the last place of high."""
+    n, r, rest = reduce(in_range(x), tail)
+    sum, lost = quick_two_sum(r, rest)
+    high, low = quick_two_sum(x.like(1.0), sum)
+    return high, low + lost, n
+
+
+@function("exp")
+def exp(x: Value, tail: Value | None = None) -> Value:
+    """e**x."""
+    n, r, rest = reduce(in_range(x), tail)
+    return scale_by_power((r + rest) + 1.0, n)
+
+
+@function("exp2")
+def exp2(x: Value) -> Value:
+    """2**x."""
+    low, high = (-151.0, 129.0) if is_float32(x) else (-1076.0, 1025.0)
+    x = at_least(at_most(x, high), low)
+    n, _ = round_to_int(x)
+    r = x - n
+    return scale_by_power(poly(r, table(x, tables.EXP2_32, tables.EXP2_64)).fma(r, 1.0), n)
+
+
+@function("expm1")
+def expm1(x: Value) -> Value:
+    """e**x - 1, exact to the last places near zero."""
+    low, high = (-30.0, 88.8) if is_float32(x) else (-60.0, 709.8)
+    n, r, rest = reduce(at_least(at_most(x, high), low))
+    # Half of it, since 2**n may just not be finite where the result is.
+    half = power_of_two(n - 1.0)
+    result = half.fma(rest, half.fma(r, half - 0.5))
+    return absolute(x).lt(2.0**-60 if not is_float32(x) else 2.0**-30).select(x, result + result)
+
+
+@function("logistic")
+def logistic(x: Value) -> Value:
+    """1 / (1 + e**-x), rounded nearly correctly."""
+    # e**-|x| can't overflow; the result is 1 or e**-|x|, divided by their sum.
+    high, low, n = exp_parts(-absolute(x))
+    scale = power_of_two(at_least(n, -100.0))
+    sum, lost = quick_two_sum(x.like(1.0), high * scale)
+    lost = lost + low * scale
+    inverse = 1.0 / sum
+    correction = inverse.fma(-lost, (-sum).fma(inverse, 1.0))
+    small = scale_by_power(high.fma(inverse, high.fma(correction, low) * inverse), n)
+    return x.lt(0.0).select(small, inverse.fma(correction, inverse))

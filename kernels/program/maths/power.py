@@ -1,0 +1,134 @@
+"""pow, sqrt, rsqrt and cbrt.
+
+pow(x, y) = exp(y log(x)), for which log must be right to about ten bits more than the result has: in double precision
+it is a sum of two numbers (log(m) = 2 atanh(s) with the first terms of the series in doubled precision, after Dekker,
+Numerische Mathematik 18, 1971); in single precision it is computed in double.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from jaxbm.kernels.program.maths import tables
+from jaxbm.kernels.program.maths.common import (
+    LN2,
+    absolute,
+    at_least,
+    at_most,
+    format_of,
+    is_float32,
+    poly,
+    power_of_two,
+    quick_two_sum,
+    round_to_int,
+    split,
+    split_exponent,
+    two_product,
+    two_sum,
+)
+from jaxbm.kernels.program.maths.exponential import exp
+from jaxbm.kernels.program.maths.registry import function
+from jaxbm.kernels.program.values import Value
+
+
+def log_in_two(x: Value) -> tuple[Value, Value]:
+    """log(x) for finite x > 0 as high + low, to about 2**-66 of it; double precision."""
+    m, e = split_exponent(x)
+    f = m - 1.0
+    below, lost = two_sum(m, m.like(1.0))
+    s = f / below
+    s_low = ((-s).fma(below, f) - s * lost) / below
+    z, z_low = two_product(s, s)
+    z_low = z_low + s * s_low * 2.0
+    # atanh(s) = s + s z (1/3 + z T(z))
+    third, third_low = split(Fraction(1, 3), x)
+    a, a_low = quick_two_sum(x.like(third), z * poly(z, tables.LOG_ATANH_TAIL_64))
+    w, w_low = two_product(z, a)
+    w_low = w_low + (z * (a_low + third_low) + z_low * a)
+    u, u_low = two_product(s, w)
+    u_low = u_low + (s * w_low + s_low * w)
+    h, l = quick_two_sum(s, u)
+    l = l + (u_low + s_low)
+    high = 0.69314718055989033  # with trailing zeros, so that its product with any exponent is exact
+    low, lowest = split(LN2 - Fraction(high), x)
+    sum, rest = two_sum(e * high, h + h)
+    more, more_low = two_product(e, x.like(low))
+    rest = rest + (l + l) + (more_low + e * lowest) + more
+    return quick_two_sum(sum, rest)
+
+
+def _power64(size: Value, y: Value) -> Value:
+    """size**y for positive finite size."""
+    high, low = log_in_two(size)
+    product, lost = two_product(y, high)
+    lost = y.fma(low, lost)
+    return exp(product, absolute(product).lt(800.0).select(lost, 0.0))
+
+
+def _power32(size: Value, y: Value) -> Value:
+    """The same in single precision, by way of double."""
+    m, e = split_exponent(size)
+    t = m.cast("fpext", "double")
+    s = (t - 1.0) / (t + 1.0)
+    z = s * s
+    log_m = s * poly(z, tables.LOG_ATANH_32).fma(z, 2.0)
+    log2 = log_m.fma(float(1 / LN2), e.cast("fpext", "double"))
+    exponent = at_least(at_most(y.cast("fpext", "double") * log2, 130.0), -155.0)
+    n, _ = round_to_int(exponent)
+    r = exponent - n
+    return (poly(r, tables.EXP2_32).fma(r, 1.0) * power_of_two(n)).cast("fptrunc", "float")
+
+
+@function("pow", 2, inline=False)
+def pow(x: Value, y: Value) -> Value:
+    """x**y, with the special values of IEEE 754."""
+    size = absolute(x)
+    usual = size.gt(0.0) & size.lt(math.inf)
+    kept = usual.select(size, 1.0)
+    result = _power32(kept, y) if is_float32(x) else _power64(kept, y)
+    # Zero and infinity: one or the other of them, by the sign of the exponent.
+    grows = size.eq(0.0) ^ y.gt(0.0)
+    result = usual.select(result, grows.select(x.like(math.inf), x.like(0.0)))
+    whole = y.unary("trunc").eq(y)
+    half = y * 0.5
+    odd = whole & half.unary("trunc").ne(half) & absolute(y).lt(2.0 ** (format_of(x).mantissa + 1))
+    negative = x.as_bits().lt(0)
+    result = (negative & odd).select(-result, result)
+    result = (x.lt(0.0) & usual & ~whole).select(math.nan, result)
+    # One to any power and anything to the power zero are one; -1 to an infinite power too.
+    one = x.eq(1.0) | y.eq(0.0) | (size.eq(1.0) & absolute(y).eq(math.inf))
+    return one.select(1.0, x.compare("uno", y).select(math.nan, result))
+
+
+@function("sqrt")
+def sqrt(x: Value) -> Value:
+    """The square root, rounded correctly."""
+    return x.unary("sqrt")
+
+
+@function("rsqrt")
+def rsqrt(x: Value) -> Value:
+    """1 / sqrt(x)."""
+    return 1.0 / x.unary("sqrt")
+
+
+@function("cbrt")
+def cbrt(x: Value) -> Value:
+    """The cube root, for negative numbers too (a division of the exponent by three, then Halley's iteration)."""
+    size = absolute(x)
+    usual = size.gt(0.0) & size.lt(math.inf)
+    m, e = split_exponent(usual.select(size, 1.0))
+    third, _ = round_to_int(e, 1 / 3)
+    rest = e - third * 3.0  # -1, 0 or 1
+    a = m * power_of_two(rest)  # within [0.35, 2.9]
+    # A parabola through three points of the interval, then steps that treble the number of correct digits.
+    t = a.fma(a.fma(-0.0847, 0.6026), 0.4837)
+    for _ in range(2 if is_float32(x) else 3):
+        cube = t * t * t
+        t = t - t * ((cube - a) / (a + (cube + cube)))
+    square, lost = two_product(t, t)
+    excess = t.fma(square, -a) + t * lost
+    t = t - excess / (square * 3.0)
+    result = t * power_of_two(third)
+    return x.function.intrinsic("copysign", usual.select(result, size), x)
