@@ -14,6 +14,7 @@ from jaxbm.kernels.program.maths import tables
 from jaxbm.kernels.program.maths.common import (
     PI,
     absolute,
+    any_lane,
     is_float32,
     poly,
     quick_two_sum,
