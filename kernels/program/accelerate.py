@@ -51,13 +51,13 @@ def build(closed: Any, name: str) -> Built:
     traced = clock()
     compiled = emit(program.block, vector_bytes=machine.vector_bytes(), checked=checked())
     emitted = clock()
-    key = table.hash_of(compiled.text)
+    key = table.hash_of(compiled.text + compiled.products)
     block = program.block
     signature = table.Signature(
         tuple((v.shape, v.dtype) for v in block.inputs), tuple((v.shape, v.dtype) for v in block.outputs)
     )
     if key not in _built:
-        code = compile_text(compiled.text)
+        code = compile_text(compiled.text, compiled.products)
         table.register(key, code, signature, arena_bytes=compiled.arena_bytes)
         _built[key] = {
             "parse": code.parse_seconds, "optimise": code.optimise_seconds, "generate": code.generate_seconds,

@@ -35,18 +35,23 @@ def optimise(module: Any, target: Any, *, level: int, slp: bool) -> None:
     builder.getModulePassManager().run(module, builder)
 
 
-def compile_text(text: str, *, slp: bool = True) -> Code:
-    """Machine code of a module."""
+def compile_text(text: str, products: str = "") -> Code:
+    """Machine code of a module, and of one whose functions it calls."""
     b = machine.llvm()
     started = time.perf_counter()
-    module = b.parse_assembly(text)
-    module.triple = b.get_process_triple()
+    modules = [b.parse_assembly(t) for t in (text, products) if t.strip()]
+    for module in modules:
+        module.triple = b.get_process_triple()
     parsed = time.perf_counter()
     long = text.count("\n") > LONG
     target = machine.target_machine(1 if long else 2)
-    optimise(module, target, level=1 if long else 2, slp=slp and not long)
+    optimise(modules[0], target, level=1 if long else 2, slp=not long)
+    for module in modules[1:]:
+        optimise(module, target, level=2, slp=False)
     optimised = time.perf_counter()
-    engine = b.create_mcjit_compiler(module, target)
+    engine = b.create_mcjit_compiler(modules[0], target)
+    for module in modules[1:]:
+        engine.add_module(module)
     engine.finalize_object()
     generated = time.perf_counter()
     return Code(engine, parsed - started, optimised - parsed, generated - optimised)

@@ -153,6 +153,8 @@ class Writer:
         try:
             if rule is not None:
                 return rule(work)
+            if len(node.outputs) != 1 or any(v.shape != node.outputs[0].shape for v in node.inputs):
+                raise NotNative("it isn't written natively yet")
             (out,) = node.outputs
             return [self.e.elementwise(node.op, out.dtype, work.inputs, node.params)]
         except NotNative as reason:
@@ -174,15 +176,15 @@ class Writer:
                 self.env[v] = self.e.memory(array)
 
 
-class Compiled(NamedTuple):
-    """LLVM IR of a program, and the bytes of arena that a call needs."""
+class Written(NamedTuple):
+    """LLVM IR of a program, that of its products, and the bytes of arena that a call needs."""
 
     text: str
+    products: str
     arena_bytes: int
-    lines: int
 
 
-def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Compiled:
+def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Written:
     """The module that runs a program.
 
     Raises:
@@ -217,8 +219,9 @@ def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Comp
     if e.may_fail:
         f.start("out_of_bounds")
         f.ret(f.constant(I32, 1))
-    text = module.text()
-    return Compiled(text, e.arena.top, text.count("\n"))
+    # Functions that another module calls must be visible there.
+    products = e.products.text().replace("define internal void @dot.", "define void @dot.")
+    return Written(module.text(), products, e.arena.top)
 
 
 def _pointer(f: Function, table: Any, k: int) -> Any:
@@ -230,4 +233,4 @@ def small(shape: Sequence[int]) -> bool:
     return math.prod(shape) <= FEW
 
 
-__all__ = ["Compiled", "Work", "Writer", "emit", "emits", "small"]
+__all__ = ["Work", "Writer", "Written", "emit", "emits", "small"]

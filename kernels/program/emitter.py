@@ -13,7 +13,7 @@ from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.ir import Const
 from jaxbm.kernels.program.lazy import FEW, Affine, Array, Expr, NotAView, Registers, Shape, Splat, View, resolved
 from jaxbm.kernels.program.place import Arena, Buffer
-from jaxbm.kernels.program.text import Function
+from jaxbm.kernels.program.text import Function, Module
 from jaxbm.kernels.program.types import PTR
 from jaxbm.kernels.program.values import Index, Value
 
@@ -32,6 +32,8 @@ class Emitter:
         self.frames: list[dict[Any, Array]] = []
         self._spilled: list[dict[int, tuple[Registers, View]]] = [{}]
         self.may_fail = False
+        self.products = Module()
+        """Functions of products: a module of their own, since their register tiles are written as they should be."""
 
     # Memory
 
@@ -60,15 +62,16 @@ class Emitter:
 
     def load(self, view: View, index: Index, lanes: int = 0) -> Value:
         """Elements of a view's buffer, by their place in the buffer."""
-        self._check(view, index, max(lanes, 1))
+        self.check(view, index, max(lanes, 1))
         return elements.load(self.f, view.buffer.pointer(), view.dtype, index, lanes)
 
     def store(self, value: Value, view: View, index: Index) -> None:
         """Write to a view's buffer, by the place in the buffer."""
-        self._check(view, index, max(value.type.lanes, 1))
+        self.check(view, index, max(value.type.lanes, 1))
         elements.store(self.f, value, view.buffer.pointer(), view.dtype, index)
 
-    def _check(self, view: View, index: Index, count: int) -> None:
+    def check(self, view: View, index: Index, count: int) -> None:
+        """That `count` elements from this place on lie in the buffer: now if it is known, else when it runs."""
         most = view.buffer.nbytes // itemsize(view.dtype) - count
         if isinstance(index, int):
             if not 0 <= index <= most:
@@ -288,8 +291,17 @@ class Emitter:
         if isinstance(array, View) and self.is_own(array):
             return array
         out = self.allocate(array.shape, array.dtype)
-        self.give([(array, out)])
+        self.copy_to(array, out)
         return out
+
+    def copy_to(self, array: Array, place: View) -> None:
+        """Write an array to a place whose elements will change later."""
+        array = resolved(array)
+        if isinstance(array, Expr) and array.uses > 1:
+            array = self.memory(array)
+        self.give([(array, place)])
+        if isinstance(array, Expr):
+            array.view = None  # nobody else reads it, and it must not be taken for what will stand there
 
     def is_own(self, array: View) -> bool:
         """Whether nobody else looks at its buffer, which may be overwritten here."""

@@ -32,7 +32,7 @@ def _slots(e: Emitter, names: Sequence[Name], inits: list[Array], places: Sequen
         elif place is None:
             slots.append(e.overwritable(array).again(counted=False))
         else:
-            e.give([(array, place)])
+            e.copy_to(array, place)
             slots.append(place)
         del array
     inits += small_ones

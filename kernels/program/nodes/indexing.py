@@ -301,7 +301,7 @@ def scatter(work: Work) -> list[Array]:
                 array = Expr(shape, dtype, p["kind"], {}, [place, array])
             loops.store_all(e, [(array, place)])
 
-        if p["mode"] == "fill":
+        if p["mode"] == "drop":
             control.when(e.f, all_inside(e, vector, most), write)
         else:
             write()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from jaxbm.kernels.program import reduce
+from jaxbm.kernels.program import dots, reduce
+from jaxbm.kernels.program.elements import is_float, register_type
 from jaxbm.kernels.program.emit import Work, emits, small
-from jaxbm.kernels.program.lazy import Array, Registers
+from jaxbm.kernels.program.emitter import Emitter
+from jaxbm.kernels.program.lazy import Array, Registers, View
+from jaxbm.kernels.program.types import VOID
+from jaxbm.kernels.program.values import Value
 
 UNROLLED, UNROLLED_SMALL = 64, 512
 """Multiplications up to which a product is written out: in general, and where both operands stand in registers."""
@@ -19,28 +23,39 @@ def dot(work: Work) -> list[Array]:
     both_small = small(l.shape) and small(r.shape)
     if both_small and terms <= (UNROLLED_SMALL if small(out.shape) else UNROLLED):
         return [_in_registers(work, work.e.registers(l), work.e.registers(r))]
-    return [_by_reduction(work, l, r)]
+    return [_by_function(work, l, r)]
 
 
 def _in_registers(work: Work, l: Registers, r: Registers) -> Registers:
     e, (out,) = work.e, work.node.outputs
     b, m, n = out.shape
+    times = "multiply_for_sum" if is_float(out.dtype) else "mul"
     values = []
     for x in range(b):
         for i in range(m):
             for j in range(n):
                 total = None
                 for p, q in zip(l.items[x, i], r.items[x, j], strict=True):
-                    product = e.compute("multiply_for_sum" if out.dtype[0] == "f" else "mul", out.dtype, [out.dtype] * 2, [p, q])
+                    product = e.compute(times, out.dtype, [out.dtype] * 2, [p, q])
                     total = product if total is None else reduce.combine(e, "add", out.dtype, total, product)
                 values.append(total)
     return Registers.of(out.shape, values, out.dtype)  # type: ignore[arg-type]
 
 
-def _by_reduction(work: Work, l: Array, r: Array) -> Array:
-    """Any types and layouts, at the speed of a loop over all terms."""
+def _by_function(work: Work, l: Array, r: Array) -> Array:
     e, (out,) = work.e, work.node.outputs
-    full = (*out.shape, l.shape[2])
-    left, right = e.broadcast(l, full, (0, 1, 3)), e.broadcast(r, full, (0, 2, 3))
-    terms = e.elementwise("mul", out.dtype, [left, right])
-    return reduce.reduce(e, "add", terms, (3,), work.places[0])
+    left, right = e.memory(l), e.memory(r)
+    to = work.places[0] or e.allocate(out.shape, out.dtype)
+    b, m, n = out.shape
+    spec = dots.Spec(out.dtype, b, m, n, l.shape[2], left.strides, right.strides, to.strides)
+    name = dots.emit(e.products, spec)
+    e.f.call(name, VOID, [_address(e, x) for x in (left, right, to)])
+    return e.registers(to) if small(out.shape) else to
+
+
+def _address(e: Emitter, view: View) -> Value:
+    """Where the first element stands; with checks, whether all elements lie inside."""
+    first = e.f.iadd(view.dynamic, view.offset)
+    reach = [(n - 1) * s for n, s in zip(view.shape, view.strides, strict=True)]
+    e.check(view, e.f.iadd(first, sum(min(x, 0) for x in reach)), 1 + sum(abs(x) for x in reach))
+    return e.f.offset(view.buffer.pointer(), register_type(view.dtype), first)

@@ -34,7 +34,7 @@ def dynamic_update_slice(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
 
 
 def _mode(eqn: Any) -> str:
-    """ "clip", "fill" (gather) or "drop" (scatter), or "promise"."""
+    """What happens outside of the array: "clip", "fill", or "promise" that it doesn't happen."""
     mode = eqn.params["mode"]
     text = "CLIP" if mode is None else str(mode)
     for name, short in (("CLIP", "clip"), ("FILL_OR_DROP", "fill"), ("PROMISE", "promise")):
@@ -85,7 +85,10 @@ def gather(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     ),
 )  # fmt: skip
 def scatter(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """Windows written at computed places, or combined with what stands there, in the order of the updates."""
+    """Windows written at computed places, or combined with what stands there, in the order of the updates.
+
+    Those that lie outside are dropped, also where it was promised that none do, as XLA does.
+    """
     x, indices, updates = inputs
     p, words = eqn.params, words_after(eqn)
     d = p["dimension_numbers"]
@@ -94,7 +97,7 @@ def scatter(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
         raise NotNative("arithmetic on keys")
     if x.dtype == "bool" and kind in ("add", "mul", "sub"):
         raise NotNative("it adds booleans")
-    mode = _mode(eqn)
+    mode = "clip" if _mode(eqn) == "clip" else "drop"
     n = len(updates.shape)
     return [
         tracer.add(

@@ -52,9 +52,12 @@ def broadcast_in_dim(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Valu
 @rule("reshape", kind="shape", params=("new_sizes", "dimensions"))
 def reshape(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """Row-major reshape."""
-    if eqn.params.get("dimensions") is not None or len(inputs) > 1:
-        raise NotNative("its dimensions are permuted or not known while compiling")
-    return [reshaped(tracer, inputs[0], shape_of(eqn.outvars[0].aval))]
+    if len(inputs) > 1:
+        raise NotNative("its dimensions are not known while compiling")
+    x, order = inputs[0], eqn.params.get("dimensions")
+    if order is not None:
+        x = transposed(tracer, x, (*(int(d) for d in order), *range(len(order), len(x.shape))))
+    return [reshaped(tracer, x, shape_of(eqn.outvars[0].aval))]
 
 
 @rule("squeeze", "expand_dims", kind="shape", params=("dimensions",))
