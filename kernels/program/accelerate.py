@@ -11,15 +11,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxbm.kernels.program import machine, primitives, table
+from jaxbm.kernels.program import machine, table
 from jaxbm.kernels.program.call import Native
 from jaxbm.kernels.program.compile import compile_text
 from jaxbm.kernels.program.emit import emit
 from jaxbm.kernels.program.ir import NotNative
 from jaxbm.kernels.program.trace import Program, is_key, trace_jaxpr
-
-assert primitives is not None
-
 
 class Built(NamedTuple):
     """A compiled program with what is to be told about it."""

@@ -48,10 +48,11 @@ def compile_text(text: str, products: str = "") -> Code:
     optimise(modules[0], target, level=1 if long else 2, slp=not long)
     for module in modules[1:]:
         optimise(module, target, level=2, slp=False)
-    optimised = time.perf_counter()
-    engine = b.create_mcjit_compiler(modules[0], target)
     for module in modules[1:]:
-        engine.add_module(module)
+        modules[0].link_in(module)
+    optimised = time.perf_counter()
+    # One contiguous piece of memory, so that addresses within the code need only 32 bits.
+    engine = b.create_mcjit_compiler(modules[0], target, use_lmm=True)
     engine.finalize_object()
     generated = time.perf_counter()
     return Code(engine, parsed - started, optimised - parsed, generated - optimised)

@@ -44,5 +44,5 @@ def target_machine(level: int) -> Any:
     b = llvm()
     target = b.Target.from_triple(b.get_process_triple())
     return target.create_target_machine(
-        cpu=b.get_host_cpu_name(), features=features(), opt=level, reloc="pic", codemodel="jitdefault", jit=True
+        cpu=b.get_host_cpu_name(), features=features(), opt=level, reloc="pic", codemodel="small", jit=True
     )

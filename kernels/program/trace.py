@@ -213,6 +213,8 @@ def trace_jaxpr(closed: Any) -> Program:
     Raises:
       NotNative: something in it has no native counterpart.
     """
+    import jaxbm.kernels.program.primitives  # noqa: F401 - fills the registry
+
     tracer = Tracer()
     for v in closed.jaxpr.invars:
         tracer.root.inputs.append(Value(shape_of(v.aval), dtype_of(v.aval)))
