@@ -14,7 +14,7 @@ import numpy as np
 from jaxbm.kernels.program import machine, table
 from jaxbm.kernels.program.call import Native
 from jaxbm.kernels.program.compile import compile_text
-from jaxbm.kernels.program.emit import emit
+from jaxbm.kernels.program.emit import ENTRY, emit
 from jaxbm.kernels.program.ir import NotNative
 from jaxbm.kernels.program.trace import Program, is_key, trace_jaxpr
 
@@ -54,7 +54,7 @@ def build(closed: Any, name: str) -> Built:
         tuple((v.shape, v.dtype) for v in block.inputs), tuple((v.shape, v.dtype) for v in block.outputs)
     )
     if key not in _built:
-        code = compile_text(compiled.text, compiled.products)
+        code = compile_text(compiled.text, (ENTRY,), compiled.products)
         table.register(key, code, signature, arena_bytes=compiled.arena_bytes)
         _built[key] = {
             "parse": code.parse_seconds, "optimise": code.optimise_seconds, "generate": code.generate_seconds,

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from jaxbm.kernels.program import machine
+from jaxbm.kernels.program.linalg import lapack
 
 LONG = 8000
 """Lines from which on costly passes are left out: what they gain is lost while compiling."""
 
 
 class Code(NamedTuple):
-    """Machine code in this process. It lives as long as `engine` does."""
+    """Machine code in this process. It lives as long as this does."""
 
-    engine: Any
+    addresses: dict[str, int]
+    keep: Any
     parse_seconds: float
     optimise_seconds: float
     generate_seconds: float
-
-    def address(self, name: str) -> int:
-        """Where a function or a variable stands."""
-        return self.engine.get_function_address(name) or self.engine.get_global_value_address(name)
 
 
 def optimise(module: Any, target: Any, *, level: int, slp: bool) -> None:
@@ -35,7 +36,7 @@ def optimise(module: Any, target: Any, *, level: int, slp: bool) -> None:
     builder.getModulePassManager().run(module, builder)
 
 
-def compile_text(text: str, products: str = "") -> Code:
+def compile_text(text: str, exports: Sequence[str], products: str = "") -> Code:
     """Machine code of a module, and of one whose functions it calls."""
     b = machine.llvm()
     started = time.perf_counter()
@@ -51,11 +52,34 @@ def compile_text(text: str, products: str = "") -> Code:
     for module in modules[1:]:
         modules[0].link_in(module)
     optimised = time.perf_counter()
-    # One contiguous piece of memory, so that addresses within the code need only 32 bits.
-    engine = b.create_mcjit_compiler(modules[0], target, use_lmm=True)
-    engine.finalize_object()
+    addresses, keep = load(target.emit_object(modules[0]), exports)
     generated = time.perf_counter()
-    return Code(engine, parsed - started, optimised - parsed, generated - optimised)
+    return Code(addresses, keep, parsed - started, optimised - parsed, generated - optimised)
+
+
+@cache
+def _linker() -> Any:
+    """JITLink puts an object into one piece of memory, so that addresses within it need only 32 bits."""
+    from llvmlite.binding import create_lljit_compiler
+
+    return create_lljit_compiler(machine.target_machine(2), use_jit_link=True)
+
+
+_count = itertools.count()
+
+
+def load(image: bytes, exports: Sequence[str]) -> tuple[dict[str, int], Any]:
+    """Link an object file into this process: addresses of its exported names, and what keeps it there."""
+    from llvmlite.binding import JITLibraryBuilder
+
+    library = JITLibraryBuilder().add_object_img(image).add_current_process()
+    for name in exports:
+        library.export_symbol(name)
+    if lapack.available():
+        for routine in lapack.ROUTINES:
+            library.import_symbol(f"jaxbm_{routine}", lapack.address(routine))
+    tracker = library.link(_linker(), f"jaxbm{next(_count)}")
+    return {name: tracker[name] for name in exports}, tracker
 
 
 def assembly(text: str) -> str:

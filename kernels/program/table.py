@@ -56,12 +56,12 @@ class _Table:
     def __init__(self) -> None:
         # A runtime that can't start must say so itself, before anything of ours is registered with it.
         jax.local_devices(backend="cpu")
-        self._code = compile_text(handler.module(*version()))
-        self._pointer = ctypes.c_void_p.from_address(self._code.address(handler.TABLE))
+        self._code = compile_text(handler.module(*version()), (handler.TABLE, handler.NAME))
+        self._pointer = ctypes.c_void_p.from_address(self._code.addresses[handler.TABLE])
         self._kept: list[Any] = []
         self._entries: dict[int, Any] = {}
         self._grow(64)
-        function = ctypes.c_void_p(self._code.address(handler.NAME))
+        function = ctypes.c_void_p(self._code.addresses[handler.NAME])
         capsule = jax.ffi.pycapsule(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(function.value))
         jax.ffi.register_ffi_target(handler.NAME, capsule, platform="cpu")
 
@@ -89,7 +89,7 @@ class _Table:
         sizes = np.array([int(np.prod(s, dtype=np.int64)) * itemsize(d) for s, d in sides] or [0], np.int64)
         entry = (ctypes.c_int64 * (handler.ENTRY_WORDS + handler.KEPT))()
         n_args, n_results = len(signature.arguments), len(signature.results)
-        words = (key, code.address(ENTRY), arena_bytes, n_args, n_results, sizes.ctypes.data, parallel_from)
+        words = (key, code.addresses[ENTRY], arena_bytes, n_args, n_results, sizes.ctypes.data, parallel_from)
         entry[: len(words)] = words  # type: ignore[assignment]
         self._kept.append((code, sizes, entry))
         self._entries[key] = entry
