@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from jaxbm.kernels.program.control import loop
-from jaxbm.kernels.program.text import Function, Module
+from jaxbm.kernels.program.text import Function, Module, Parameter
 from jaxbm.kernels.program.types import I32, I64, PTR, VOID, Type, from_dtype, type_of
 from jaxbm.kernels.program.values import Index, Value
 
@@ -96,7 +96,7 @@ def _merge_equal(module: Module, type: Type) -> str:
     name = f"sort.merge.{type.suffix}"
 
     def define() -> None:
-        params = [("from", PTR, "noalias"), ("to", PTR, "noalias"), ("w", I64)]
+        params: list[Parameter] = [("from", PTR, "noalias"), ("to", PTR, "noalias"), ("w", I64)]
         f = module.function(name, params, internal=True, attributes="noinline nounwind")
         source, to, w = f.params
 
@@ -127,7 +127,7 @@ def _merge_rest(module: Module, type: Type) -> str:
     name = f"sort.merge_rest.{type.suffix}"
 
     def define() -> None:
-        params = [("from", PTR, "noalias"), ("to", PTR, "noalias"), ("w", I64), ("n", I64)]
+        params: list[Parameter] = [("from", PTR, "noalias"), ("to", PTR, "noalias"), ("w", I64), ("n", I64)]
         f = module.function(name, params, internal=True, attributes="noinline nounwind")
         source, to, w, n = f.params
 

@@ -18,9 +18,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from jaxbm.kernels.program.types import I8, I64, PTR, VOID, Type, literal, type_of
 from jaxbm.kernels.program.values import Index, Value, same_type
+
+Parameter = tuple[str, Type] | tuple[str, Type, str]
+"""name, type and perhaps attributes, say "noalias readonly" """
 
 
 class Module:
@@ -35,7 +39,7 @@ class Module:
     def function(
         self,
         name: str,
-        params: Sequence[tuple[str, Type] | tuple[str, Type, str]],
+        params: Sequence[Parameter],
         returns: Type | str = VOID,
         *,
         internal: bool = False,
@@ -98,7 +102,7 @@ class Function:
         self,
         module: Module,
         name: str,
-        params: Sequence[tuple[str, Type] | tuple[str, Type, str]],
+        params: Sequence[Parameter],
         returns: Type | str,
         *,
         internal: bool,
@@ -142,7 +146,7 @@ class Function:
         self._known[-1][text] = value
         return value
 
-    def constant(self, type: Type, value: object) -> Value:
+    def constant(self, type: Type, value: Any) -> Value:
         """A constant; the same in every lane of a vector."""
         text = literal(type.scalar, value)
         return Value(self, f"splat ({type.kind} {text})" if type.lanes else text, type)

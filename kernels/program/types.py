@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -85,13 +86,13 @@ def from_dtype(dtype: object) -> Type:
     return _OF_DTYPE[str(dtype)]
 
 
-def literal(type: Type, value: object) -> str:
+def literal(type: Type, value: Any) -> str:
     """An exact constant of a scalar type. Integers wrap around, as they do in memory."""
     if type is I1:
         return "true" if value else "false"
     if not type.is_float:
         bits = type.bits
-        return str((int(value) + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1)))  # type: ignore[call-overload]
+        return str((int(value) + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1)))
     if type is F64 or type is F32:
         # Hexadecimal constants of both are written as the double of the same value.
         number = float(value) if type is F64 else float(_rounded(value, np.float32))
@@ -104,6 +105,6 @@ def literal(type: Type, value: object) -> str:
     return f"0xR{(bits32 + 0x7FFF + (bits32 >> 16 & 1)) >> 16:04X}"
 
 
-def _rounded(value: object, dtype: type[np.generic]) -> np.ndarray:
+def _rounded(value: Any, dtype: type[np.generic]) -> np.ndarray:
     with np.errstate(over="ignore"):
         return np.asarray(value).astype(dtype)

@@ -24,10 +24,10 @@ class Panel(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A range of k: `count` of them from `first` on; `more` where sums of earlier ones stand in the output."""
+    """A range of k: `depth` of them from `first` on; `more` where sums of earlier ones stand in the output."""
 
     first: Index
-    count: int
+    depth: int
     more: bool
 
 
@@ -111,9 +111,9 @@ def _tile(f: Function, plan: Plan, left: Value, panel: Panel, out: Value, block:
 
     sums = [start(place) for place in places]
     if chains > 1:
-        sums = _in_parts(f, spec.dtype, one, sums, block.count, chains)
+        sums = _in_parts(f, spec.dtype, one, sums, block.depth, chains)
     else:
-        sums = _ascending(f, one, sums, block.count, 1 if len(places) > 8 else 2)
+        sums = _ascending(f, one, sums, block.depth, 1 if len(places) > 8 else 2)
     # Overlapping vectors: all are computed before any is stored, since the output may hold earlier sums.
     for place, value in zip(places, sums, strict=True):
         store(place, value)

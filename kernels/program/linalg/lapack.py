@@ -106,7 +106,7 @@ def eigh(module: Module, dtype: str, n: int, *, lower: bool = True) -> str:
         _copy(f, dtype, n, n, a, matrix)
         order, length, whole = f.constant(I32, n), f.constant(I32, size), f.constant(I32, integers)
         triangle = "L" if lower else "U"
-        args = ["V", triangle, order, matrix, order, values, work, length, integer_work, whole]
+        args: list[Value | str] = ["V", triangle, order, matrix, order, values, work, length, integer_work, whole]
         info = _call(f, f"{_LETTER[dtype]}syevd", args)
         _copy(f, dtype, n, n, matrix, vectors)
         _nan_unless(f, info.eq(0), dtype, [(vectors, n * n), (values, n)])
@@ -155,7 +155,21 @@ def svd(module: Module, dtype: str, m: int, n: int, *, full_matrices: bool, comp
         _copy(f, dtype, m, n, a, matrix)
         rows, columns, depth = f.constant(I32, m), f.constant(I32, n), f.constant(I32, right)
         length = f.constant(I32, size)
-        args = [job, rows, columns, matrix, rows, values, u, rows, vt, depth, work, length, integer_work]
+        args: list[Value | str] = [
+            job,
+            rows,
+            columns,
+            matrix,
+            rows,
+            values,
+            u,
+            rows,
+            vt,
+            depth,
+            work,
+            length,
+            integer_work,
+        ]
         good = _call(f, routine, args).eq(0)
         results = [(values, k)]
         if compute_uv:
