@@ -5,6 +5,7 @@ from jaxbm.core import checkout
 checkout.install()
 
 from jaxbm import augment, kernels, losses, metrics, report, shuffle, understand
+from jaxbm.kernels.program import accelerate, explain
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.progress import MembersInterrupted, MembersProgress
@@ -43,6 +44,7 @@ __all__ = [
     "NonFiniteMembersWarning",
     "SweepInterrupted",
     "SweepResult",
+    "accelerate",
     "adam",
     "adamw",
     "apply_updates",
@@ -50,6 +52,7 @@ __all__ = [
     "clip_by_global_norm",
     "cross_validate",
     "evaluate",
+    "explain",
     "fit",
     "fit_groups",
     "fit_members",

@@ -3,65 +3,17 @@
 from __future__ import annotations
 
 import functools
-import os
-import time
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
-from jaxbm.kernels.program import machine, table
-from jaxbm.kernels.program.call import Native
-from jaxbm.kernels.program.compile import compile_text
-from jaxbm.kernels.program.emit import ENTRY, emit
-from jaxbm.kernels.program.ir import NotNative
-from jaxbm.kernels.program.trace import Program, is_key, trace_jaxpr
+from jax.extend.core import jaxpr_as_fun
 
-class Built(NamedTuple):
-    """A compiled program with what is to be told about it."""
+from jaxbm.kernels.program import machine
 
-    native: Native
-    program: Program
-    text: str
-    arena_bytes: int
-    seconds: dict[str, float]
-
-
-_built: dict[int, dict[str, float]] = {}
-
-
-def checked() -> bool:
-    """Whether every access of a compiled program is checked against the bounds of its array."""
-    return os.environ.get("JAXBM_CHECK", "") not in ("", "0")
-
-
-def build(closed: Any, name: str) -> Built:
-    """Compile a closed jaxpr of arrays; what was compiled before is taken again.
-
-    Raises:
-      NotNative: something in it has no native counterpart.
-    """
-    clock = time.perf_counter
-    start = clock()
-    program = trace_jaxpr(closed)
-    traced = clock()
-    compiled = emit(program.block, vector_bytes=machine.vector_bytes(), checked=checked())
-    emitted = clock()
-    key = table.hash_of(compiled.text + compiled.products)
-    block = program.block
-    signature = table.Signature(
-        tuple((v.shape, v.dtype) for v in block.inputs), tuple((v.shape, v.dtype) for v in block.outputs)
-    )
-    if key not in _built:
-        code = compile_text(compiled.text, (ENTRY,), compiled.products)
-        table.register(key, code, signature, arena_bytes=compiled.arena_bytes)
-        _built[key] = {
-            "parse": code.parse_seconds, "optimise": code.optimise_seconds, "generate": code.generate_seconds,
-        }  # fmt: skip
-    seconds = {"trace": traced - start, "emit": emitted - traced, **_built[key]}
-    weak = [getattr(a, "weak_type", False) for a in closed.out_avals]
-    return Built(Native(key, signature, weak, closed, name), program, compiled.text, compiled.arena_bytes, seconds)
+STATICS = "_jaxbm_statics"
+"""Where an accelerated function keeps which arguments are static, for `explain`."""
 
 
 def accelerate(
@@ -71,68 +23,83 @@ def accelerate(
     static_argnums: int | Iterable[int] | None = None,
     static_argnames: str | Iterable[str] | None = None,
 ) -> Callable[..., Any]:
-    """`f` compiled as one native function where that is possible and faster, else by XLA: the same results."""
+    """`f` as one native function where that is possible and faster; elsewhere as `jax.jit(f)`, with the same results.
+
+    XLA runs a program on a CPU as a sequence of kernels, and small programs (training steps of small networks,
+    filters, simulators, samplers) spend their time between them. `accelerate` traces the function, compiles all of it
+    to one function with LLVM and calls that. What has large arrays stays with XLA except for its loops over small
+    ones; what has no native counterpart, too. `jaxbm.explain` tells what became of a function.
+
+    The result works as a jitted function does: under `jax.jit`, `jax.vmap` (each member by the same instructions as
+    alone, several on several threads, shared arrays not copied), inside `scan` and `cond`, in several threads, under
+    `shard_map`. Differentiated it is `f`; accelerate the gradient itself, `accelerate(jax.grad(f))`, for speed. On
+    other platforms than CPUs, and in a `jax.export`, it is `f`.
+
+    Args:
+      f: a pure function of pytrees of arrays; without it, a decorator comes back.
+      require: raise instead of leaving anything to XLA.
+      static_argnums: positions of arguments that are parts of the function, as `jax.jit` takes them.
+      static_argnames: their names.
+
+    Returns:
+      A function with the arguments and results of `f`.
+
+    Raises:
+      TypeError: `f` is not callable.
+      NotImplementedError: when called with `require=True`, if not all of it is native; the message names the
+        primitive and says why.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> import jaxbm
+      >>> @jaxbm.accelerate
+      ... def simulate(x):
+      ...     return jax.lax.fori_loop(0, 1000, lambda i, x: x + 0.01 * jnp.sin(x), x)
+      >>> simulate(jnp.float32(1.0)).shape
+      ()
+    """
     if f is None:
         return functools.partial(
             accelerate, require=require, static_argnums=static_argnums, static_argnames=static_argnames
         )
     if not callable(f):
-        raise TypeError(f"f: expected a function, got {type(f).__name__}")
-    name = getattr(f, "__name__", type(f).__name__)
+        raise TypeError(f"f: expected a function of arrays, got {type(f).__name__}")
 
     @functools.wraps(f)
     def traced(*args: Any, **kwargs: Any) -> Any:
-        return run(f, name, require, args, kwargs)
+        from jaxbm.kernels.program.flatten import flatten
 
-    return jax.jit(traced, static_argnums=static_argnums, static_argnames=static_argnames)
+        flat = flatten(f, args, kwargs)
+        return flat.restore(run(flat.closed, _name(f), require, flat.arrays))
 
-
-def run(f: Callable[..., Any], name: str, require: bool, args: Any, kwargs: Any) -> Any:
-    """`f` at traced arguments."""
-    leaves, tree = jax.tree.flatten((args, kwargs))
-    places = [k for k, leaf in enumerate(leaves) if isinstance(leaf, jax.core.Tracer)]
-    keys = {k: leaves[k].dtype for k in places if is_key(leaves[k].dtype)}
-    arrays = [jax.random.key_data(leaves[k]) if k in keys else leaves[k] for k in places]
-    out_tree: Any = None
-    out_keys: list[Any] = []
-
-    def flat(*values: Any) -> list[Any]:
-        nonlocal out_tree
-        given = list(leaves)
-        for k, v in zip(places, values, strict=True):
-            given[k] = jax.random.wrap_key_data(v, impl=keys[k]._impl.name) if k in keys else v
-        its_args, its_kwargs = jax.tree.unflatten(tree, given)
-        out, out_tree = jax.tree.flatten(f(*its_args, **its_kwargs))
-        out_keys[:] = [getattr(x, "dtype", None) if is_key(getattr(x, "dtype", np.dtype(bool))) else None for x in out]
-        return [jax.random.key_data(x) if key is not None else x for x, key in zip(out, out_keys, strict=True)]
-
-    closed = jax.make_jaxpr(flat)(*arrays)
-    out = call(closed, name, require, arrays)
-    restored = [
-        x if key is None else jax.random.wrap_key_data(x, impl=key._impl.name)
-        for x, key in zip(out, out_keys, strict=True)
-    ]
-    return jax.tree.unflatten(out_tree, restored)
+    statics = {"static_argnums": static_argnums, "static_argnames": static_argnames}
+    setattr(traced, STATICS, statics)
+    return jax.jit(traced, **statics)  # type: ignore[arg-type]
 
 
-def call(closed: Any, name: str, require: bool, arrays: list[Any]) -> list[Any]:
-    """A closed jaxpr at these arrays, natively if it can be."""
-    from jax.extend.core import jaxpr_as_fun
+def _name(f: Callable[..., Any]) -> str:
+    return getattr(f, "__name__", type(f).__name__)
 
-    if machine.llvm() is None:
-        if require:
-            raise NotImplementedError(f"accelerate({name}, require=True): {machine.HINT}")
-        _hint()
-        return jaxpr_as_fun(closed)(*arrays)
+
+def run(closed: Any, name: str, require: bool, arrays: list[Any]) -> list[Any]:
+    """A closed jaxpr at these arrays: natively, or its loops natively, or by XLA."""
+    from jaxbm.kernels.program.build import build
+    from jaxbm.kernels.program.ir import NotNative
+    from jaxbm.kernels.program.parts import evaluate
+
+    if not closed.out_avals:
+        return []
     try:
-        built = build(closed, name)
+        return build(closed, name, judge=not require)(*arrays)
     except NotNative as reason:
         if require:
-            raise NotImplementedError(f"accelerate({name}, require=True): not native: {reason}") from None
-        return jaxpr_as_fun(closed)(*arrays)
-    return built.native(*arrays, *built.program.captured)
+            raise NotImplementedError(f"accelerate({name}, require=True): it isn't native: {reason}") from None
+        if machine.llvm() is None:
+            _hint()
+            return list(jaxpr_as_fun(closed)(*arrays))
+        return evaluate(closed, arrays, build)
 
 
 @functools.cache
 def _hint() -> None:
-    warnings.warn(machine.HINT, stacklevel=5)
+    warnings.warn(machine.HINT, stacklevel=8)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from jaxbm.kernels.program import maths, threefry
 from jaxbm.kernels.program.elements import HALF, converted, is_float, is_unsigned, number, register_type, rounded
 from jaxbm.kernels.program.ir import NotNative
@@ -230,6 +231,22 @@ def _compare(c: Context, a: Value, b: Value) -> Value:
         return a.compare("une" if c.op == "ne" else f"o{c.op}", b)
     signless = c.op in ("eq", "ne")
     return a.compare(c.op if signless else ("u" if is_unsigned(c.inputs[0]) else "s") + c.op, b)
+
+
+@_register("eq_to", "le_to", "lt_to")
+def _compare_total(c: Context, a: Value, b: Value) -> Value:
+    """In the total order of IEEE 754: -NaN, -inf, ..., -0.0, 0.0, ..., inf, NaN."""
+    op = c.op[:2]
+    if is_float(c.inputs[0]):
+        a, b = _total_key(a), _total_key(b)
+        return a.compare(op if op == "eq" else "s" + op, b)
+    return a.compare(op if op == "eq" else ("u" if is_unsigned(c.inputs[0]) else "s") + op, b)
+
+
+def _total_key(a: Value) -> Value:
+    """A signed integer in the total order of a float."""
+    bits = a.cast("bitcast", a.type.integer.kind)
+    return bits ^ (bits.ashr(a.type.bits - 1).lshr(1))
 
 
 @_register("select_n")

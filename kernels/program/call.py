@@ -13,11 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
+
 from jaxbm.kernels.program import handler
 from jaxbm.kernels.program.table import Signature
-
-from jax.extend.core import Primitive, jaxpr_as_fun
 
 Arrays = Sequence[jax.Array]
 
@@ -81,8 +81,7 @@ def _abstract(*avals: Any, native: Native, lead: int) -> list[Any]:
 
 def _batch(arrays: Arrays, dims: Sequence[Any], *, native: Native, lead: int) -> tuple[Any, Any]:
     lifted = [
-        jnp.expand_dims(a, 0) if d is None else jnp.moveaxis(a, d, 0)
-        for a, d in zip(arrays, dims, strict=True)
+        jnp.expand_dims(a, 0) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(arrays, dims, strict=True)
     ]
     out = program_p.bind(*lifted, native=native, lead=lead + 1)
     return out, [0] * len(out)
@@ -105,9 +104,7 @@ def _jvp(primals: Any, tangents: Any, *, native: Native, lead: int) -> tuple[Any
 
 ad.primitive_jvps[program_p] = _jvp
 
-_as_function = mlir.lower_fun(
-    lambda *arrays, native, lead: native.plain(arrays, lead), multiple_results=True
-)
+_as_function = mlir.lower_fun(lambda *arrays, native, lead: native.plain(arrays, lead), multiple_results=True)
 
 
 def _lower_on_cpu(ctx: Any, *operands: Any, native: Native, lead: int) -> Any:

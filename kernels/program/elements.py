@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+
 from jaxbm.kernels.program.text import Function
 from jaxbm.kernels.program.types import F32, F64, I1, I8, I16, I32, I64, Type, literal
 from jaxbm.kernels.program.values import Index, Value

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
 from jaxbm.kernels.program import arithmetic, elements, lazy, loops
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.ir import Const

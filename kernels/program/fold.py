@@ -11,8 +11,6 @@ MOST = 1 << 16
 """Elements up to which a constant is worth keeping as such."""
 
 
-
-
 def _broadcast(shape: tuple[int, ...], axes: tuple[int, ...], a: np.ndarray) -> np.ndarray:
     full = [1] * len(shape)
     for n, axis in zip(a.shape, axes, strict=True):

@@ -244,9 +244,7 @@ def _run_members(m: Module) -> None:
         return [take()]
 
     control.while_loop(f, lambda c: c[0].lt(members), one, [take()])
-    control.when(
-        f, ~no_memory, lambda: f.line(f"call void @keep_arena(ptr {entry.text}, ptr {arena.text})")
-    )
+    control.when(f, ~no_memory, lambda: f.line(f"call void @keep_arena(ptr {entry.text}, ptr {arena.text})"))
     f.ret()
 
 
@@ -369,13 +367,18 @@ def _many_members(
 
     control.loop(f, count, describe)
     zero = _constant(f, 0)
-    for offset, value in ((NEXT, zero), (DONE, zero), (STATUS, zero), (MEMBERS, members), (LEAD, lead), (BUFFERS, count)):
+    for offset, value in (
+        (NEXT, zero),
+        (DONE, zero),
+        (STATUS, zero),
+        (MEMBERS, members),
+        (LEAD, lead),
+        (BUFFERS, count),
+    ):
         _set(f, shared, offset, value)
     _set(f, shared, SHARED_ENTRY, entry)
     _set(f, shared, REFERENCES, _constant(f, 1))
-    control.when(
-        f, members.ge(_word(f, entry, 48)), lambda: _schedule(f, api, context, shared, members)
-    )
+    control.when(f, members.ge(_word(f, entry, 48)), lambda: _schedule(f, api, context, shared, members))
     f.line(f"call void @run_members(ptr {shared.text})")
     done = _at(f, shared, DONE)
 

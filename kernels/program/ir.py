@@ -26,7 +26,7 @@ SHORT |= {f"int{n}": f"i{n}" for n in (8, 16, 32, 64)} | {f"uint{n}": f"u{n}" fo
 """How dtypes are printed; also the list of those that programs can hold."""
 
 
-class NotNative(Exception):  # noqa: N818 - it is an answer rather than an error
+class NotNative(Exception):
     """Why something can't be compiled. `primitive` is the name of what is in the way, or "" where it is none."""
 
     def __init__(self, reason: str, primitive: str = "") -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
 from jaxbm.kernels.program.arithmetic import COST
 from jaxbm.kernels.program.place import Buffer
 from jaxbm.kernels.program.values import Index, Value
@@ -121,9 +122,7 @@ class View(Array):
 
     def again(self, *, counted: bool = True) -> View:
         """Another view of the same elements."""
-        return View(
-            self.shape, self.dtype, self.buffer, self.offset, self.dynamic, self.strides, counted=counted
-        )
+        return View(self.shape, self.dtype, self.buffer, self.offset, self.dynamic, self.strides, counted=counted)
 
     def is_contiguous(self) -> bool:
         """Whether the elements follow one another in row-major order."""
@@ -170,7 +169,7 @@ def resolved(array: Array) -> Array:
     return array.view if isinstance(array, Expr) and array.view is not None else array
 
 
-class NotAView(Exception):  # noqa: N818
+class NotAView(Exception):
     """A reshape that strides can't express."""
 
 

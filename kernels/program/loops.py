@@ -67,7 +67,9 @@ def merged(axes: Sequence[int], shape: Shape, strides: Sequence[Shape]) -> list[
     return out
 
 
-def nest(e: Emitter, axes: Sequence[tuple[int, int]], body: Callable[[Indices], Any], outer: Indices | None = None) -> None:
+def nest(
+    e: Emitter, axes: Sequence[tuple[int, int]], body: Callable[[Indices], Any], outer: Indices | None = None
+) -> None:
     """Loops over (length, axis), outermost first, around the body."""
     outer = outer or []
     if not axes:

@@ -27,7 +27,7 @@ class Arena:
         """The first free place with room: its start and size."""
         nbytes = max(LINE, -(-nbytes // LINE) * LINE)
         at, k = 0, 0
-        for k, start in enumerate(self._starts):  # noqa: B007
+        for k, start in enumerate(self._starts):
             if start - at >= nbytes:
                 break
             at = self._ends[k]

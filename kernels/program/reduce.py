@@ -62,7 +62,9 @@ def reduce(e: Emitter, kind: str, array: Array, axes: Sequence[int], dest: View 
     kept = [d for d in range(len(array.shape)) if d not in axes]
     shape = tuple(array.shape[d] for d in kept)
     if array.size == 0:
-        return e.broadcast(Registers.of((), [e.constant(array.dtype, identity(kind, array.dtype))], array.dtype), shape, ())
+        return e.broadcast(
+            Registers.of((), [e.constant(array.dtype, identity(kind, array.dtype))], array.dtype), shape, ()
+        )
     if isinstance(array, Registers):
         return _in_registers(e, kind, array, kept, axes, shape)
     if isinstance(array, Splat) or (isinstance(array, Expr) and array.uses > 1 and array.cost >= loops.SHARED):

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
 from jaxbm.kernels.program import handler, machine
 from jaxbm.kernels.program.compile import Code, compile_text
 from jaxbm.kernels.program.elements import itemsize
@@ -110,9 +111,7 @@ def hash_of(text: str) -> int:
     return int.from_bytes(digest[:8], "little", signed=True)
 
 
-def register(
-    key: int, code: Code, signature: Signature, *, arena_bytes: int, parallel_from: int = 2
-) -> None:
+def register(key: int, code: Code, signature: Signature, *, arena_bytes: int, parallel_from: int = 2) -> None:
     """Make a compiled program known to the handler under its hash."""
     with _lock:
         _table().add(key, code, signature, arena_bytes, parallel_from)

@@ -21,7 +21,11 @@ def call(f: Function, k0: Value, k1: Value, x0: Value, x1: Value) -> tuple[Value
     def define() -> None:
         params = [("k0", type), ("k1", type), ("x0", type), ("x1", type)]
         g = f.module.function(
-            name, params, f"{{{type.text}, {type.text}}}", internal=True, attributes="alwaysinline nounwind memory(none)"
+            name,
+            params,
+            f"{{{type.text}, {type.text}}}",
+            internal=True,
+            attributes="alwaysinline nounwind memory(none)",
         )
         g.ret(g.struct(_rounds(g, *g.params)))
 

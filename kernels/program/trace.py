@@ -12,11 +12,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend.core import Literal
+
 from jaxbm.kernels.program import fold
 from jaxbm.kernels.program.ir import SHORT, Block, Const, Node, NotNative, Value
 from jaxbm.kernels.program.registry import rule_for
-
-from jax.extend.core import Literal
 
 LARGE = 4096
 """Bytes from which on a constant is an operand of the call rather than a part of the program."""

@@ -1,9 +1,8 @@
 """Random programs for comparing a compiled function with `jax.jit`: the same seed gives the same program."""
 
-import numpy as np
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 FLOAT = jnp.float64
@@ -29,7 +28,9 @@ class Builder:
         for _ in range(steps):
             names = [n for n in dir(self) if n.startswith("op_")]
             if self.depth >= 2:
-                names = [n for n in names if n not in ("op_scan", "op_while", "op_cond", "op_vmap", "op_grad", "op_fori")]
+                names = [
+                    n for n in names if n not in ("op_scan", "op_while", "op_cond", "op_vmap", "op_grad", "op_fori")
+                ]
             out = getattr(self, names[self.r.integers(len(names))])(pool)
             for x in out or ():
                 if x.size <= 600:
@@ -111,7 +112,9 @@ class Builder:
     def op_pad(self, pool):
         x = self.pick(pool, "f", ndim=1)
         config = [(self.integer(-1, 3), self.integer(0, 3), self.integer(0, 2)) for _ in x.shape]
-        config = [(max(lo, 0), hi, k) if k else (lo if n > 1 else 0, hi, 0) for (lo, hi, k), n in zip(config, x.shape)]
+        config = [
+            (max(lo, 0), hi, k) if k else (lo if n > 1 else 0, hi, 0) for (lo, hi, k), n in zip(config, x.shape)
+        ]
         return [lax.pad(x, jnp.asarray(0.25, x.dtype), config)]
 
     def op_broadcast(self, pool):

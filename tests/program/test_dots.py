@@ -7,10 +7,11 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from llvm_jit import Compiled, assembly
+
 from jaxbm.kernels.program import dots
 from jaxbm.kernels.program.text import Module
 from jaxbm.kernels.program.types import PTR, VOID
-from llvm_jit import Compiled, assembly
 
 AVX2, AVX512, NEON = dots.Target(32, 16), dots.Target(64, 32), dots.Target(16, 32)
 SIZES = [(2, 3, 3, 3), (1, 5, 7, 9), (1, 32, 20, 17), (3, 16, 1, 33), (2, 1, 1, 100), (1, 1, 33, 40), (2, 31, 17, 65)]

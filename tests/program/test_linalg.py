@@ -13,10 +13,11 @@ from jax import lax
 pytest.importorskip("llvmlite")
 
 import llvmlite.binding as llvm
+from llvm_jit import Compiled
+
 from jaxbm.kernels.program import linalg
 from jaxbm.kernels.program.text import Module
 from jaxbm.kernels.program.types import PTR, VOID
-from llvm_jit import Compiled
 
 SIZES = (1, 2, 3, 5, 6, 7, 8, 9, 16, 17, 33)
 DTYPES = (np.float32, np.float64)

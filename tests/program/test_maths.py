@@ -9,10 +9,11 @@ import pytest
 import scipy.special
 
 pytest.importorskip("llvmlite")
+from llvm_jit import Compiled, assembly
+
 from jaxbm.kernels.program import control, maths
 from jaxbm.kernels.program.text import Module
 from jaxbm.kernels.program.types import F32, F64, I8, I32, I64, PTR
-from llvm_jit import Compiled, assembly
 
 mp = pytest.importorskip("mpmath")
 

@@ -8,10 +8,11 @@ from jax import lax
 
 pytest.importorskip("llvmlite")
 
+from llvm_jit import Compiled
+
 from jaxbm.kernels.program import sorting
 from jaxbm.kernels.program.text import Module
 from jaxbm.kernels.program.types import PTR, VOID
-from llvm_jit import Compiled
 
 SIZES = [1, 2, 3, 7, 8, 9, 16, 17, 31, 64, 100, 129, 1000]
 DTYPES = ["float32", "float16", "bfloat16", "int32", "uint8", "int16", "bool", "uint32"]

@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from llvm_jit import Compiled
+
 from jaxbm.kernels.program import control
 from jaxbm.kernels.program.text import Module
 from jaxbm.kernels.program.types import BF16, F16, F32, F64, I8, I32, I64, PTR, from_dtype, literal, type_of
-from llvm_jit import Compiled
 
 
 def unary(type, body, lanes=0):

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+
 from jaxbm.kernels.program.values import Value
 
 _LN2_DIGITS = "0.693147180559945309417232121458176568075500134360255254120680009493393621969694715605863326996418687"

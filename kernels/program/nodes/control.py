@@ -242,9 +242,7 @@ def write_back(e: Emitter, carry: Sequence[tuple[Array, View | None]], results: 
             roots.append((array, None if wait else place))
         views = loops.store_all(e, roots)
         waiting += [
-            (view, place)
-            for view, (_, to), (_, place, _) in zip(views, roots, group, strict=False)
-            if to is None
+            (view, place) for view, (_, to), (_, place, _) in zip(views, roots, group, strict=False) if to is None
         ]
     e.give(waiting)
 

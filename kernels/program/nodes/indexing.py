@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+
 from jaxbm.kernels.program import control, loops
 from jaxbm.kernels.program.elements import converted, is_float, is_unsigned, number
 from jaxbm.kernels.program.emit import Work, emits, small

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from jaxbm.kernels.program import control, loops, reduce
 from jaxbm.kernels.program.arithmetic import identity
 from jaxbm.kernels.program.elements import converted, is_float, is_unsigned

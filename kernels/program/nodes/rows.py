@@ -50,7 +50,9 @@ def call_rows(
             pointers.append(room.buffer.pointer())
         e.f.call(name, VOID, pointers)
 
-    loops.nest(e, [(n, d) for d, n in enumerate(batch) if n > 1], body, [(d, 0) for d, n in enumerate(batch) if n == 1])
+    loops.nest(
+        e, [(n, d) for d, n in enumerate(batch) if n > 1], body, [(d, 0) for d, n in enumerate(batch) if n == 1]
+    )
     return [e.registers(x) if small(x.shape) else x for x in targets]
 
 
@@ -68,5 +70,3 @@ def moved_back(e: Emitter, array: Array, axis: int) -> Array:
     if axis == n - 1:
         return array
     return e.transpose(array, (*range(axis), n - 1, *range(axis, n - 1)))
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from jaxbm.kernels.program.emit import Work, emits, small
 from jaxbm.kernels.program.lazy import Affine, Array, Registers, Splat, View
 

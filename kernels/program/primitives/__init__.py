@@ -11,6 +11,7 @@ from jaxbm.kernels.program.primitives import (
     reductions,
     shapes,
     sorting,
+    special,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "reductions",
     "shapes",
     "sorting",
+    "special",
 ]

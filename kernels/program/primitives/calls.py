@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from jaxbm.kernels.program.ir import NotNative, Value
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer
@@ -71,3 +72,12 @@ def platform_index(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]
 def pvary(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """Notes of `shard_map` about what varies between devices."""
     return inputs
+
+
+@rule("jaxbm_program", kind="call", params=("native", "lead"))
+def jaxbm_program(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """An accelerated function inside another."""
+    native, lead = eqn.params["native"], eqn.params["lead"]
+    if not lead:
+        return tracer.closed(native.closed, inputs[: len(native.closed.in_avals)])
+    return tracer.call(lambda *arrays: native.plain(arrays, lead), *inputs)

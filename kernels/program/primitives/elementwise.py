@@ -20,10 +20,8 @@ EXPONENTIAL = ("exp", "exp2", "expm1", "log", "log1p", "logistic", "tanh")
 TRIGONOMETRIC = (
     "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh",
 )  # fmt: skip
-SPECIAL = (
-    "erf", "erfc", "erf_inv", "lgamma", "digamma", "polygamma", "igamma", "igammac", "regularized_incomplete_beta",
-    "zeta", "bessel_i0e", "bessel_i1e",
-)  # fmt: skip
+SPECIAL = ("erf", "erfc", "erf_inv", "lgamma", "digamma")
+TOTAL = ("eq_to", "le_to", "lt_to")
 
 
 def operands(tracer: Tracer, eqn: Any, inputs: Sequence[Value]) -> list[Value]:
@@ -34,7 +32,7 @@ def operands(tracer: Tracer, eqn: Any, inputs: Sequence[Value]) -> list[Value]:
 
 @rule(*ARITHMETIC, *ROOTS, *ROUNDING[:3], *EXPONENTIAL, kind="elementwise")
 @rule(*COMPARISONS, *BITS, ROUNDING[3], kind="elementwise")
-@rule(*TRIGONOMETRIC, *SPECIAL, kind="elementwise")
+@rule(*TRIGONOMETRIC, *SPECIAL, *TOTAL, kind="elementwise")
 def elementwise(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """The node of the same name."""
     out = eqn.outvars[0].aval

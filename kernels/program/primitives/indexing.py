@@ -114,5 +114,3 @@ def scatter(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
             mode=mode,
         )
     ]
-
-

@@ -63,7 +63,6 @@ def product(
 def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """A convolution as a sum over the window's places, each a product of a strided slice."""
     import jax.numpy as jnp
-
     from jax import lax
 
     p, (l, r) = eqn.params, inputs

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 import jax
+
 from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.primitives.shapes import reshaped
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, shape_of
-
-from jaxbm.kernels.program.primitives.shapes import reshaped
 
 
 def _batched(function: Callable[..., Any], levels: int) -> Callable[..., Any]:
@@ -102,3 +102,16 @@ def iota_2x32_shape(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value
         raise NotNative("2**31 elements and more")
     low = tracer.add("affine", [], shape, "uint32", strides=tuple(reversed(strides)))
     return [tracer.full(0, shape, "uint32"), low]
+
+
+@rule("random_gamma", kind="random", params=("log_space",), note="by JAX's own algorithm")
+def random_gamma(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Gamma variates."""
+    primitive, implementation = eqn.primitive, _implementation(eqn.invars[0].aval)
+    if getattr(primitive, "impl", None) is None:
+        raise NotNative("its algorithm isn't where it is in the versions of JAX that are known here")
+
+    def draw(words: Any, shape: Any) -> Any:
+        return primitive.impl(jax.random.wrap_key_data(words, impl=implementation), shape, **eqn.params)
+
+    return tracer.call(draw, *inputs)

@@ -177,8 +177,7 @@ def pad(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     shape = shape_of(eqn.outvars[0].aval)
     inner = sliced(tracer, x, tuple(start), tuple(limit))
     fits = all(
-        n == 0 or (b >= 0 and b + (n - 1) * s < m)
-        for n, b, s, m in zip(inner.shape, low, step, shape, strict=True)
+        n == 0 or (b >= 0 and b + (n - 1) * s < m) for n, b, s, m in zip(inner.shape, low, step, shape, strict=True)
     )
     if not fits:
         raise NotNative("negative padding together with padding between elements")

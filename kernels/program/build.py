@@ -1,0 +1,76 @@
+"""A compiled program for a closed jaxpr: traced, judged, written, compiled and made known to the handler."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, NamedTuple
+
+from jaxbm.kernels.program import cost, machine, table
+from jaxbm.kernels.program.call import Native
+from jaxbm.kernels.program.compile import compile_text
+from jaxbm.kernels.program.emit import ENTRY, emit
+from jaxbm.kernels.program.ir import NotNative
+from jaxbm.kernels.program.trace import Program, trace_jaxpr
+
+
+class Built(NamedTuple):
+    """A compiled program with what is to be told about it."""
+
+    native: Native
+    program: Program
+    llvm: str
+    arena_bytes: int
+    seconds: dict[str, float]
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        """Run it."""
+        return self.native(*arrays, *self.program.captured)
+
+
+_compile_seconds: dict[int, dict[str, float]] = {}
+
+
+def checked() -> bool:
+    """Whether every access of a compiled program is checked against the bounds of its array."""
+    return os.environ.get("JAXBM_CHECK", "") not in ("", "0")
+
+
+def build(closed: Any, name: str, *, judge: bool = True) -> Built:
+    """Compile a closed jaxpr of arrays; what was compiled before is taken again.
+
+    Args:
+      closed: a closed jaxpr without typed keys among its arguments and results.
+      name: what it is called where it is printed.
+      judge: whether a program that XLA would run faster counts as not native.
+
+    Raises:
+      NotNative: something in it has no native counterpart, or it isn't worth it.
+    """
+    if machine.llvm() is None:
+        raise NotNative(machine.HINT)
+    clock = time.perf_counter
+    start = clock()
+    program = trace_jaxpr(closed)
+    block = program.block
+    slower = cost.reason_for_xla(block) if judge else None
+    if slower is not None:
+        raise NotNative(slower)
+    traced = clock()
+    written = emit(block, vector_bytes=machine.vector_bytes(), checked=checked())
+    emitted = clock()
+    key = table.hash_of(written.text + written.products)
+    signature = table.Signature(
+        tuple((v.shape, v.dtype) for v in block.inputs), tuple((v.shape, v.dtype) for v in block.outputs)
+    )
+    if key not in _compile_seconds:
+        code = compile_text(written.text, (ENTRY,), written.products)
+        many = cost.parallel_from(block)
+        table.register(key, code, signature, arena_bytes=written.arena_bytes, parallel_from=many)
+        _compile_seconds[key] = {
+            "parse": code.parse_seconds, "optimise": code.optimise_seconds, "generate": code.generate_seconds,
+        }  # fmt: skip
+    seconds = {"trace": traced - start, "write": emitted - traced, **_compile_seconds[key]}
+    weak = [getattr(a, "weak_type", False) for a in closed.out_avals]
+    native = Native(key, signature, weak, closed, name)
+    return Built(native, program, written.text + written.products, written.arena_bytes, seconds)

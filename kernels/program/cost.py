@@ -1,0 +1,83 @@
+"""Which programs are faster natively: an estimate of the work from shapes.
+
+A compiled program runs on one core. Where most of its time goes into operations that are large by themselves, XLA's
+threads are ahead; where it goes into small ones, the time between XLA's kernels is what counts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from jaxbm.kernels.program.arithmetic import COST
+from jaxbm.kernels.program.ir import Block, Node
+
+LARGE_PRODUCT = 1 << 24
+"""Multiply-adds of one product (256 cubed) from which on XLA shares it among threads to advantage."""
+LARGE_ARRAY = 1 << 21
+"""Elements, weighted by what is computed for each, from which on XLA's threads are ahead."""
+UNKNOWN_LENGTH = 10
+"""Passes that a `while` is taken to make."""
+LANES = 8
+
+
+class Work(NamedTuple):
+    """An estimate for one call, in operations of one lane: in all, and in operations that are large by themselves."""
+
+    total: float
+    large: float
+
+    @property
+    def is_large(self) -> bool:
+        """Whether most of the work is in large operations."""
+        return self.large > 0.5 * self.total
+
+
+def of_block(block: Block) -> Work:
+    """The work of one run of a block."""
+    total = large = 0.0
+    for node in block.nodes:
+        work = _of_node(node)
+        total, large = total + work.total, large + work.large
+    return Work(total, large)
+
+
+def _of_node(node: Node) -> Work:
+    if node.blocks:
+        inner = [of_block(b) for b in node.blocks]
+        if node.op == "switch":
+            return max(inner)
+        times = node.params.get("length", UNKNOWN_LENGTH)
+        return Work(times * sum(w.total for w in inner), times * sum(w.large for w in inner))
+    operations = _operations(node)
+    limit = LARGE_PRODUCT if node.op == "dot" else LARGE_ARRAY
+    return Work(operations, operations if operations >= limit else 0.0)
+
+
+def _operations(node: Node) -> float:
+    size = max([v.size for v in (*node.outputs, *node.inputs)], default=0)
+    if node.op == "dot":
+        return node.outputs[0].size * node.inputs[0].shape[-1]
+    if node.op == "sort":
+        return size * max(1.0, math.log2(node.inputs[0].shape[node.params["axis"]])) * 4
+    if node.op in ("cholesky", "lu", "geqrf", "householder_product", "eigh", "svd", "triangular_solve"):
+        return size * max(node.inputs[0].shape[-2:])
+    if node.op in ("broadcast", "reshape", "transpose", "slice", "rev", "affine", "dynamic_slice"):
+        return node.outputs[0].size * 0.25
+    if node.op in ("dynamic_update_slice", "scatter"):
+        return node.inputs[-1].size
+    return size * COST.get(node.op, 1)
+
+
+def reason_for_xla(block: Block) -> str | None:
+    """Why XLA would be faster; None where the native program is."""
+    work = of_block(block)
+    if work.is_large:
+        return "most of its work is in large arrays, where XLA's threads are faster"
+    return None
+
+
+def parallel_from(block: Block) -> int:
+    """How many members make it worth waking other threads, about 20 microseconds of work."""
+    per_member = max(of_block(block).total, 1.0) / LANES / 2e9
+    return max(2, math.ceil(20e-6 / per_member))
