@@ -56,7 +56,7 @@ class FunctionModel(Model):
         """Fresh parameters."""
         return self.init_function(key)
 
-    def apply(self, params: Params, x: Array, **options: Any) -> Array:  # type: ignore[override]
+    def apply(self, params: Params, x: Array, **options: Any) -> Array:
         """The logits; ValueError for `dropout`, of which the function knows nothing."""
         if options:
             raise ValueError(

@@ -215,7 +215,8 @@ def check_tree(name: str, tree: Any, like: Any, owner: str) -> None:
         raise ValueError(
             f"{name}: expected none called {more[0]} for {owner}, got shape {list(jnp.shape(got[more[0]]))}"
         )
-    if jax.tree.structure(tree) != jax.tree.structure(like):
+    mine: Any = jax.tree.structure(tree)
+    if mine != jax.tree.structure(like):
         raise ValueError(f"{name}: expected a {type(like).__name__} as for {owner}, got a {type(tree).__name__}")
 
 
