@@ -103,7 +103,8 @@ def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: A
         result = jaxbm.fit_groups(
             jax.random.key(arguments.seed), model, x, y, labels_of(tables.frames["train"], arguments.group),
             loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows,
-            pooled=arguments.pooled, optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
+            pooled=arguments.pooled,
+            optimizer=jaxbm.optimizers.optimizer(arguments.optimizer)(arguments.learning_rate),
             validation_split=arguments.validation_split, folder=unfinished, progress=line.progress,
             **training_options.given(arguments),
         )  # fmt: skip

@@ -155,7 +155,7 @@ def _fit(
             folder,
             loss=loss,
             validation_data=validation if len(validation[0]) else None,
-            optimizer=getattr(jaxbm, arguments.optimizer)(arguments.learning_rate),
+            optimizer=jaxbm.optimizers.optimizer(arguments.optimizer)(arguments.learning_rate),
             bootstrap=arguments.bootstrap,
             progress=sys.stderr.isatty(),
             **training_options.given(arguments),

@@ -7,14 +7,7 @@ from typing import NamedTuple
 from jax import Array
 
 from jaxbm.core.names import lookup
-from jaxbm.losses.binary import sigmoid_binary_cross_entropy, sigmoid_focal_loss
-from jaxbm.losses.margin import hinge_loss
-from jaxbm.losses.regression import huber_loss, l2_loss, log_cosh, squared_error
-from jaxbm.losses.softmax import (
-    safe_softmax_cross_entropy,
-    softmax_cross_entropy,
-    softmax_cross_entropy_with_integer_labels,
-)
+from jaxbm.losses import binary, margin, regression, softmax
 
 
 class LossEntry(NamedTuple):
@@ -49,16 +42,23 @@ LABELS = {
 
 #: Every loss that `fit` knows by name, once.
 TABLE = (
-    LossEntry(squared_error, "real", ("regression",)),
-    LossEntry(l2_loss, "real", ("regression",)),
-    LossEntry(huber_loss, "real", ("regression",)),
-    LossEntry(log_cosh, "real", ("regression",)),
-    LossEntry(softmax_cross_entropy, "distribution"),
-    LossEntry(softmax_cross_entropy_with_integer_labels, "class", ("multiclass",)),
-    LossEntry(safe_softmax_cross_entropy, "distribution"),
-    LossEntry(sigmoid_binary_cross_entropy, "binary", ("binary",)),
-    LossEntry(sigmoid_focal_loss, "binary", ("binary",)),
-    LossEntry(hinge_loss, "sign"),
+    LossEntry(regression.squared_error, "real", ("regression",)),
+    LossEntry(regression.l2_loss, "real", ("regression",)),
+    LossEntry(regression.absolute_error, "real", ("regression",)),
+    LossEntry(regression.huber_loss, "real", ("regression",)),
+    LossEntry(regression.log_cosh, "real", ("regression",)),
+    LossEntry(softmax.softmax_cross_entropy, "distribution"),
+    LossEntry(softmax.safe_softmax_cross_entropy, "distribution"),
+    LossEntry(softmax.poly_loss_cross_entropy, "distribution"),
+    LossEntry(softmax.softmax_cross_entropy_with_integer_labels, "class", ("multiclass",)),
+    LossEntry(margin.multiclass_hinge_loss, "class"),
+    LossEntry(margin.multiclass_perceptron_loss, "class"),
+    LossEntry(margin.multiclass_sparsemax_loss, "class"),
+    LossEntry(binary.sigmoid_binary_cross_entropy, "binary", ("binary",)),
+    LossEntry(binary.sigmoid_focal_loss, "binary", ("binary",)),
+    LossEntry(margin.sparsemax_loss, "binary"),
+    LossEntry(margin.hinge_loss, "sign"),
+    LossEntry(margin.perceptron_loss, "sign"),
 )
 
 #: The same as functions by name.

@@ -11,14 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from support.reference import LOSSES, Optimizer, train
+from support.reference import ACTIVATIONS, LOSSES, Optimizer, train
 
 import jaxbm
 from jaxbm import shuffle
 from jaxbm.core import counter
 from jaxbm.kernels import native
 from jaxbm.kernels.mlp import train as cpu
-from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.models.mlp import drop
 from jaxbm.run import contract, loop
 

@@ -127,10 +127,10 @@ def test_class_weights():
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_every_loss_trains(name):
-    integer, soft = name.endswith("integer_labels"), name in ("softmax_cross_entropy", "safe_softmax_cross_entropy")
-    model = jaxbm.MLP((4, 8, 3 if integer or soft else 1))
-    y = C if integer else np.eye(3, dtype=np.float32)[C] if soft else (2 * Y - 1 if name == "hinge_loss" else Y)
-    result = fit(model=model, y=y, loss=name, epochs=8, optimizer=jaxbm.adam(0.01))
+    kinds = {"real": Y, "binary": Y, "sign": 2 * Y - 1, "class": C, "distribution": np.eye(3, dtype=np.float32)[C]}
+    kind = losses.kind_of(name)
+    model = jaxbm.MLP((4, 8, 3 if kind in ("class", "distribution") else 1))
+    result = fit(model=model, y=kinds[kind], loss=name, epochs=8, optimizer=jaxbm.adam(0.01))
     assert result.history["loss"][-1] < result.history["loss"][0]
 
 
