@@ -76,12 +76,13 @@ def _table(arguments: argparse.Namespace) -> None:
         screen.print(f"{name}", markup=False, style="bold", soft_wrap=True)
         for line in lines:
             screen.print(f"  {line}", markup=False, soft_wrap=True)
+    screen.print(f"\n{table.types_text(preparation)}", markup=False, soft_wrap=True)
     if arguments.write_types is None:
-        print("\nwhere a kind is wrong: --write-types FILE, correct it, and --types FILE")
+        print("where a kind is wrong: --write-types FILE, correct it, and --types FILE")
         return
     path = pathlib.Path(arguments.write_types)
     path.write_text(table.types_text(preparation), encoding="utf-8")
-    print(f"\nkinds written to {path}; correct what is wrong and pass it as --types {path}")
+    print(f"written to {path}; correct what is wrong and pass it as --types {path}")
 
 
 def _columns(preparation: Preparation) -> list[tuple[str, ...]]:
@@ -90,6 +91,6 @@ def _columns(preparation: Preparation) -> list[tuple[str, ...]]:
 
     described = []
     for column in [*preparation.columns, *preparation.dropped]:
-        lines = [f"{column.kind}: {column.why}", f"{share(column.missing)} missing", f"becomes: {column.became}"]
+        lines = [f"{column.kind}: {column.why}", f"{share(column.missing)} missing, becomes: {column.became}"]
         described.append((column.name, *lines, *([f"note: {column.note}"] if column.note else [])))
     return described

@@ -130,7 +130,7 @@ def sensors(n=2500):
     """Tabs, timestamps, `ERR` among the readings; alarms depend on the hour and the weekday."""
     rng = np.random.default_rng(6)
     when = pd.Timestamp("2023-01-02") + pd.to_timedelta(np.sort(rng.integers(0, 90 * 86_400, n)), unit="s")
-    hour, weekday = when.hour + when.minute / 60, when.weekday
+    hour, weekday = when.hour + when.minute / 60, when.day_of_week
     heat, load = rng.normal(20, 5, n).round(2), rng.gamma(3, 2, n).round(3)
     score = 2.5 * np.cos((hour - 15) / 24 * 2 * np.pi) + 0.12 * (heat - 20) + 0.3 * (load - 6) - 1.5 * (weekday >= 5)
     alarm = np.where(_chance(rng, 1.5 * np.asarray(score)), "alarm", "ok")
