@@ -30,14 +30,10 @@ def first_best(values, greater, min_delta=0.0):
 @pytest.mark.parametrize(
     ("monitor", "mode"),
     [
-        ("val_accuracy", "auto"),
-        ("loss", "auto"),
-        ("val_loss", "auto"),
-        ("val_brier_score", "auto"),
-        ("accuracy", "min"),
-        ("val_loss", "max"),
+        ("val_accuracy", "auto"), ("loss", "auto"), ("val_loss", "auto"), ("val_brier_score", "auto"),
+        ("accuracy", "min"), ("val_loss", "max"),
     ],
-)
+)  # fmt: skip
 def test_the_best_epoch_is_that_of_the_monitored_value(implementation, monitor, mode):
     options = RUN | {"metrics": ["accuracy", "brier_score"], "validation_split": 0.4}
     result = jaxbm.fit(
