@@ -23,7 +23,9 @@ FIRST, SECOND, THIRD = SERIES[:3]
 WIDE, NARROW = (4.7, 2.7), (3.9, 2.9)
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "jaxbm",
+    "font.family": ["DejaVu Sans"],
     "font.size": 10,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
@@ -42,6 +44,8 @@ STYLE: dict[str, Any] = {
     "savefig.facecolor": "none",
     "lines.linewidth": 1.6,
 }
+LETTER, LINE = 0.075, 0.19
+"""Inches that a letter and a line take."""
 PIXELS = 112
 """A picture's inch at its largest."""
 LINKS = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -75,15 +79,28 @@ def drawn(label: str, size: tuple[float, float] = NARROW) -> Callable[[Callable[
             from matplotlib.figure import Figure
 
             with rc_context(STYLE):
-                figure = Figure(figsize=size, layout="constrained")
+                figure = Figure(figsize=size)
                 other = draw(figure.subplots(), *arguments, **options)
                 if other is not None:
                     figure.set_size_inches(*other)
+                _fit(figure)
                 return svg(figure, label)
 
         return made
 
     return decorate
+
+
+def _fit(made: Figure) -> None:
+    """Margins by the length of the words in them: a tenth of the time that matplotlib's own layout takes."""
+    (axes,) = made.axes
+    width, height = made.get_size_inches()
+    words = [text.get_text() for text in axes.get_yticklabels()]
+    left = 0.25 + LETTER * max([len(w) for w in words], default=0) if axes.get_yticks().size else 0.1
+    left += LINE if axes.get_ylabel() else 0
+    lines = max([text.get_text().count("\n") for text in axes.get_xticklabels()], default=0)
+    bottom = 0.3 + LINE * lines + (LINE if axes.get_xlabel() else 0)
+    made.subplots_adjust(left / width, bottom / height, 1 - 0.14 / width, 1 - 0.1 / height)
 
 
 def svg(made: Figure, label: str) -> str:
