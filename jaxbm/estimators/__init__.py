@@ -2,5 +2,6 @@
 
 from jaxbm.estimators.classifier import JaxMLPClassifier
 from jaxbm.estimators.regressor import JaxMLPRegressor
+from jaxbm.estimators.search import MembersSearchCV
 
-__all__ = ["JaxMLPClassifier", "JaxMLPRegressor"]
+__all__ = ["JaxMLPClassifier", "JaxMLPRegressor", "MembersSearchCV"]

@@ -215,6 +215,9 @@ class BaseJaxMLP(BaseEstimator, ABC):
     def _logits(self, X: Any) -> np.ndarray:
         """`[M, n, out]`, in the dtype of the features."""
         check_is_fitted(self)
+        known = getattr(self, "_known", None)  # a search has computed those of all its estimators together
+        if known is not None and known[0] is X:
+            return known[1]
         return self._logits_of(self._features(X))
 
     def _logits_of(self, X: Any) -> np.ndarray:
@@ -237,7 +240,8 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("_continued", None)  # compiled calls, made again where they are needed
+        for name in ("_continued", "_known"):  # made again where they are needed
+            state.pop(name, None)
         return state
 
     def __sklearn_tags__(self) -> Any:

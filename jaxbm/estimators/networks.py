@@ -217,13 +217,17 @@ class Training:
         ]
 
     def _params(self) -> tuple[Dense, ...]:
+        return self.stacked([network.weights for network in self.networks])
+
+    def stacked(self, members: Sequence[Weights]) -> tuple[Dense, ...]:
+        """Weights of networks as stacked parameters, filled up with zeros to the common widths."""
         layers = []
         for i in range(len(self.model.sizes) - 1):
             fan_in, fan_out = self.model.sizes[i : i + 2]
-            weight = np.zeros((len(self.networks), fan_in, fan_out), np.float32)
-            bias = np.zeros((len(self.networks), fan_out), np.float32)
-            for k, network in enumerate(self.networks):
-                w, b = network.weights[i]
+            weight = np.zeros((len(members), fan_in, fan_out), np.float32)
+            bias = np.zeros((len(members), fan_out), np.float32)
+            for k, weights in enumerate(members):
+                w, b = weights[i]
                 weight[k, : w.shape[0], : w.shape[1]], bias[k, : len(b)] = w, b
             layers.append(Dense(weight, bias))  # type: ignore[arg-type]
         return tuple(layers)

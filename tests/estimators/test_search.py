@@ -1,0 +1,134 @@
+"""`MembersSearchCV` against scikit-learn's searches over the same estimator."""
+
+import numpy as np
+import pytest
+from scipy.stats import loguniform
+from sklearn import datasets
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, MembersSearchCV
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = datasets.load_wine(return_X_y=True)
+SHUFFLED = np.random.default_rng(0).permutation(len(Y))
+X, Y = X[SHUFFLED], Y[SHUFFLED]
+SCALED = StandardScaler().fit_transform(X)
+MODEL = JaxMLPClassifier(hidden_layer_sizes=(8,), max_iter=30, random_state=0, batch_size=32, learning_rate_init=0.01)
+
+
+def same(ours, theirs, scorers=("score",)):
+    """The same candidates with the same scores, to the rounding of float32, and the same choice."""
+    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
+    assert ours.cv_results_.keys() == theirs.cv_results_.keys()
+    for name in scorers:
+        for key in (f"split0_test_{name}", f"mean_test_{name}", f"std_test_{name}"):
+            np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], rtol=1e-3, atol=1e-4)
+    assert ours.n_splits_ == theirs.n_splits_
+    assert ours.multimetric_ == theirs.multimetric_
+
+
+GRIDS = {
+    "numbers and widths": {
+        "learning_rate_init": [1e-3, 1e-2],
+        "alpha": [1e-4, 1.0],
+        "hidden_layer_sizes": [(4,), (16,)],
+    },
+    "programs": [{"activation": ["tanh", "logistic"]}, {"hidden_layer_sizes": [(8, 4)], "batch_size": [16, "auto"]}],
+    "limits": {"max_iter": [5, 20], "tol": [1e-4, 1e-1], "n_iter_no_change": [2]},
+    "early stopping": {"early_stopping": [True], "validation_fraction": [0.2, 0.3], "random_state": [0, 1]},
+    "gradient descent": {"solver": ["sgd"], "learning_rate": ["constant", "adaptive", "invscaling"]},
+    "class weights": {"class_weight": [None, "balanced", {0: 5.0}]},
+    "members": {"members": [1, 3], "dropout": [None, 0.2]},
+    "one by one": {"solver": ["lbfgs"], "alpha": [0.1, 1.0], "max_iter": [15]},
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_scores_are_those_of_a_grid_search_over_our_estimator(name):
+    options = {"cv": 3, "scoring": "neg_log_loss"}
+    ours = MembersSearchCV(MODEL, GRIDS[name], **options).fit(SCALED, Y)
+    theirs = GridSearchCV(MODEL, GRIDS[name], **options).fit(SCALED, Y)
+    same(ours, theirs)
+    np.testing.assert_allclose(ours.predict_proba(SCALED), theirs.predict_proba(SCALED), atol=1e-4)
+    assert ours.best_params_ == theirs.best_params_
+    assert ours.best_score_ == pytest.approx(theirs.best_score_, abs=1e-4)
+
+
+def test_a_pipeline_several_scores_and_training_scores():
+    model = Pipeline([("scale", StandardScaler()), ("more", PolynomialFeatures()), ("net", MODEL)])
+    grid = {"net__alpha": [1e-4, 1.0], "more__degree": [1, 2], "scale": [StandardScaler(), "passthrough"]}
+    options = {
+        "cv": StratifiedKFold(3, shuffle=True, random_state=1), "scoring": ["accuracy", "neg_log_loss"],
+        "refit": "accuracy", "return_train_score": True,
+    }  # fmt: skip
+    ours, theirs = (kind(model, grid, **options).fit(X, Y) for kind in (MembersSearchCV, GridSearchCV))
+    assert [{**p, "scale": str(p["scale"])} for p in ours.cv_results_["params"]] == [
+        {**p, "scale": str(p["scale"])} for p in theirs.cv_results_["params"]
+    ]
+    for key in ("mean_test_accuracy", "split2_test_neg_log_loss", "mean_train_accuracy", "rank_test_accuracy"):
+        np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], rtol=1e-2, atol=2e-3)
+    assert ours.best_estimator_.named_steps["net"].n_features_in_ > 1
+    assert set(ours.scorer_) == {"accuracy", "neg_log_loss"}
+
+
+def test_random_candidates_groups_and_weights():
+    space = {"learning_rate_init": loguniform(1e-3, 1e-1), "hidden_layer_sizes": [(4,), (9,)]}
+    groups, weight = np.arange(len(Y)) % 7, np.linspace(0.1, 2, len(Y))
+    options = {"n_iter": 4, "random_state": 3, "cv": GroupKFold(3)}
+    ours = MembersSearchCV(MODEL, param_distributions=space, **options)
+    theirs = RandomizedSearchCV(MODEL, space, **options)
+    for search in (ours, theirs):
+        search.fit(SCALED, Y, groups=groups, sample_weight=weight)
+    same(ours, theirs)
+
+
+def test_a_fold_without_a_class():
+    order = np.argsort(Y, kind="stable")
+    grid = {"alpha": [1e-4, 1.0]}
+    folds = [(order[:130], order[130:]), (order[48:], order[:48]), (order[::2], order[1::2])]
+    ours, theirs = (kind(MODEL, grid, cv=folds).fit(SCALED, Y) for kind in (MembersSearchCV, GridSearchCV))
+    same(ours, theirs)
+
+
+def test_regression_by_a_scorer_of_one_s_own():
+    x, y = datasets.load_diabetes(return_X_y=True)
+    model = make_pipeline(StandardScaler(), JaxMLPRegressor(max_iter=10, random_state=0, learning_rate_init=0.01))
+
+    def own(estimator, X, y):
+        assert isinstance(estimator, Pipeline)
+        return {"worst": -np.abs(estimator.predict(X) - y).max()}
+
+    grid = {"jaxmlpregressor__hidden_layer_sizes": [(5,), (10, 5)]}
+    options = {"cv": 2, "scoring": own, "refit": "worst"}
+    ours, theirs = (kind(model, grid, **options).fit(x, y / 100) for kind in (MembersSearchCV, GridSearchCV))
+    same(ours, theirs, ["worst"])
+
+
+def test_candidates_that_fail():
+    grid = {"learning_rate_init": [0.01, -1.0]}
+    with pytest.warns(FitFailedWarning, match="learning_rate_init"), pytest.warns(UserWarning, match="non-finite"):
+        search = MembersSearchCV(MODEL, grid, cv=2).fit(SCALED, Y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
+    assert search.best_index_ == 0
+    with pytest.raises(ValueError, match="'learning_rate_init' parameter"):
+        MembersSearchCV(MODEL, grid, cv=2, error_score="raise").fit(SCALED, Y)
+    with pytest.raises(TypeError, match=r"estimator: expected a JaxMLPClassifier.*got LogisticRegression"):
+        MembersSearchCV(LogisticRegression(), {"C": [1]}).fit(SCALED, Y)
+    with pytest.raises(ValueError, match="param_grid: expected either it or param_distributions"):
+        MembersSearchCV(MODEL).fit(SCALED, Y)
+
+
+def test_all_fits_are_one_call(monkeypatch):
+    from jaxbm.estimators import shared_training
+
+    calls = []
+    train = shared_training.train
+    monkeypatch.setattr(shared_training, "train", lambda t, *rest: calls.append(len(t.networks)) or train(t, *rest))
+    grid = {"learning_rate_init": [1e-3, 1e-2], "hidden_layer_sizes": [(4,), (16,)], "alpha": [0, 1]}
+    MembersSearchCV(MODEL, grid, cv=3, refit=False).fit(SCALED, Y)
+    assert calls == [24]
