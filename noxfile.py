@@ -10,7 +10,7 @@ import nox
 nox.options.sessions = ["lint", "types", "tests"]
 ROOT = pathlib.Path(__file__).parent
 #: What depends on JAX's and jaxlib's version most; run on every supported end.
-VERSION_SENSITIVE = ("tests/kernels", "tests/contracts", "tests/house")
+VERSION_SENSITIVE = ("tests/kernels", "tests/program", "tests/contracts", "tests/house")
 CPU = {"JAX_PLATFORMS": "cpu"}
 
 
