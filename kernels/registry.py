@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jaxbm.kernels import native_loop
 from jaxbm.kernels.mlp import train as cpu
 from jaxbm.run import loop
 from jaxbm.run.contract import Run, RunState
@@ -41,6 +42,14 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     entry.name: entry
     for entry in (
         Implementation("cpu", cpu.status, cpu.off, cpu.unsupported, cpu.slower, cpu.run),
+        Implementation(
+            "program",
+            native_loop.status,
+            native_loop.off,
+            native_loop.unsupported,
+            native_loop.slower,
+            native_loop.run,
+        ),
         # The reference: whatever a run may be, this is what it means.
         Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run),
     )

@@ -20,6 +20,11 @@ def llvm() -> Any:
     return binding
 
 
+def name() -> str:
+    """The processor, as LLVM calls it."""
+    return llvm().get_host_cpu_name()
+
+
 @cache
 def features() -> str:
     """The processor's features as LLVM names them."""
