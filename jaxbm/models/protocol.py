@@ -176,7 +176,12 @@ def as_model(model: Any) -> Model:
     Raises:
       TypeError: it lacks something; says what.
     """
-    lacks = [name for name in ("input_shape", "n_outputs", "init", "apply") if not hasattr(model, name)]
+    must = ("input_shape", "n_outputs", "init", "apply")
+    lacks = [
+        name for name in must if not hasattr(model, name) or getattr(type(model), name, 0) is vars(Model).get(name)
+    ]
+    if not lacks and Model in type(model).__mro__:  # asked first: `isinstance` of a protocol reads every property
+        return model
     if lacks:
         raise TypeError(
             f"model: expected one such as jaxbm.MLP, got {type(model).__name__}, which lacks {', '.join(lacks)}; "

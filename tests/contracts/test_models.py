@@ -255,6 +255,9 @@ def test_what_is_no_model_is_refused():
     x = features(MODELS["mlp"])
     with pytest.raises(TypeError, match=r"model: expected one such as jaxbm\.MLP, got int, which lacks input_shape"):
         jaxbm.fit(KEY, 3, x, Y, **OPTIONS)
+    bare = type("Bare", (jaxbm.Model,), {"n_outputs": 1})()
+    with pytest.raises(TypeError, match="got Bare, which lacks input_shape, init, apply"):
+        jaxbm.fit(KEY, bare, x, Y, **OPTIONS)
     half = type("Half", (), {"input_shape": (8,), "n_outputs": 1, "init": None, "apply": None})()
     for train in (jaxbm.fit, lambda *a, **o: jaxbm.fit_members(*a, members=2, **o)):
         with pytest.raises(TypeError, match=r"model: expected a subclass of jaxbm\.Model"):
