@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jaxbm.optimizers.protocol import Protocol, PyTree, as_pytree, cast, check_nonnegative, tree_map, wide
+from jaxbm.optimizers.protocol import Protocol, PyTree, abs_square, as_pytree, cast, check_nonnegative, tree_map, wide
 
 
 @as_pytree()
@@ -28,7 +28,7 @@ class ClipByGlobalNorm(Protocol):
     ) -> tuple[PyTree, optax.EmptyState]:
         """Scale the gradients down to the largest norm where they exceed it."""
         del params, extra
-        squares = [jnp.square(u.astype(wide(u))).sum() for u in jax.tree.leaves(updates)]
+        squares = [abs_square(u.astype(wide(u))).sum() for u in jax.tree.leaves(updates)]
         norm = jnp.sqrt(jnp.stack(squares).sum()) if squares else jnp.zeros(())
         scale = jnp.where(norm > self.max_norm, self.max_norm / jnp.where(norm > 0, norm, 1), 1)
         return tree_map(lambda u: u * cast(scale, u), updates), state

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxbm.optimizers.protocol import (
     Protocol,
@@ -15,6 +15,8 @@ from jaxbm.optimizers.protocol import (
     cast,
     check_decay,
     check_nonnegative,
+    dtype_of,
+    narrowed,
     next_count,
     rate_at,
     tree_map,
@@ -29,7 +31,7 @@ class SgdState(NamedTuple):
     trace: PyTree
 
 
-@as_pytree("nesterov")
+@as_pytree("nesterov", "accumulator_dtype")
 @dataclass(frozen=True)
 class Sgd(Protocol):
     """Gradient descent; see `sgd`."""
@@ -37,10 +39,11 @@ class Sgd(Protocol):
     learning_rate: Rate
     momentum: ArrayLike | None = None
     nesterov: bool = False
+    accumulator_dtype: Any = None
 
     def init(self, params: PyTree) -> SgdState:
         """The state before the first step."""
-        trace = None if self.momentum is None else zeros_like(params)
+        trace = None if self.momentum is None else zeros_like(params, self.accumulator_dtype)
         return SgdState(jnp.zeros((), jnp.int32), trace)
 
     def update(
@@ -48,23 +51,40 @@ class Sgd(Protocol):
     ) -> tuple[PyTree, SgdState]:
         """Turn gradients into updates to add to the parameters."""
         del params, extra
-        trace, momentum = state.trace, self.momentum
-        if momentum is not None:
-            trace = tree_map(lambda g, t: g + cast(momentum, t) * t, updates, trace)
-            updates = tree_map(lambda g, t: g + cast(momentum, t) * t, updates, trace) if self.nesterov else trace
         rate = rate_at(self.learning_rate, state.count)
-        return tree_map(lambda u: -cast(rate, u) * u, updates), SgdState(next_count(state.count), trace)
+        count, momentum = next_count(state.count), self.momentum
+        if momentum is None:
+            return tree_map(lambda u: -cast(rate, u) * u, updates), SgdState(count, state.trace)
+
+        def gathered(g: Array, t: Array) -> Array:
+            dtype = jnp.promote_types(g.dtype, t.dtype)
+            return g.astype(dtype) + jnp.asarray(momentum).astype(dtype) * t.astype(dtype)
+
+        trace = tree_map(gathered, updates, state.trace)
+        ahead = tree_map(gathered, updates, trace) if self.nesterov else trace
+        if self.accumulator_dtype is not None:
+            trace = tree_map(lambda t: t.astype(self.accumulator_dtype), trace)
+        # Of complex momentum in real parameters only the real part can be a step.
+        steps = tree_map(lambda g, u: -cast(rate, g) * (u if g.dtype == u.dtype else narrowed(u, g)), updates, ahead)
+        return steps, SgdState(count, trace)
 
 
-def sgd(learning_rate: Rate, momentum: ArrayLike | None = None, nesterov: bool = False) -> Sgd:
+def sgd(
+    learning_rate: Rate,
+    momentum: ArrayLike | None = None,
+    nesterov: bool = False,
+    accumulator_dtype: DTypeLike | None = None,
+) -> Sgd:
     """Gradient descent: `p -= learning_rate * g`; with momentum, `t = g + momentum * t; p -= learning_rate * t`.
 
     Args:
       learning_rate: number, array or schedule: a function of the step count, or a pytree that can be called with it.
       momentum: decay of the accumulated gradient, in `[0, 1)`; None keeps none.
       nesterov: step along `g + momentum * t` instead of `t`.
+      accumulator_dtype: dtype of the accumulated gradient, None for the parameters'.
 
     Raises:
+      TypeError: an argument is not a number (text, a list, None).
       ValueError: a number is out of range.
 
     Example:
@@ -77,5 +97,6 @@ def sgd(learning_rate: Rate, momentum: ArrayLike | None = None, nesterov: bool =
     Source: Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
     """
     check_nonnegative(learning_rate=learning_rate)
-    check_decay(momentum=momentum)
-    return Sgd(learning_rate, momentum, nesterov)
+    if momentum is not None:
+        check_decay(momentum=momentum)
+    return Sgd(learning_rate, momentum, nesterov, dtype_of(accumulator_dtype))

@@ -11,13 +11,17 @@ from jaxbm.optimizers.protocol import (
     Protocol,
     PyTree,
     Rate,
+    abs_square,
     as_pytree,
     cast,
     check_decay,
     check_nonnegative,
     dtype_of,
+    narrowed,
     next_count,
     rate_at,
+    real_cast,
+    real_dtype,
     tree_map,
     wide,
     zeros_like,
@@ -48,7 +52,8 @@ class Adam(Protocol):
 
     def init(self, params: PyTree) -> AdamState:
         """The state before the first step."""
-        return AdamState(jnp.zeros((), jnp.int32), zeros_like(params, self.mu_dtype), zeros_like(params))
+        nu = tree_map(lambda p: jnp.zeros(jnp.shape(p), real_dtype(jnp.result_type(p))), params)
+        return AdamState(jnp.zeros((), jnp.int32), zeros_like(params, self.mu_dtype), nu)
 
     def update(
         self, updates: PyTree, state: AdamState, params: PyTree = None, **extra: Any
@@ -58,8 +63,8 @@ class Adam(Protocol):
         if self.weight_decay is not None and params is None:
             raise ValueError("params: expected the parameters, which weight decay needs, got None")
         count = next_count(state.count)
-        mu = tree_map(lambda g, m: _mean(g, m.astype(g.dtype), self.b1), updates, state.mu)
-        nu = tree_map(lambda g, v: _mean(g * g, v, self.b2), updates, state.nu)
+        mu = tree_map(lambda g, m: _mean(g, narrowed(m, g), self.b1), updates, state.mu)
+        nu = tree_map(lambda g, v: _mean(abs_square(g), v, self.b2), updates, state.nu)
         c1, c2 = bias_correction(self.b1, count), bias_correction(self.b2, count)
         next1 = bias_correction(self.b1, next_count(count))
         rate = rate_at(self.learning_rate, state.count)
@@ -70,7 +75,8 @@ class Adam(Protocol):
                 m_hat = b1 * (m / cast(next1, g)) + (1 - b1) * (g / cast(c1, g))
             else:
                 m_hat = m / cast(c1, g)
-            step = m_hat / (jnp.sqrt(v / cast(c2, g) + cast(self.eps_root, g)) + cast(self.eps, g))
+            size = jnp.sqrt(v / real_cast(c2, g) + real_cast(self.eps_root, g)) + real_cast(self.eps, g)
+            step = m_hat / size.astype(m_hat.dtype)
             if p is not None and self.weight_decay is not None:
                 step = step + cast(self.weight_decay, g) * p
             return -cast(rate, g) * step
@@ -102,6 +108,7 @@ def adam(
       mu_dtype: dtype of the first running mean, None for the parameters'.
 
     Raises:
+      TypeError: an argument is not a number (text, a list, None).
       ValueError: a number is out of range.
 
     Example:
@@ -136,6 +143,7 @@ def adamw(
       learning_rate, b1, b2, eps, eps_root, nesterov, mu_dtype: as for `adam`.
 
     Raises:
+      TypeError: an argument is not a number (text, a list, None).
       ValueError: a number is out of range.
 
     Example:

@@ -63,6 +63,27 @@ def cast(number: ArrayLike, like: Array) -> Array:
     return jnp.asarray(number).astype(like.dtype)
 
 
+def real_dtype(dtype: Any) -> Any:
+    """The dtype of a number's size: of the parts of complex numbers, else the same."""
+    return jnp.finfo(dtype).dtype if jnp.issubdtype(dtype, jnp.complexfloating) else jnp.dtype(dtype)
+
+
+def real_cast(number: ArrayLike, like: Array) -> Array:
+    """`number` in the dtype of the size of `like`."""
+    return jnp.asarray(number).astype(real_dtype(like.dtype))
+
+
+def abs_square(x: Array) -> Array:
+    """`abs(x)**2`, real, without the square root of an absolute value."""
+    return jnp.square(x.real) + jnp.square(x.imag) if jnp.issubdtype(x.dtype, jnp.complexfloating) else x * x
+
+
+def narrowed(x: Array, like: Array) -> Array:
+    """`x` in the dtype of `like`; of complex numbers the real part where `like` is real."""
+    real = jnp.issubdtype(x.dtype, jnp.complexfloating) and not jnp.issubdtype(like.dtype, jnp.complexfloating)
+    return (x.real if real else x).astype(like.dtype)
+
+
 def wide(x: Array) -> Any:
     return jnp.promote_types(x.dtype, jnp.float32)
 
@@ -84,23 +105,35 @@ def _is_function(value: Any) -> bool:
     return callable(value) and jax.tree_util.all_leaves([value])
 
 
-def _concrete(value: Any) -> bool:
-    return not (value is None or callable(value) or isinstance(value, jax.core.Tracer))
+def _number(name: str, value: Any) -> np.ndarray | None:
+    """A number on the host; None for what is traced or has no value yet; TypeError for anything else."""
+    if isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct):
+        return None
+    if isinstance(value, jax.Array | np.ndarray | np.generic | int | float):
+        host = np.asarray(value)
+        if host.dtype.kind in "biuf" or jnp.issubdtype(host.dtype, jnp.floating):
+            return host.astype(np.float64)
+    got = f"dtype {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
+    raise TypeError(f"{name}: expected a number or an array of numbers, got {got}")
 
 
 def check_nonnegative(**numbers: Any) -> None:
+    """Numbers, or functions of the step count, that are not negative; TypeError or ValueError names the argument."""
     for name, value in numbers.items():
-        if _concrete(value) and not np.all(np.asarray(value, np.float64) >= 0):
-            raise ValueError(f"{name}: expected a nonnegative number, got {value}")
+        if callable(value):
+            continue
+        host = _number(name, value)
+        if host is not None and not np.all(host >= 0):
+            raise ValueError(f"{name}: expected a nonnegative number, got {host[~(host >= 0)].flat[0]}")
 
 
 def check_decay(**numbers: Any) -> None:
+    """Numbers from 0 to below 1; TypeError or ValueError names the argument."""
     for name, value in numbers.items():
-        if not _concrete(value):
-            continue
-        array = np.asarray(value, np.float64)
-        if not np.all((array >= 0) & (array < 1)):
-            raise ValueError(f"{name}: expected a number in [0, 1), got {value}")
+        host = _number(name, value)
+        bad = None if host is None else ~((host >= 0) & (host < 1))
+        if host is not None and np.any(bad):
+            raise ValueError(f"{name}: expected a number in [0, 1), got {host[bad].flat[0]}")
 
 
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:

@@ -90,6 +90,8 @@ def unsupported(run: Run) -> str | None:
         return "the kernel knows jaxbm's own sgd, adam and adamw only"
     if isinstance(optimizer, Adam) and optimizer.mu_dtype not in (None, jnp.dtype("float32")):
         return "the kernel keeps mu in float32"
+    if isinstance(optimizer, Sgd) and optimizer.accumulator_dtype not in (None, jnp.dtype("float32")):
+        return "the kernel keeps the accumulated gradient in float32"
     scheduled = callable(optimizer.learning_rate)  # then its leaves, of any shape, are the schedule's own business
     numbers = replace(optimizer, learning_rate=0.0) if scheduled else optimizer
     if any(jnp.shape(leaf) for leaf in jax.tree.leaves(numbers)):

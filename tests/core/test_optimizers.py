@@ -206,3 +206,78 @@ def test_a_sweep_over_the_parameters_of_a_schedule(implementation, build):
 def test_bad_input(build, match):
     with pytest.raises(ValueError, match=match):
         build()
+
+
+def test_complex_parameters_agree_with_optax():
+    start = jnp.asarray([1 + 2j, -3 + 0.5j, 0.1 - 1j], "complex64")
+    pairs = (
+        (jaxbm.adam(0.1), optax.adam(0.1)),
+        (jaxbm.adam(0.1, nesterov=True), optax.nadam(0.1)),
+        (jaxbm.adamw(0.1, weight_decay=0.1), optax.adamw(0.1, weight_decay=0.1)),
+        (jaxbm.sgd(0.1, 0.9, nesterov=True), optax.sgd(0.1, 0.9, nesterov=True)),
+    )
+    for ours, theirs in pairs:
+        ends = []
+        for optimizer in (ours, theirs):
+            params, state = start, optimizer.init(start)
+            for _ in range(20):
+                updates, state = optimizer.update(params - (1 + 1j), state, params)
+                params = optax.apply_updates(params, updates)
+            ends.append(params)
+        np.testing.assert_allclose(*ends, rtol=1e-4)
+    assert jaxbm.adam().init(start).nu.dtype == "float32"
+
+
+def test_complex_gradients_are_clipped_by_their_size():
+    clipped, _ = jaxbm.clip_by_global_norm(1.0).update(jnp.asarray([3j, 4.0 + 0j]), optax.EmptyState())
+    np.testing.assert_allclose(clipped, [0.6j, 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_an_accumulator_of_another_dtype_agrees_with_optax(dtype, nesterov):
+    options = {"momentum": 0.9, "nesterov": nesterov, "accumulator_dtype": dtype}
+    params = jnp.asarray([1.0, -2.0, 0.3], "float32")
+    (ours, state), (theirs, _) = (descend(make(0.05, **options), params, 100) for make in (jaxbm.sgd, optax.sgd))
+    assert state.trace.dtype == dtype
+    # Ours rounds the sum alone to the narrow type, Optax the product as well.
+    np.testing.assert_allclose(ours, theirs, atol={"float32": 1e-6, "float16": 2e-3, "bfloat16": 2e-2}[dtype])
+
+
+def test_the_last_steps_that_a_counter_can_count():
+    for optimizer in (jaxbm.adam(0.1, nesterov=True), jaxbm.adam(0.1)):
+        for count in (2**31 - 3, 2**31 - 2, 2**31 - 1):
+            state = optimizer.init(jnp.ones(2))._replace(count=jnp.asarray(count, jnp.int32))
+            state = state._replace(mu=jnp.ones(2), nu=jnp.ones(2))
+            updates, after = optimizer.update(jnp.ones(2), state)
+            np.testing.assert_allclose(updates, -0.1, rtol=1e-5)
+            assert int(after.count) == min(count + 1, 2**31 - 1)
+
+
+@pytest.mark.parametrize(
+    ("build", "match"),
+    [
+        (lambda: jaxbm.sgd("0.1"), "learning_rate: expected a number or an array of numbers, got str"),
+        (lambda: jaxbm.adam(None), "learning_rate: expected a number .*, got NoneType"),
+        (lambda: jaxbm.adam([0.1, 0.2]), "learning_rate: expected a number .*, got list"),
+        (lambda: jaxbm.adamw(weight_decay=None), "weight_decay: .*NoneType"),
+        (lambda: jaxbm.adam(b1="0.9"), "b1: expected a number .*, got str"),
+        (lambda: jaxbm.adam(0.1 + 1j), "learning_rate: .*complex"),
+        (lambda: jaxbm.sgd(0.1, np.asarray(["0.9"])), "momentum: .*got dtype <U3"),
+        (lambda: jaxbm.clip_by_global_norm(None), "max_norm: .*NoneType"),
+    ],
+)
+def test_what_is_no_number_is_refused_at_once(build, match):
+    with pytest.raises(TypeError, match=match):
+        build()
+
+
+def test_a_kernel_refuses_an_accumulator_of_another_dtype():
+    if native().reason is not None:
+        pytest.skip(native().reason)
+    x, y = jnp.ones((8, 2)), jnp.ones(8)
+    with pytest.raises(NotImplementedError, match="accumulated gradient in float32"):
+        jaxbm.fit(
+            jax.random.key(0), jaxbm.MLP((2, 3, 1)), x, y, loss="squared_error", epochs=1, implementation="cpu",
+            optimizer=jaxbm.sgd(0.1, 0.9, accumulator_dtype="bfloat16"),
+        )  # fmt: skip
