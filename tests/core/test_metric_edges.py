@@ -1,0 +1,148 @@
+"""Metrics at the edges: several labels a row, -1 and +1, unknown classes, many rows, weights and types of any kind."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+
+from jaxbm import metrics
+from jaxbm.core.counts import by_class
+from jaxbm.metrics import check_labels, for_labels
+
+RNG = np.random.default_rng(0)
+N = 300
+SCORES = RNG.normal(size=(N, 3)).astype(np.float32)
+LABELS = (SCORES + RNG.normal(size=(N, 3)) > 0).astype(np.float32)
+CLASSES = np.where(RNG.random(N) < 0.7, SCORES.argmax(axis=1), RNG.integers(0, 3, N))
+WEIGHTS = RNG.integers(0, 3, N).astype(np.float32)
+OF_CLASSES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "log_loss",
+              "brier_score", "calibration_error")  # fmt: skip
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_several_labels_a_row_as_scikit_learn_defines_them(weights):
+    decided = SCORES > 0
+    options = {"sample_weight": weights, "zero_division": 0, "average": "macro"}
+    want = {
+        "accuracy": sk.accuracy_score(LABELS, decided, sample_weight=weights),
+        "precision": sk.precision_score(LABELS, decided, **options),
+        "recall": sk.recall_score(LABELS, decided, **options),
+        "f1": sk.f1_score(LABELS, decided, **options),
+        "roc_auc": sk.roc_auc_score(LABELS, SCORES, sample_weight=weights),
+        "average_precision": sk.average_precision_score(LABELS, SCORES, sample_weight=weights),
+    }
+    for name, value in want.items():
+        for hook in (for_labels(name, "binary"), metrics.METRICS[name]):
+            for call in (hook, jax.jit(hook)):
+                assert float(call(SCORES, LABELS, weights)) == pytest.approx(value, rel=1e-5), name
+    for average in ("micro", "weighted"):
+        value = sk.f1_score(LABELS, decided, **options | {"average": average})
+        assert float(metrics.f1(decided, LABELS, average=average, weights=weights)) == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+def test_a_column_of_labels_is_like_none_and_signs_are_like_zeros_and_ones(name):
+    hook, z, y = metrics.METRICS[name], SCORES[:, 0], LABELS[:, 0]
+    want = float(hook(z, y, None))
+    for logits, labels in ((z, y[:, None]), (z[:, None], y), (z[:, None], y[:, None]), (z, 2 * y - 1), (z, y > 0)):
+        assert float(hook(logits, labels, None)) == pytest.approx(want, rel=1e-6)
+        assert float(jax.jit(hook)(logits, labels, None)) == pytest.approx(want, rel=1e-5)
+    several = float(metrics.METRICS[name](SCORES, CLASSES, None))
+    one_hot = np.eye(3, dtype=np.float32)[CLASSES]
+    for kind in (None, "distribution"):
+        for call in (for_labels(name, kind), jax.jit(for_labels(name, kind))):
+            assert float(call(SCORES, one_hot, None)) == pytest.approx(several, rel=1e-5)
+    assert float(hook(SCORES, CLASSES[:, None], None)) == pytest.approx(several, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+def test_labels_that_are_no_classes(name):
+    hook = metrics.METRICS[name]
+    soft = np.full(N, 0.9, np.float32)
+    mixed = np.where(np.arange(N) % 3 == 0, -1, np.arange(N) % 3 - 1)
+    beyond = np.where(np.arange(N) == 5, 7, CLASSES)
+    weights = np.where(np.arange(N) == 5, 0, 1).astype(np.float32)
+    for logits, labels in ((SCORES[:, 0], soft), (SCORES[:, 0], mixed), (SCORES, beyond)):
+        with pytest.raises(ValueError, match="labels: expected"):
+            hook(logits, labels, None)
+        assert np.isnan(jax.jit(hook)(logits, labels, None))
+    assert np.isfinite(hook(SCORES, beyond, weights))
+    assert np.isfinite(jax.jit(hook)(SCORES, beyond, weights))
+    with pytest.raises(ValueError, match="labels: expected one-hot rows"):
+        for_labels(name, "distribution")(SCORES, np.full((N, 3), 1 / 3), None)
+    for labels, options in ((soft, {"num_classes": 2}), (beyond, {"num_classes": 3, "kind": "class"})):
+        with pytest.raises(ValueError, match=f"y: expected .* for metric '{name}'"):
+            check_labels(name, labels, **options)
+    assert np.isnan(jax.jit(hook)(np.where(np.arange(N) == 3, np.nan, SCORES[:, 0]), LABELS[:, 0], None))
+
+
+def test_a_class_that_the_count_leaves_out():
+    for metric in (metrics.balanced_accuracy, metrics.confusion_matrix, metrics.f1):
+        with pytest.raises(ValueError, match=r"expected classes 0 to 1 \(num_classes=2\), got 2"):
+            metric(CLASSES, CLASSES, num_classes=2)
+        assert np.isnan(jax.jit(lambda a, m=metric: m(a, a, num_classes=2))(CLASSES)).all()
+    with pytest.raises(ValueError, match="average: expected 'macro', 'micro' or 'weighted' for 3 classes"):
+        metrics.f1(CLASSES, CLASSES, num_classes=3)
+
+
+def test_scores_of_many_classes():
+    p = np.exp(SCORES.astype(np.float64))
+    p = (p / p.sum(axis=1, keepdims=True)).astype(np.float32)
+    want = sk.average_precision_score(np.eye(3)[CLASSES], p, average="macro")
+    assert float(metrics.average_precision(p, CLASSES)) == pytest.approx(want, rel=1e-5)
+    assert float(metrics.METRICS["average_precision"](SCORES, CLASSES, None)) == pytest.approx(want, rel=1e-5)
+    for metric in (metrics.roc_auc, metrics.average_precision):
+        assert np.isnan(metric(np.asarray([0.1, np.nan, 0.3]), np.asarray([0, 1, 1])))
+        assert float(metric([0.1, np.nan, 0.3], [0, 1, 1], weights=[1, 0, 1])) == 1.0
+
+
+def test_counts_beyond_what_float32_counts_by_ones():
+    n = 2**24 + 4096
+    counted = jax.jit(lambda: by_class(jax.lax.iota(jnp.int32, n) % 1024 // 1023, None, 2))()
+    assert counted.tolist() == [n - n // 1024, n // 1024]
+    # With weights: blocks, and what their sums lose. A first block as large as everything behind it loses most.
+    weights = jnp.concatenate([jnp.full(4096, 2.0**12), jnp.full(40_960, 0.75)])
+    total = float(jax.jit(lambda w: by_class(jnp.zeros(w.shape[0], jnp.int32), w, 1))(weights)[0])
+    assert total == 2.0**24 + 0.75 * 40_960
+
+
+def test_weights_and_probabilities_of_any_type():
+    y = LABELS[:, 0]
+    decided = SCORES[:, 0] > 0
+    many = np.tile(np.arange(2), 50_000)
+    tenth = np.full(100_000, 0.1, np.float16)
+    for metric in (metrics.accuracy, metrics.f1, metrics.balanced_accuracy):
+        assert float(metric(many, many, weights=tenth)) == 1.0
+        want = float(metric(decided, y))
+        for scale in (1e38, 1e-40):
+            assert float(metric(decided, y, weights=np.full(N, scale, np.float32))) == pytest.approx(want, rel=1e-6)
+    for kind in ("int32", "uint8", "bool"):
+        p = decided.astype(kind)
+        assert float(metrics.log_loss(p, y)) == pytest.approx(sk.log_loss(y, decided.astype(np.float32)), rel=1e-5)
+        assert float(metrics.brier_score(p, y)) == pytest.approx(np.mean((decided - y) ** 2), rel=1e-6)
+    half = np.asarray([300.0, -300.0], np.float16)
+    assert float(metrics.mse(half, np.zeros(2))) == 90_000
+    with pytest.raises(ValueError, match=r"probabilities: expected probabilities from 0 to 1, got 1.5"):
+        metrics.brier_score(np.asarray([0.5, 1.5]), np.asarray([0, 1]))
+    with pytest.raises(ValueError, match=r"weights: expected nonnegative numbers, got -1.0 at \[1\]"):
+        metrics.accuracy([0, 1], [0, 1], weights=[1.0, -1.0])
+
+
+def test_a_row_of_weight_zero_may_be_nan():
+    p, w = np.asarray([0.9, np.nan, 0.2], np.float32), np.asarray([1.0, 0.0, 1.0], np.float32)
+    for metric in (metrics.calibration_error, metrics.brier_score, metrics.log_loss):
+        want = float(metric(p[[0, 2]], [1, 0]))
+        assert float(metric(p, [1, 1, 0], weights=w)) == pytest.approx(want, rel=1e-6)
+
+
+@pytest.mark.parametrize("setting", ["rank", "dtype"])
+def test_under_strict_settings(setting):
+    with jax.numpy_rank_promotion("raise") if setting == "rank" else jax.numpy_dtype_promotion("strict"):
+        for name, hook in metrics.METRICS.items():
+            y = LABELS[:, 0] if name in OF_CLASSES else SCORES[:, 1]
+            assert np.isfinite(jax.jit(hook)(SCORES[:, 0], y, WEIGHTS)), name
+            if name in OF_CLASSES:
+                assert np.isfinite(jax.jit(hook)(SCORES, CLASSES, WEIGHTS)), name
+                if name != "balanced_accuracy":
+                    assert np.isfinite(jax.jit(for_labels(name, "binary"))(SCORES, LABELS, WEIGHTS)), name
