@@ -48,6 +48,7 @@ CASES = {
     "bootstrap": _case(bootstrap=True),
     "metrics": _case(metrics=["mae"], data=VALIDATED),
     "patience": _case(patience=1, min_delta=0.5, data=VALIDATED, epochs=6),
+    "monitor": _case(metrics=["mae"], monitor="val_mae", monitor_mode="min", patience=2, data=VALIDATED),
     "l2": _case(l2=0.01),
     "clip_norm": _case(clip_norm=0.1),
     "dropout": _case(dropout=0.3),
@@ -90,6 +91,7 @@ def test_an_implementation_agrees_with_the_reference_or_refuses(name, case):
 #: What each implementation is known to refuse, so that a kernel can't come to refuse everything unnoticed.
 REFUSED = {
     "cpu": {"augment", "Optax", "another activation of the output", "another loss"},
+    "program": set(),
     "xla": set(),
 }
 
