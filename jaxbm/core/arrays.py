@@ -30,7 +30,7 @@ def as_array(name: str, value: Any) -> Array:
     """
     if isinstance(value, jax.Array):
         return value
-    host = _numbers(name, np.asarray(value))
+    host = host_numbers(name, np.asarray(value))
     if host.dtype.kind in "iu" and host.size:
         kept = np.iinfo(jax.dtypes.canonicalize_dtype(host.dtype))
         for extreme in (host.min(), host.max()):
@@ -40,7 +40,8 @@ def as_array(name: str, value: Any) -> Array:
     return jnp.asarray(value if isinstance(value, bool | int | float | complex) else host)
 
 
-def _numbers(name: str, host: np.ndarray) -> np.ndarray:
+def host_numbers(name: str, host: np.ndarray) -> np.ndarray:
+    """The same numbers, still on the host, of a type that JAX has or can narrow; TypeError where they are none."""
     if host.dtype.kind == "O":
         kinds = {type(item) for item in host.ravel().tolist()}
         if not all(issubclass(kind, bool | int | float | complex | np.number | np.bool) for kind in kinds):

@@ -90,14 +90,16 @@ def finite(name: str, array: Any) -> None:
 
 
 def row_index(name: str, rows: Any, n: int) -> Any:
-    """`rows` as int32 `[k]`, each a row of a table of `n`."""
-    rows = jnp.asarray(rows)
+    """`rows` as int32 `[k]`, each a row of a table of `n`; inside a transformation -1 for one that is none of them,
+    which makes the run's loss NaN."""
+    rows = rows if isinstance(rows, jax.Array) else np.asarray(rows)  # as wide as given: nothing may wrap round
     if rows.ndim != 1 or not jnp.issubdtype(rows.dtype, jnp.integer) or rows.shape[0] == 0:
         raise ValueError(f"{name}: expected integers of shape [k], got {rows.dtype} of shape {list(rows.shape)}")
-    if not is_traced(rows):
-        host = np.asarray(rows)
-        bad = (host < 0) | (host >= n)
-        if bad.any():
-            where = int(np.argmax(bad))
-            raise ValueError(f"{name}: expected 0 to {n - 1}, got {host[where]} at [{where}]")
-    return rows.astype(jnp.int32)
+    if is_traced(rows):
+        return jnp.where((rows < 0) | (rows >= n), -1, rows).astype(jnp.int32)
+    host = np.asarray(rows)
+    bad = (host < 0) | (host >= n)
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise ValueError(f"{name}: expected 0 to {n - 1}, got {host[where]} at [{where}]")
+    return jnp.asarray(host.astype(np.int32))

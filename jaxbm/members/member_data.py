@@ -13,13 +13,14 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks
+from jaxbm.core.labels import as_rows, class_codes
+from jaxbm.losses import kind_of
 from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
 from jaxbm.models.protocol import Model, rows_text
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data
 from jaxbm.run.inputs import (
     balanced,
-    check_class_labels,
     class_table,
     class_weights,
     n_classes,
@@ -51,9 +52,12 @@ def member_data(
     data = given.checked(split_here=way == "validation_split" and not by_list)
     data, own = given.with_own(data)
     if held_out is not None:
-        names = ("x", "y", "weight", "class_weight")
-        data = data._replace(**{f"{name}_val": getattr(data, name) for name in names})
-        own = own._replace(**{f"{name}_val": getattr(own, name) for name in names})
+        data = data._replace(x_val=data.x, y_val=data.y)
+        own = own._replace(x_val=own.x, y_val=own.y)
+    if data.x_val is not None and training.validation_data is None:  # weights of classes are for training alone
+        plain = given.plain_weight(data.weight) if held_out is not None else given.plain_weight(data.weight_val)
+        is_own = False if plain is not None and not given.weight_is_own else own.weight
+        data, own = data._replace(weight_val=plain), own._replace(weight_val=None if plain is None else is_own)
     data, own = _with_rows(data, own, listed, "")
     data, own = _with_rows(data, own, held_out, "_val")
     own = jax.tree.map(lambda leaf, mine: bool(mine), data, own)
@@ -67,7 +71,13 @@ class _Table:
         self.training, self.model, self.loss, self.members = training, model, training.loss, members
         weight = training.sample_weight
         self.x, self.y = (a if hasattr(a, "shape") else jnp.asarray(a) for a in (x, y))
+        if self.y.ndim == 2 and self.x.ndim == len(model.input_shape) + 1 and len(self.y) == len(self.x):
+            flat = self.y if isinstance(self.y, jax.Array) else np.asarray(self.y)
+            self.y = as_rows(flat, model.n_outputs, kind_of(self.loss))
+        elif self.y.ndim == 3 and self.y.shape[-1] == 1 and (model.n_outputs == 1 or kind_of(self.loss) == "class"):
+            self.y = self.y[..., 0]
         self.weight = weight if weight is None or hasattr(weight, "shape") else jnp.asarray(weight)
+        self.plain = weight  # as given, without the weights of classes
         self.class_weight: Array | None = None
         self.x_is_own = self.x.ndim == len(model.input_shape) + 2
         self.n = self.x.shape[1 if self.x_is_own else 0] if self.x.ndim else 0
@@ -80,6 +90,13 @@ class _Table:
     def _is_not_shared(self, y: Any) -> bool:
         return y.ndim == 2 and (self.x_is_own or y.shape != (self.n, self.model.n_outputs))
 
+    def plain_weight(self, like: Any) -> Any:
+        """The given weights of the last rows, as many as `like` has, without those of classes; None where there are
+        none."""
+        if self.plain is None or like is None:
+            return None
+        return example_weights(self.plain)[..., self.n - like.shape[-1] :]
+
     @property
     def any_own(self) -> bool:
         return self.x_is_own or self.y_is_own or self.weight_is_own
@@ -91,10 +108,11 @@ class _Table:
         lists = _lists(listed) if of_name and listed is not None else None
         if not (self.any_own or lists):
             index = listed.rows if listed is not None and of_name else None
-            picked = class_weights(class_weight, jnp.asarray(self.y), self.model, index)
+            picked = class_weights(class_weight, self.y, self.model, self.loss, index)
             self.weight = picked if self.weight is None else example_weights(self.weight) * picked
             return
-        check_class_labels(self.y[0] if self.y_is_own else self.y)
+        for labels in self.y if self.y_is_own else (self.y,):
+            class_codes(labels, kind_of(self.loss), n_classes(self.model))
         if not of_name:
             self.class_weight = class_table(class_weight, self.model)
             return

@@ -56,6 +56,9 @@ class MembersInterrupted(KeyboardInterrupt):
         )
         self.result, self.told = result, told
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result, self.told)
+
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:

@@ -89,7 +89,7 @@ class NonFiniteMembersWarning(UserWarning):
     SHOWN = 5
 
     def __init__(self, found: Sequence[tuple[int, int, dict[str, float]]], members: int):
-        self.found = list(found)
+        self.found, self.members = list(found), members
         told = []
         for index, epoch, numbers in self.found[: self.SHOWN]:
             own = ", ".join(f"{name}={value:.4g}" for name, value in numbers.items())
@@ -100,3 +100,6 @@ class NonFiniteMembersWarning(UserWarning):
             + "; ".join(told)
             + (f"; and {more} more" if more > 0 else "")
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.found, self.members)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -43,7 +44,7 @@ def member_rows(name: str, rows: Any, n: int, members: int) -> MemberRows:
         return rows
     if _is_ragged(rows):
         return _packed(name, rows, n, members)
-    array = jnp.asarray(rows)
+    array = rows if isinstance(rows, jax.Array) else np.asarray(rows)
     if array.ndim != 2:
         return MemberRows(checks.row_index(name, array, n))
     if array.shape[0] != members:

@@ -26,7 +26,9 @@ Params = tuple[Dense, ...]
 def affine(layer: Dense, h: Array) -> Array:
     """`h @ weight + bias`, in the dtype of `h`."""
     out = h @ layer.weight.astype(h.dtype)
-    return out if layer.bias is None else out + layer.bias.astype(h.dtype)
+    if layer.bias is None:
+        return out
+    return out + jnp.expand_dims(layer.bias.astype(h.dtype), tuple(range(out.ndim - 1)))
 
 
 def drop(h: Array, rate: ArrayLike, stream: counter.Words) -> Array:

@@ -9,7 +9,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core import checks
+from jaxbm.core import arrays, checks
+from jaxbm.core.labels import as_rows, class_codes
 from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.models.protocol import Model, as_model
@@ -37,18 +38,20 @@ def way_to_validate(training: Training) -> str | None:
 def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     """The checked rows of one run."""
     loss, way = training.loss, way_to_validate(training)
-    x, y, weight = _arrays(as_model(model), loss, x, y, training.sample_weight, "")
+    x, y, plain = _arrays(as_model(model), loss, x, y, training.sample_weight, "")
     index = None if training.rows is None else checks.row_index("rows", training.rows, x.shape[0])
+    weight = plain  # weights of classes are for training alone, as in Keras
     if training.class_weight is not None:
-        picked = class_weights(training.class_weight, y, model, index)
-        weight = picked if weight is None else weight * picked
+        picked = class_weights(training.class_weight, y, model, loss, index)
+        weight = picked if plain is None else plain * picked
     if way != "validation_split" or index is not None:
         x, y = jnp.asarray(x), jnp.asarray(y)
     if way is None:
         return Data(x, y, weight, rows=index)
     if way == "validation_rows":
         held_out = checks.row_index("validation_rows", training.validation_rows, x.shape[0])
-        return Data(x, y, weight, x, y, weight, rows=index, rows_val=held_out)
+        check_counted(plain, held_out)
+        return Data(x, y, weight, x, y, plain, rows=index, rows_val=held_out)
     if way == "validation_data":
         return Data(x, y, weight, *_validation_data(training, model))._replace(rows=index)
     split = float(training.validation_split)
@@ -57,39 +60,53 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     if not 0 < first < n:
         raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
     if index is not None:
-        return Data(x, y, weight, x, y, weight, rows=index[:first], rows_val=index[first:])
+        check_counted(plain, index[first:])
+        return Data(x, y, weight, x, y, plain, rows=index[:first], rows_val=index[first:])
+    check_counted(plain, slice(first, None))
     parts: list[Any] = [
         a if a is None else jnp.asarray(a[part])
-        for part in (slice(first), slice(first, None))
-        for a in (x, y, weight)
+        for part, weights in ((slice(first), weight), (slice(first, None), plain))
+        for a in (x, y, weights)
     ]
     return Data(*parts)
+
+
+def check_counted(weight: Array | None, rows: Any = slice(None)) -> None:
+    """ValueError where all rows that are measured have weight zero."""
+    if weight is not None and not checks.is_traced(weight, rows) and not np.any(np.asarray(weight[rows])):
+        raise ValueError("sample_weight: expected a positive weight among the rows measured, got zeros alone")
 
 
 def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Array | None]:
     given = training.validation_data
     if len(given) not in (2, 3):
         raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(given)} items")
-    x, y, weight = (*given, None)[:3]
-    return jax.tree.map(jnp.asarray, _arrays(model, training.loss, x, y, weight, " (validation)"))
+    x, y, weight = _arrays(model, training.loss, *(*given, None)[:3], " (validation)")  # type: ignore[call-arg]
+    check_counted(weight)
+    return jax.tree.map(jnp.asarray, (x, y, weight))
 
 
-def _array(value: ArrayLike) -> Any:
-    # NumPy's arrays stay on the host until they are checked and cut: there nothing has to be compiled for it.
-    if not isinstance(value, np.ndarray):
-        return jnp.asarray(value)
-    return value.astype(jax.dtypes.canonicalize_dtype(value.dtype), copy=False) if value.dtype.kind == "f" else value
+def _array(name: str, value: ArrayLike) -> Any:
+    # What isn't on the device stays on the host until it is checked and cut: there nothing is compiled for it.
+    if isinstance(value, jax.Array):
+        return value
+    host = arrays.host_numbers(name, np.asarray(value))
+    return host.astype(jax.dtypes.canonicalize_dtype(host.dtype), copy=False) if host.dtype.kind == "f" else host
 
 
 def _arrays(
     model: Model, loss: str | Loss, x: Any, y: Any, weight: ArrayLike | None, name: str
 ) -> tuple[Any, Any, Array | None]:
-    x, y = _array(x), _array(y)
+    kind = kind_of(loss)
+    x, y = _array(f"x{name}", x), as_rows(_array(f"y{name}", y), model.n_outputs, kind)
+    for which, values in (("x", x), ("y", y)):
+        if jnp.issubdtype(values.dtype, jnp.complexfloating):
+            raise TypeError(f"{which}{name}: expected real numbers, got dtype {values.dtype}")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(model.param_dtype)
     if isinstance(loss, str):
         lookup("loss", loss, LOSSES)
-    if y.dtype == bool or (isinstance(loss, str) and kind_of(loss) != "class"):
+    if y.dtype == bool or kind not in (None, "class"):
         y = y.astype(model.param_dtype)
     w = None if weight is None else example_weights(weight)
     row_checks.rows(name, x, y, w, model)
@@ -98,10 +115,9 @@ def _arrays(
     return x, y, w
 
 
-def class_weights(class_weight: Any, y: Array, model: Model, rows: Array | None) -> Array:
+def class_weights(class_weight: Any, y: Array, model: Model, loss: str | Loss, rows: Array | None) -> Array:
     """`[n]`: each row's weight by its class; "balanced" counts `rows`, all where it is None."""
-    check_class_labels(y)
-    codes = jnp.asarray(y, jnp.int32)
+    codes = class_codes(y, kind_of(loss), n_classes(model))
     if isinstance(class_weight, str):
         visited = codes if rows is None else codes[rows]
         counts = jnp.bincount(visited, length=n_classes(model))
@@ -109,12 +125,6 @@ def class_weights(class_weight: Any, y: Array, model: Model, rows: Array | None)
     else:
         table = class_table(class_weight, model)
     return table[codes]
-
-
-def check_class_labels(y: Any) -> None:
-    """ValueError unless there is one label for each row."""
-    if y.ndim != 1:
-        raise ValueError(f"class_weight: expected labels of shape [n], got {list(y.shape)}")
 
 
 def n_classes(model: Model) -> int:

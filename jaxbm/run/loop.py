@@ -199,7 +199,8 @@ def measure(
         _, y, weight = visited.gathered()
         if prefix and with_loss:
             total, count = weighted_sums(example_losses(task.loss, logits, y), weight)
-            record["val_loss"] = jnp.where(count == 0, jnp.nan, ratio(total, count))  # none counted: nothing is known
+            unknown = (count == 0) | visited.is_strange()  # where no row counts, nothing is known
+            record["val_loss"] = jnp.where(unknown, jnp.nan, ratio(total, count))
         for name, metric in task.metrics:
             record[prefix + name] = metric(match_labels(logits, y), y, weight)
     return record
@@ -224,12 +225,20 @@ def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words
         def skipped(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
             return carry, jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(taken, carry)[1])
 
-        return taken(carry) if visited.count is None else lax.cond(i < own_steps, taken, skipped, carry)
+        if visited.count is None:
+            return taken(carry)
+        mine = i < own_steps
+
+        def taken_by_some(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
+            passed = _skipped_by_member(mine)
+            return jax.tree.map(lambda new, old: jnp.where(passed, old, new), taken(carry), skipped(carry))
+
+        return lax.cond(_any_member(mine), taken_by_some, skipped, carry)
 
     filled = None if real is None else real.reshape(steps, size)
     inputs = (lax.iota(jnp.int32, steps), order.reshape(steps, size), filled)
     (params, opt_state), (totals, counts) = lax.scan(step, (state.params, state.opt_state), inputs)
-    return params, opt_state, ratio(totals.sum(), counts.sum())
+    return params, opt_state, jnp.where(visited.is_strange(), jnp.nan, ratio(totals.sum(), counts.sum()))
 
 
 def _order(task: Task, visited: RowSet, epoch: Array, words: Words, length: int) -> tuple[Array, Array | None]:
@@ -276,7 +285,11 @@ def _one_step(
     (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(params)
     optimizer, extra = _optimizer(task, hyper), dict[str, Any]()
     if task.optimizer is not None and _takes_more(optimizer):  # by Optax's names
-        extra = {"value": value, "grad": grads, "value_fn": lambda params: objective(params)[0]}
+
+        def function(params: Params) -> Array:
+            return objective(params)[0]
+
+        extra = {"value": value, "grad": grads, "value_fn": function, "obj_fn": function}
     if hyper.clip_norm is not None:
         clip = clip_by_global_norm(hyper.clip_norm)
         grads, _ = clip.update(grads, clip.init(params), params)

@@ -209,16 +209,25 @@ class TrainingOptions(TypedDict, total=False):
         ),
     ]
     sample_weight: Annotated[
-        ArrayLike | None, Option(None, ROWS, "nonnegative `[n]`.", many="nonnegative `[n]` or `[M, n]`.")
+        ArrayLike | None,
+        Option(
+            None,
+            ROWS,
+            "nonnegative `[n]`, of the rows trained and validated on; `validation_data` brings its own.",
+            many="nonnegative `[n]` or `[M, n]`, of the rows trained and validated on; `validation_data` brings its "
+            "own.",
+        ),
     ]
     class_weight: Annotated[
         Mapping[int, float] | ArrayLike | str | None,
         Option(
             None,
             ROWS,
-            '`{class: weight}`, an array `[classes]` or "balanced"; multiplies `sample_weight`.',
+            '`{class: weight}`, an array `[classes]` or "balanced"; multiplies `sample_weight` of the rows trained '
+            "on, not of those validated on (as in Keras). Labels must name classes: integers, 0 and 1, or -1 and 1.",
             many='`{class: weight}`, an array `[classes]` or "balanced", which counts the rows that a member visits; '
-            "multiplies `sample_weight`.",
+            "multiplies `sample_weight` of the rows trained on, not of those validated on (as in Keras). Labels must "
+            "name classes: integers, 0 and 1, or -1 and 1.",
         ),
     ]
     metrics: Annotated[

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core.checks import finite, in_range, is_traced
+from jaxbm.core.labels import check_outputs
 from jaxbm.losses import kind_of
 from jaxbm.models.protocol import Model, rows_text
 
@@ -35,6 +36,7 @@ def rows(name: str, x: Any, y: Any, weight: Any, model: Model) -> None:
 def labels_for(loss: str, y: Any, model: Model, name: str = "") -> None:
     """Labels are in the range that the named loss expects."""
     outputs = model.n_outputs
+    check_outputs(loss, outputs, kind_of(loss))
     if kind_of(loss) == "class":
         if not jnp.issubdtype(y.dtype, jnp.integer):
             raise ValueError(f"y{name}: expected integer labels for loss={loss!r}, got dtype {y.dtype}")
@@ -45,6 +47,13 @@ def labels_for(loss: str, y: Any, model: Model, name: str = "") -> None:
         if y.ndim == 1 and outputs != 1:
             raise ValueError(f"y{name}: expected shape [n, {outputs}] for loss={loss!r}, got {list(y.shape)}")
         low, high = 0, 1
+    elif kind_of(loss) == "sign":
+        if not is_traced(y) and not (good := np.isin(np.asarray(y), (-1, 1))).all():
+            where = tuple(int(i) for i in np.argwhere(~good)[0])
+            raise ValueError(
+                f"y{name}: expected labels -1 or 1 for loss={loss!r}, got {np.asarray(y)[where]} at {list(where)}"
+            )
+        return
     else:
         if y.ndim == 1 and outputs != 1:
             raise ValueError(f"y{name}: expected shape [n, {outputs}] for loss={loss!r}, got {list(y.shape)}")

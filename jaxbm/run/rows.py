@@ -27,6 +27,12 @@ class RowSet(NamedTuple):
         """Every row of the table, in turn."""
         return self.rows is None and self.start is None and self.count is None
 
+    def is_strange(self) -> Array | bool:
+        """Whether a listed row is none of the table's, which only a transformation lets through to here."""
+        if self.rows is None or self.start is not None or self.count is not None:
+            return False
+        return ((self.rows < 0) | (self.rows >= self.x.shape[0])).any()
+
     def range(self) -> tuple[Array | int, Array | int]:
         """Where the part starts, and how many rows it has."""
         return 0 if self.start is None else self.start, self.most if self.count is None else self.count

@@ -100,6 +100,12 @@ class GroupsResult:
         return tidy(columns)
 
     def _member_of(self, groups: np.ndarray) -> np.ndarray:
+        known = self.labels if len(self.labels) else self.too_small
+        if len(known) and len(groups) and _is_text(known) != _is_text(groups):
+            kinds = {True: "text", False: "numbers"}
+            raise ValueError(
+                f"groups: expected {kinds[_is_text(known)]} as in training, got {kinds[_is_text(groups)]}"
+            )
         order = np.argsort(self.labels)
         if not len(order):
             return np.full(len(groups), -1)
@@ -275,6 +281,10 @@ def _by_member(model: Model, params: Any, x: np.ndarray, member: np.ndarray) -> 
         within = np.arange(len(which)) - np.repeat(np.cumsum(count[these]) - count[these], count[these])
         out[order[start[these][which] + within]] = logits[which, within]
     return out
+
+
+def _is_text(labels: np.ndarray) -> bool:
+    return labels.dtype.kind in "US" or (labels.dtype.kind == "O" and isinstance(labels[0], str | bytes))
 
 
 def _filled(x: np.ndarray) -> np.ndarray:

@@ -87,3 +87,6 @@ class SweepInterrupted(KeyboardInterrupt):
     def __init__(self, result: SweepResult):
         super().__init__(f"interrupted; .result holds the {result.finished} of {len(result.trials)} trials finished")
         self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result,)

@@ -37,6 +37,9 @@ class NonFiniteError(FloatingPointError):
         )
         self.epoch, self.result = epoch, result
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.epoch, self.result)
+
 
 ACCEPTS = Accepts("fit")
 
@@ -57,13 +60,15 @@ def fit(
     A batch's loss is the weighted mean `sum(w * l) / sum(w)` over its examples, also in a smaller last batch; an
     epoch's loss is the same mean over its examples, as the parameters were when each was visited. Works under
     `jit` and `vmap`; `grad` through it works too. Under a transformation, checks of values and the error for a
-    non-finite loss are left out: look at `result.finite`.
+    non-finite loss are left out: look at `result.finite`. It is False as well where a class label, or the number of
+    a row, is none that there is.
 
     Args:
       key: a JAX random key, for initial parameters, row order, dropout and augmentation.
       model: the architecture.
       x: features, float `[n, in]`.
-      y: labels: `[n]` or `[n, out]`; integers `[n]` for "softmax_cross_entropy_with_integer_labels".
+      y: labels: `[n]` or `[n, out]`; integers `[n]` for "softmax_cross_entropy_with_integer_labels". Where there is
+        one for each row, a column `[n, 1]` is taken as `[n]`, for losses, metrics and validation alike.
       **options: every option of a run, one by one in `jaxbm.run.options.TrainingOptions`, and in `help(jaxbm.fit)`.
       progress: True for a progress bar (needs rich), or a function `(epochs done, epochs, history)`; called
         between chunks of epochs.

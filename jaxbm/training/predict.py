@@ -16,12 +16,14 @@ from jax.typing import ArrayLike
 
 from jaxbm import kernels
 from jaxbm.core import checks
+from jaxbm.core.labels import as_rows
 from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS
 from jaxbm.models.protocol import Model, Params, rows_text
 from jaxbm.run import loop, row_checks
 from jaxbm.run.contract import Loss, Metric
+from jaxbm.run.inputs import check_counted
 from jaxbm.run.weights import example_weights
 
 SMALLEST_BLOCK = 512
@@ -104,12 +106,18 @@ def score(
     sample_weight: ArrayLike | None = None,
 ) -> dict[str, float]:
     """`evaluate` for logits that `predict` already gave."""
-    labels = np.asarray(y)
+    labels = as_rows(np.asarray(y), model.n_outputs, kind_of(loss))
     if labels.ndim == 0 or len(labels) != len(logits):
         raise ValueError(f"y: expected {len(logits)} rows like x, got shape {list(labels.shape)}")
+    if not len(labels):
+        raise ValueError("x: expected at least one row, got none")
     weight = None if sample_weight is None else np.asarray(example_weights(sample_weight))
     if weight is not None and weight.shape != labels.shape[:1]:
         raise ValueError(f"sample_weight: expected shape [{len(labels)}], got {list(weight.shape)}")
+    if weight is not None:
+        checks.finite("sample_weight", weight)
+        checks.in_range("sample_weight", weight, 0, float("inf"))
+        check_counted(weight)
     if isinstance(loss, str):
         function = lookup("loss", loss, LOSSES)
         if kind_of(loss) != "class":

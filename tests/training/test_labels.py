@@ -1,0 +1,184 @@
+"""Labels at the boundary: one rule for their shapes and classes, whatever trains, validates or measures."""
+
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbm
+from jaxbm.kernels import native
+
+IMPLEMENTATIONS = ["xla", pytest.param("cpu", marks=pytest.mark.skipif(
+    native.native().reason is not None, reason="the kernels are not compiled here"))]  # fmt: skip
+rng = np.random.default_rng(1)
+X = rng.normal(size=(60, 3)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.float32)
+KEY, MODEL, THREE = jax.random.key(0), jaxbm.MLP((3, 4, 1)), jaxbm.MLP((3, 4, 3))
+BINARY, CLASSES = "sigmoid_binary_cross_entropy", "softmax_cross_entropy_with_integer_labels"
+LABELS = rng.integers(0, 3, 60)
+
+
+def same(a, b):
+    for name in a.history:
+        np.testing.assert_array_equal(a.history[name], b.history[name], err_msg=name)
+    jax.tree.map(np.testing.assert_array_equal, a.params, b.params)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_column_of_labels_is_the_labels(implementation):
+    options = {
+        "loss": BINARY,
+        "epochs": 2,
+        "metrics": ["accuracy", "f1", "roc_auc"],
+        "implementation": implementation,
+    }
+    want = jaxbm.fit(KEY, MODEL, X, Y, validation_data=(X[:20], Y[:20]), **options)
+    for y, held_out in ((Y[:, None], Y[:20]), (Y, Y[:20, None]), (Y[:, None], Y[:20, None])):
+        same(jaxbm.fit(KEY, MODEL, X, y, validation_data=(X[:20], held_out), **options), want)
+    many = [jaxbm.fit_members(KEY, MODEL, X, y, members=2, **options) for y in (Y, Y[:, None])]
+    same(*many)
+    own = jaxbm.fit_members(KEY, MODEL, X, np.stack([Y, Y])[..., None], members=2, **options)
+    np.testing.assert_allclose(own.history["accuracy"], many[0].history["accuracy"])
+
+
+def test_a_column_of_labels_is_measured_as_the_labels():
+    params = MODEL.init(KEY)
+    metrics = ["accuracy", "f1", "log_loss", "brier_score", "roc_auc"]
+    one, other = (jaxbm.evaluate(MODEL, params, X, y, loss=BINARY, metrics=metrics) for y in (Y, Y[:, None]))
+    assert one == other
+    numbers = jaxbm.evaluate(THREE, THREE.init(KEY), X, LABELS, loss=CLASSES, metrics=["accuracy"])
+    assert numbers == jaxbm.evaluate(THREE, THREE.init(KEY), X, LABELS[:, None], loss=CLASSES, metrics=["accuracy"])
+    space = {"learning_rate": [1e-3, 1e-1]}
+    options = {"loss": BINARY, "metric": "accuracy", "metrics": ["accuracy"], "method": "grid", "refit": False}
+    found = [jaxbm.sweep(space, KEY, MODEL, X, y, epochs=3, **options).scores for y in (Y, Y[:, None])]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "safe_softmax_cross_entropy", CLASSES])
+def test_classes_need_an_output_each(loss):
+    y = Y.astype(np.int32) if loss == CLASSES else Y
+    for train in (jaxbm.fit, lambda *a, **o: jaxbm.fit_members(*a, members=2, **o)):
+        with pytest.raises(ValueError, match=r"expects an output for each class.*sigmoid_binary_cross_entropy"):
+            train(KEY, MODEL, X, y, loss=loss)
+    with pytest.raises(ValueError, match="expects an output for each class"):
+        jaxbm.evaluate(MODEL, MODEL.init(KEY), X, y, loss=loss)
+
+
+def test_weights_of_classes_for_labels_of_either_sign():
+    signs = 2 * Y - 1
+    given = jaxbm.fit(KEY, MODEL, X, signs, loss="hinge_loss", class_weight={0: 3.0, 1: 0.5}, epochs=2)
+    want = jaxbm.fit(KEY, MODEL, X, signs, loss="hinge_loss", sample_weight=np.where(Y > 0, 0.5, 3.0), epochs=2)
+    same(given, want)
+    with pytest.raises(ValueError, match=r"y: expected labels -1 or 1 for loss='hinge_loss', got 0"):
+        jaxbm.fit(KEY, MODEL, X, Y, loss="hinge_loss")
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "match"),
+    [
+        ("squared_error", Y, "expected a loss whose labels name a class, got one whose labels are real"),
+        (BINARY, 0.9 * Y, r"expected classes 0 to 1 as labels, got 0.9 at"),
+    ],
+)
+def test_weights_of_classes_need_classes(loss, y, match):
+    for train in (jaxbm.fit, lambda *a, **o: jaxbm.fit_members(*a, members=2, **o)):
+        with pytest.raises(ValueError, match=match):
+            train(KEY, MODEL, X, y, loss=loss, class_weight="balanced")
+
+
+WAYS = {
+    "split": {"validation_split": 0.25},
+    "rows": {"validation_rows": np.arange(45, 60), "rows": np.arange(45)},
+    "data": {"validation_data": (X[45:], Y[45:]), "rows": np.arange(45)},
+}
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_weights_of_classes_weigh_no_row_that_is_validated_on(implementation):
+    options = {"loss": BINARY, "epochs": 2, "class_weight": {0: 5.0, 1: 0.2}, "implementation": implementation}
+    found = {way: jaxbm.fit(KEY, MODEL, X, Y, **options, **rows) for way, rows in WAYS.items()}
+    for way, result in found.items():
+        np.testing.assert_allclose(
+            result.history["val_loss"], found["data"].history["val_loss"], rtol=1e-5, err_msg=way
+        )
+        many = jaxbm.fit_members(KEY, MODEL, X, Y, members=2, **options, **WAYS[way])
+        one = jaxbm.fit(jax.random.fold_in(KEY, 1), MODEL, X, Y, **options, **WAYS[way])
+        np.testing.assert_allclose(many.history["val_loss"][1], one.history["val_loss"], rtol=1e-5, err_msg=way)
+    end = found["data"]
+    measured = jaxbm.evaluate(MODEL, end.params, X[45:], Y[45:], loss=BINARY)["loss"]
+    assert float(end.history["val_loss"][-1]) == pytest.approx(measured, rel=1e-5)
+
+
+@pytest.mark.parametrize("rows", [[2**32 + 1], np.asarray([2**63], np.uint64), [-1], [60]])
+def test_the_number_of_a_row_never_wraps_round(rows):
+    with pytest.raises(ValueError, match="rows: expected 0 to 59, got"):
+        jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, rows=rows)
+    with pytest.raises(ValueError, match="validation_rows: expected 0 to 59, got"):
+        jaxbm.fit_members(KEY, MODEL, X, Y, members=2, loss=BINARY, validation_rows=rows)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_inside_a_transformation_a_strange_row_or_class_ends_the_run(implementation):
+    def by_rows(rows):
+        return jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, epochs=2, rows=rows, implementation=implementation)
+
+    def by_labels(y):
+        return jaxbm.fit(KEY, THREE, X, y, loss=CLASSES, epochs=2, implementation=implementation)
+
+    good = jnp.arange(40)
+    assert bool(jax.jit(by_rows)(good).finite)
+    assert not bool(jax.jit(by_rows)(good.at[3].set(5_000)).finite)
+    assert not bool(jax.jit(by_rows)(good.at[3].set(-2)).finite)
+    both = jax.vmap(by_rows)(jnp.stack([good, good.at[3].set(5_000)]))
+    assert both.finite.tolist() == [True, False]
+    labels = jnp.asarray(LABELS)
+    assert bool(jax.jit(by_labels)(labels).finite)
+    assert not bool(jax.jit(by_labels)(labels.at[7].set(7)).finite)
+
+
+def test_nothing_to_measure_is_an_error():
+    params = MODEL.init(KEY)
+    with pytest.raises(ValueError, match="x: expected at least one row, got none"):
+        jaxbm.evaluate(MODEL, params, X[:0], Y[:0], loss=BINARY, metrics=["accuracy"])
+    zero = np.zeros(60, np.float32)
+    with pytest.raises(ValueError, match="sample_weight: expected a positive weight among the rows measured"):
+        jaxbm.evaluate(MODEL, params, X, Y, loss=BINARY, sample_weight=zero)
+    for way in ({"validation_split": 0.2}, {"validation_data": (X[:9], Y[:9], zero[:9])}):
+        weight = np.where(np.arange(60) < 48, 1.0, 0.0)
+        with pytest.raises(ValueError, match="sample_weight: expected a positive weight among the rows measured"):
+            jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, sample_weight=weight, **way)
+
+
+def test_numbers_of_other_kinds_are_taken_or_refused_by_name():
+    options = {"loss": BINARY, "epochs": 1}
+    want = jaxbm.fit(KEY, MODEL, X, Y, **options)
+    same(jaxbm.fit(KEY, MODEL, X.astype(">f4"), Y.astype(">f8"), **options), want)
+    same(jaxbm.fit(KEY, MODEL, X.astype(np.longdouble), Y.astype(np.longdouble), **options), want)
+    with pytest.raises(TypeError, match="x: expected real numbers, got dtype complex"):
+        jaxbm.fit(KEY, MODEL, X.astype(np.complex64), Y, **options)
+    with pytest.raises(TypeError, match="y: expected numbers"):
+        jaxbm.fit(KEY, MODEL, X, Y.astype(str), **options)
+
+
+def test_errors_and_warnings_travel_between_processes():
+    result = jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, epochs=1)
+    error = pickle.loads(pickle.dumps(jaxbm.NonFiniteError(3, result)))
+    assert (error.epoch, str(error)) == (3, str(jaxbm.NonFiniteError(3, result)))
+    same(error.result, result)
+    warning = jaxbm.NonFiniteMembersWarning([(1, 2, {"l2": 0.5})], 7)
+    assert str(pickle.loads(pickle.dumps(warning))) == str(warning)
+    many = jaxbm.fit_members(KEY, MODEL, X, Y, members=2, loss=BINARY, epochs=1)
+    stopped = pickle.loads(pickle.dumps(jaxbm.MembersInterrupted(many)))
+    assert stopped.result.members == 2
+    found = jaxbm.sweep({"l2": [0.1]}, KEY, MODEL, X, Y, loss=BINARY, epochs=1, method="grid", refit=False)
+    assert pickle.loads(pickle.dumps(jaxbm.SweepInterrupted(found))).result.trials == found.trials
+
+
+def test_groups_are_asked_for_in_the_kind_they_were_trained_in():
+    shop = np.repeat([1, 2], 30)
+    result = jaxbm.fit_groups(KEY, MODEL, X, Y, shop, loss=BINARY, epochs=1)
+    with pytest.raises(ValueError, match="groups: expected numbers as in training, got text"):
+        result.predict(X, shop.astype(str))
+    assert np.isfinite(result.predict(X, shop)).all()
