@@ -170,7 +170,8 @@ SETTINGS = (
     lambda: jax.debug_nans(True),
 )
 ELEMENTWISE = (
-    "absolute_error", "hinge_loss", "huber_loss", "l2_loss", "log_cosh", "perceptron_loss", "sigmoid_binary_cross_entropy",
+    "absolute_error", "hinge_loss", "huber_loss", "l2_loss", "log_cosh", "perceptron_loss",
+    "sigmoid_binary_cross_entropy",
     "sigmoid_focal_loss", "sparsemax_loss", "squared_error",
 )  # fmt: skip
 OF_CLASSES = ("multiclass_hinge_loss", "multiclass_perceptron_loss", "multiclass_sparsemax_loss", INTEGER.__name__)

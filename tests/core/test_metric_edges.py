@@ -1,4 +1,4 @@
-"""Metrics at the edges: several labels a row, -1 and +1, unknown classes, many rows, weights and types of any kind."""
+"""Metrics at the edges: several labels a row, signs, unknown classes, many rows, weights and types of any kind."""
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,8 @@ SCORES = RNG.normal(size=(N, 3)).astype(np.float32)
 LABELS = (SCORES + RNG.normal(size=(N, 3)) > 0).astype(np.float32)
 CLASSES = np.where(RNG.random(N) < 0.7, SCORES.argmax(axis=1), RNG.integers(0, 3, N))
 WEIGHTS = RNG.integers(0, 3, N).astype(np.float32)
-OF_CLASSES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "log_loss",
-              "brier_score", "calibration_error")  # fmt: skip
+OF_CLASSES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision",
+              "log_loss", "brier_score", "calibration_error")  # fmt: skip
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
