@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxbm.table.number_encodings import BINS, ENCODINGS, FREQUENCIES
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -50,6 +52,16 @@ def add_column_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
     )
     columns.add_argument("--types", metavar="FILE", help="what columns are, as `jaxbm info data.csv` proposes it")
     columns.add_argument(
+        "--numbers",
+        choices=ENCODINGS,
+        default="standard",
+        help="how numbers become features: by mean and deviation, robustly, with piecewise-linear bins, with cosines",
+    )
+    columns.add_argument("--bins", type=int, default=BINS, metavar=str(BINS), help="of --numbers piecewise")
+    columns.add_argument(
+        "--frequencies", type=int, default=FREQUENCIES, metavar=str(FREQUENCIES), help="of --numbers fourier"
+    )
+    columns.add_argument(
         "--task", metavar="NAME", help="binary, multiclass, classification or regression [found from the target]"
     )
     return columns
@@ -84,7 +96,8 @@ def column_options(arguments: argparse.Namespace) -> dict[str, Any]:
     from jaxbm.table.types_file import read_types
 
     types = read_types(arguments.types) if arguments.types is not None else {}
-    return {"types": types, **{name: getattr(arguments, name) for name in ("keep", "drop", "missing", "task")}}
+    names = ("keep", "drop", "missing", "task", "numbers", "bins", "frequencies")
+    return {"types": types, **{name: getattr(arguments, name) for name in names}}
 
 
 def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.DataFrame, str]:

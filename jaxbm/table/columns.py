@@ -44,6 +44,12 @@ class Column:
     """spellings that stood among numbers, dates or booleans and were taken as missing, besides the usual ones"""
     formats: list[str] = field(default_factory=list)
     """how dates are spelled"""
+    encoding: str = "standard"
+    """of a number: one of `jaxbm.table.number_encodings.ENCODINGS`"""
+    edges: list[float] = field(default_factory=list)
+    """of a number encoded piecewise: the ends of its bins"""
+    frequencies: list[float] = field(default_factory=list)
+    phases: list[float] = field(default_factory=list)
     parts: list[tuple[str, float, float]] = field(default_factory=list)
     """of dates and times: each calendar feature's name, mean and deviation"""
 
@@ -55,12 +61,17 @@ class Column:
         """Names of its features, in order."""
         if self.kind not in USED:
             return []
-        names = [self.name]
+        names = self._number_names()
         if self.kind == "category":
             names = [f"{self.name}={category}" for category in self.categories]
         elif self.parts:
             names = [f"{self.name}: {part}" for part, _, _ in self.parts]
         return names + [f"{self.name} is missing"] * self.indicator
+
+    def _number_names(self) -> list[str]:
+        pairs = zip(self.edges[:-1], self.edges[1:], strict=True)
+        bins = [f"{self.name} from {low:.4g} to {high:.4g}" for low, high in pairs]
+        return [self.name, *bins, *(f"{self.name}: cosine {i + 1}" for i in range(len(self.frequencies)))]
 
     @property
     def became(self) -> str:
@@ -68,8 +79,9 @@ class Column:
         if self.kind not in USED:
             return "left out"
         features = len(self.feature_names) - self.indicator
+        base = "a robustly scaled feature" if self.encoding in ("robust", "fourier") else "a standardised feature"
         what = {
-            "number": "a standardised feature",
+            "number": base + (f" and {features - 1} {self.encoding} ones" if features > 1 else ""),
             "boolean": "a standardised feature",
             "category": f"{features} one-hot features" if features > 1 else "a one-hot feature",
         }.get(self.kind, f"{features} calendar features")

@@ -10,6 +10,7 @@ import numpy as np
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import Cells, cells
 from jaxbm.table.columns import Column
+from jaxbm.table.number_encodings import learn_encoding, number_features
 from jaxbm.table.recognition import MANY, OFTEN, RECOGNISED_SHARE, SEVERAL, WORDS
 
 if TYPE_CHECKING:
@@ -23,8 +24,14 @@ _TOO_FAR = 1e6
 """Deviations from the training rows at which a number at prediction is cut off."""
 
 
-def learn(column: Column, values: pd.Series) -> Column:
+def learn(column: Column, values: pd.Series, numbers: str = "standard", count: int = 16) -> Column:
     """Fill in the statistics of a column that `recognise` made, from the same training rows.
+
+    Args:
+      column: of which only the kind is known.
+      values: its training rows.
+      numbers: how a number is encoded.
+      count: of its bins or frequencies.
 
     Raises:
       ValueError: a number is so far from the others that they would all look the same.
@@ -40,18 +47,20 @@ def learn(column: Column, values: pd.Series) -> Column:
         column.others = len(found.texts) - len(column.categories)
         column.indicator = bool((found.codes < 0).any())
         return column
-    numbers = numbers_of(column, values)
-    known = numbers[~np.isnan(numbers)]
-    column.indicator = len(known) < len(numbers)
+    every = numbers_of(column, values)
+    known = every[~np.isnan(every)]
+    column.indicator = len(known) < len(every)
     column.fill = float(np.median(known)) if len(known) else 0.0
     check_far(f"column {column.name!r}", known)
-    filled = np.where(np.isnan(numbers), column.fill, numbers)
+    filled = np.where(np.isnan(every), column.fill, every)
     if column.kind in ("date", "time"):
         made = (dates.calendar if column.kind == "date" else dates.clock)(filled)
         column.parts = [(name, float(x.mean()), float(x.std())) for name, x in made.items() if _varies(name, x, made)]
+    elif column.kind == "number":
+        learn_encoding(column, known, filled, numbers, count)
+        column.note = column.note or _nines(known)
     else:
         column.center, column.scale = float(filled.mean()), float(filled.std()) or 1.0
-        column.note = column.note or _nines(known)
     return column
 
 
@@ -183,23 +192,25 @@ def encode(column: Column, values: pd.Series, out: np.ndarray) -> None:
         for i, (name, center, scale) in enumerate(column.parts):
             out[:, i] = (made[name] - center) / scale
     else:
-        out[:, 0] = _in_range(column, (filled - column.center) / column.scale, numbers, values)
+        out[:, : out.shape[1] - column.indicator] = number_features(column, _in_range(column, filled, values))
     if column.indicator:
         out[:, -1] = missing
 
 
-def _in_range(column: Column, scaled: np.ndarray, numbers: np.ndarray, values: pd.Series) -> np.ndarray:
-    if not len(scaled) or max(scaled.max(), -scaled.min()) <= _TOO_FAR:
-        return scaled
-    far = np.abs(scaled) > _TOO_FAR
+def _in_range(column: Column, filled: np.ndarray, values: pd.Series) -> np.ndarray:
+    """The numbers, cut off far beyond those of training, with a warning."""
+    low, high = column.center - _TOO_FAR * column.scale, column.center + _TOO_FAR * column.scale
+    if not len(filled) or (filled.min() >= low and filled.max() <= high):
+        return filled
+    far = (filled < low) | (filled > high)
     i = int(np.argmax(far))
     warnings.warn(
-        f"column {column.name!r}: {int(far.sum())} rows hold numbers such as {numbers[i]:g} (row {values.index[i]}), "
+        f"column {column.name!r}: {int(far.sum())} rows hold numbers such as {filled[i]:g} (row {values.index[i]}), "
         f"more than {_TOO_FAR:.0e} deviations from the training rows; cut off there. Where it stands for a missing "
         "value, leave the cell empty",
         stacklevel=5,
     )
-    return np.clip(scaled, -_TOO_FAR, _TOO_FAR)
+    return np.clip(filled, low, high)
 
 
 def _one_hot(column: Column, values: pd.Series, out: np.ndarray) -> None:

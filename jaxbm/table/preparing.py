@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from jaxbm.table.columns import USED, Column
 from jaxbm.table.encoding import check_far, learn
 from jaxbm.table.frames import check_names, named, without
+from jaxbm.table.number_encodings import BINS, FREQUENCIES, check_encoding
 from jaxbm.table.numerals import decimal_of
 from jaxbm.table.preparation import Preparation
 from jaxbm.table.recognition import recognise
@@ -33,6 +34,9 @@ def prepare(
     drop: Iterable[str] = (),
     missing: Iterable[Any] = (),
     group: str | None = None,
+    numbers: str | Mapping[str, str] = "standard",
+    bins: int = BINS,
+    frequencies: int = FREQUENCIES,
 ) -> Preparation:
     """Learn from training rows how the table becomes arrays.
 
@@ -52,9 +56,15 @@ def prepare(
       drop: columns that are no features.
       missing: values that stand for missing cells in every column, the target included.
       group: a column that names each row's group, no feature; it will be read as text.
+      numbers: how numbers become features, for all or as `{column: encoding}`: "standard" (by mean and deviation),
+        "robust" (by median and interquartile range, clipped smoothly), "piecewise" (standard, and a feature for each
+        of the `bins` between quantiles), "fourier" (robust, and cosines of random `frequencies`).
+      bins: of "piecewise".
+      frequencies: of "fourier".
 
     Raises:
-      ValueError: as for `task_of`; a cell doesn't fit the type that was asked for; no row or no column is left.
+      ValueError: as for `task_of`; a cell doesn't fit the type that was asked for; an encoding is unknown or asked
+        for a column that isn't a number; no row or no column is left.
 
     Example:
       >>> from jaxbm import table
@@ -69,6 +79,7 @@ def prepare(
         check_names(kind, names, frame)
     if target in drop or target == group:
         raise ValueError(f"target {target!r}: expected a column that is neither dropped nor the group")
+    encodings = _encodings(numbers, frame, {"piecewise": bins, "fourier": frequencies})
     task = task_of(frame, target, task)
     rows = labelled(frame, target, task)
     result = Preparation(target, task, [], missing=missing, text=[group] if group else [])
@@ -81,7 +92,7 @@ def prepare(
         if name not in (target, group):
             wanted = "dropped" if name in drop else types.get(name)
             column = recognise(name, fitted[name], wanted, keep=name in keep, decimal=decimal)
-            _add(result, column, fitted[name])
+            _add(result, column, fitted[name], *encodings(column))
     if not result.columns:
         told = "; ".join(f"{column.name}: {column.kind}, {column.why}" for column in result.dropped[:5])
         raise ValueError(
@@ -91,11 +102,37 @@ def prepare(
     return result
 
 
-def _add(result: Preparation, column: Column, values: pd.Series) -> None:
+def _encodings(
+    numbers: str | Mapping[str, str], frame: pd.DataFrame, counts: Mapping[str, int]
+) -> Callable[[Column], tuple[str, int]]:
+    """Column -> its encoding, and how many bins or frequencies it has."""
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 2:
+            argument = "bins" if name == "piecewise" else "frequencies"
+            raise ValueError(f"{argument}: expected an integer of at least 2, got {count!r}")
+    single = isinstance(numbers, str)
+    for encoding in [numbers] if single else numbers.values():
+        check_encoding(encoding)
+    if not single:
+        check_names("numbers", numbers, frame)
+
+    def encoding_of(column: Column) -> tuple[str, int]:
+        if not single and column.name in numbers and column.kind != "number":
+            raise ValueError(
+                f"numbers: expected a number column for encoding {numbers[column.name]!r}, got {column.name!r}, "
+                f"which is {column.kind}: {column.why}"
+            )
+        encoding = numbers if single else numbers.get(column.name, "standard")
+        return encoding, counts.get(encoding, 0)
+
+    return encoding_of
+
+
+def _add(result: Preparation, column: Column, values: pd.Series, encoding: str, count: int) -> None:
     if column.kind not in USED:
         result.dropped.append(column)
         return
-    learn(column, values)
+    learn(column, values, encoding, count)
     if column.feature_names:
         result.columns.append(column)
     else:  # a time that is always the same

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 FEW_ROWS = 10
 """A class with fewer rows can hardly be learned, and not be measured."""
 _NAMES_SHOWN = 12
+_STANDARD = "standardised the numbers by mean and deviation of the training rows"
+_ENCODED = {
+    "standard": _STANDARD,
+    "robust": "scaled numbers by median and interquartile range of the training rows, clipped smoothly",
+    "piecewise": f"{_STANDARD}, with a feature for each bin between their quantiles",
+    "fourier": "scaled numbers by median and interquartile range of the training rows, with cosines of them",
+}
 
 
 def target_steps(frame: pd.DataFrame, target: str, task: str) -> list[str]:
@@ -65,8 +72,8 @@ def column_steps(result: Preparation, rows: pd.DataFrame) -> list[str]:
     if gaps:
         told = ", ".join(f"{name} ({count})" for name, count in gaps.items())
         steps.append(f"filled missing values by the median or no category, with an indicator: {told}")
-    if counts["number"]:
-        steps.append("standardised the numbers by mean and deviation of the training rows")
+    used = {column.encoding for column in result.columns if column.kind == "number"}
+    steps += [told for encoding, told in _ENCODED.items() if encoding in used]
     steps += ["columns:", *(f"  {line}" for line in _lines([*result.columns, *result.dropped]))]
     steps += [f"note: {c.name}: {c.note}" for c in [*result.columns, *result.dropped] if c.note]
     return steps + [f"warning: {told}" for told in leaks(result, rows)]

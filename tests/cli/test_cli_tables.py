@@ -323,7 +323,8 @@ def test_options_of_reading_reach_the_reader(tmp_path, capsys):
     (tmp_path / "t.csv").write_bytes(text.encode("utf-16-le"))
     reading = ["--sep", "#", "--decimal", ",", "--encoding", "utf-16-le"]
     argv = ["train", tmp_path / "t.csv", "--target", "y", "--epochs", 2, "--out", "m"]
-    assert run(capsys, *argv, *reading)[0] == 0
+    assert run(capsys, *argv, *reading, "--numbers", "piecewise", "--bins", 4)[0] == 0
+    assert [len(column.edges) for column in jaxbm.load("m").preparation.columns] == [5, 5]
     status, out, _ = run(capsys, "evaluate", "m", tmp_path / "t.csv", *reading)
     assert (status, "200 rows" in out) == (0, True)
     assert json.loads(pathlib.Path("m/model.json").read_text())["preparation"]["columns"][0]["decimal"] == ","
