@@ -89,12 +89,9 @@ def parse(texts: Sequence[str], decimal: str = ".") -> np.ndarray:
     """
     import pandas as pd
 
-    numbers = np.full(len(texts), np.nan)
-    rest = np.arange(len(texts))
-    if decimal == ".":
-        numbers = pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy(np.float64).copy()
-        rest = np.flatnonzero(np.isnan(numbers))
-    for i in rest.tolist():
+    plain = list(texts) if decimal == "." else ["" if "." in text else text.replace(",", ".") for text in texts]
+    numbers = pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce").to_numpy(np.float64).copy()
+    for i in np.flatnonzero(np.isnan(numbers)).tolist():
         numbers[i] = _dressed(texts[i], decimal)
     return numbers
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
+import importlib
 import io
-import lzma
 import pathlib
 import sys
-import zipfile
 from typing import Any, NamedTuple
 
-_PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+#: How packed files begin, and the module that unpacks them; imported where there is such a file.
+_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -54,10 +52,12 @@ def load(source: Any) -> Source:
 
 
 def _unpacked(name: str, data: bytes) -> bytes:
-    for magic, unpack in _PACKED.items():
+    for magic, module in _PACKED.items():
         if data.startswith(magic):
-            return unpack(data)
+            return importlib.import_module(module).decompress(data)
     if data.startswith(b"PK\x03\x04"):
+        import zipfile
+
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [member for member in archive.namelist() if not member.endswith("/")]
             if len(members) == 1:

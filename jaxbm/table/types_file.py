@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import tomllib
 
 from jaxbm.core.names import unknown
 from jaxbm.table.columns import LEFT_OUT, USED
@@ -43,6 +42,8 @@ def read_types(path: str | os.PathLike[str]) -> dict[str, str]:
       FileNotFoundError: there is no such file.
       ValueError: it can't be read, or names a kind that there is not.
     """
+    import tomllib
+
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"types: {path}: no such file")
