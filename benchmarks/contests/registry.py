@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from jaxbm.benchmarks.contest import Contest
-from jaxbm.benchmarks.contests import members, models, operations, scaling
+from jaxbm.benchmarks.contests import estimators, members, models, operations, scaling
 from jaxbm.core.names import unknown
 
 SELECTIONS = {
@@ -23,7 +23,14 @@ SELECTIONS = {
 def contests() -> dict[str, Contest]:
     """Every contest by name, in the order in which they run."""
     parts = (
-        *(models.models(), members.alike(), members.unlike(), models.frameworks(), operations.operations()),
+        *(
+            models.models(),
+            members.alike(),
+            members.unlike(),
+            estimators.estimators(),
+            models.frameworks(),
+            operations.operations(),
+        ),
         *(operations.passes(), operations.tables_and_metrics(), operations.processes(), scaling.scaling()),
     )
     return {contest.name: contest for part in parts for contest in part}

@@ -165,6 +165,28 @@ def draw_trials(
     return [{name: part.at(float(u)) for (name, part), u in zip(parts.items(), row, strict=True)} for row in points]
 
 
+def given_trials(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Trials that somebody else chose.
+
+    Raises:
+      ValueError: there are none, or they don't all have the same names.
+
+    Example:
+      >>> from jaxbm.studies.space import given_trials
+      >>> given_trials([{"l2": 0.0}, {"l2": 1e-3}])
+      [{'l2': 0.0}, {'l2': 0.001}]
+    """
+    trials = [dict(point) for point in points]
+    if not trials:
+        raise ValueError("space: expected at least one point, got none")
+    for i, trial in enumerate(trials):
+        if trial.keys() != trials[0].keys():
+            raise ValueError(
+                f"space: expected points with the names {sorted(trials[0])}, got {sorted(trial)} in point {i}"
+            )
+    return trials
+
+
 def _random(trials: int, dimensions: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random((trials, dimensions))
 

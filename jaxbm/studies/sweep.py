@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -22,7 +23,7 @@ from jaxbm.optimizers import numbers_of
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.options import SEARCHED, TrainingOptions
 from jaxbm.studies.folds import is_classification, make_folds
-from jaxbm.studies.space import Space, draw_trials
+from jaxbm.studies.space import Space, draw_trials, given_trials
 from jaxbm.studies.sweep_plan import Plan, check_names
 from jaxbm.studies.sweep_result import SweepInterrupted, SweepResult
 from jaxbm.studies.sweep_store import Store
@@ -42,7 +43,7 @@ ACCEPTS = Accepts(
 
 @ACCEPTS.documented
 def sweep(
-    space: Space,
+    space: Space | Sequence[Mapping[str, Any]],
     key: Array,
     model: Model,
     x: ArrayLike,
@@ -73,6 +74,8 @@ def sweep(
       space: name -> `jaxbm.space.LogUniform(low, high)`, `Uniform`, `Integers`, `Choice`, a list to choose from, or
         one value. Names: the optimizer's own (`learning_rate`, `b1`, `weight_decay`, ...), `hidden` (a tuple of
         widths), `activation`, `weight_init`, `batch_size`, and every number of `fit`: `l2`, `dropout`, `epochs`, ...
+        Or the trials themselves, a list of points `{name: value}`, all with the same names: whoever asks for the
+        next points is told `.mean`, one value for each (for Optuna there is `jaxbm.studies.optuna.optimize`).
       key: a JAX random key, for the draws, the folds and the members.
       model: the architecture, as far as the space doesn't say.
       x, y: as for `jaxbm.fit`.
@@ -118,7 +121,10 @@ def sweep(
     training = ACCEPTS.training(options)
     optimizer, epochs = training.optimizer, checks.positive_int("epochs", training.epochs)
     seed = int(counter.words(key)[0]) % 2**31
-    drawn = draw_trials(space, trials, method=method, seed=seed, grid_points=grid_points)
+    if isinstance(space, Mapping):
+        drawn = draw_trials(space, trials, method=method, seed=seed, grid_points=grid_points)
+    else:
+        drawn = given_trials(space)
     check_names(drawn[0], optimizer)  # all trials have the same
     pairs = None
     if folds is not None:
