@@ -1,6 +1,6 @@
 """The order in which nodes are written: costly operations on scalars that don't depend on one another stand together.
 
-They become vectors then: eight exponentials of float32 take as long as one.
+They become vectors then: eight exponentials of float32 take about as long as one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from jaxbm.kernels.program.arithmetic import PACKED
 from jaxbm.kernels.program.ir import Block, Node, Value
 from jaxbm.kernels.program.lazy import FEW
 
-WORTH = 4
+WORTH = 2
 """Elements of one operation at one depth from which on the nodes are reordered."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.primitives.reductions import reduced
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
 
@@ -64,14 +65,24 @@ def while_(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     nc, nb = p["cond_nconsts"], p["body_nconsts"]
     for_cond, for_body, carry = inputs[:nc], inputs[nc : nc + nb], inputs[nc + nb :]
     types = _types(_in_avals(p["body_jaxpr"])[nb:])
-    if p["cond_jaxpr"].out_avals[0].shape:
-        raise NotNative("a condition for each member of a batch")
+    members = len(p["cond_jaxpr"].out_avals[0].shape)
     # What a pass needs may be computed before the loop although no pass may come: it has no effects.
     with tracer.block(types, may_not_run=False) as cond:
-        cond.outputs = tracer.closed(p["cond_jaxpr"], [*for_cond, *cond.inputs])
+        (going,) = tracer.closed(p["cond_jaxpr"], [*for_cond, *cond.inputs])
+        cond.outputs = [reduced(tracer, going, tuple(range(members)), "or")]
     with tracer.block(types, may_not_run=False) as body:
         body.outputs = tracer.closed(p["body_jaxpr"], [*for_body, *body.inputs])
+        if members:
+            # A batch goes on while any member does; those that are done stay as they are.
+            (going,) = tracer.closed(p["cond_jaxpr"], [*for_cond, *body.inputs])
+            pairs = list(zip(body.inputs, body.outputs, strict=True))
+            body.outputs = [_chosen(tracer, going, new, old) for old, new in pairs]
     return tracer.add_control("while", carry, types, [cond, body])
+
+
+def _chosen(tracer: Tracer, which: Value, new: Value, old: Value) -> Value:
+    wide = tracer.broadcast(which, new.shape, range(len(which.shape)))
+    return tracer.add("select_n", [wide, old, new], new.shape, new.dtype)
 
 
 @rule("cond", kind="control flow", params=("branches",))

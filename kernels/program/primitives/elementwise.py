@@ -119,7 +119,13 @@ def reduce_precision(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Valu
     narrow = next((d for d, w in widths.items() if w == bits), None)
     if narrow is None or x.dtype not in ("float32", "float64") or narrow == "float64":
         raise NotNative(f"{bits[0]} exponent bits and {bits[1]} bits of mantissa")
-    return [tracer.convert(tracer.convert(x, narrow), x.dtype)]
+    rounded = tracer.convert(tracer.convert(x, narrow), x.dtype)
+    # What would be subnormal there is zero, of the same sign.
+    size = tracer.add("abs", [rounded], x.shape, x.dtype)
+    tiny = tracer.full(2.0 ** (2 - 2 ** (bits[0] - 1)), x.shape, x.dtype)
+    small = tracer.add("lt", [size, tiny], x.shape, "bool")
+    zero = tracer.add("mul", [rounded, tracer.full(0, x.shape, x.dtype)], x.shape, x.dtype)
+    return [tracer.add("select_n", [small, rounded, zero], x.shape, x.dtype)]
 
 
 @rule("copy", "copy_p", "stop_gradient", "optimization_barrier", kind="identity")
