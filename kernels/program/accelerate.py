@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 from jax.extend.core import jaxpr_as_fun
+from jaxbm.kernels.program import machine
 
 from jaxbm.kernels.program import machine
 

@@ -1,8 +1,8 @@
 """The JAX primitive that runs a compiled program.
 
-On a CPU it is a custom call; lowered for any other platform, or for an export, it is the traced function itself. Under
-`vmap` every buffer gets a leading axis, of length 1 where an array is shared by all members. Differentiated, it is the
-traced function.
+On a CPU it is a custom call; lowered for any other platform, or for an export, it is the traced function itself.
+Under `vmap` every buffer gets a leading axis, of length 1 where an array is shared by all members. Differentiated, it
+is the traced function.
 """
 
 from __future__ import annotations

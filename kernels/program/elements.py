@@ -93,7 +93,7 @@ def rounded(f: Function, value: Value, dtype: str) -> Value:
 
 
 def converted(f: Function, value: Value, source: str, target: str) -> Value:
-    """As `lax.convert_element_type`: integers wrap around, floats saturate where they become integers, NaN gives 0."""
+    """As `lax.convert_element_type`: integers wrap around, floats saturate as integers, NaN gives 0."""
     if source == target:
         return value
     kind = register_type(target).kind

@@ -48,9 +48,9 @@ class ProgramExplanation(NamedTuple):
     trace_seconds: float
 
     def __str__(self) -> str:
-        head = (
-            f"{self.name}: native as a whole" if self.native else f"{self.name}: not native as a whole: {self.reason}"
-        )
+        head = f"{self.name}: native as a whole"
+        if not self.native:
+            head = f"{self.name}: not native as a whole: {self.reason}"
         return "\n".join([head, *(f"  {part}" for part in self.parts)])
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
+from jaxbm.kernels.program.trace import is_key
 
 from jaxbm.kernels.program.trace import is_key
 

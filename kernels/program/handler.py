@@ -367,14 +367,9 @@ def _many_members(
 
     control.loop(f, count, describe)
     zero = _constant(f, 0)
-    for offset, value in (
-        (NEXT, zero),
-        (DONE, zero),
-        (STATUS, zero),
-        (MEMBERS, members),
-        (LEAD, lead),
-        (BUFFERS, count),
-    ):
+    for offset in (NEXT, DONE, STATUS):
+        _set(f, shared, offset, zero)
+    for offset, value in ((MEMBERS, members), (LEAD, lead), (BUFFERS, count)):
         _set(f, shared, offset, value)
     _set(f, shared, SHARED_ENTRY, entry)
     _set(f, shared, REFERENCES, _constant(f, 1))

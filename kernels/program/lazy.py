@@ -52,7 +52,7 @@ class Array:
 
 
 class Registers(Array):
-    """An array of values. `origin` is where they were read, if that can't change; `memory` where they were written."""
+    """An array of values. `origin` is where they were read, if that can't change."""
 
     __slots__ = ("items", "origin")
 

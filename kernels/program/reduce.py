@@ -1,8 +1,8 @@
 """Reductions along axes, fused with the expression that is reduced.
 
-Where the inner loop runs along a reduced axis, several vectors of partial results are kept; where it runs along a kept
-one, a block of results stays in registers while the others go by. Sums are reordered and use multiply-adds; the order
-depends on shapes alone.
+Where the inner loop runs along a reduced axis, several vectors of partial results are kept; where it runs along a
+kept one, a block of results stays in registers while the others go by. Sums are reordered and use multiply-adds; the
+order depends on shapes alone.
 """
 
 from __future__ import annotations
@@ -62,9 +62,8 @@ def reduce(e: Emitter, kind: str, array: Array, axes: Sequence[int], dest: View 
     kept = [d for d in range(len(array.shape)) if d not in axes]
     shape = tuple(array.shape[d] for d in kept)
     if array.size == 0:
-        return e.broadcast(
-            Registers.of((), [e.constant(array.dtype, identity(kind, array.dtype))], array.dtype), shape, ()
-        )
+        neutral = e.constant(array.dtype, identity(kind, array.dtype))
+        return e.broadcast(Registers.of((), [neutral], array.dtype), shape, ())
     if isinstance(array, Registers):
         return _in_registers(e, kind, array, kept, axes, shape)
     if isinstance(array, Splat) or (isinstance(array, Expr) and array.uses > 1 and array.cost >= loops.SHARED):

@@ -28,9 +28,7 @@ class Builder:
         for _ in range(steps):
             names = [n for n in dir(self) if n.startswith("op_")]
             if self.depth >= 2:
-                names = [
-                    n for n in names if n not in ("op_scan", "op_while", "op_cond", "op_vmap", "op_grad", "op_fori")
-                ]
+                names = [n for n in names if n[3:] not in ("scan", "while", "cond", "vmap", "grad", "fori")]
             out = getattr(self, names[self.r.integers(len(names))])(pool)
             for x in out or ():
                 if x.size <= 600:
@@ -113,7 +111,8 @@ class Builder:
         x = self.pick(pool, "f", ndim=1)
         config = [(self.integer(-1, 3), self.integer(0, 3), self.integer(0, 2)) for _ in x.shape]
         config = [
-            (max(lo, 0), hi, k) if k else (lo if n > 1 else 0, hi, 0) for (lo, hi, k), n in zip(config, x.shape)
+            (max(lo, 0), hi, k) if k else (lo if n > 1 else 0, hi, 0)
+            for (lo, hi, k), n in zip(config, x.shape, strict=True)
         ]
         return [lax.pad(x, jnp.asarray(0.25, x.dtype), config)]
 

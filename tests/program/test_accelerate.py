@@ -2,6 +2,8 @@
 
 import threading
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -9,8 +11,6 @@ from jax import export, lax
 from jax.sharding import PartitionSpec
 from jaxbm.kernels.program import table
 
-import jax
-import jax.numpy as jnp
 import jaxbm
 
 
@@ -121,7 +121,11 @@ def test_under_transformations():
     gradient = jax.grad(lambda s: loss(s, simulate))
     assert_close(jaxbm.accelerate(gradient, require=True)(args[0]), gradient(args[0]), 1e-4)
     assert_close(jax.jvp(f, args, args)[1], jax.jvp(simulate, args, args)[1], 1e-4)
-    looped = lambda g: lax.scan(lambda c, _: (g({"a": c, "b": args[0]["b"]}, args[1])[0][0], None), args[0]["a"], None, 3)  # noqa: E731
+
+    def looped(g):
+        step = lambda c, _: (g({"a": c, "b": args[0]["b"]}, args[1])[0][0], None)  # noqa: E731
+        return lax.scan(step, args[0]["a"], None, 3)
+
     assert_close(looped(f), looped(simulate), 1e-4)
     chosen = lambda g: lax.cond(args[1][0] < 1, lambda s: g(s, args[1])[1], lambda s: args[1] * 0, args[0])  # noqa: E731
     assert_close(chosen(f), chosen(simulate))
@@ -154,7 +158,8 @@ def test_vmap_of_vmap_shares_what_is_shared():
     a, b, c = jnp.arange(3.0), jnp.arange(10.0).reshape(2, 5), jnp.float32(2.0)
     mapped = lambda g: jax.vmap(jax.vmap(g, (0, None, None)), (None, 0, None))(a, b, c)  # noqa: E731
     assert_close(mapped(f), mapped(lambda a, b, c: a * 2 + b.sum() * c))
-    text = jax.jit(lambda *args: jax.vmap(jax.vmap(f, (0, None, None)), (None, 0, None))(*args)).lower(a, b, c).as_text()
+    twice = jax.vmap(jax.vmap(f, (0, None, None)), (None, 0, None))
+    text = jax.jit(twice).lower(a, b, c).as_text()
     assert "tensor<1x3xf32>" in text
     assert "tensor<2x3x5xf32>" not in text
 
@@ -249,7 +254,13 @@ def test_without_llvmlite_everything_runs_by_xla(monkeypatch):
         jaxbm.accelerate(lambda x: x * 5, require=True)(2.0)
 
 
-@pytest.mark.parametrize("optimizer", [optax.adam(1e-2), optax.chain(optax.clip_by_global_norm(1.0), optax.lion(1e-3))])
+OPTIMIZERS = {
+    "adam": optax.adam(1e-2),
+    "clipped lion": optax.chain(optax.clip_by_global_norm(1.0), optax.lion(1e-3)),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_a_training_loop_with_optax(optimizer):
     r = np.random.default_rng(0)
     x = jnp.asarray(r.normal(size=(64, 5)), jnp.float32)

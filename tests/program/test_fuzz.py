@@ -1,9 +1,9 @@
 """Programs made at random, compiled with every access checked, against JAX."""
 
+import jax
 import programs
 import pytest
 
-import jax
 import jaxbm
 
 QUICK, MANY = range(6), range(6, 120)

@@ -1,6 +1,6 @@
 """Loops and branches.
 
-What a loop carries stands in registers where it is small, else in a slot that each pass reads and overwrites in place.
+What a loop carries stands in registers where it is small, else in a slot that each pass reads and overwrites.
 """
 
 from __future__ import annotations

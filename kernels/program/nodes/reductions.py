@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def cumulative(work: Work) -> list[Array]:
         items = np.moveaxis(e.registers(x).items, axis, -1).copy()
         rows = items.reshape(-1, n)
         for row in rows:
-            for before, k in zip(order, order[1:], strict=False):
+            for before, k in itertools.pairwise(order):
                 row[k] = _combine(e, kind, x.dtype, row[before], row[k])
         return [Registers(np.moveaxis(rows.reshape(items.shape), -1, axis), x.dtype)]
     source = e.memory(x)

@@ -50,9 +50,8 @@ def call_rows(
             pointers.append(room.buffer.pointer())
         e.f.call(name, VOID, pointers)
 
-    loops.nest(
-        e, [(n, d) for d, n in enumerate(batch) if n > 1], body, [(d, 0) for d, n in enumerate(batch) if n == 1]
-    )
+    single: loops.Indices = [(d, 0) for d, n in enumerate(batch) if n == 1]
+    loops.nest(e, [(n, d) for d, n in enumerate(batch) if n > 1], body, single)
     return [e.registers(x) if small(x.shape) else x for x in targets]
 
 

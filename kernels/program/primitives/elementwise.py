@@ -12,7 +12,8 @@ from jaxbm.kernels.program.trace import Tracer, dtype_of, is_key, shape_of
 ARITHMETIC = ("add", "sub", "mul", "div", "rem", "max", "min", "neg", "abs", "sign", "square")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 BITS = (
-    "not", "and", "or", "xor", "shift_left", "shift_right_logical", "shift_right_arithmetic", "population_count", "clz",
+    "not", "and", "or", "xor", "shift_left", "shift_right_logical", "shift_right_arithmetic", "population_count",
+    "clz",
 )  # fmt: skip
 ROOTS = ("sqrt", "rsqrt", "cbrt", "pow")
 ROUNDING = ("floor", "ceil", "is_finite", "nextafter")

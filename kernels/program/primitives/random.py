@@ -1,4 +1,4 @@
-"""Random keys and bits, of JAX's generators and of any other written with JAX: the same bits as `jax.random` gives."""
+"""Random keys and bits, of JAX's generators and any other written with JAX: the same bits as `jax.random` gives."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ def random_split(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 @rule("random_fold_in", kind="random")
 def random_fold_in(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """Keys with numbers folded in."""
-    keys, numbers = (v.aval for v in eqn.invars)
-    implementation = _implementation(keys)
+    implementation = _implementation(eqn.invars[0].aval)
     out = shape_of(eqn.outvars[0].aval)
     words = len(implementation.key_shape)
     lead = out[: len(out) - words]
