@@ -112,7 +112,8 @@ def fit(
         result = whole_run(task, name, key, data, hyper, params, opt_state)
     else:
         result = _fit_with_progress(task, name, key, data, hyper, params, opt_state, progress)
-    if not bool(result.finite):
+    # A loss of the user's may close over what is traced, which nothing else here shows.
+    if not checks.is_traced(result.finite) and not bool(result.finite):
         raise NonFiniteError(int(result.epochs_run) - 1, result)
     return result
 

@@ -1,0 +1,20 @@
+"""Before the reference is built: the package as an installation has it, with the kernels inside."""
+
+import pathlib
+import shutil
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def on_config(config):
+    """Let mkdocstrings read, and Python import, a copy of the package that holds the kernels."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="jaxbm-docs-"))
+    leave = shutil.ignore_patterns("__pycache__", "cpu", "lib")
+    shutil.copytree(ROOT / "jaxbm", folder / "jaxbm", ignore=leave)
+    for name in ("kernels", "benchmarks"):
+        shutil.copytree(ROOT / name, folder / "jaxbm" / name, ignore=leave)
+    config.plugins["mkdocstrings"].config.handlers["python"]["paths"] = [str(folder)]
+    sys.path.insert(0, str(folder))
+    return config

@@ -1,0 +1,52 @@
+"""Every Python block of the documentation runs, each page's one after the other as its reader would type them."""
+
+import importlib.util
+import pathlib
+import re
+import textwrap
+import warnings
+
+import pytest
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+CONFIGURATION = (DOCS.parent / "mkdocs.yml").read_text()
+#: A block, and before it what it needs beside this library, if anything: `<!-- needs: torch -->`.
+BLOCK = re.compile(r"(?:<!-- needs: (\w+) -->\s*)?^([ ]*)```python\n(.*?)^\2```", re.DOTALL | re.MULTILINE)
+PAGES = {str(path.relative_to(DOCS)): path.read_text() for path in sorted(DOCS.rglob("*.md"))}
+WITH_CODE = [name for name, text in PAGES.items() if BLOCK.search(text)]
+
+
+def test_blocks_are_found():
+    assert len(WITH_CODE) >= 14
+    for name, text in PAGES.items():
+        assert text.count("```python") == len(BLOCK.findall(text)), name
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_page(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for needs, indent, code in BLOCK.findall(PAGES[name]):
+        compiled = compile(textwrap.dedent(indent + code if indent else code), f"docs/{name}", "exec")
+        if not needs or importlib.util.find_spec(needs):
+            with warnings.catch_warnings():
+                if needs:  # another library's warnings are its own
+                    warnings.simplefilter("ignore")
+                exec(compiled, namespace)
+
+
+def test_pages_and_links_are_there():
+    listed = set(re.findall(r"[\w/.-]+\.md", CONFIGURATION))
+    assert listed == set(PAGES), "mkdocs.yml lists other pages than there are"
+    for name, text in PAGES.items():
+        for link in re.findall(r"\]\(([^)#]+\.md)(?:#[^)]*)?\)", text):
+            target = (DOCS / name).parent / link
+            assert target.resolve().is_relative_to(DOCS), f"{name}: {link} leads out of the documentation"
+            assert target.exists(), f"{name}: {link} leads nowhere"
+
+
+def test_each_page_is_two_clicks_away():
+    start = set(re.findall(r"\]\(([^)#]+\.md)\)", PAGES["index.md"]))
+    reference = {name for name in PAGES if name.startswith("reference/")}  # one click from each other, by the tabs
+    assert start & reference
+    assert set(PAGES) - reference - start == {"index.md"}
