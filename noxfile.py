@@ -65,6 +65,12 @@ def native(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into `build/site`; a warning is an error. Needs the extra `docs`."""
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={**CPU, "NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """The whole suite, or what is named after `--`."""
     session.run("pytest", "-n", "2", *session.posargs, env=CPU)
