@@ -5,9 +5,12 @@ import shutil
 import sys
 import tempfile
 
+from mkdocs.plugins import event_priority
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 
+@event_priority(100)  # before mkdocstrings looks where to find sources
 def on_config(config):
     """Let mkdocstrings read, and Python import, a copy of the package that holds the kernels."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="jaxbm-docs-"))
