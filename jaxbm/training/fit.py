@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import checks, counter
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Model, Params
+from jaxbm.run import start_checks
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.run.inputs import training_data
@@ -96,6 +97,7 @@ def fit(
     training = ACCEPTS.training(options)
     task, data, hyper, params, opt_state = run = training.build(model, training_data(training, model, x, y))
     counter.checked(key)
+    start_checks.start(model, hyper.optimizer if task.optimizer is None else task.optimizer, params, opt_state)
     name, _ = dispatch.choose(training.implementation, run)
     if members is not None:
         if progress is not False:

@@ -11,7 +11,7 @@ from jax import Array
 from jaxbm.core import checks, counter
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Params
-from jaxbm.run import loop, start_checks
+from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 
 
@@ -44,7 +44,6 @@ def whole_run(
 
 def start_state(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
     """The state before the first epoch."""
-    start_checks.start(task.model, hyper.optimizer if task.optimizer is None else task.optimizer, params, opt_state)
     params = task.model.init(key) if params is None else jax.tree.map(jnp.asarray, params)
     return loop.init(task, params, opt_state, data, hyper)
 
