@@ -178,7 +178,9 @@ def as_model(model: Any) -> Model:
     """
     must = ("input_shape", "n_outputs", "init", "apply")
     lacks = [
-        name for name in must if not hasattr(model, name) or getattr(type(model), name, 0) is vars(Model).get(name)
+        name
+        for name in must
+        if not hasattr(model, name) or getattr(type(model), name, 0) is vars(Model).get(name, must)
     ]
     if not lacks and Model in type(model).__mro__:  # asked first: `isinstance` of a protocol reads every property
         return model
