@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxbm.core.counter import Words
 from jaxbm.kernels.program import accelerate, machine
-from jaxbm.run import loop, start_checks
+from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, Run, RunState, Task
 
 XLA_FASTER_PARAMS = 300_000
@@ -75,7 +75,6 @@ def _refused(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) ->
     data, hyper, params, opt_state = jax.tree.unflatten(tree, leaves)
 
     def begun(key: Array, data: Data, hyper: Hyper, params: Any, opt_state: Any) -> RunState:
-        start_checks.start(task.model, hyper.optimizer if task.optimizer is None else task.optimizer, params, opt_state)
         return loop.init(task, task.model.init(key) if params is None else params, opt_state, data, hyper)
 
     key = jax.eval_shape(partial(jax.random.key, 0))
