@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 from jax.extend.core import jaxpr_as_fun
-from jaxbm.kernels.program import machine
 
 from jaxbm.kernels.program import machine
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
-from jaxbm.kernels.program.trace import is_key
 
 from jaxbm.kernels.program.trace import is_key
 

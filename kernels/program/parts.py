@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
-from jaxbm.kernels.program.ir import NotNative
 
 from jaxbm.kernels.program.ir import NotNative
 

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.extend.core import Literal
+
 from jaxbm.kernels.program import fold
 from jaxbm.kernels.program.ir import SHORT, Block, Const, Node, NotNative, Value
 from jaxbm.kernels.program.registry import rule_for

@@ -9,9 +9,9 @@ import optax
 import pytest
 from jax import export, lax
 from jax.sharding import PartitionSpec
-from jaxbm.kernels.program import table
 
 import jaxbm
+from jaxbm.kernels.program import table
 
 
 def simulate(state, inputs):

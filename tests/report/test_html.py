@@ -109,7 +109,27 @@ def test_regression(tmp_path, members):
 
 def test_the_commands_write_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main("sweep --demo iris --trials 10 --epochs 3 --hidden 4 8 --out sweep --report s.html".split()) == 0
+    assert (
+        main(
+            [
+                "sweep",
+                "--demo",
+                "iris",
+                "--trials",
+                "10",
+                "--epochs",
+                "3",
+                "--hidden",
+                "4",
+                "8",
+                "--out",
+                "sweep",
+                "--report",
+                "s.html",
+            ]
+        )
+        == 0
+    )
     page = check("s.html")
     assert "10 trials, 10 members; compared by loss" in page.words
     best = json.loads((tmp_path / "sweep/model/model.json").read_text())["metadata"]["trial"]
@@ -117,12 +137,30 @@ def test_the_commands_write_it(tmp_path, monkeypatch, capsys):
     assert page.counts["button"] >= 8
     rows, _ = table.demo("iris")
     rows.assign(bed=["a", "b", "c"] * 50).to_csv("iris.csv", index=False)
-    assert main("groups iris.csv --target target --group bed --epochs 3 --hidden 4 --out groups".split()) == 0
+    assert (
+        main(
+            [
+                "groups",
+                "iris.csv",
+                "--target",
+                "target",
+                "--group",
+                "bed",
+                "--epochs",
+                "3",
+                "--hidden",
+                "4",
+                "--out",
+                "groups",
+            ]
+        )
+        == 0
+    )
     page = check("groups/report.html")
     assert "3 groups with a model of their own, 0 without" in page.words
-    assert main("train --demo iris --epochs 2 --hidden 4 --out plain --no-report".split()) == 0
+    assert main(["train", "--demo", "iris", "--epochs", "2", "--hidden", "4", "--out", "plain", "--no-report"]) == 0
     assert not (tmp_path / "plain/report.html").exists()
-    assert main("explain sweep/model iris.csv --repeats 2".split()) == 0
+    assert main(["explain", "sweep/model", "iris.csv", "--repeats", "2"]) == 0
     assert "Partial dependence" in check("explanation.html").words
     assert "report in groups/report.html" in capsys.readouterr().out
 
