@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxbm.core.counter import Words
-from jaxbm.kernels.program import accelerate, machine
+from jaxbm.kernels.program import machine
+from jaxbm.kernels.program.accelerate import accelerate
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, Run, RunState, Task
 

@@ -136,7 +136,7 @@ class Candidates:
             return None
         job = job_of(last, source.targets, source.X.shape[1], source.rows, weight=source.weight)
         job = self._interned(job)
-        vars(last).update({k: v for k, v in vars(source.template).items() if k not in last.get_params(deep=False)})
+        last.__dict__.update({k: v for k, v in vars(source.template).items() if k not in last.get_params(deep=False)})
         fitted.begin(last, job, source.targets.kind.out_activation)
         fit.estimator = fit.scored = last
         if source.steps is not None:

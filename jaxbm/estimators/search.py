@@ -183,7 +183,7 @@ class MembersSearchCV(BaseSearchCV):
         self.multimetric_ = isinstance(out[0]["test_scores"], dict)
         if callable(self.scoring) and self.multimetric_:
             self._check_refit_for_multimetric(out[0]["test_scores"])
-            refit_metric = self.refit  # type: ignore[assignment]
+            refit_metric = self.refit
         if self.refit or not self.multimetric_:
             results = self.cv_results_
             self.best_index_ = self._select_best_index(self.refit, refit_metric, results)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxbm.estimators.fitting import Rules, Trained, train
@@ -74,7 +75,8 @@ def _blocks(group: Sequence[Request]) -> Iterator[list[Request]]:
 def _train_together(block: Sequence[Request]) -> list[Done]:
     began = time.perf_counter()
     x, labels, weight, starts = _joined(block)
-    networks, held_out, moved = [], [], {}
+    networks, held_out = [], []
+    moved: dict[Any, Any] = {}
 
     def at(rows: np.ndarray, start: int) -> np.ndarray:
         """Rows of the joined table; the same object for the same ones."""
@@ -127,14 +129,15 @@ def _test_logits(block: Sequence[Request], training: Training, trained: Sequence
     start = np.asarray([place[id(request.X_test)] for request in owners], np.int32)
     count = np.asarray([request.X_test.shape[0] for request in owners], np.int32)
     most = filled(int(count.max()))
-    params = training.stacked([one.weights for one in trained])
+    params: Any = training.stacked([one.weights for one in trained])
     outputs = block[0].targets.outputs
     step = max(1, LOGIT_NUMBERS // (most * outputs))
     parts = []
     for i in range(0, len(owners), step):
         piece = slice(i, i + step)
-        some = [type(layer)(layer.weight[piece], layer.bias[piece]) for layer in params]
-        parts.append(np.asarray(stacked_logits(training.model, tuple(some), x, start[piece], count[piece], most)))
+        some = jax.tree.map(lambda leaf, piece=piece: leaf[piece], params)
+        inputs: Any = (training.model, some, x, start[piece], count[piece], most)
+        parts.append(np.asarray(stacked_logits(*inputs)))
     logits, found, i = np.concatenate(parts), [], 0
     for request in block:
         n = len(request.job.networks)

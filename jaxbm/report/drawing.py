@@ -78,7 +78,8 @@ def drawn(label: str, size: tuple[float, float] = NARROW) -> Callable[[Callable[
             from matplotlib import rc_context
             from matplotlib.figure import Figure
 
-            with rc_context(STYLE):
+            style: Any = STYLE
+            with rc_context(style):
                 figure = Figure(figsize=size)
                 other = draw(figure.subplots(), *arguments, **options)
                 if other is not None:
@@ -131,8 +132,9 @@ def tidy_axes(axes: Axes, **labels: Any) -> None:
 
     axes.set(**labels)
     for axis in (axes.xaxis, axes.yaxis):
-        if isinstance(axis.get_major_locator(), MaxNLocator):  # neither categories nor a logarithmic scale
-            axis.get_major_locator().set_params(nbins=5)
+        locator = axis.get_major_locator()
+        if isinstance(locator, MaxNLocator):  # neither categories nor a logarithmic scale
+            locator.set_params(nbins=5)
 
 
 def legend(axes: Axes, **options: Any) -> None:

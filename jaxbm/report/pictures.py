@@ -39,7 +39,8 @@ def learning_curves(axes: Axes, history: Mapping[str, Any], best_epoch: int | No
     shown = shown[np.isfinite(shown)]
     if shown.size and shown.min() > 0 and shown.max() > 20 * shown.min():
         axes.set_yscale("log")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    locator: Any = axes.xaxis.get_major_locator()
+    locator.set_params(integer=True)
     tidy_axes(axes, xlabel="epoch", ylabel="loss")
     legend(axes)
 

@@ -71,7 +71,7 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     return Data(*parts)
 
 
-def check_counted(weight: Array | None, rows: Any = slice(None)) -> None:
+def check_counted(weight: Array | np.ndarray | None, rows: Any = slice(None)) -> None:
     """ValueError where all rows that are measured have weight zero."""
     if weight is not None and not checks.is_traced(weight, rows) and not np.any(np.asarray(weight[rows])):
         raise ValueError("sample_weight: expected a positive weight among the rows measured, got zeros alone")

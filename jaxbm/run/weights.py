@@ -20,8 +20,9 @@ def example_weights(weight: Any) -> Any:
     Example:
       >>> import numpy as np
       >>> from jaxbm.run.weights import example_weights
-      >>> example_weights(np.asarray([1e-40, 2e-40])).tolist(), example_weights(np.asarray([1.0, 2.0])).tolist()
-      ([0.27874895930290222, 0.5574979186058044], [1.0, 2.0])
+      >>> tiny = example_weights(np.asarray([2.0**-140, 2.0**-139]))
+      >>> tiny.tolist(), example_weights(np.asarray([1.0, 2.0])).tolist()
+      ([0.25, 0.5], [1.0, 2.0])
     """
     if is_traced(weight):
         return jnp.asarray(weight, jnp.float32)

@@ -110,19 +110,19 @@ def _encodings(
         if isinstance(count, bool) or not isinstance(count, int) or count < 2:
             argument = "bins" if name == "piecewise" else "frequencies"
             raise ValueError(f"{argument}: expected an integer of at least 2, got {count!r}")
-    single = isinstance(numbers, str)
-    for encoding in [numbers] if single else numbers.values():
+    single = numbers if isinstance(numbers, str) else None
+    by_column: Mapping[str, str] = {} if isinstance(numbers, str) else numbers
+    for encoding in (*by_column.values(), *([single] if single else [])):
         check_encoding(encoding)
-    if not single:
-        check_names("numbers", numbers, frame)
+    check_names("numbers", by_column, frame)
 
     def encoding_of(column: Column) -> tuple[str, int]:
-        if not single and column.name in numbers and column.kind != "number":
+        if column.name in by_column and column.kind != "number":
             raise ValueError(
-                f"numbers: expected a number column for encoding {numbers[column.name]!r}, got {column.name!r}, "
+                f"numbers: expected a number column for encoding {by_column[column.name]!r}, got {column.name!r}, "
                 f"which is {column.kind}: {column.why}"
             )
-        encoding = numbers if single else numbers.get(column.name, "standard")
+        encoding = single or by_column.get(column.name, "standard")
         return encoding, counts.get(encoding, 0)
 
     return encoding_of

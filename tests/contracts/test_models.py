@@ -244,9 +244,9 @@ def test_half_precision_features_are_promoted(name):
 
 def test_explain(model):
     told = jaxbm.kernels.explain(model, loss=OPTIONS["loss"])
-    assert told.implementation in ("cpu", "xla")
+    assert told.implementation in ("cpu", "program", "xla")
     if not isinstance(model, jaxbm.MLP):
-        assert told.implementation == "xla"
+        assert told.implementation != "cpu"
         with pytest.raises(NotImplementedError, match="implementation='cpu'"):
             jaxbm.fit(KEY, model, features(model), Y, implementation="cpu", **OPTIONS)
 
@@ -258,7 +258,7 @@ def test_what_is_no_model_is_refused():
     bare = type("Bare", (jaxbm.Model,), {"n_outputs": 1})()
     with pytest.raises(TypeError, match="got Bare, which lacks input_shape, init, apply"):
         jaxbm.fit(KEY, bare, x, Y, **OPTIONS)
-    half = type("Half", (), {"input_shape": (8,), "n_outputs": 1, "init": None, "apply": None})()
+    half = type("Half", (), {"input_shape": (8,), "n_outputs": 1, "init": print, "apply": print})()
     for train in (jaxbm.fit, lambda *a, **o: jaxbm.fit_members(*a, members=2, **o)):
         with pytest.raises(TypeError, match=r"model: expected a subclass of jaxbm\.Model"):
             train(KEY, half, x, Y, **OPTIONS)

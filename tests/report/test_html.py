@@ -109,27 +109,8 @@ def test_regression(tmp_path, members):
 
 def test_the_commands_write_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert (
-        main(
-            [
-                "sweep",
-                "--demo",
-                "iris",
-                "--trials",
-                "10",
-                "--epochs",
-                "3",
-                "--hidden",
-                "4",
-                "8",
-                "--out",
-                "sweep",
-                "--report",
-                "s.html",
-            ]
-        )
-        == 0
-    )
+    sweep = "sweep --demo iris --trials 10 --epochs 3 --hidden 4 8 --out sweep --report s.html"
+    assert main(sweep.split()) == 0
     page = check("s.html")
     assert "10 trials, 10 members; compared by loss" in page.words
     best = json.loads((tmp_path / "sweep/model/model.json").read_text())["metadata"]["trial"]
@@ -137,25 +118,8 @@ def test_the_commands_write_it(tmp_path, monkeypatch, capsys):
     assert page.counts["button"] >= 8
     rows, _ = table.demo("iris")
     rows.assign(bed=["a", "b", "c"] * 50).to_csv("iris.csv", index=False)
-    assert (
-        main(
-            [
-                "groups",
-                "iris.csv",
-                "--target",
-                "target",
-                "--group",
-                "bed",
-                "--epochs",
-                "3",
-                "--hidden",
-                "4",
-                "--out",
-                "groups",
-            ]
-        )
-        == 0
-    )
+    groups = "groups iris.csv --target target --group bed --epochs 3 --hidden 4 --out groups"
+    assert main(groups.split()) == 0
     page = check("groups/report.html")
     assert "3 groups with a model of their own, 0 without" in page.words
     assert main(["train", "--demo", "iris", "--epochs", "2", "--hidden", "4", "--out", "plain", "--no-report"]) == 0
