@@ -88,7 +88,7 @@ def integer_pow(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 def round_(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """To integers; halves to even or away from zero."""
     out = eqn.outvars[0].aval
-    even = "EVEN" in str(eqn.params["rounding_method"])
+    even = eqn.params["rounding_method"].name == "TO_NEAREST_EVEN"
     return [tracer.add("round_even" if even else "round", inputs, shape_of(out), dtype_of(out))]
 
 

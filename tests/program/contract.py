@@ -1,0 +1,126 @@
+"""The contract of a native function: what `jax.jit` gives, in values, types, weak types and special values."""
+
+import contextlib
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxbm.kernels.program import accelerate
+
+# Relative to the largest value near: XLA's own functions are good to some units in the last place.
+TOLERANCE = {"float64": 1e-13, "float32": 4e-6, "float16": 2e-3, "bfloat16": 1.6e-2}
+
+
+@contextlib.contextmanager
+def checked():
+    """Loads and stores of programs compiled within are compared with their buffers' bounds."""
+    before = os.environ.get("JAXBM_CHECK")
+    os.environ["JAXBM_CHECK"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["JAXBM_CHECK"]
+        else:
+            os.environ["JAXBM_CHECK"] = before
+
+
+def same(f, *args, factor=1.0, x64=False, exact=False, magnitude=None):
+    """accelerate(f) at these arguments gives what jax.jit(f) gives, and all of it is native.
+
+    Below `magnitude` errors are measured against it: there XLA's own results are right in absolute terms only.
+    """
+    with jax.enable_x64(True) if x64 else contextlib.nullcontext():
+        expected = jax.jit(f)(*args)
+        out = accelerate(f, require=True)(*args)
+        compare(out, expected, factor=factor, exact=exact, magnitude=magnitude)
+    return expected
+
+
+def compare(out, expected, *, factor=1.0, exact=False, magnitude=None):
+    """Two pytrees of arrays agree; the error names the leaf."""
+    leaves, tree = jax.tree.flatten_with_path(expected)
+    others, other_tree = jax.tree.flatten(out)
+    assert tree == other_tree
+    for (path, want), got in zip(leaves, others, strict=True):
+        where = jax.tree_util.keystr(path)
+        assert got.dtype == want.dtype, f"{where}: {got.dtype}, expected {want.dtype}"
+        assert got.shape == want.shape, f"{where}: {got.shape}, expected {want.shape}"
+        assert got.weak_type == want.weak_type, f"{where}: weak type {got.weak_type}, expected {want.weak_type}"
+        if jnp.issubdtype(want.dtype, jax.dtypes.prng_key):
+            got, want = jax.random.key_data(got), jax.random.key_data(want)
+        _compare_arrays(np.asarray(got), np.asarray(want), where, factor, exact, magnitude)
+
+
+def _compare_arrays(got, want, where, factor, exact, magnitude):
+    if exact or not jnp.issubdtype(want.dtype, jnp.floating):
+        np.testing.assert_array_equal(_bits(got), _bits(want), err_msg=where)
+        return
+    kind = want.dtype
+    tolerance = TOLERANCE[str(kind)] * factor
+    got, want = got.astype(np.float64), want.astype(np.float64)
+    finite = np.isfinite(want)
+    np.testing.assert_array_equal(np.where(finite, 0, got), np.where(finite, 0, want), err_msg=f"{where}: not finite")
+    assert np.isfinite(got[finite]).all(), f"{where}: a value that isn't finite where one is expected"
+    size = np.abs(want[finite])
+    least = float(jnp.finfo(kind).tiny) if magnitude is None else magnitude
+    error = np.abs(got[finite] - want[finite])
+    worst = np.max(error - tolerance * np.maximum(size, least), initial=0.0)
+    assert worst <= 0, f"{where}: off by {error.max()} where values reach {size.max()}"
+
+
+def _bits(x):
+    """NaN compares equal to NaN, and zeros of different sign don't."""
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    nan = np.isnan(x.astype(np.float64))
+    return np.where(nan, 0, x.view(f"u{x.dtype.itemsize}")), nan
+
+
+def layouts(op):
+    """A function of an array of two axes that applies `op` to it whole, transposed, in parts and to one number."""
+
+    def f(x):
+        return {
+            "whole": op(x),
+            "transposed": op(x.T),
+            "strided": op(x[1::2, 2:9]),
+            "reversed": op(x[::-1, ::-1]),
+            "small": op(x[:2, :3]),
+            "scalar": op(x[0, 0]),
+            "broadcast": op(jnp.broadcast_to(x[0], (3, *x[0].shape))),
+            "vector": op(x.reshape(-1)),
+        }
+
+    return f
+
+
+def floats(dtype, shape=(5, 37), seed=0, low=-np.inf, high=np.inf):
+    """Numbers of all sizes and the special ones, within bounds."""
+    rng = np.random.default_rng(seed)
+    n = int(np.prod(shape))
+    values = np.concatenate([rng.normal(size=n) * 3, rng.uniform(-1, 1, n), 10.0 ** rng.uniform(-6, 3, n)])
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 0.5, -0.5, 2.0, 1.5, -2.5, 3.0]
+    values = np.concatenate([np.tile(special, 2), rng.permutation(values)])[:n]
+    values = rng.permutation(values)
+    inside = np.isnan(values) | ((values >= low) & (values <= high))
+    middle = 0.5 * (max(low, -2.0) + min(high, 2.0))
+    return jnp.asarray(np.where(inside, values, middle).reshape(shape), dtype)
+
+
+def integers(dtype, shape=(5, 37), seed=0, low=None, high=None):
+    """Small and large numbers, the limits among them, within bounds."""
+    rng = np.random.default_rng(seed)
+    info = jnp.iinfo(dtype)
+    low, high = (
+        max(info.min, low if low is not None else info.min),
+        min(info.max, high if high is not None else info.max),
+    )
+    n = int(np.prod(shape))
+    few = rng.integers(max(low, -9), min(high, 9), n, endpoint=True)
+    wide = rng.integers(low, high, n, endpoint=True, dtype=np.dtype(info.dtype))
+    values = np.where(rng.random(n) < 0.5, few.astype(info.dtype), wide)
+    values[:2] = low, high
+    return jnp.asarray(rng.permutation(values).reshape(shape))

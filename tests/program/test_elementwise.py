@@ -1,0 +1,194 @@
+"""Elementwise primitives, in every type and layout, against jax.jit."""
+
+import operator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import jax
+import jax.numpy as jnp
+from contract import checked, floats, integers, layouts, same
+from jax import lax
+
+FLOATS = ("float32", "float64", "bfloat16", "float16")
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+INFINITE = (-np.inf, np.inf)
+
+# name: function, domain, how much less exact than the others XLA's own is
+UNARY = {
+    "exp": (lax.exp, INFINITE, 1), "exp2": (lax.exp2, (-2, 2), 1), "expm1": (lax.expm1, INFINITE, 1),
+    "log": (lax.log, INFINITE, 1), "log1p": (lax.log1p, INFINITE, 1), "logistic": (lax.logistic, INFINITE, 1),
+    "tanh": (lax.tanh, INFINITE, 1), "sqrt": (lax.sqrt, INFINITE, 1), "rsqrt": (lax.rsqrt, INFINITE, 1),
+    "cbrt": (lax.cbrt, INFINITE, 1), "sin": (lax.sin, INFINITE, 3), "cos": (lax.cos, INFINITE, 3),
+    "tan": (lax.tan, INFINITE, 10), "asin": (lax.asin, (-1, 1), 3), "acos": (lax.acos, (-1, 1), 3),
+    "atan": (lax.atan, INFINITE, 1), "sinh": (lax.sinh, INFINITE, 3), "cosh": (lax.cosh, INFINITE, 3),
+    "asinh": (lax.asinh, INFINITE, 3), "acosh": (lax.acosh, (1, np.inf), 10), "atanh": (lax.atanh, (-1, 1), 3),
+    "erf": (lax.erf, INFINITE, 1), "erfc": (lax.erfc, (-9, 6), 30), "erf_inv": (lax.erf_inv, (-1, 1), 3),
+    "lgamma": (lax.lgamma, (0.01, np.inf), 300), "digamma": (lax.digamma, (0.01, np.inf), 3000),
+}  # fmt: skip
+EXACT = {
+    "neg": lax.neg, "abs": lax.abs, "sign": lax.sign, "floor": lax.floor, "ceil": lax.ceil,
+    "is_finite": lax.is_finite, "square": lax.square,
+    "round": lambda x: lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN),
+    "round_away": lambda x: lax.round(x, lax.RoundingMethod.AWAY_FROM_ZERO),
+}  # fmt: skip
+BINARY = {
+    "add": lax.add, "sub": lax.sub, "mul": lax.mul, "div": lax.div, "max": lax.max, "min": lax.min, "rem": lax.rem,
+    "nextafter": lax.nextafter, "eq": lax.eq, "ne": lax.ne, "lt": lax.lt, "le": lax.le, "gt": lax.gt, "ge": lax.ge,
+    "eq_to": lambda x, y: lax.eq_to_p.bind(x, y), "le_to": lambda x, y: lax.le_to_p.bind(x, y),
+    "lt_to": lambda x, y: lax.lt_to_p.bind(x, y),
+}  # fmt: skip
+
+
+def every(table, factor=1.0):
+    """One function of all entries, so that one compilation tests them all."""
+    return lambda x: {name: layouts(f)(x) for name, f in table.items()}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", UNARY)
+def test_functions(name, dtype):
+    f, (low, high), factor = UNARY[name]
+    with jax.enable_x64(True):
+        x = floats(dtype, low=low, high=high)
+    if name == "logistic" and dtype == "float16":
+        factor = 2
+    same(layouts(f), x, factor=factor, x64=True, magnitude=1.0 if name in ("lgamma", "digamma") else None)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_exact_functions_of_floats(dtype):
+    table = EXACT if dtype in ("float32", "float64") else {k: v for k, v in EXACT.items() if k != "round_away"}
+    with jax.enable_x64(True):
+        x = floats(dtype)
+    same(every(table), x, x64=True, exact=True)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", BINARY)
+def test_pairs_of_floats(name, dtype):
+    if name == "nextafter" and dtype in ("float16", "bfloat16"):
+        pytest.skip("XLA refuses the one, and the other isn't native")
+    op = BINARY[name]
+    with jax.enable_x64(True):
+        x, y = floats(dtype, seed=1), floats(dtype, seed=2)
+    pairs = [(slice(None), slice(None)), (slice(2), slice(3)), (0, 0), (slice(None, None, -1), slice(None))]
+    same(lambda x, y: (op(x.T, y.T), [op(x[p], y[p]) for p in pairs]), x, y, x64=True, exact=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_powers_and_angles(dtype):
+    with jax.enable_x64(True):
+        x, y = floats(dtype, seed=3), floats(dtype, seed=4)
+    same(
+        lambda x, y: {"pow": lax.pow(x, y), "atan2": lax.atan2(x, y), "small": x[0, 0] ** y[0, 0]},
+        x,
+        y,
+        x64=True,
+        factor=3,
+    )
+    powers = (0, 1, 2, 3, 4, 5, 7, 12, -1, -2, -3)
+    same(lambda x: {n: lax.integer_pow(x, n) for n in powers}, x, x64=True, factor=3)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers(dtype):
+    with jax.enable_x64(True):
+        x, y = integers(dtype, seed=1), integers(dtype, seed=2)
+        small = integers(dtype, seed=3, low=0, high=jnp.iinfo(dtype).bits + 2)
+    unary = {"neg": lax.neg, "sign": lax.sign, "not": lax.bitwise_not, "square": lax.square}
+    unary |= {"population_count": lax.population_count, "clz": lax.clz, "cube": lambda v: lax.integer_pow(v, 3)}
+    unary |= {} if dtype.startswith("u") else {"abs": lax.abs}
+    same(every(unary), x, x64=True)
+    ops = [
+        lax.add,
+        lax.sub,
+        lax.mul,
+        lax.div,
+        lax.rem,
+        lax.max,
+        lax.min,
+        lax.bitwise_and,
+        lax.bitwise_or,
+        lax.bitwise_xor,
+    ]
+    ops += [lax.eq, lax.ne, lax.lt, lax.le, lax.gt, lax.ge]
+    same(lambda x, y: [(op(x, y), op(x.T, y.T), op(x[0, 0], y[0, 0])) for op in ops], x, y, x64=True)
+    shifts = [lax.shift_left, lax.shift_right_logical, lax.shift_right_arithmetic]
+    same(lambda x, y: [(op(x, y), op(x[0, 1], y[0, 1])) for op in shifts], x, small, x64=True)
+    python = [operator.floordiv, operator.mod, lambda a, b: jnp.where(a > b, a, b)]
+    same(lambda x, y: [op(x, y) for op in python], x, y, x64=True)
+
+
+def test_booleans():
+    rng = np.random.default_rng(0)
+    x, y = (jnp.asarray(rng.random((5, 37)) < 0.5) for _ in range(2))
+    ops = [lax.bitwise_and, lax.bitwise_or, lax.bitwise_xor, lax.eq, lax.ne, lax.lt, lax.ge, lax.max, lax.min]
+    same(lambda x, y: [(op(x, y), op(x.T, y.T), op(x[0, 0], y[0, 0])) for op in ops] + [lax.bitwise_not(x)], x, y)
+
+
+@pytest.mark.parametrize("source", [*FLOATS, *INTEGERS, "bool"])
+def test_conversions(source):
+    with jax.enable_x64(True):
+        if source in FLOATS:
+            x = floats(source, seed=5)
+            x = x.at[0, :8].set(jnp.asarray([3e9, -3e9, 200.7, -200.7, 70000.0, -1.5, 1e19, -1e19]).astype(source))
+        else:
+            x = integers(source, seed=5) if source != "bool" else jnp.asarray(np.arange(185).reshape(5, 37) % 3 == 0)
+    # What becomes of a float beyond an unsigned or narrow type's range is said nowhere; XLA saturates.
+    targets = [*FLOATS, *INTEGERS, "bool"]
+    same(lambda x: {t: (x.astype(t), x[0, 0].astype(t)) for t in targets}, x, x64=True, exact=True)
+
+
+def test_bits_as_another_type():
+    pairs = [("float32", "int32"), ("float64", "uint64"), ("uint32", "float32"), ("int8", "uint8")]
+    for a, b in pairs:
+        with jax.enable_x64(True):
+            x = floats(a) if a in FLOATS else integers(a)
+        same(lambda x, b=b: lax.bitcast_convert_type(x, jnp.dtype(b)), x, x64=True, exact=True)
+
+
+def test_selection_clamping_and_broadcasts():
+    x, y = floats("float32", seed=1), floats("float32", seed=2)
+    which = integers("int32", low=0, high=2)
+    same(
+        lambda x, y, i: {
+            "select": lax.select(x > y, x, y),
+            "of three": lax.select_n(i, x, y, x + y),
+            "by one": lax.select_n(x[0, 0] > 0, x, y),
+            "clamp": lax.clamp(-0.5, x, 0.5),
+            "clamp by arrays": lax.clamp(jnp.minimum(x, y), x * 2, jnp.maximum(x, y)),
+            "where": jnp.where(i == 1, x, 7.0),
+            "rows and columns": x[:, :1] * y[:1] + x[0, 0],
+        },
+        x,
+        y,
+        which,
+    )
+
+
+def test_precision_is_reduced():
+    x = floats("float32", seed=6)
+    same(lambda x: (lax.reduce_precision(x, 5, 10), lax.reduce_precision(x, 8, 7)), x, exact=True)
+
+
+def test_weak_types_and_python_numbers():
+    x = floats("float32")
+    same(lambda x: (x + 1, x * 2.0, 2**x, jnp.sin(1.0), 3, 2.5, x > 1, jnp.float32(2) * 3), x)
+    same(lambda a, b: (a + b, a * 2), 3, 2.5)
+    same(lambda n: n // 2 + 1, 7)
+
+
+def test_nothing_is_contracted():
+    """a * b - c with one rounding would show in the last bits."""
+    rng = np.random.default_rng(8)
+    a, b = (jnp.asarray(rng.normal(size=1000), jnp.float32) for _ in range(2))
+    out = same(lambda a, b: a * b - lax.optimization_barrier(a * b), a, b, exact=True)
+    assert not np.asarray(out).any()
+
+
+def test_bounds_are_checked_where_asked_for():
+    with checked():
+        same(every({"exp": lax.exp, "sin": lax.sin, "sort": lambda x: x + 1}), floats("float32"), factor=3)
