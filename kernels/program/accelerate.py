@@ -72,9 +72,9 @@ def accelerate(
         flat = flatten(f, args, kwargs)
         return flat.restore(run(flat.closed, _name(f), require, flat.arrays))
 
-    statics = {"static_argnums": static_argnums, "static_argnames": static_argnames}
+    statics: dict[str, Any] = {"static_argnums": static_argnums, "static_argnames": static_argnames}
     setattr(traced, STATICS, statics)
-    return jax.jit(traced, **statics)  # type: ignore[arg-type]
+    return jax.jit(traced, **statics)
 
 
 def _name(f: Callable[..., Any]) -> str:
@@ -97,7 +97,7 @@ def run(closed: Any, name: str, require: bool, arrays: list[Any]) -> list[Any]:
         if machine.llvm() is None:
             _hint()
             return list(jaxpr_as_fun(closed)(*arrays))
-        return evaluate(closed, arrays, build)
+        return evaluate(closed, arrays, lambda part, called: build(part, called))
 
 
 @functools.cache

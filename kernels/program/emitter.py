@@ -147,8 +147,8 @@ class Emitter:
             out = self.allocate(array.shape, array.dtype)
             loops.store_all(self, [(array, out)])
             return out
-        out = self.allocate(array.shape, array.dtype) if contiguous else None
-        return loops.store_all(self, [(array, out)])[0]
+        place = self.allocate(array.shape, array.dtype) if contiguous else None
+        return loops.store_all(self, [(array, place)])[0]
 
     def _spill(self, array: Registers) -> View:
         if array.origin is not None:

@@ -227,7 +227,7 @@ def _run_members(m: Module) -> None:
                 stride = f.load(row, I64, f.iadd(k, 1))
                 return [f.binary("udiv", c[0], length), c[1] + index * stride]
 
-            _, offset = control.loop(f, lead, axis, [member, _constant(f, 0)])
+            offset = control.loop(f, lead, axis, [member, _constant(f, 0)])[1]
             f.store(_at(f, f.load(row, PTR), offset), pointers, b)
 
         control.loop(f, buffers, place)

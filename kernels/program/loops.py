@@ -112,7 +112,8 @@ class Reader:
 
     def read(self, i: Index, lanes: int) -> Callable[[Array], Value]:
         """A function from what was prepared to its values at inner index i, `lanes` of them (0: one scalar)."""
-        e, values = self._e, {}
+        e = self._e
+        values: dict[int, Value] = {}
 
         def get(x: Array) -> Value:
             value = values.get(id(x))

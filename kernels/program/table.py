@@ -62,8 +62,8 @@ class _Table:
         self._kept: list[Any] = []
         self._entries: dict[int, Any] = {}
         self._grow(64)
-        function = ctypes.c_void_p(self._code.addresses[handler.NAME])
-        capsule = jax.ffi.pycapsule(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(function.value))
+        function = self._code.addresses[handler.NAME]
+        capsule = jax.ffi.pycapsule(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(function))
         jax.ffi.register_ffi_target(handler.NAME, capsule, platform="cpu")
 
     def _grow(self, size: int) -> None:
@@ -90,8 +90,8 @@ class _Table:
         sizes = np.array([int(np.prod(s, dtype=np.int64)) * itemsize(d) for s, d in sides] or [0], np.int64)
         entry = (ctypes.c_int64 * (handler.ENTRY_WORDS + handler.KEPT))()
         n_args, n_results = len(signature.arguments), len(signature.results)
-        words = (key, code.addresses[ENTRY], arena_bytes, n_args, n_results, sizes.ctypes.data, parallel_from)
-        entry[: len(words)] = words  # type: ignore[assignment]
+        words = [key, code.addresses[ENTRY], arena_bytes, n_args, n_results, sizes.ctypes.data, parallel_from]
+        entry[: len(words)] = words
         self._kept.append((code, sizes, entry))
         self._entries[key] = entry
         if 2 * len(self._entries) > self._size:

@@ -108,7 +108,7 @@ class Tracer:
     ) -> list[Value]:
         """A node without blocks; parameters are hashable. One that exists already is taken again."""
         if all(type(v) is Const for v in inputs):
-            folded = fold.fold(op, params, [v.array for v in inputs], types)  # type: ignore[attr-defined]
+            folded = fold.fold(op, params, [v.array for v in inputs if isinstance(v, Const)], list(types))
             if folded is not None:
                 return [self.constant(folded)]
         depth = max([v.depth for v in inputs], default=0)

@@ -53,8 +53,8 @@ def test_functions(name, dtype):
     f, (low, high), factor = UNARY[name]
     with jax.enable_x64(True):
         x = floats(dtype, low=low, high=high)
-    if name == "logistic" and dtype == "float16":
-        factor = 2
+    if dtype not in ("float32", "float64"):
+        factor = 1  # computed in float32 on both sides, and rounded
     same(layouts(f), x, factor=factor, x64=True, magnitude=1.0 if name in ("lgamma", "digamma") else None)
 
 

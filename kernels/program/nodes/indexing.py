@@ -158,7 +158,8 @@ class Places:
         if isinstance(indices, Splat):
             return [(indices.value, self.dtype)] * self.count
         if isinstance(indices, Registers):
-            return [(indices.items[(*batch, k)], self.dtype) for k in range(self.count)]
+            vector = indices.items[tuple(int(i) for i in batch)]  # type: ignore[arg-type]
+            return [(value, self.dtype) for value in vector]
         assert isinstance(indices, View)
         base: Index = e.f.iadd(indices.dynamic, indices.offset)
         for i, s in zip(batch, indices.strides, strict=False):

@@ -47,7 +47,8 @@ def _by_function(work: Work, l: Array, r: Array) -> Array:
     left, right = e.memory(l), e.memory(r)
     to = work.places[0] or e.allocate(out.shape, out.dtype)
     b, m, n = out.shape
-    spec = dots.Spec(out.dtype, b, m, n, l.shape[2], left.strides, right.strides, to.strides)
+    (l0, l1, l2), (r0, r1, r2), (o0, o1, o2) = left.strides, right.strides, to.strides
+    spec = dots.Spec(out.dtype, b, m, n, l.shape[2], (l0, l1, l2), (r0, r1, r2), (o0, o1, o2))
     name = dots.emit(e.products, spec)
     e.f.call(name, VOID, [_address(e, x) for x in (left, right, to)])
     return e.registers(to) if small(out.shape) else to

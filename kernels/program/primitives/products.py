@@ -83,7 +83,7 @@ def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
         config = [(0, 0, 0), (0, 0, 0)]
         config += [(lo, hi, d - 1) for (lo, hi), d in zip(p["padding"], p["lhs_dilation"], strict=True)]
         x = lax.pad(x, jnp.zeros((), x.dtype), config)
-        n, out = x.shape[0], 0
+        n, out = x.shape[0], jnp.zeros((), x.dtype)
         spatial = out_shape[2:]
         for place in _places(window):
             start = [d * k for d, k in zip(p["rhs_dilation"], place, strict=True)]
