@@ -42,6 +42,8 @@ def checked(key: Array) -> Array:
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         data = jax.random.key_data(key)
     else:
+        if not hasattr(key, "dtype"):
+            raise TypeError(f"key: expected a JAX random key such as jax.random.key(0), got {type(key).__name__}")
         data = jnp.asarray(key)
         if data.dtype != jnp.uint32 or data.shape not in ((2,), (4,)):
             raise TypeError(

@@ -41,11 +41,6 @@ def merged(own: Any, shared: Any) -> Any:
     return jax.tree.map(lambda a, b: b if a is None else a, own, shared, is_leaf=_absent)
 
 
-def none_own(tree: Any) -> Any:
-    """`is_own` for a tree whose leaves all members share."""
-    return jax.tree.map(lambda _: False, tree)
-
-
 def own_by_rank(name: str, tree: Any, reference: Any, members: int) -> Any:
     """`is_own` for a tree whose leaves have the shapes of `reference`, with or without a leading axis of members.
 

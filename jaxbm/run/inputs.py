@@ -13,9 +13,11 @@ from jaxbm.core import arrays, checks
 from jaxbm.core.labels import as_rows, class_codes
 from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES, kind_of
+from jaxbm.metrics import Hook, check_labels
 from jaxbm.models.protocol import Model, as_model
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data, Loss
+from jaxbm.run.options import metric_functions
 from jaxbm.run.training import Training
 from jaxbm.run.weights import example_weights
 
@@ -39,6 +41,7 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     """The checked rows of one run."""
     loss, way = training.loss, way_to_validate(training)
     x, y, plain = _arrays(as_model(model), loss, x, y, training.sample_weight, "")
+    check_measured(training.metrics, y, model, loss)
     index = None if training.rows is None else checks.row_index("rows", training.rows, x.shape[0])
     weight = plain  # weights of classes are for training alone, as in Keras
     if training.class_weight is not None:
@@ -71,6 +74,13 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     return Data(*parts)
 
 
+def check_measured(metrics: Any, y: Any, model: Model, loss: str | Loss) -> None:
+    """ValueError where a metric of ours has no meaning for these labels."""
+    for _, metric in metric_functions("metrics", metrics):
+        if isinstance(metric, Hook):
+            check_labels(metric.name, y, kind_of(loss), n_classes(model))
+
+
 def check_counted(weight: Array | np.ndarray | None, rows: Any = slice(None)) -> None:
     """ValueError where all rows that are measured have weight zero."""
     if weight is not None and not checks.is_traced(weight, rows) and not np.any(np.asarray(weight[rows])):
@@ -83,6 +93,7 @@ def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Ar
         raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(given)} items")
     x, y, weight = _arrays(model, training.loss, *(*given, None)[:3], " (validation)")  # type: ignore[call-arg]
     check_counted(weight)
+    check_measured(training.metrics, y, model, training.loss)
     return jax.tree.map(jnp.asarray, (x, y, weight))
 
 

@@ -17,8 +17,8 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
-from jaxbm.losses import LOSSES
-from jaxbm.metrics import METRICS
+from jaxbm.losses import LOSSES, kind_of
+from jaxbm.metrics import METRICS, Hook, for_labels
 
 Loss = Callable[[Array, Array], Array]
 Metric = Callable[[Array, Array, Array | None], Array]
@@ -91,6 +91,11 @@ def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
     if isinstance(metrics, Mapping):
         return tuple(metrics.items())
     return tuple((metric, lookup(name.removesuffix("s"), metric, METRICS)) for metric in metrics)
+
+
+def metric_for(metric: Metric, loss: str | Loss) -> Metric:
+    """A metric of ours for the labels that a loss takes; any other as it is."""
+    return for_labels(metric.name, kind_of(loss)) if isinstance(metric, Hook) else metric
 
 
 def _augmentation(name: str, augment: Any) -> Any:

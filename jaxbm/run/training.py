@@ -11,10 +11,10 @@ from jax import Array
 
 from jaxbm.core import checks
 from jaxbm.core.checks import told
-from jaxbm.metrics import METRICS, greater_is_better
+from jaxbm.metrics import greater_is_better, heeds_weights
 from jaxbm.optimizers import adam
 from jaxbm.run.contract import Data, Hyper, Run, Task
-from jaxbm.run.options import EXECUTION, NUMBERS, OPTIONS, REQUIRED, STATICS
+from jaxbm.run.options import EXECUTION, NUMBERS, OPTIONS, REQUIRED, STATICS, metric_for
 
 _Options: Any = make_dataclass(
     "_Options",
@@ -69,7 +69,9 @@ class Training(_Options):
             most_rows_val=most[1],
             **{name: OPTIONS[name].convert(name, getattr(self, name)) for name in STATICS},
         )
-        task = replace(task, monitor_mode=self._monitor_mode(task, data))
+        # Metrics of ours read labels as the loss does.
+        metrics = tuple((name, metric_for(metric, self.loss)) for name, metric in task.metrics)
+        task = replace(task, metrics=metrics, monitor_mode=self._monitor_mode(task, data))
         numbers = {name: self._number(name, members) for name in NUMBERS if name != "epochs"}
         hyper = Hyper(optimizer=optimizer if is_data else None, epochs=own_epochs, widths=widths, **numbers)
         return Run(task, data, hyper, self.params, self.opt_state)
@@ -98,9 +100,9 @@ class Training(_Options):
         name = task.monitor.removeprefix("val_")
         if task.monitor_mode != "auto" or name == "loss":
             return task.monitor_mode
-        if name not in METRICS or dict(task.metrics)[name] is not METRICS[name]:
+        if not heeds_weights(dict(task.metrics)[name]):
             raise ValueError(f"monitor_mode: expected 'min' or 'max' for your own metric {name!r}, got 'auto'")
-        return "max" if greater_is_better(name) else "auto"
+        return "max" if greater_is_better(dict(task.metrics)[name].name) else "auto"
 
     def _epochs(self, members: int | None) -> tuple[int, Array | None]:
         """The most epochs of any member, and each one's own where they differ."""

@@ -19,11 +19,12 @@ from jaxbm.core import checks
 from jaxbm.core.labels import as_rows
 from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES, kind_of
-from jaxbm.metrics import METRICS
+from jaxbm.metrics import heeds_weights
 from jaxbm.models.protocol import Model, Params, rows_text
 from jaxbm.run import loop, row_checks
 from jaxbm.run.contract import Loss, Metric
-from jaxbm.run.inputs import check_counted
+from jaxbm.run.inputs import check_counted, check_measured
+from jaxbm.run.options import metric_for, metric_functions
 from jaxbm.run.weights import example_weights
 
 SMALLEST_BLOCK = 512
@@ -125,10 +126,9 @@ def score(
         row_checks.labels_for(loss, labels, model)
     else:
         function = loss
-    if isinstance(metrics, str):
-        metrics = (metrics,)
-    table = dict(metrics) if isinstance(metrics, Mapping) else {m: lookup("metric", m, METRICS) for m in metrics}
-    if len(labels) and set(table.values()) <= set(METRICS.values()):
+    check_measured(metrics, labels, model, loss)
+    table = {name: metric_for(metric, loss) for name, metric in metric_functions("metrics", metrics)}
+    if all(heeds_weights(metric) for metric in table.values()):
         # A user's own metric need not heed weights; ours do, so rows of weight zero may be added.
         more = _filled(len(labels)) - len(labels)
         weight = np.pad(np.ones(len(labels), np.float32) if weight is None else weight, (0, more))

@@ -182,3 +182,24 @@ def test_groups_are_asked_for_in_the_kind_they_were_trained_in():
     with pytest.raises(ValueError, match="groups: expected numbers as in training, got text"):
         result.predict(X, shop.astype(str))
     assert np.isfinite(result.predict(X, shop)).all()
+
+
+def test_metrics_read_labels_as_the_loss_does():
+    signs, hinge = 2 * Y - 1, {"loss": "hinge_loss", "metrics": ["accuracy"], "epochs": 2}
+    result = jaxbm.fit(KEY, MODEL, X, signs, **hinge)
+    decided = jaxbm.predict(MODEL, result.params, X)[:, 0] > 0
+    assert float(result.history["accuracy"][-1]) == pytest.approx((decided == (Y > 0)).mean())
+    several = (X[:, :3] > 0).astype(np.float32)
+    many_labels = jaxbm.evaluate(THREE, THREE.init(KEY), X, several, loss=BINARY, metrics=["accuracy"])["accuracy"]
+    decided = jaxbm.predict(THREE, THREE.init(KEY), X) > 0
+    assert many_labels == pytest.approx((decided == (several > 0)).all(axis=1).mean())
+    for soft in (lambda **o: jaxbm.fit(KEY, MODEL, X, 0.9 * Y, loss=BINARY, **o),
+                 lambda **o: jaxbm.evaluate(MODEL, MODEL.init(KEY), X, 0.9 * Y, loss=BINARY, **o)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"y: expected 0 and 1, or -1 and 1 for metric 'accuracy', got 0.9"):
+            soft(metrics=["accuracy"])
+
+
+@pytest.mark.parametrize("key", [None, 0, "seed"])
+def test_what_is_no_key_is_named(key):
+    with pytest.raises(TypeError, match="key: expected a JAX random key"):
+        jaxbm.fit(key, MODEL, X, Y, loss=BINARY)
