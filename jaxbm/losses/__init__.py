@@ -7,6 +7,8 @@ the dtype of the predictions.
 
 from jaxbm.losses.averages import mean, smooth_labels
 from jaxbm.losses.binary import sigmoid_binary_cross_entropy, sigmoid_focal_loss
+from jaxbm.losses.deviance import gamma_deviance, poisson_deviance, tweedie_deviance
+from jaxbm.losses.distribution import gaussian_crps, gaussian_nll, negative_binomial_nll
 from jaxbm.losses.divergence import (
     convex_kl_divergence,
     cross_entropy,
@@ -24,6 +26,8 @@ from jaxbm.losses.margin import (
     sparsemax_loss,
     triplet_margin_loss,
 )
+from jaxbm.losses.order import cox_loss, ordinal_cross_entropy
+from jaxbm.losses.quantile import pinball_loss
 from jaxbm.losses.regression import (
     absolute_error,
     cosine_distance,
@@ -51,8 +55,12 @@ __all__ = [
     "convex_kl_divergence",
     "cosine_distance",
     "cosine_similarity",
+    "cox_loss",
     "cross_entropy",
     "entry_of",
+    "gamma_deviance",
+    "gaussian_crps",
+    "gaussian_nll",
     "generalized_kl_divergence",
     "hinge_loss",
     "huber_loss",
@@ -68,7 +76,11 @@ __all__ = [
     "multiclass_perceptron_loss",
     "multiclass_sparsemax_loss",
     "multilabel_margin_loss",
+    "negative_binomial_nll",
+    "ordinal_cross_entropy",
     "perceptron_loss",
+    "pinball_loss",
+    "poisson_deviance",
     "poly_loss_cross_entropy",
     "safe_softmax_cross_entropy",
     "sigmoid_binary_cross_entropy",
@@ -79,5 +91,6 @@ __all__ = [
     "sparsemax_loss",
     "squared_error",
     "triplet_margin_loss",
+    "tweedie_deviance",
     "weighted_logsoftmax",
 ]

@@ -1,0 +1,96 @@
+"""Losses of counts and of positive amounts, from the logarithm of their mean.
+
+The logarithm, because a network's output may be any number: `exp` of it is the mean that is predicted. A deviance is
+twice the log-likelihood that is missing to a perfect prediction, so 0 is the best. A target out of range is a
+ValueError; under a transformation, where values can't be looked at, it gives NaN.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbm.losses.arguments import between, pair
+
+
+def poisson_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
+    """`2 * (y * log(y / mean) - y + mean)` for `mean = exp(log_means)`, elementwise.
+
+    Args:
+      log_means: floating point.
+      targets: counts, or other numbers that aren't negative, of the same shape; a scalar is allowed.
+
+    Raises:
+      ValueError: the shapes differ, log_means are not floating point, or a concrete target is negative.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> round(float(jaxbm.losses.poisson_deviance(jnp.log(2.0), 1.0)), 4)
+      0.6137
+
+    Source: McCullagh and Nelder, "Generalized Linear Models" (1989), section 2.3.
+    """
+    log_means, y = pair(log_means, targets, "log_means")
+    between("targets", y, 0, float("inf"))
+    positive = y > 0
+    ahead = log_means - jnp.log(jnp.where(positive, y, 1))
+    return jnp.where(y < 0, jnp.nan, 2 * jnp.where(positive, y * (jnp.expm1(ahead) - ahead), jnp.exp(log_means)))
+
+
+def gamma_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
+    """`2 * (log(mean / y) + y / mean - 1)` for `mean = exp(log_means)`, elementwise.
+
+    Args:
+      log_means: floating point.
+      targets: positive amounts of the same shape; a scalar is allowed.
+
+    Raises:
+      ValueError: the shapes differ, log_means are not floating point, or a concrete target is not positive.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> round(float(jaxbm.losses.gamma_deviance(jnp.log(2.0), 1.0)), 4)
+      0.3863
+
+    Source: McCullagh and Nelder (1989), section 2.3.
+    """
+    log_means, y = pair(log_means, targets, "log_means")
+    between("targets", y, 0, float("inf"), ends=False)
+    ahead = log_means - jnp.log(jnp.where(y > 0, y, 1))
+    return jnp.where(y > 0, 2 * (ahead + jnp.expm1(-ahead)), jnp.nan)
+
+
+def tweedie_deviance(log_means: ArrayLike, targets: ArrayLike, power: float = 1.5) -> Array:
+    """The deviance whose variance is `mean**power`: between Poisson (1) and Gamma (2) for sums of positive amounts.
+
+    `2 * (y**(2-p) / ((1-p) * (2-p)) - y * mean**(1-p) / (1-p) + mean**(2-p) / (2-p))`, elementwise.
+
+    Args:
+      log_means: floating point.
+      targets: not negative, and positive for a power of 2 and more; of the same shape, a scalar is allowed.
+      power: a Python number, 1 or more; or 0, the squared error of the mean.
+
+    Raises:
+      ValueError: the shapes differ, log_means are not floating point, the power is between 0 and 1, or a concrete
+        target is out of range.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> float(jaxbm.losses.tweedie_deviance(jnp.log(4.0), 0.0, power=1.5))
+      8.0
+
+    Source: Jorgensen, "The Theory of Dispersion Models" (1997), chapter 4.
+    """
+    power = float(power)
+    if not (power == 0 or power >= 1):
+        raise ValueError(f"power: expected 0, or 1 and more, got {power}")
+    if power in (1.0, 2.0):
+        return (poisson_deviance if power == 1 else gamma_deviance)(log_means, targets)
+    log_means, y = pair(log_means, targets, "log_means")
+    if power == 0:
+        return jnp.square(y - jnp.exp(log_means))
+    between("targets", y, 0, float("inf"), ends=power < 2)
+    positive = y > 0
+    own = jnp.where(positive, jnp.exp((2 - power) * jnp.log(jnp.where(positive, y, 1))), 0)
+    cross = y * jnp.exp((1 - power) * log_means) / (1 - power)
+    loss = 2 * (own / ((1 - power) * (2 - power)) - cross + jnp.exp((2 - power) * log_means) / (2 - power))
+    return jnp.where(positive if power >= 2 else y >= 0, loss, jnp.nan)
