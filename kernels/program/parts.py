@@ -11,7 +11,7 @@ from jaxbm.kernels.program.ir import NotNative
 
 LOOPS = ("scan", "while")
 CALLS = ("jit", "pjit", "closed_call")
-Build = Callable[[Any, str], Callable[..., Any]]
+Build = Callable[[Any, str], Any]
 """From a closed jaxpr and a name for it to a native function of its arguments; raises NotNative."""
 
 

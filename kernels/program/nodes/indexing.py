@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -158,7 +159,8 @@ class Places:
         if isinstance(indices, Splat):
             return [(indices.value, self.dtype)] * self.count
         if isinstance(indices, Registers):
-            vector = indices.items[tuple(int(i) for i in batch)]  # type: ignore[arg-type]
+            place: Any = tuple(int(i) for i in batch)  # type: ignore[arg-type]
+            vector = indices.items[place]
             return [(value, self.dtype) for value in vector]
         assert isinstance(indices, View)
         base: Index = e.f.iadd(indices.dynamic, indices.offset)
