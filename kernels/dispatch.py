@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxbm.core.names import unknown
 from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
+from jaxbm.losses import kind_of
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Run
 from jaxbm.run.options import OPTIONS, ROWS, TrainingOptions
@@ -90,8 +91,9 @@ def explain(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOpt
     Example:
       >>> import jaxbm
       >>> model = jaxbm.MLP((20, 64, 1), output_activation="tanh")
-      >>> print(jaxbm.kernels.explain(model, loss="squared_error").implementation)
-      xla
+      >>> print(jaxbm.kernels.explain(model, loss="squared_error", implementation="xla"))  # doctest: +ELLIPSIS
+      xla: it was asked for
+      not cpu: ...
     """
     training = ACCEPTS.training(options)
     run = _described(training, model, jax.ShapeDtypeStruct((1, *model.input_shape), jnp.dtype(dtype)))
@@ -105,14 +107,16 @@ def _described(training: Training, model: Any, x: Any) -> Run:
     row: Any
     rows: Any
     row, rows = jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((1,), jnp.int32)
+    several = jax.ShapeDtypeStruct((1, model.n_outputs), jnp.float32)
+    labels = rows if kind_of(training.loss) == "class" else row if model.n_outputs == 1 else several
     given = {name for name in OPTIONS if OPTIONS[name].role == ROWS and getattr(training, name) is not None}
     validated = bool(given & {"validation_data", "validation_rows"}) or bool(training.validation_split)
     data = Data(
         x,
-        row,
+        labels,
         weight=row if given & {"sample_weight", "class_weight"} else None,
         x_val=x if validated else None,
-        y_val=row if validated else None,
+        y_val=labels if validated else None,
         rows=rows if "rows" in given else None,
         rows_val=rows if "validation_rows" in given else None,
     )

@@ -71,7 +71,7 @@ def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
 @lru_cache(maxsize=1024)
 def _refused(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> str | None:
     from jaxbm.kernels.program.ir import NotNative
-    from jaxbm.kernels.program.trace import trace_jaxpr
+    from jaxbm.kernels.program.traced import trace_jaxpr
 
     data, hyper, params, opt_state = jax.tree.unflatten(tree, leaves)
 
@@ -85,4 +85,6 @@ def _refused(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) ->
         trace_jaxpr(jax.make_jaxpr(_Loop(task))(state, data, hyper, (word, word), None))
     except NotNative as reason:
         return f"its loop can't be one native function: {reason}"
+    except Exception as error:  # of the user's own functions; XLA's path raises it where it belongs
+        return f"its loop can't be traced: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
     return None

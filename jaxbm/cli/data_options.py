@@ -54,8 +54,9 @@ def add_column_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
     columns.add_argument(
         "--numbers",
         choices=ENCODINGS,
+        metavar="HOW",
         default="standard",
-        help="how numbers become features: by mean and deviation, robustly, with piecewise-linear bins, with cosines",
+        help=f"how numbers become features: {', '.join(ENCODINGS)} [standard]",
     )
     columns.add_argument("--bins", type=int, default=BINS, metavar=str(BINS), help="of --numbers piecewise")
     columns.add_argument(

@@ -6,12 +6,13 @@ import os
 import time
 from typing import Any, NamedTuple
 
+import jaxbm.kernels.program.nodes  # noqa: F401 - the rules by which nodes are written
 from jaxbm.kernels.program import cost, machine, table
 from jaxbm.kernels.program.call import Native
 from jaxbm.kernels.program.compile import compile_text
 from jaxbm.kernels.program.emit import ENTRY, emit
 from jaxbm.kernels.program.ir import NotNative
-from jaxbm.kernels.program.trace import Program, trace_jaxpr
+from jaxbm.kernels.program.traced import Program, trace_jaxpr
 
 
 class Built(NamedTuple):

@@ -190,7 +190,6 @@ def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Writ
     Raises:
       NotNative: something in it has no instructions here.
     """
-    import jaxbm.kernels.program.nodes  # noqa: F401 - fills RULES
 
     module = Module()
     noalias = "noalias nocapture"

@@ -63,15 +63,12 @@ def explain(f: Callable[..., Any]) -> Callable[..., ProgramExplanation]:
       >>> def simulate(x):
       ...     return jax.lax.fori_loop(0, 1000, lambda i, x: x + 0.01 * jnp.sin(x), x)
       >>> explanation = jaxbm.explain(simulate)(jnp.float32(1.0))
-      >>> print(explanation.parts[0].listing)
+      >>> for line in explanation.parts[0].listing.splitlines()[:4]:
+      ...     print(line)
       in  %0: f32[]
       %1: f32[] = scan length=1000 reverse=False n_carry=1 %0
           in  %2: f32[]
           %3: f32[] = sin %2
-          %4: f32[] = mul %3 0.01
-          %5: f32[] = add %2 %4
-          out %5
-      out %1
     """
     if not callable(f):
         raise TypeError(f"f: expected a function of arrays, got {type(f).__name__}")

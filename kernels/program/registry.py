@@ -64,15 +64,3 @@ def rule_for(eqn: Any) -> Rule:
     if eqn.effects and not found.params & {"jaxpr", "branches", "cond_jaxpr", "call_jaxpr", "fun_jaxpr"}:
         raise NotNative("it has side effects", name)
     return found
-
-
-def markdown() -> str:
-    """The table of native primitives, as the documentation has it."""
-    import jaxbm.kernels.program.primitives  # noqa: F401 - fills the table
-
-    kinds: dict[str, list[str]] = {}
-    for name, found in sorted(RULES.items()):
-        if name != "jaxbm_program":
-            kinds.setdefault(found.kind, []).append(f"`{name}`" + (f" ({found.note})" if found.note else ""))
-    rows = [f"| {kind} | {', '.join(names)} |" for kind, names in sorted(kinds.items())]
-    return "\n".join(["| kind | primitives |", "|---|---|", *rows])

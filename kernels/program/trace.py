@@ -198,27 +198,3 @@ class Tracer:
         specs = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in args]
         jaxpr = jax.make_jaxpr(function)(*specs)
         return self.closed(jaxpr, args)
-
-
-class Program:
-    """A traced function: its block, and the arrays that go in after its arguments."""
-
-    def __init__(self, block: Block, captured: list[Any]) -> None:
-        self.block, self.captured = block, captured
-
-
-def trace_jaxpr(closed: Any) -> Program:
-    """The program of a closed jaxpr.
-
-    Raises:
-      NotNative: something in it has no native counterpart.
-    """
-    import jaxbm.kernels.program.primitives  # noqa: F401 - fills the registry
-
-    tracer = Tracer()
-    for v in closed.jaxpr.invars:
-        tracer.root.inputs.append(Value(shape_of(v.aval), dtype_of(v.aval)))
-    tracer.root.outputs = tracer.closed(closed, tracer.root.inputs)
-    tracer.root.inputs = [*tracer.root.inputs, *(v for v, _ in tracer.captured)]
-    tracer.root.close()
-    return Program(tracer.root, [a for _, a in tracer.captured])

@@ -17,6 +17,7 @@ NAMES = {m.name for package in PACKAGES for m in pkgutil.walk_packages(package._
 MODULES = sorted(name for name in NAMES if not name.startswith(SKIPPED))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # examples are short
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0

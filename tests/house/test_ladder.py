@@ -43,11 +43,10 @@ def sources():
 MODULES = dict(sources())
 
 
-def imports(name, path, at_start=False):
-    """The project's modules that a file imports; with `at_start` only those outside functions and type checks."""
+def imports(name, path, for_types=True):
+    """The project's modules that a file imports, those for type checks alone too if asked for."""
     tree = ast.parse(path.read_text())
-    nodes = list(_at_start(tree) if at_start else ast.walk(tree))
-    for node in nodes:
+    for node in ast.walk(tree) if for_types else _run(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom):
@@ -58,13 +57,11 @@ def imports(name, path, at_start=False):
                     yield inner if inner in MODULES else node.module
 
 
-def _at_start(tree):
+def _run(tree):
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
             yield node
-            yield from _at_start(node)
+            yield from _run(node)
 
 
 def rung(module):
@@ -88,9 +85,7 @@ def test_only_the_top_imports_the_package_as_a_whole():
 
 
 def test_no_module_waits_for_itself():
-    graph = {
-        name: {other for other in imports(name, path) if other != name} - {"jaxbm"} for name, path in MODULES.items()
-    }
+    graph = {name: set(imports(name, path, for_types=False)) - {name, "jaxbm"} for name, path in MODULES.items()}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 

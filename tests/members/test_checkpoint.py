@@ -259,7 +259,7 @@ def test_the_command_line_goes_on_after_ctrl_c_and_after_a_kill(shops, capsys, c
     assert "holds a run of other data or options" in error
     assert main([*command, "--out", "m"]) == 0
     assert "going on with the run that is kept in m/unfinished" in capsys.readouterr().out
-    assert sorted(path.suffix for path in (shops / "m").iterdir()) == [".json", ".safetensors"]
+    assert sorted(path.suffix for path in (shops / "m").iterdir()) == [".html", ".json", ".safetensors"]
     assert main([*command, "--out", "whole"]) == 0
     kept, whole = (jaxbm.load_members(shops / name).predictor for name in ("m", "whole"))
     if command[0] == "groups":

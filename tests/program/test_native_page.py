@@ -2,7 +2,8 @@
 
 import pathlib
 
-from jaxbm.kernels.program.registry import RULES, markdown
+from jaxbm.kernels.program.registry import RULES
+from jaxbm.kernels.program.traced import markdown
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "native.md"
 
