@@ -73,5 +73,5 @@ def build(closed: Any, name: str, *, judge: bool = True) -> Built:
         }  # fmt: skip
     seconds = {"trace": traced - start, "write": emitted - traced, **_compile_seconds[key]}
     weak = [getattr(a, "weak_type", False) for a in closed.out_avals]
-    native = Native(key, signature, weak, closed, name)
+    native = Native(key, signature, weak, closed, name, program.captured)
     return Built(native, program, written.text + written.products, written.arena_bytes, seconds)

@@ -26,13 +26,27 @@ program_p.multiple_results = True
 
 
 class Native:
-    """A program and the function that it stands for, a closed jaxpr of arrays (no keys). Compared by the hash."""
+    """A program and the function that it stands for, a closed jaxpr of arrays (no keys).
 
-    def __init__(self, key: int, signature: Signature, weak: Sequence[bool], closed: Any, name: str) -> None:
+    Two are equal if their code and the arrays that they captured are: `captured` goes in at each call, but the
+    function by XLA has it inside.
+    """
+
+    def __init__(
+        self,
+        key: int,
+        signature: Signature,
+        weak: Sequence[bool],
+        closed: Any,
+        name: str,
+        captured: Sequence[Any] = (),
+    ) -> None:
         self.key, self.signature, self.weak, self.closed, self.name = key, signature, tuple(weak), closed, name
+        self._captured = list(captured)  # alive, so that their identities are theirs alone
+        self._identity = (key, signature, self.weak, tuple(map(id, self._captured)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Native) and self.key == other.key and self.signature == other.signature
+        return isinstance(other, Native) and self._identity == other._identity
 
     def __hash__(self) -> int:
         return hash(self.key)

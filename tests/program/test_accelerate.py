@@ -179,6 +179,16 @@ def test_large_constants_are_passed_at_each_call():
     assert_close(jaxbm.accelerate(f, require=True)(jnp.arange(3)), f(jnp.arange(3)))
 
 
+def test_functions_that_differ_in_large_constants_alone():
+    r = np.random.default_rng(0)
+    tables = [jnp.asarray(r.normal(size=(500, 5)), jnp.float32) for _ in range(2)]
+    first, second = (jaxbm.accelerate(lambda i, t=t: t[i] * 2, require=True) for t in tables)
+    both = jax.jit(lambda i: (first(i), second(i)))
+    wanted = tuple(t[3] * 2 for t in tables)
+    assert_close(both(3), wanted)
+    assert_close(export.export(both)(3).call(3), wanted)
+
+
 def test_an_export_and_other_platforms_run_the_function_itself():
     f = jaxbm.accelerate(lambda x: jnp.sin(x) * 2, require=True)
     x = jnp.ones(40)
