@@ -26,8 +26,8 @@ def test_blocks_are_found():
 def test_page(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    for needs, indent, code in BLOCK.findall(PAGES[name]):
-        compiled = compile(textwrap.dedent(indent + code if indent else code), f"docs/{name}", "exec")
+    for needs, _, code in BLOCK.findall(PAGES[name]):
+        compiled = compile(textwrap.dedent(code), f"docs/{name}", "exec")
         if not needs or importlib.util.find_spec(needs):
             with warnings.catch_warnings():
                 if needs:  # another library's warnings are its own
