@@ -16,19 +16,19 @@ found = jaxbm.sweep(
         "learning_rate": space.LogUniform(1e-4, 1e-1),
         "l2": [0.0, 1e-4, 1e-3],
         "dropout": space.Uniform(0.0, 0.3),
-        "hidden": [(16,), (32,), (32, 16)],
+        "hidden": [(16,), (32,)],
     },
     jax.random.key(0),
     jaxbm.MLP((x.shape[1], 16, 3)),
     x,
     y,
     loss=loss,
-    trials=24,
+    trials=12,
     method="sobol",
     folds=3,
     seeds=2,
     halving=2,
-    epochs=16,
+    epochs=8,
 )
 print(found.table().head())
 print("best:", found.best_values)
