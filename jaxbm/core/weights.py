@@ -28,10 +28,11 @@ def scaled(weights: Array, dtype: Any = jnp.float32) -> Array:
     dtype = jnp.dtype(dtype)
     if is_traced(weights):
         wide = weights.astype(dtype)
-        _, exponent = jnp.frexp(jnp.max(wide, initial=0))
-        limits = jnp.finfo(dtype)
-        exponent = jnp.clip(exponent, limits.minexp + 1, limits.maxexp - 1)
-        return wide / jax.lax.stop_gradient(jnp.ldexp(jnp.ones((), dtype), exponent))
+        largest = jax.lax.stop_gradient(jnp.max(wide, initial=0))
+        mantissa, _ = jnp.frexp(largest)
+        # An eighth of the power of two that is above a large one: its inverse, too, is a normal number.
+        part = jnp.where(largest >= 1, 8 * mantissa, mantissa)
+        return wide / jnp.where(largest > 0, largest / jnp.where(largest > 0, part, 1), 1)
     host = np.asarray(jax.device_get(weights))
     host = host if host.dtype == np.float64 else host.astype(np.float32)
     largest = host.max(initial=0)

@@ -59,9 +59,15 @@ def number(
     """
     array = real(name, value)
     between(name, array, low, high, ends=ends)
-    if array.ndim and jnp.broadcast_shapes(array.shape, like.shape) != like.shape:
+    if not _fits(array.shape, like.shape):
         raise ValueError(f"{name}: expected a number or shape {list(like.shape)}, got {list(array.shape)}")
     return jnp.broadcast_to(array.astype(like.dtype), like.shape) if array.ndim else array.astype(like.dtype)
+
+
+def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
+    """Whether `shape` broadcasts to `into` without making that larger."""
+    ends = into[len(into) - len(shape) :]
+    return len(shape) <= len(into) and all(a in (1, b) for a, b in zip(shape, ends, strict=True))
 
 
 def between(name: str, array: Array, low: float, high: float, *, ends: bool = True) -> None:
@@ -107,7 +113,7 @@ def mask_of(where: ArrayLike | None, like: Array, axes: tuple[int, ...]) -> Arra
                 f"where: expected shape {list(like.shape)}, or {list(rows)} for whole rows, got {list(mask.shape)}"
             )
         mask = jnp.expand_dims(mask, axes) if mask.ndim else mask
-    elif jnp.broadcast_shapes(mask.shape, like.shape) != like.shape:
+    elif not _fits(mask.shape, like.shape):
         raise ValueError(f"where: expected shape {list(like.shape)}, got {list(mask.shape)}")
     return jnp.broadcast_to(mask, like.shape)
 

@@ -132,7 +132,8 @@ def _unmasked(where: ArrayLike | None, first: Array, second: Array) -> tuple[Arr
     if where is None:
         return first, second
     mask = jnp.asarray(where, bool)
-    if mask.ndim not in (0, first.ndim) or jnp.broadcast_shapes(mask.shape, first.shape) != first.shape:
+    same_rank = mask.ndim in (0, first.ndim)
+    if not same_rank or any(a not in (1, b) for a, b in zip(mask.shape, first.shape, strict=False)):
         raise ValueError(f"where: expected shape {list(first.shape)}, got {list(mask.shape)}")
     mask = jnp.broadcast_to(mask, first.shape)
     second = jnp.broadcast_to(second, first.shape)

@@ -1,10 +1,7 @@
 """Losses that ask for a margin between scores and give no probabilities."""
 
-import math
-
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -118,11 +115,22 @@ def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     Source: Martins and Astudillo, "From Softmax to Sparsemax" (2016), equation 18.
     """
     scores, right, hot, known = _scores(scores, labels)
-    rows = scores.reshape(math.prod(scores.shape[:-1]), scores.shape[-1])
-    p = jax.vmap(optax.projections.projection_simplex)(rows).reshape(scores.shape)
+    p = _nearest_on_simplex(scores).astype(scores.dtype)
     # Differences to the label's score, exactly 0 at the label and where a class is ruled out.
     ahead = jnp.where((hot == 1) | (p == 0), 0, scores - right[..., None])
     return jnp.where(known, (p * ahead).sum(axis=-1) + 0.5 * (1 - jnp.square(p).sum(axis=-1)), jnp.nan)
+
+
+def _nearest_on_simplex(scores: Array) -> Array:
+    """The nearest point whose entries are not negative and sum to 1, along the last axis, in at least float32."""
+    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    below = wide - jax.lax.stop_gradient(wide.max(axis=-1, keepdims=True))
+    ordered = -jnp.sort(-below, axis=-1)
+    sums = jnp.cumsum(ordered, axis=-1)
+    taken = jnp.arange(1, scores.shape[-1] + 1, dtype=wide.dtype).reshape((1,) * (scores.ndim - 1) + (-1,))
+    count = (1 + taken * ordered > sums).sum(axis=-1, keepdims=True)
+    level = (jnp.take_along_axis(sums, count - 1, axis=-1, mode="clip") - 1) / count.astype(wide.dtype)
+    return jnp.maximum(below - level, 0)
 
 
 def multilabel_margin_loss(scores: ArrayLike, labels: ArrayLike, margin: ArrayLike = 1.0) -> Array:
