@@ -138,7 +138,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from jaxbm.estimators import JaxMLPClassifier
     >>> x, y = load_iris(return_X_y=True)
-    >>> model = JaxMLPClassifier(learning_rate_init=0.02, members=5, random_state=0)
+    >>> model = JaxMLPClassifier(learning_rate_init=0.02, tol=1e-2, members=5, random_state=0)
     >>> bool(make_pipeline(StandardScaler(), model).fit(x, y).score(x, y) > 0.95)
     True
     """
