@@ -106,6 +106,7 @@ def _described(training: Training, model: Any, x: Any) -> Run:
     """The run without its rows: what is absent is None, everything else one row's shape."""
     row: Any
     rows: Any
+    labels: Any
     row, rows = jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((1,), jnp.int32)
     several = jax.ShapeDtypeStruct((1, model.n_outputs), jnp.float32)
     labels = rows if kind_of(training.loss) == "class" else row if model.n_outputs == 1 else several
