@@ -80,3 +80,9 @@ def tests(session: nox.Session) -> None:
 def tests_of_versions(session: nox.Session) -> None:
     """What depends on JAX's version most."""
     session.run("pytest", "-n", "2", *VERSION_SENSITIVE, *session.posargs, env=CPU)
+
+
+@nox.session(python=False)
+def quality(session: nox.Session) -> None:
+    """The estimators against scikit-learn's, paired over seeds: many minutes."""
+    session.run("pytest", "tests/estimators/test_quality.py", *session.posargs, env=CPU | {"JAXBM_QUALITY": "1"})

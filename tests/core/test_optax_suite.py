@@ -15,13 +15,13 @@ ELSEWHERE = ("CTC", "Ntxent")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
-def tests_of(module):
+def suite_of(module):
     return [test for suite in unittest.defaultTestLoader.loadTestsFromModule(module) for test in suite]
 
 
 def cases(module):
     try:
-        found = tests_of(importlib.import_module(f"{module}_test"))
+        found = suite_of(importlib.import_module(f"{module}_test"))
     except ModuleNotFoundError:
         return []
     return [test for test in found if not any(name in test.id() for name in ELSEWHERE)]
@@ -57,7 +57,7 @@ def of_ours(test):
 def test_optimizers(monkeypatch):
     alias = importlib.import_module("optax._src.alias")
     try:
-        tests = tests_of(importlib.import_module("optax._src.alias_test"))
+        tests = suite_of(importlib.import_module("optax._src.alias_test"))
     except ModuleNotFoundError:
         pytest.skip("this Optax comes without its tests")
     tests = [test for test in tests if of_ours(test)]

@@ -1,5 +1,7 @@
 """Models as good as scikit-learn's, by a paired test over seeds on its bundled tables."""
 
+import os
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,6 +13,8 @@ from sklearn.preprocessing import scale
 
 from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor
 
+# 200 trainings of scikit-learn's: `nox -s quality`.
+pytestmark = pytest.mark.skipif("JAXBM_QUALITY" not in os.environ, reason="takes many minutes: JAXBM_QUALITY=1")
 SEEDS = 20
 # Real mini-batches, whose order is another one, and the rule that stops.
 OPTIONS = {"hidden_layer_sizes": (50,), "batch_size": 32, "learning_rate_init": 3e-3, "max_iter": 80, "tol": 1e-3}
