@@ -62,3 +62,19 @@ def real(name: str, value: Any) -> Array:
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
     return array
+
+
+def joined(first: Any, second: Any = jnp.float32) -> Any:
+    """The dtype that holds both, at least float32 by default, whatever promotion the user allows.
+
+    Where a type is widened on purpose, by a cast that is written out, strict promotion has nothing to object to.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxbm.core.arrays import joined
+      >>> with jax.numpy_dtype_promotion("strict"):
+      ...     joined(jnp.bfloat16).name
+      'float32'
+    """
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.promote_types(first, second)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core.arrays import as_array
+from jaxbm.core.arrays import as_array, joined
 from jaxbm.core.weights import scaled
 from jaxbm.losses.arguments import floating, number
 
@@ -45,7 +45,7 @@ def mean(values: ArrayLike, weights: ArrayLike | None = None) -> Array:
       2.0
     """
     values = floating("values", values)
-    wide = values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    wide = values.astype(joined(values.dtype, jnp.float32))
     if weights is None:
         return wide.mean().astype(values.dtype)
     given = as_array("weights", weights)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.arrays import joined
 from jaxbm.losses.arguments import axes_of, between, class_labels, floating, number, pair
 
 
@@ -123,7 +124,7 @@ def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
 
 def _nearest_on_simplex(scores: Array) -> Array:
     """The nearest point whose entries are not negative and sum to 1, along the last axis, in at least float32."""
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wide = scores.astype(joined(scores.dtype, jnp.float32))
     below = wide - jax.lax.stop_gradient(wide.max(axis=-1, keepdims=True))
     ordered = -jnp.sort(-below, axis=-1)
     sums = jnp.cumsum(ordered, axis=-1)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.arrays import joined
 from jaxbm.losses.arguments import Axis, axes_of, floating, mask_of, number, pair
 
 
@@ -124,7 +125,7 @@ def cosine_similarity(
     targets = jnp.broadcast_to(targets, predictions.shape)
     axes = axes_of(axis, predictions.ndim)
     mask = mask_of(where, predictions, axes)
-    wide = jnp.promote_types(predictions.dtype, jnp.float32)  # the square of a norm soon overflows in float16
+    wide = joined(predictions.dtype, jnp.float32)  # the square of a norm soon overflows in float16
     a, b = (x.astype(wide) if mask is None else jnp.where(mask, x, 0).astype(wide) for x in (predictions, targets))
     least = number("epsilon", epsilon, jnp.zeros((), wide), low=0, ends=True)
     norms = [jnp.sqrt(jnp.maximum(jnp.square(x).sum(axes, keepdims=True), least)) for x in (a, b)]

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core.arrays import as_array, real
+from jaxbm.core.arrays import as_array, joined, real
 from jaxbm.core.checks import is_traced
 from jaxbm.core.weights import scaled
 
@@ -25,7 +25,7 @@ class Codes(NamedTuple):
 def floats(name: str, values: ArrayLike) -> Array:
     """`values` in at least float32, whatever numbers they are."""
     array = real(name, values)
-    wide = jnp.promote_types(array.dtype, jnp.float32) if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32
+    wide = joined(array.dtype, jnp.float32) if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32
     return array.astype(wide)
 
 
@@ -33,7 +33,7 @@ def codes(name: str, values: ArrayLike) -> Codes:
     """Whole numbers as int32; fractions, NaN and what doesn't fit are no classes."""
     array = real(name, values)
     if jnp.issubdtype(array.dtype, jnp.floating):
-        wide = array.astype(jnp.promote_types(array.dtype, jnp.float32))
+        wide = array.astype(joined(array.dtype, jnp.float32))
         known = (wide == jnp.round(wide)) & (jnp.abs(wide) < 2.0**31)
         return Codes(jnp.where(known, wide, 0).astype(jnp.int32), known)
     if array.dtype == bool or array.dtype.itemsize < 4 or array.dtype == jnp.int32:
@@ -55,7 +55,7 @@ def row_weights(weights: ArrayLike | None, like: Array, *, scale: bool = True) -
     Raises:
       ValueError: the shape doesn't fit, or a concrete weight is negative or NaN.
     """
-    dtype = jnp.promote_types(like.dtype, jnp.float32) if jnp.issubdtype(like.dtype, jnp.floating) else jnp.float32
+    dtype = joined(like.dtype, jnp.float32) if jnp.issubdtype(like.dtype, jnp.floating) else jnp.float32
     if weights is None:
         return jnp.ones(like.shape[0], dtype)
     array = real("weights", weights)
@@ -64,7 +64,7 @@ def row_weights(weights: ArrayLike | None, like: Array, *, scale: bool = True) -
     if not is_traced(array):
         refuse("weights", array, array >= 0, None, "nonnegative numbers")
     if jnp.issubdtype(array.dtype, jnp.floating):
-        dtype = jnp.promote_types(dtype, array.dtype)
+        dtype = joined(dtype, array.dtype)
     return scaled(array, dtype) if scale else array.astype(dtype)
 
 
@@ -126,7 +126,7 @@ def same_shape(predictions: ArrayLike, targets: ArrayLike) -> tuple[Array, Array
         raise ValueError(
             f"targets: expected the predictions' shape {list(first.shape)}, [n] or [n, k], got {list(second.shape)}"
         )
-    dtype = jnp.promote_types(first.dtype, second.dtype)
+    dtype = joined(first.dtype, second.dtype)
     return first.astype(dtype), second.astype(dtype)
 
 

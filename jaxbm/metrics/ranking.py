@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxbm.core.arrays import real
+from jaxbm.core.arrays import joined, real
 from jaxbm.metrics.arguments import Codes, codes, divide, of_columns, refuse, row_weights, same_rows, unless
 
 
@@ -106,7 +106,7 @@ def _sortable(scores: Array) -> Array:
     """Integers in the order of `scores`: equal where they are, both zeros alike, NaN above everything."""
     if not jnp.issubdtype(scores.dtype, jnp.floating):
         return scores.astype(jnp.int32) if scores.dtype == bool else scores
-    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    scores = scores.astype(joined(scores.dtype, jnp.float32))
     scores = jnp.where(scores == 0, 0, jnp.where(jnp.isnan(scores), jnp.nan, scores))
     bits = lax.bitcast_convert_type(scores, jnp.int32 if scores.dtype.itemsize == 4 else jnp.int64)
     # A float's bits read as an integer ascend with it where it is positive and descend where it is negative.

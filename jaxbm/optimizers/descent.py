@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from jaxbm.core.arrays import joined
 from jaxbm.optimizers.protocol import (
     Protocol,
     PyTree,
@@ -57,7 +58,7 @@ class Sgd(Protocol):
             return tree_map(lambda u: -cast(rate, u) * u, updates), SgdState(count, state.trace)
 
         def gathered(g: Array, t: Array) -> Array:
-            dtype = jnp.promote_types(g.dtype, t.dtype)
+            dtype = joined(g.dtype, t.dtype)
             return g.astype(dtype) + jnp.asarray(momentum).astype(dtype) * t.astype(dtype)
 
         trace = tree_map(gathered, updates, state.trace)

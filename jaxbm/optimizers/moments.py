@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from jaxbm.core.arrays import joined
 from jaxbm.optimizers.protocol import (
     Protocol,
     PyTree,
@@ -165,7 +166,7 @@ def bias_correction(decay: ArrayLike, count: Array) -> Array:
 
     `decay = 0` gives 1.
     """
-    decay = jnp.asarray(decay, jnp.promote_types(jnp.result_type(decay), jnp.float32))
+    decay = jnp.asarray(decay, joined(jnp.result_type(decay), jnp.float32))
     # log(decay) itself is best taken near 1 through log1p of the (exact) difference.
     return -jnp.expm1(count * jnp.log1p(decay - 1))
 

@@ -10,6 +10,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from jaxbm.core.arrays import joined
+
 PyTree = Any
 
 
@@ -85,7 +87,7 @@ def narrowed(x: Array, like: Array) -> Array:
 
 
 def wide(x: Array) -> Any:
-    return jnp.promote_types(x.dtype, jnp.float32)
+    return joined(x.dtype, jnp.float32)
 
 
 def next_count(count: Array) -> Array:

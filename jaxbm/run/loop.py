@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.core import counter
+from jaxbm.core.arrays import joined
 from jaxbm.core.counter import Words
 from jaxbm.models.protocol import Params, example_losses, match_labels
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
@@ -121,7 +122,7 @@ def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Arra
 
 def weighted_sums(values: Array, weight: Array | None) -> tuple[Array, Array]:
     """Sum of weighted values and sum of weights, in at least float32; a zero weight hides even a NaN."""
-    dtype = jnp.promote_types(values.dtype, jnp.float32)
+    dtype = joined(values.dtype, jnp.float32)
     values = values.astype(dtype)
     if weight is None:
         return values.sum(), jnp.asarray(values.shape[0], dtype)
