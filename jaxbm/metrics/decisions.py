@@ -81,7 +81,7 @@ def balanced_accuracy(
     matrix = _matrix(predictions, labels, num_classes, weights)
     support = matrix.sum(axis=1)
     present = support > 0
-    return jnp.where(present, divide(jnp.diagonal(matrix), support), 0).sum() / present.sum()
+    return jnp.where(present, divide(jnp.diagonal(matrix), support), 0).sum() / present.sum(dtype=matrix.dtype)
 
 
 def precision(

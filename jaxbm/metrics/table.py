@@ -165,13 +165,15 @@ def _zero_or_one(labels: Array, weights: Any) -> Array:
     mixed = ((found.number == -1) & counts).any() & ((found.number == 0) & found.known & counts).any()
     known = found.known & (jnp.abs(found.number) <= 1) & ~(mixed & (found.number == -1))
     refuse("labels", labels, known, w, "0 and 1, or -1 and 1")
-    return jnp.where(known, jnp.maximum(found.number, 0), 0.5)
+    return jnp.where(known, jnp.maximum(found.number, 0).astype(jnp.float32), 0.5)
 
 
 def _below(labels: Array, classes: int) -> Array:
     """Labels that accuracy may compare: one beyond the classes becomes a fraction, which it refuses."""
     found = codes("labels", labels)
-    return jnp.where(found.known & (found.number >= 0) & (found.number < classes), found.number, 0.5)
+    return jnp.where(
+        found.known & (found.number >= 0) & (found.number < classes), found.number.astype(jnp.float32), 0.5
+    )
 
 
 def _one_hot_rows(labels: Array) -> Array:
