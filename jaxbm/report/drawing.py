@@ -97,7 +97,7 @@ def _fit(made: Figure) -> None:
     (axes,) = made.axes
     width, height = made.get_size_inches()
     words = [text.get_text() for text in axes.get_yticklabels()]
-    left = 0.25 + LETTER * max([len(w) for w in words], default=0) if axes.get_yticks().size else 0.1
+    left = 0.25 + LETTER * max([len(w) for w in words], default=0) if len(axes.get_yticks()) else 0.1
     left += LINE if axes.get_ylabel() else 0
     lines = max([text.get_text().count("\n") for text in axes.get_xticklabels()], default=0)
     bottom = 0.3 + LINE * lines + (LINE if axes.get_xlabel() else 0)
