@@ -9,6 +9,10 @@ FLOAT = jnp.float64
 SHAPES = [(), (3,), (5,), (4, 3), (17,), (3, 7), (6, 5), (2, 3, 4), (33,), (8, 9), (1, 5), (4, 1), (20, 3), (2, 1, 9)]
 
 
+class NothingFits(Exception):
+    """The pool holds no array that an operation could take."""
+
+
 class Builder:
     """Applies random operations to a pool of arrays."""
 
@@ -18,7 +22,9 @@ class Builder:
 
     def pick(self, pool, kind=None, ndim=None):
         fits = [x for x in pool if (kind is None or x.dtype.kind == kind) and (ndim is None or x.ndim >= ndim)]
-        return fits[self.r.integers(len(fits))] if fits else None
+        if not fits:
+            raise NothingFits
+        return fits[self.r.integers(len(fits))]
 
     def integer(self, low, high):
         return int(self.r.integers(low, high))
@@ -29,7 +35,10 @@ class Builder:
             names = [n for n in dir(self) if n.startswith("op_")]
             if self.depth >= 2:
                 names = [n for n in names if n[3:] not in ("scan", "while", "cond", "vmap", "grad", "fori")]
-            out = getattr(self, names[self.r.integers(len(names))])(pool)
+            try:
+                out = getattr(self, names[self.r.integers(len(names))])(pool)
+            except NothingFits:
+                continue
             for x in out or ():
                 if x.size <= 600:
                     pool.append(x)

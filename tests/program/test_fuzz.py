@@ -6,7 +6,7 @@ import pytest
 
 import jaxbm
 
-QUICK, MANY = range(6), range(6, 120)
+QUICK, MANY = range(6), range(6, 40)
 
 
 @pytest.fixture(autouse=True)
