@@ -17,9 +17,6 @@ from jaxbm.kernels.program.accelerate import accelerate
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, Run, RunState, Task
 
-XLA_FASTER_PARAMS = 300_000
-"""From about here XLA's matrix products, shared among threads, are ahead of one core's."""
-
 
 def off() -> str | None:
     """Why nothing can be compiled on this machine; None where it can."""
@@ -32,12 +29,12 @@ def status() -> str:
 
 
 def slower(run: Run) -> str | None:
-    """Why XLA is the faster one at this run, here; None where it isn't."""
-    if jax.default_backend() != "cpu":
-        return f"JAX's default backend here is {jax.default_backend()}, and native functions are for CPUs"
-    if run.task.model.n_params > XLA_FASTER_PARAMS:
-        return f"from {XLA_FASTER_PARAMS:,} parameters on, XLA's matrix products are faster"
-    return None
+    """Why another one is taken where nobody asks: one program made at random still differs from XLA's (`tests/program`).
+
+    Until that is understood, a whole run is compiled for those who ask for it by name.
+    """
+    del run
+    return "it has to be asked for by name"
 
 
 def unsupported(run: Run) -> str | None:
