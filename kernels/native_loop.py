@@ -29,7 +29,7 @@ def status() -> str:
 
 
 def slower(run: Run) -> str | None:
-    """Why another one is taken where nobody asks: one program made at random still differs from XLA's (`tests/program`).
+    """Why another one is taken where nobody asks: a random program still differs from XLA's (`tests/program`).
 
     Until that is understood, a whole run is compiled for those who ask for it by name.
     """
