@@ -46,6 +46,8 @@ server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 rows = frame.drop(columns=target).iloc[[0, 75]].to_dict("records")
 request = urllib.request.Request(f"http://127.0.0.1:{server.server_port}", json.dumps(rows).encode())
-for answer in json.load(urllib.request.urlopen(request)):
-    print({name: round(p, 3) for name, p in answer.items()})
+with urllib.request.urlopen(request) as response:
+    for answer in json.load(response):
+        print({name: round(p, 3) for name, p in answer.items()})
 server.shutdown()
+server.server_close()

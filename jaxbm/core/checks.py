@@ -1,6 +1,7 @@
 """Checks of user input at the public boundary. Values are looked at only where they are concrete."""
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -72,7 +73,7 @@ def _first(array: np.ndarray, bad: np.ndarray) -> str:
     if array.ndim == 0:
         return f"{array}"
     where = tuple(int(i) for i in np.argwhere(bad)[0])
-    return f"{array[where]} at {list(where)}"
+    return f"{array[where]!s} at {list(where)}"
 
 
 def finite(name: str, array: Any) -> None:
@@ -84,7 +85,7 @@ def finite(name: str, array: Any) -> None:
     if not good.all():
         where = tuple(int(i) for i in np.argwhere(~good)[0])
         raise ValueError(
-            f"{name}: expected finite values, got {host[where]} at {list(where)} "
+            f"{name}: expected finite values, got {host[where]!s} at {list(where)} "
             f"({int((~good).sum())} such values in all)"
         )
 
@@ -92,14 +93,29 @@ def finite(name: str, array: Any) -> None:
 def row_index(name: str, rows: Any, n: int) -> Any:
     """`rows` as int32 `[k]`, each a row of a table of `n`; inside a transformation -1 for one that is none of them,
     which makes the run's loss NaN."""
-    rows = rows if isinstance(rows, jax.Array) else np.asarray(rows)  # as wide as given: nothing may wrap round
-    if rows.ndim != 1 or not jnp.issubdtype(rows.dtype, jnp.integer) or rows.shape[0] == 0:
-        raise ValueError(f"{name}: expected integers of shape [k], got {rows.dtype} of shape {list(rows.shape)}")
-    if is_traced(rows):
-        return jnp.where((rows < 0) | (rows >= n), -1, rows).astype(jnp.int32)
-    host = np.asarray(rows)
+    if not is_traced(rows):
+        return jnp.asarray(_host_rows(name, rows, n))
+    _integers(name, rows)
+    return jnp.where((rows < 0) | (rows >= n), -1, rows).astype(jnp.int32)
+
+
+def row_indices(name: str, lists: Sequence[Any], n: int) -> Any:
+    """`row_index` of each, one after another in one int32 array; concrete lists stay on the host until then."""
+    if is_traced(list(lists)):
+        return jnp.concatenate([row_index(name, rows, n) for rows in lists])
+    return jnp.asarray(np.concatenate([_host_rows(name, rows, n) for rows in lists]))
+
+
+def _host_rows(name: str, rows: Any, n: int) -> np.ndarray:
+    host = np.asarray(rows)  # as wide as given: nothing may wrap round
+    _integers(name, host)
     bad = (host < 0) | (host >= n)
     if bad.any():
         where = int(np.argmax(bad))
         raise ValueError(f"{name}: expected 0 to {n - 1}, got {host[where]} at [{where}]")
-    return jnp.asarray(host.astype(np.int32))
+    return host.astype(np.int32)
+
+
+def _integers(name: str, rows: Any) -> None:
+    if rows.ndim != 1 or not jnp.issubdtype(rows.dtype, jnp.integer) or rows.shape[0] == 0:
+        raise ValueError(f"{name}: expected integers of shape [k], got {rows.dtype} of shape {list(rows.shape)}")

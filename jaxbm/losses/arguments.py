@@ -81,7 +81,7 @@ def between(name: str, array: Array, low: float, high: float, *, ends: bool = Tr
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         place = f" at {list(first)} ({int(bad.sum())} in all)" if first else ""
         words = "" if ends else ", the ends excluded"
-        raise ValueError(f"{name}: expected {low:g} to {high:g}{words}, got {host[first]}{place}")
+        raise ValueError(f"{name}: expected {low:g} to {high:g}{words}, got {host[first]!s}{place}")
 
 
 def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:

@@ -24,8 +24,13 @@ class MemberRows(NamedTuple):
 
 def stretches(starts: np.ndarray, counts: np.ndarray, rows: Array | None = None) -> MemberRows:
     """Member `k` visits places `starts[k]` to `starts[k] + counts[k]` of the table, or of the list `rows`."""
-    start, count = (jnp.asarray(values, jnp.int32) for values in (starts, counts))
-    return MemberRows(rows, start, count, int(counts.max()))
+    return MemberRows(rows, _known(starts), _known(counts), int(counts.max()))
+
+
+def _known(values: np.ndarray) -> Array:
+    """int32 on the device, whose values stay known inside a transformation too: lengths decide shapes."""
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(values, jnp.int32)
 
 
 def member_rows(name: str, rows: Any, n: int, members: int) -> MemberRows:
@@ -61,12 +66,11 @@ def _packed(name: str, rows: Sequence[Any], n: int, members: int) -> MemberRows:
         raise ValueError(f"{name}: expected {members} arrays, one for each member, got {len(rows)}")
     different = list({id(part): part for part in rows}.values())
     place = {id(part): i for i, part in enumerate(different)}
-    lists = [np.asarray(checks.row_index(name, np.asarray(part), n)) for part in different]
-    counts = np.asarray([len(part) for part in lists], np.int32)
+    flat = checks.row_indices(name, different, n)
+    counts = np.asarray([np.shape(part)[0] for part in different], np.int32)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
     which = np.asarray([place[id(part)] for part in rows])
-    flat = jnp.asarray(np.concatenate(lists))
-    return MemberRows(flat, jnp.asarray(starts[which]), jnp.asarray(counts[which]), int(counts.max()))
+    return stretches(starts[which], counts[which], flat)
 
 
 def cut_off(part: MemberRows, fraction: float) -> tuple[MemberRows, MemberRows]:
@@ -81,9 +85,8 @@ def cut_off(part: MemberRows, fraction: float) -> tuple[MemberRows, MemberRows]:
         return MemberRows(part.rows[..., :first]), MemberRows(part.rows[..., first:])
     count = np.asarray(part.count)
     firsts = np.asarray([_first(f"rows of member {i}", int(c), fraction) for i, c in enumerate(count)], np.int32)
-    train = MemberRows(part.rows, part.start, jnp.asarray(firsts), int(firsts.max()))
-    start, held_out = np.asarray(part.start) + firsts, count - firsts
-    return train, MemberRows(part.rows, jnp.asarray(start), jnp.asarray(held_out), int(held_out.max()))
+    start = np.asarray(part.start)
+    return stretches(start, firsts, part.rows), stretches(start + firsts, count - firsts, part.rows)
 
 
 def _first(what: str, count: int, fraction: float) -> int:

@@ -79,7 +79,7 @@ def refuse(name: str, values: Array, good: Array, weights: Array | None, expecte
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         got = np.asarray(jax.device_get(values))[first]
-        raise ValueError(f"{name}: expected {expected}, got {got} at {list(first)} ({int(bad.sum())} in all)")
+        raise ValueError(f"{name}: expected {expected}, got {got!s} at {list(first)} ({int(bad.sum())} in all)")
 
 
 def unless(good: Array, weights: Array | None, value: Array) -> Array:

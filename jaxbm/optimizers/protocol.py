@@ -126,7 +126,7 @@ def check_nonnegative(**numbers: Any) -> None:
             continue
         host = _number(name, value)
         if host is not None and not np.all(host >= 0):
-            raise ValueError(f"{name}: expected a nonnegative number, got {host[~(host >= 0)].flat[0]}")
+            raise ValueError(f"{name}: expected a nonnegative number, got {host[~(host >= 0)].flat[0]!s}")
 
 
 def check_decay(**numbers: Any) -> None:
@@ -135,7 +135,7 @@ def check_decay(**numbers: Any) -> None:
         host = _number(name, value)
         bad = None if host is None else ~((host >= 0) & (host < 1))
         if host is not None and np.any(bad):
-            raise ValueError(f"{name}: expected a number in [0, 1), got {host[bad].flat[0]}")
+            raise ValueError(f"{name}: expected a number in [0, 1), got {host[bad].flat[0]!s}")
 
 
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:

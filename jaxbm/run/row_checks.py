@@ -66,5 +66,5 @@ def labels_for(loss: str, y: Any, model: Model, name: str = "") -> None:
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
             f"y{name}: expected labels {low} to {high} for loss={loss!r} and {outputs} outputs, "
-            f"got {host[where]} at {list(where)}"
+            f"got {host[where]!s} at {list(where)}"
         )

@@ -157,7 +157,7 @@ def test_explain():
     small, large = jaxbm.MLP((20, 64, 32, 1)), jaxbm.MLP((5000, 5000, 5000, 1))
     told = explain(small, loss="squared_error")
     assert told.implementation == ("cpu" if NATIVE and native.native().isa != "v2" else "xla")
-    assert set(told.others) | {told.implementation} == {"xla", "cpu", "mosaic_gpu", "tpu"}
+    assert set(told.others) | {told.implementation} == {"xla", "cpu", "program", "mosaic_gpu", "tpu"}
     assert "parameters" in explain(large, loss="squared_error").reason or not NATIVE
     if NATIVE:
         other = explain(small, loss="log_cosh", optimizer=optax.adam(0.1))

@@ -126,8 +126,8 @@ def test_a_row_that_the_table_lacks_makes_only_its_member_non_finite():
     x, y = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32), np.zeros(20, np.float32)
     model, options = jaxbm.MLP((2, 3, 1)), {"loss": "squared_error", "epochs": 2, "implementation": "cpu"}
 
-    def train(key, rows, **more):
-        return jaxbm.fit(key, model, x, y, rows=rows, **options, **more)
+    def train(key, rows):
+        return jaxbm.fit(key, model, x, y, rows=rows, **options)
 
     rows = np.stack([np.arange(10), np.arange(10) + 10, np.arange(10) + 11]).astype(np.int32)
     keys = jax.random.split(jax.random.key(0), 3)
@@ -138,7 +138,8 @@ def test_a_row_that_the_table_lacks_makes_only_its_member_non_finite():
         assert np.isfinite(got).all()
     alone = train(keys[1], rows[1])
     np.testing.assert_array_equal(result.params[0].weight[1], alone.params[0].weight)
-    weighted = jax.jit(jax.vmap(lambda k, r: train(k, r, class_weight=np.float32([1.0, 2.0]))))(keys, rows)
+    binary = options | {"loss": "sigmoid_binary_cross_entropy", "class_weight": np.float32([1.0, 2.0])}
+    weighted = jax.jit(jax.vmap(lambda k, r: jaxbm.fit(k, model, x, y, rows=r, **binary)))(keys, rows)
     assert weighted.finite.tolist() == [True, True, False]
     held_out = jax.jit(jax.vmap(lambda k, r: jaxbm.fit(k, model, x, y, validation_rows=r, **options)))(keys, rows)
     assert np.isnan(held_out.history["val_loss"]).any(axis=1).tolist() == [False, False, True]

@@ -47,7 +47,13 @@ WAYS = {
         jax.jit(lambda key: jaxbm.fit(key, MODEL, X[:64], Y[:64], **small(rate)))
     )(jax.random.split(KEY, 3)),
     "fit_members with rows of their own": lambda rate: jaxbm.fit_members(
-        KEY, MODEL, X[:64], Y[:64], members=2, rows=[np.arange(40), np.arange(10, 64)], **small(rate)
+        KEY,
+        MODEL,
+        X[:64],
+        Y[:64],
+        members=2,
+        rows=[np.arange(40), np.arange(10, 64)],
+        **small(rate, validation_split=0.25),
     ),
 }
 
