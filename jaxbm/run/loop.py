@@ -287,7 +287,8 @@ def _one_step(
     optimizer, extra = _optimizer(task, hyper), dict[str, Any]()
     if task.optimizer is not None and _takes_more(optimizer):  # by Optax's names
 
-        def function(params: Params) -> Array:
+        def function(params: Params, obj_fn: Any = None) -> Array:
+            del obj_fn  # a line search insists that its function takes whatever else the solver is given
             return objective(params)[0]
 
         extra = {"value": value, "grad": grads, "value_fn": function, "obj_fn": function}

@@ -19,6 +19,7 @@ RUN = {"loss": "squared_error", "epochs": 3, "batch_size": 8}
 COMPOSED = {
     "MultiSteps": lambda: optax.MultiSteps(optax.adam(1e-2), 2),
     "lbfgs": optax.lbfgs,
+    "backtracking": lambda: optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(8, store_grad=True)),
     "polyak_sgd": lambda: optax.polyak_sgd(max_learning_rate=0.1),
     "reduce_on_plateau": lambda: optax.chain(optax.adam(1e-2), optax.contrib.reduce_on_plateau()),
     "inject_hyperparams": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=0.01),
@@ -69,7 +70,7 @@ def test_most_of_optax_is_tried():
     assert not set(EXCUSED) & {name.split(".")[-1] for name in MADE}
 
 
-@pytest.mark.parametrize("name", ["MultiSteps", "lbfgs", "polyak_sgd"])
+@pytest.mark.parametrize("name", ["MultiSteps", "lbfgs", "backtracking", "polyak_sgd"])
 def test_it_is_the_loop_that_optax_describes(name):
     optimizer = COMPOSED[name]()
     result = jaxbm.fit(KEY, MODEL, X, Y, optimizer=optimizer, **{**RUN, "batch_size": 24, "shuffle": False})
@@ -80,13 +81,28 @@ def test_it_is_the_loop_that_optax_describes(name):
     def objective(params):
         return jaxbm.losses.squared_error(MODEL.apply(params, X)[:, 0], Y).mean()
 
-    losses = []
-    for _ in range(3):
+    @jax.jit
+    def step(params, state):
         value, grad = jax.value_and_grad(objective)(params)
         updates, state = whole.update(grad, state, params, value=value, grad=grad, value_fn=objective)
-        params = optax.apply_updates(params, updates)
+        return optax.apply_updates(params, updates), state, value
+
+    losses = []
+    for _ in range(3):
+        params, state, value = step(params, state)
         losses.append(value)
     np.testing.assert_allclose(result.history["loss"], losses, rtol=1e-4)
+
+
+def test_lbfgs_takes_all_rows_for_each_member_as_alone():
+    run = {**RUN, "optimizer": optax.lbfgs(), "batch_size": 24, "shuffle": False, "epochs": 15}
+    keys = jax.random.split(KEY, 2)
+    many = jaxbm.fit_members(keys, MODEL, X, Y, **run)
+    losses = np.asarray(many.history["loss"])
+    assert (losses[:, -1] < 1e-2 * losses[:, 0]).all()  # of a step without a search it would not be
+    alone = jaxbm.fit(keys[1], MODEL, X, Y, **run)
+    # Where hardly a loss is left, its rounding decides.
+    np.testing.assert_allclose(losses[1, :8], alone.history["loss"][:8], rtol=1e-2)
 
 
 def test_the_same_optimizer_compiles_once():
