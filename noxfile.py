@@ -10,7 +10,9 @@ import nox
 nox.options.sessions = ["lint", "types", "tests"]
 ROOT = pathlib.Path(__file__).parent
 #: What depends on JAX's and jaxlib's version most; run on every supported end.
-VERSION_SENSITIVE = ("tests/kernels", "tests/program", "tests/contracts", "tests/house")
+VERSION_SENSITIVE = ("tests/kernels", "tests/program", "tests/contracts")
+#: A file's tests share what they compile, so that each file stays on one worker.
+PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
 CPU = {"JAX_PLATFORMS": "cpu"}
 
 
@@ -73,13 +75,13 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """The whole suite, or what is named after `--`."""
-    session.run("pytest", "-n", "2", *session.posargs, env=CPU)
+    session.run(*PYTEST, *session.posargs, env=CPU)
 
 
 @nox.session(python=False)
 def tests_of_versions(session: nox.Session) -> None:
     """What depends on JAX's version most."""
-    session.run("pytest", "-n", "2", *VERSION_SENSITIVE, *session.posargs, env=CPU)
+    session.run(*PYTEST, *VERSION_SENSITIVE, *session.posargs, env=CPU)
 
 
 @nox.session(python=False)
