@@ -1,6 +1,7 @@
 """The contract of a native function: what `jax.jit` gives, in values, types, weak types and special values."""
 
 import contextlib
+import functools
 import os
 
 import jax
@@ -27,13 +28,37 @@ def checked():
             os.environ["JAXBM_CHECK"] = before
 
 
+# XLA's code runs once here: what makes it fast would take most of these tests' time.
+QUICKLY = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
+
+
+@functools.cache
+def quickly():
+    """Those of the options that the running XLA knows."""
+    known = {}
+    for name, value in QUICKLY.items():
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            jax.jit(jnp.negative, compiler_options={name: value})(1.0)
+            known[name] = value
+    return known
+
+
+def reference(f):
+    """`jax.jit(f)`, compiled in a hurry."""
+    return jax.jit(f, compiler_options=quickly())
+
+
 def same(f, *args, factor=1.0, x64=False, exact=False, magnitude=None):
     """accelerate(f) at these arguments gives what jax.jit(f) gives, and all of it is native.
 
     Below `magnitude` errors are measured against it: there XLA's own results are right in absolute terms only.
     """
     with jax.enable_x64(True) if x64 else contextlib.nullcontext():
-        expected = jax.jit(f)(*args)
+        expected = reference(f)(*args)
         out = accelerate(f, require=True)(*args)
         compare(out, expected, factor=factor, exact=exact, magnitude=magnitude)
     return expected
