@@ -13,14 +13,14 @@ bits, so at most `2**64` of the `n!` permutations can occur. It is meant for tra
 cryptography.
 """
 
-import operator
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxbm.core import counter
+from jaxbm.core import checks, counter
+from jaxbm.core.arrays import as_array
 from jaxbm.core.counter import Words
+from jaxbm.core.settings import varying_as
 
 ROUNDS = 24
 MAX_ROWS = 2**31 - 1
@@ -42,7 +42,8 @@ def permuted_position(stream: Words, i: Array, n: Array | int) -> Array:
         return jnp.where(bits >> 31 == 1, partner, x), None
 
     # A scan, not an unrolled loop: XLA would recompute the keys for every element, and compile far longer.
-    return jax.lax.scan(one_round, jnp.asarray(i, jnp.uint32), (counter.below(chosen, n), salts))[0]
+    rounds = (counter.below(chosen, n), salts)
+    return jax.lax.scan(one_round, varying_as(jnp.asarray(i, jnp.uint32), i, rounds), rounds)[0]
 
 
 def permuted_index(key: Array, i: Array, n: int) -> Array:
@@ -50,7 +51,7 @@ def permuted_index(key: Array, i: Array, n: int) -> Array:
 
     Args:
       key: a JAX random key.
-      i: integer array of any shape, entries in `[0, n)`.
+      i: integer array of any shape, entries in `[0, n)`; inside a transformation any other gives -1.
       n: how many rows are permuted, 1 to 2**31 - 1.
 
     Returns:
@@ -58,7 +59,7 @@ def permuted_index(key: Array, i: Array, n: int) -> Array:
 
     Raises:
       TypeError: `key` is not a JAX key, or `n` or `i` is not an integer.
-      ValueError: `n` is out of range.
+      ValueError: `n` or an entry of `i` is out of range.
 
     Example:
       >>> import jax, jaxbm
@@ -67,10 +68,13 @@ def permuted_index(key: Array, i: Array, n: int) -> Array:
       True
     """
     n = checked_count(n)
-    i = jnp.asarray(i)
+    i = as_array("i", i)
     if not jnp.issubdtype(i.dtype, jnp.integer):
         raise TypeError(f"i: expected integers, got dtype {i.dtype}")
-    return permuted_position(counter.words(key), i, n).astype(jnp.int32)
+    checks.in_range("i", i, 0, n - 1)
+    i = i.astype(jnp.int32) if i.dtype.itemsize < 4 else i  # so that n fits beside it
+    known = (i >= 0) & (i < n)
+    return jnp.where(known, permuted_position(counter.words(key), i, n).astype(jnp.int32), -1)
 
 
 def permutation(key: Array, n: int) -> Array:
@@ -95,15 +99,12 @@ def permutation(key: Array, n: int) -> Array:
     Source: Hoang, Morris and Rogaway, CRYPTO 2012 (see the module's text for method and limits).
     """
     n = checked_count(n)
-    return permuted_index(key, jax.lax.iota(jnp.uint32, n), n)
+    return permuted_position(counter.words(key), jax.lax.iota(jnp.uint32, n), n).astype(jnp.int32)
 
 
 def checked_count(n: int) -> int:
     """`n` as an int from 1 to `MAX_ROWS`; TypeError or ValueError where it is none."""
-    try:
-        n = operator.index(n)
-    except TypeError:
-        raise TypeError(f"n: expected an integer, got {type(n).__name__}") from None
+    n = checks.integer("n", n)
     if not 1 <= n <= MAX_ROWS:
         raise ValueError(f"n: expected 1 to {MAX_ROWS}, got {n}")
     return n

@@ -14,6 +14,8 @@ import numpy as np
 from jax import Array
 from jax.custom_batching import custom_vmap
 
+from jaxbm.core.settings import varying_as
+
 Attributes = tuple[tuple[str, Any], ...]
 
 
@@ -38,8 +40,9 @@ def kernel_call(
         kept = [jax.ShapeDtypeStruct(arrays[i].shape, arrays[i].dtype) for i in state]
         new = [jax.ShapeDtypeStruct((*members, *shape), dtype) for shape, dtype in results]
         aliases = {i: out for out, i in enumerate(state)}
-        out = jax.ffi.ffi_call(target, [*kept, *new], input_output_aliases=aliases)(*arrays, **as_int64)
-        return tuple(out)
+        alike = varying_as(arrays, arrays)
+        out = jax.ffi.ffi_call(target, [*kept, *new], input_output_aliases=aliases)(*alike, **as_int64)
+        return varying_as(tuple(out), alike)
 
     @call.def_vmap
     def batched(size: int, mapped: list[bool], *arrays: Array) -> tuple[tuple[Array, ...], tuple[bool, ...]]:

@@ -43,9 +43,13 @@ def as_array(name: str, value: Any) -> Array:
 def host_numbers(name: str, host: np.ndarray) -> np.ndarray:
     """The same numbers, still on the host, of a type that JAX has or can narrow; TypeError where they are none."""
     if host.dtype.kind == "O":
-        kinds = {type(item) for item in host.ravel().tolist()}
-        if not all(issubclass(kind, bool | int | float | complex | np.number | np.bool) for kind in kinds):
-            raise TypeError(f"{name}: expected numbers, got objects, text or gaps among them")
+        strange = [not isinstance(item, bool | int | float | complex | np.number | np.bool) for item in host.flat]
+        if any(strange):
+            where = np.unravel_index(int(np.argmax(strange)), host.shape)
+            raise TypeError(
+                f"{name}: expected numbers, got {_told(host[where])} at {[int(i) for i in where]} "
+                f"({sum(strange)} such values in all)"
+            )
         host = np.asarray(host.tolist()).reshape(host.shape)
         if host.dtype.kind == "O":
             raise ValueError(f"{name}: expected integers that fit 64 bits")
@@ -54,6 +58,27 @@ def host_numbers(name: str, host: np.ndarray) -> np.ndarray:
     if host.dtype.kind in "fc" and host.dtype.itemsize > (16 if host.dtype.kind == "c" else 8):
         return host.astype(np.complex128 if host.dtype.kind == "c" else np.float64)
     return host if host.dtype.isnative else host.astype(host.dtype.newbyteorder("="))
+
+
+def _told(item: Any) -> str:
+    """What is no number: a gap (None, or pandas' NA and NaT), or a value of some type."""
+    if item is None or type(item).__name__ in ("NAType", "NaTType"):
+        return f"a gap ({item})"
+    return f"{str(item)[:40]!r} ({type(item).__name__})"
+
+
+def host_real(name: str, value: Any) -> np.ndarray:
+    """Real numbers on the host, as wide as they were given; TypeError where they are none.
+
+    Example:
+      >>> from jaxbm.core.arrays import host_real
+      >>> host_real("x", [1, 2.5]).tolist()
+      [1.0, 2.5]
+    """
+    host = host_numbers(name, np.asarray(value))
+    if host.dtype.kind == "c":
+        raise TypeError(f"{name}: expected real numbers, got dtype {host.dtype}")
+    return host
 
 
 def real(name: str, value: Any) -> Array:

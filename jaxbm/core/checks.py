@@ -14,12 +14,19 @@ def is_traced(*trees: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
 
 
+def integer(name: str, value: Any) -> int:
+    """`value` as an int; TypeError names the argument. A boolean is none."""
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+
+
 def positive_int(name: str, value: Any) -> int:
     """`value` as an int of at least 1; TypeError or ValueError names the argument."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+    number = integer(name, value)
     if number < 1:
         raise ValueError(f"{name}: expected at least 1, got {number}")
     return number

@@ -44,12 +44,12 @@ def checked(key: Array) -> Array:
     else:
         if not hasattr(key, "dtype"):
             raise TypeError(f"key: expected a JAX random key such as jax.random.key(0), got {type(key).__name__}")
-        data = jnp.asarray(key)
-        if data.dtype != jnp.uint32 or data.shape not in ((2,), (4,)):
+        if key.dtype != jnp.uint32 or key.shape not in ((2,), (4,)):
             raise TypeError(
                 "key: expected a JAX random key such as jax.random.key(0), "
-                f"got an array of dtype {data.dtype} and shape {data.shape}"
+                f"got an array of dtype {key.dtype} and shape {key.shape}"
             )
+        data = jnp.asarray(key)
     if data.ndim != 1:
         raise TypeError(f"key: expected one key, got keys of shape {data.shape[:-1]}; use jax.vmap for several")
     return data

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxbm.core.arrays import host_real
 from jaxbm.core.checks import is_traced
 
 OF_CLASSES = ("binary", "sign", "class")
@@ -33,6 +34,28 @@ def as_rows(y: Any, outputs: int, kind: str | None) -> Any:
     """
     is_column = y.ndim == 2 and y.shape[1] == 1
     return y[:, 0] if is_column and (outputs == 1 or kind == "class") else y
+
+
+def host_classes(name: str, y: Any, rows: int, classes: int) -> np.ndarray:
+    """int64 `[rows]` on the host, from labels `[rows]` or `[rows, 1]`, each one of the classes.
+
+    Raises:
+      ValueError: the shape doesn't fit, or a label is none of the classes.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.core.labels import host_classes
+      >>> host_classes("y", np.asarray([[0.0], [2.0]]), 2, 3).tolist()
+      [0, 2]
+    """
+    labels = as_rows(host_real(name, y), 1, "class")
+    if labels.shape != (rows,):
+        raise ValueError(f"{name}: expected labels of shape [{rows}] like x, got {list(labels.shape)}")
+    good = np.isin(labels, np.arange(classes))
+    if not good.all():
+        at = int(np.argmin(good))
+        raise ValueError(f"{name}: expected classes 0 to {classes - 1}, got {labels[at]!s} at [{at}]")
+    return labels.astype(np.int64)
 
 
 def check_outputs(loss: str, outputs: int, kind: str | None) -> None:

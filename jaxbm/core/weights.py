@@ -1,4 +1,4 @@
-"""Weights of any size, made fit for sums in float32."""
+"""Weights of examples, however large or small, made fit for sums in float32."""
 
 from typing import Any
 
@@ -10,32 +10,42 @@ from jax import Array
 from jaxbm.core.checks import is_traced
 
 LARGE = 2.0**60
-"""Sums of weights that lie between its inverse and it neither overflow nor vanish in float32."""
+"""Sums and products of weights between its inverse and it neither overflow nor vanish in float32."""
 
 
-def scaled(weights: Array, dtype: Any = jnp.float32) -> Array:
-    """`weights` in `dtype`, all multiplied by one power of two, so that their sums stay finite and don't vanish.
+def scaled(weights: Any, dtype: Any = jnp.float32) -> Array:
+    """`weights` in `dtype`; where float32 would lose them, all of a row multiplied by one power of two.
 
-    A power of two rounds nothing, so ratios of sums are the same bit for bit. Under a transformation weights below
-    the smallest normal number of the dtype count as zero, as the processor takes them; else they are scaled first.
+    Only weights' proportions count, and a power of two rounds nothing: ratios of sums are the same bit for bit.
+    Inside a transformation weights below the smallest normal number of the dtype are zero, as the processor takes
+    them; elsewhere they are scaled first.
+
+    Args:
+      weights: nonnegative `[..., n]`; each row of its own scale.
+      dtype: floating point.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import numpy as np
       >>> from jaxbm.core.weights import scaled
-      >>> scaled(jnp.asarray([2.0**100, 2.0**101])).tolist()
-      [0.25, 0.5]
+      >>> tiny = scaled(np.asarray([2.0**-140, 2.0**-139]))
+      >>> tiny.tolist(), scaled(np.asarray([1.0, 2.0])).tolist()
+      ([0.25, 0.5], [1.0, 2.0])
     """
-    dtype = jnp.dtype(dtype)
     if is_traced(weights):
-        wide = weights.astype(dtype)
-        largest = jax.lax.stop_gradient(jnp.max(wide, initial=0))
-        mantissa, _ = jnp.frexp(largest)
-        # An eighth of the power of two that is above a large one: its inverse, too, is a normal number.
-        part = jnp.where(largest >= 1, 8 * mantissa, mantissa)
-        return wide / jnp.where(largest > 0, largest / jnp.where(largest > 0, part, 1), 1)
+        return _scaled_inside(jnp.asarray(weights).astype(dtype))
     host = np.asarray(jax.device_get(weights))
-    host = host if host.dtype == np.float64 else host.astype(np.float32)
-    largest = host.max(initial=0)
-    if largest == 0 or 1 / LARGE < largest < LARGE or not np.isfinite(largest):
-        return weights.astype(dtype)
-    return jnp.asarray(np.ldexp(host, -int(np.frexp(largest)[1])), dtype)
+    largest = host.max(axis=-1, keepdims=True, initial=0).astype(np.float64) if host.ndim else host.astype(np.float64)
+    strange = (largest > 0) & np.isfinite(largest) & ((largest <= 1 / LARGE) | (largest >= LARGE))
+    if not strange.any():
+        return jnp.asarray(weights).astype(dtype) if isinstance(weights, Array) else jnp.asarray(host, dtype)
+    exponent = np.where(strange, np.frexp(largest)[1], 0)
+    return jnp.asarray(np.ldexp(host.astype(np.float64), -exponent), dtype)
+
+
+def _scaled_inside(wide: Array) -> Array:
+    largest = jax.lax.stop_gradient(jnp.max(wide, axis=-1, keepdims=True, initial=0) if wide.ndim else wide)
+    mantissa, _ = jnp.frexp(largest)
+    # An eighth of the power of two that is above a large one: its inverse, too, is a normal number.
+    part = jnp.where(largest >= 1, 8 * mantissa, mantissa)
+    strange = (largest > 0) & ((largest <= 1 / LARGE) | (largest >= LARGE))
+    return wide / jnp.where(strange, largest / jnp.where(strange, part, 1), 1)

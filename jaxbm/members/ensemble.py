@@ -11,6 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxbm.core.arrays import host_real
+from jaxbm.core.labels import host_classes
+from jaxbm.core.settings import on_purpose
 from jaxbm.members.result import MembersResult
 from jaxbm.members.selection import Score, greedy_selection
 from jaxbm.models.protocol import Model, Params, rows_text
@@ -131,7 +134,8 @@ class Ensemble:
         """
         from scipy.optimize import minimize_scalar
 
-        logits, labels = self.logits(x).astype(np.float64), np.asarray(y).astype(int)
+        logits = self.logits(x).astype(np.float64)
+        labels = host_classes("y", y, len(logits[0]), max(2, self.model.n_outputs))
 
         def loss(log_temperature: float) -> float:
             p = self._average(_probabilities(logits, float(np.exp(log_temperature))))
@@ -153,7 +157,10 @@ class Ensemble:
         """
         logits = self.logits(x)
         predictions = logits if score == "squared_error" else _probabilities(logits, self.temperature)
-        counts = greedy_selection(predictions, np.asarray(y), score=score, size=size)
+        labels = host_real("y", y)
+        if isinstance(score, str) and score != "squared_error":
+            labels = host_classes("y", y, len(logits[0]), predictions.shape[-1])
+        counts = greedy_selection(predictions, labels, score=score, size=size)
         if not drop:
             return replace(self, weights=counts)
         taken = np.flatnonzero(counts)
@@ -161,7 +168,7 @@ class Ensemble:
         return replace(self, params=params, weights=counts[taken])
 
     def _blocks(self, x: ArrayLike) -> Iterator[np.ndarray]:
-        rows = np.asarray(x)
+        rows = host_real("x", x)
         if rows.ndim == 0 or rows.shape[1:] != self.model.input_shape:
             raise ValueError(f"x: expected shape {rows_text(self.model)}, got {list(rows.shape)}")
         if rows.dtype.kind != "f":
@@ -170,10 +177,12 @@ class Ensemble:
         size = min(1 << (size.bit_length() - 1), 1 << max(9, (len(rows) - 1).bit_length()))
         for start in range(0, max(1, len(rows)), size):
             part = rows[start : start + size]
-            filled = jnp.asarray(
-                np.pad(part, ((0, size - len(part)), *((0, 0) for _ in part.shape[1:])))
-            )  # one shape to compile
-            yield np.asarray(stacked_logits(self.model, self.params, filled))[:, : len(part)]
+            filled = np.pad(part, ((0, size - len(part)), *((0, 0) for _ in part.shape[1:])))  # one shape to compile
+            yield self._block(filled)[:, : len(part)]
+
+    @on_purpose
+    def _block(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(stacked_logits(self.model, self.params, jnp.asarray(rows)))
 
     def _average(self, block: np.ndarray) -> np.ndarray:
         block = block.astype(np.float64)

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks
 from jaxbm.core.fingerprint import fingerprint
+from jaxbm.core.settings import non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
 from jaxbm.members import chunks, member_data, stacking, widths
 from jaxbm.members.checkpoint import Checkpoint
@@ -63,6 +64,7 @@ ACCEPTS = Accepts("fit_members", many=True)
 
 
 @ACCEPTS.documented
+@non_finite_is_told
 def fit_members(
     keys: Array,
     model: Model | Sequence[Model],
@@ -160,6 +162,7 @@ def prepare(
     models = _models(model, count)
     padded = models[0].padded(models)
     data, own_data, most = member_data.member_data(training, padded, x, y, count)
+    data = whole_on_each(data)
     own_widths = None if len(set(models)) == 1 else jnp.asarray([m.member_widths for m in models], jnp.int32)
     run = training.build(padded, data, members=count, most=most, widths=own_widths)
     optimizer = run.hyper.optimizer if run.task.optimizer is None else run.task.optimizer

@@ -12,8 +12,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core import checks
+from jaxbm.core import arrays, checks
 from jaxbm.core.labels import as_rows, class_codes
+from jaxbm.core.weights import scaled
 from jaxbm.losses import kind_of
 from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
 from jaxbm.models.protocol import Model, rows_text
@@ -28,7 +29,6 @@ from jaxbm.run.inputs import (
     way_to_validate,
 )
 from jaxbm.run.training import Training
-from jaxbm.run.weights import example_weights
 
 Most = tuple[int | None, int | None]
 
@@ -70,13 +70,12 @@ class _Table:
     def __init__(self, training: Training, model: Model, x: Any, y: Any, members: int):
         self.training, self.model, self.loss, self.members = training, model, training.loss, members
         weight = training.sample_weight
-        self.x, self.y = (a if hasattr(a, "shape") else jnp.asarray(a) for a in (x, y))
+        self.x, self.y = (_shaped(name, a) for name, a in (("x", x), ("y", y)))
         if self.y.ndim == 2 and self.x.ndim == len(model.input_shape) + 1 and len(self.y) == len(self.x):
-            flat = self.y if isinstance(self.y, jax.Array) else np.asarray(self.y)
-            self.y = as_rows(flat, model.n_outputs, kind_of(self.loss))
+            self.y = as_rows(self.y, model.n_outputs, kind_of(self.loss))
         elif self.y.ndim == 3 and self.y.shape[-1] == 1 and (model.n_outputs == 1 or kind_of(self.loss) == "class"):
             self.y = self.y[..., 0]
-        self.weight = weight if weight is None or hasattr(weight, "shape") else jnp.asarray(weight)
+        self.weight = None if weight is None else _shaped("sample_weight", weight)
         self.plain = weight  # as given, without the weights of classes
         self.class_weight: Array | None = None
         self.x_is_own = self.x.ndim == len(model.input_shape) + 2
@@ -95,7 +94,7 @@ class _Table:
         none."""
         if self.plain is None or like is None:
             return None
-        return example_weights(self.plain)[..., self.n - like.shape[-1] :]
+        return scaled(self.plain)[..., self.n - like.shape[-1] :]
 
     @property
     def any_own(self) -> bool:
@@ -109,7 +108,7 @@ class _Table:
         if not (self.any_own or lists):
             index = listed.rows if listed is not None and of_name else None
             picked = class_weights(class_weight, self.y, self.model, self.loss, index)
-            self.weight = picked if self.weight is None else example_weights(self.weight) * picked
+            self.weight = picked if self.weight is None else scaled(self.weight) * picked
             return
         for labels in self.y if self.y_is_own else (self.y,):
             class_codes(labels, kind_of(self.loss), n_classes(self.model))
@@ -157,14 +156,26 @@ class _Table:
                 row_checks.labels_for(self.loss, y.reshape(-1, *y.shape[2:]), self.model)
             data, own = data._replace(y=y), own._replace(y=True)
         if self.weight_is_own:
-            weight = example_weights(self.weight)
+            weight = scaled(self.weight)
             checks.finite("sample_weight", weight)
             checks.in_range("sample_weight", weight, 0, float("inf"))
+            if not checks.is_traced(weight) and not (counted := np.asarray(weight).any(axis=1)).all():
+                raise ValueError(
+                    "sample_weight: expected a positive weight for each member, got zeros alone for member "
+                    f"{int(np.argmin(counted))}"
+                )
             data, own = data._replace(weight=weight), own._replace(weight=True)
         if self.class_weight is not None:
             data = data._replace(class_weight=self.class_weight)
             own = own._replace(class_weight=self.class_weight.ndim == 2)
         return data, own
+
+
+def _shaped(name: str, value: Any) -> Any:
+    """An array: on the host, unless it is on the device or traced."""
+    if isinstance(value, jax.Array):
+        return value
+    return jnp.asarray(value) if checks.is_traced(value) else arrays.host_real(name, value)
 
 
 def _lists(listed: MemberRows) -> list[Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxbm.core.settings import on_purpose
 from jaxbm.members import stacking
 from jaxbm.models.protocol import Model
 from jaxbm.training.whole_run import FitResult
@@ -60,6 +61,7 @@ class MembersResult(FitResult):
         """Member `k`'s own architecture."""
         return self.models[k if len(self.models) > 1 else 0]
 
+    @on_purpose
     def member(self, k: int) -> FitResult:
         """Member `k` as `fit` would have returned it, in its own widths.
 

@@ -9,6 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import counter
+from jaxbm.core.arrays import joined
 
 
 class Dense(NamedTuple):
@@ -51,4 +52,4 @@ def stream_of(key: Any) -> counter.Words:
 
 def compute_dtype(dtype: Any, x: Array, weight: Array) -> Any:
     """The model's own dtype to compute in; without one, as JAX promotes: the wider of features and weights."""
-    return jnp.promote_types(x.dtype, weight.dtype) if dtype is None else jnp.dtype(dtype)
+    return joined(x.dtype, weight.dtype) if dtype is None else jnp.dtype(dtype)

@@ -11,6 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxbm.core import counter
+from jaxbm.core.arrays import real
 from jaxbm.models import padding
 from jaxbm.models.activations import activation
 from jaxbm.models.dense import Dense, Params, affine, compute_dtype, drop, stream_of
@@ -150,7 +151,7 @@ class MLP(Model):
         Raises:
           ValueError: shapes do not fit the architecture, or `dropout` came without `key`.
         """
-        x = jnp.asarray(x)
+        x = real("x", x)
         self._check(params, x)
         if dropout is not None and key is None:
             raise ValueError("key: expected a JAX random key, since dropout is not None; got None")
@@ -162,7 +163,8 @@ class MLP(Model):
         for i, (layer, name) in enumerate(zip(params, names, strict=True)):
             h = activation(name)(affine(layer, h))
             if widths is not None and i < len(params) - 1:
-                h = jnp.where(jnp.arange(h.shape[-1]) < jnp.asarray(widths)[i + 1], h, jnp.zeros((), h.dtype))
+                unit = jnp.arange(h.shape[-1], dtype=jnp.int32)
+                h = jnp.where(unit < jnp.asarray(widths, jnp.int32)[i + 1], h, jnp.zeros((), h.dtype))
             if dropout is not None and i < len(params) - 1:
                 h = drop(h, dropout, counter.derive(stream_of(key), i))
         return h.astype(dtype if self.dtype is None else self.param_dtype)

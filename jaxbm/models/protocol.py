@@ -7,6 +7,7 @@ A model is a hashable description, without parameters: pure functions of a pytre
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
@@ -15,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
+
+from jaxbm.core.arrays import joined
 
 Params = Any
 """Parameters: a pytree of arrays, as the model's `init` returns them."""
@@ -95,7 +98,9 @@ class Model(Protocol):
 
     def penalty(self, params: Params) -> Array:
         """What `l2` multiplies: the sum of squares of all weights, which are leaves with two or more axes."""
-        return sum((jnp.square(leaf).sum() for leaf in jax.tree.leaves(params) if leaf.ndim > 1), jnp.zeros(()))
+        weights = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+        dtype = functools.reduce(joined, (leaf.dtype for leaf in weights), jnp.dtype("float32"))
+        return sum((jnp.square(leaf).sum().astype(dtype) for leaf in weights), jnp.zeros((), dtype))
 
     def check_params(self, params: Params) -> None:
         """ValueError where `params` are not of the structure and the shapes that `init` gives."""

@@ -1,5 +1,6 @@
 """Gradient clipping."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from jaxbm.core.arrays import joined
 from jaxbm.optimizers.protocol import Protocol, PyTree, abs_square, as_pytree, cast, check_nonnegative, tree_map, wide
 
 
@@ -29,8 +31,10 @@ class ClipByGlobalNorm(Protocol):
         """Scale the gradients down to the largest norm where they exceed it."""
         del params, extra
         squares = [abs_square(u.astype(wide(u))).sum() for u in jax.tree.leaves(updates)]
-        norm = jnp.sqrt(jnp.stack(squares).sum()) if squares else jnp.zeros(())
-        scale = jnp.where(norm > self.max_norm, self.max_norm / jnp.where(norm > 0, norm, 1), 1)
+        dtype = functools.reduce(joined, (square.dtype for square in squares), jnp.dtype("float32"))
+        norm = jnp.sqrt(jnp.stack([s.astype(dtype) for s in squares]).sum()) if squares else jnp.zeros((), dtype)
+        most = cast(self.max_norm, norm)
+        scale = jnp.where(norm > most, most / jnp.where(norm > 0, norm, 1), 1)
         return tree_map(lambda u: u * cast(scale, u), updates), state
 
 

@@ -168,7 +168,7 @@ def bias_correction(decay: ArrayLike, count: Array) -> Array:
     """
     decay = jnp.asarray(decay, joined(jnp.result_type(decay), jnp.float32))
     # log(decay) itself is best taken near 1 through log1p of the (exact) difference.
-    return -jnp.expm1(count * jnp.log1p(decay - 1))
+    return -jnp.expm1(count.astype(decay.dtype) * jnp.log1p(decay - 1))
 
 
 def _mean(new: Array, old: Array, decay: ArrayLike) -> Array:

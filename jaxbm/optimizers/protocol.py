@@ -146,4 +146,9 @@ def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
       >>> jaxbm.apply_updates(jnp.ones(2), jnp.asarray([0.5, -1.0])).tolist()
       [1.5, 0.0]
     """
-    return tree_map(lambda p, u: (p + u).astype(p.dtype), params, updates)
+
+    def moved(p: Array, u: Array) -> Array:
+        dtype = joined(p.dtype, u.dtype)
+        return (p.astype(dtype) + u.astype(dtype)).astype(p.dtype)
+
+    return tree_map(moved, params, updates)

@@ -12,6 +12,8 @@ from jax.typing import ArrayLike
 from jaxbm.core import arrays, checks
 from jaxbm.core.labels import as_rows, class_codes
 from jaxbm.core.names import lookup
+from jaxbm.core.settings import whole_on_each
+from jaxbm.core.weights import scaled
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import Hook, check_labels
 from jaxbm.models.protocol import Model, as_model
@@ -19,7 +21,6 @@ from jaxbm.run import row_checks
 from jaxbm.run.contract import Data, Loss
 from jaxbm.run.options import metric_functions
 from jaxbm.run.training import Training
-from jaxbm.run.weights import example_weights
 
 
 def way_to_validate(training: Training) -> str | None:
@@ -46,16 +47,20 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     weight = plain  # weights of classes are for training alone, as in Keras
     if training.class_weight is not None:
         picked = class_weights(training.class_weight, y, model, loss, index)
-        weight = picked if plain is None else plain * picked
+        weight = picked if plain is None else scaled(plain * picked)
     if way != "validation_split" or index is not None:
         x, y = jnp.asarray(x), jnp.asarray(y)
+    learnt = slice(None) if index is None else index
     if way is None:
+        _check_learnt(training, weight, learnt)
         return Data(x, y, weight, rows=index)
     if way == "validation_rows":
         held_out = checks.row_index("validation_rows", training.validation_rows, x.shape[0])
+        _check_learnt(training, weight, learnt)
         check_counted(plain, held_out)
         return Data(x, y, weight, x, y, plain, rows=index, rows_val=held_out)
     if way == "validation_data":
+        _check_learnt(training, weight, learnt)
         return Data(x, y, weight, *_validation_data(training, model))._replace(rows=index)
     split = float(training.validation_split)
     n = x.shape[0] if index is None else index.shape[0]
@@ -63,8 +68,10 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     if not 0 < first < n:
         raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
     if index is not None:
+        _check_learnt(training, weight, index[:first])
         check_counted(plain, index[first:])
         return Data(x, y, weight, x, y, plain, rows=index[:first], rows_val=index[first:])
+    _check_learnt(training, weight, slice(first))
     check_counted(plain, slice(first, None))
     parts: list[Any] = [
         a if a is None else jnp.asarray(a[part])
@@ -81,10 +88,17 @@ def check_measured(metrics: Any, y: Any, model: Model, loss: str | Loss) -> None
             check_labels(metric.name, y, kind_of(loss), n_classes(model))
 
 
-def check_counted(weight: Array | np.ndarray | None, rows: Any = slice(None)) -> None:
-    """ValueError where all rows that are measured have weight zero."""
+def check_counted(
+    weight: Array | np.ndarray | None, rows: Any = slice(None), what: str = "measured", name: str = "sample_weight"
+) -> None:
+    """ValueError where all of some rows have weight zero: then nothing is known of them, and nothing learnt."""
     if weight is not None and not checks.is_traced(weight, rows) and not np.any(np.asarray(weight[rows])):
-        raise ValueError("sample_weight: expected a positive weight among the rows measured, got zeros alone")
+        raise ValueError(f"{name}: expected a positive weight among the rows {what}, got zeros alone")
+
+
+def _check_learnt(training: Training, weight: Any, rows: Any) -> None:
+    name = "sample_weight" if training.class_weight is None else "class_weight"
+    check_counted(weight, rows, "trained on", name)
 
 
 def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Array | None]:
@@ -100,9 +114,17 @@ def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Ar
 def _array(name: str, value: ArrayLike) -> Any:
     # What isn't on the device stays on the host until it is checked and cut: there nothing is compiled for it.
     if isinstance(value, jax.Array):
-        return value
+        return whole_on_each(value)
+    if checks.is_traced(value):  # a list of what is traced
+        return jnp.asarray(value)
     host = arrays.host_numbers(name, np.asarray(value))
     return host.astype(jax.dtypes.canonicalize_dtype(host.dtype), copy=False) if host.dtype.kind == "f" else host
+
+
+def _real(name: str, values: Any) -> Any:
+    if jnp.issubdtype(values.dtype, jnp.complexfloating):
+        raise TypeError(f"{name}: expected real numbers, got dtype {values.dtype}")
+    return values
 
 
 def _arrays(
@@ -110,16 +132,14 @@ def _arrays(
 ) -> tuple[Any, Any, Array | None]:
     kind = kind_of(loss)
     x, y = _array(f"x{name}", x), as_rows(_array(f"y{name}", y), model.n_outputs, kind)
-    for which, values in (("x", x), ("y", y)):
-        if jnp.issubdtype(values.dtype, jnp.complexfloating):
-            raise TypeError(f"{which}{name}: expected real numbers, got dtype {values.dtype}")
+    x, y = _real(f"x{name}", x), _real(f"y{name}", y)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(model.param_dtype)
     if isinstance(loss, str):
         lookup("loss", loss, LOSSES)
     if y.dtype == bool or kind not in (None, "class"):
         y = y.astype(model.param_dtype)
-    w = None if weight is None else example_weights(weight)
+    w = None if weight is None else scaled(_real(f"sample_weight{name}", _array(f"sample_weight{name}", weight)))
     row_checks.rows(name, x, y, w, model)
     if isinstance(loss, str):
         row_checks.labels_for(loss, y, model, name)
@@ -158,10 +178,12 @@ def class_table(class_weight: Mapping[int, float] | ArrayLike, model: Model) -> 
         unknown = sorted(set(class_weight) - set(range(classes)))
         if unknown:
             raise ValueError(f"class_weight: expected classes 0 to {classes - 1}, got {unknown}")
-        table = jnp.asarray([class_weight.get(c, 1.0) for c in range(classes)])
+        given: Any = [class_weight.get(c, 1.0) for c in range(classes)]
     else:
-        table = jnp.asarray(class_weight)
-        if table.shape != (classes,):
-            raise ValueError(f"class_weight: expected shape [{classes}], got {list(table.shape)}")
+        given = class_weight
+    table = _real("class_weight", _array("class_weight", given))
+    if table.shape != (classes,):
+        raise ValueError(f"class_weight: expected shape [{classes}], got {list(table.shape)}")
     checks.in_range("class_weight", table, 0, float("inf"))
-    return table.astype(jnp.float32)
+    checks.finite("class_weight", table)
+    return scaled(table)

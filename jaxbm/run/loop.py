@@ -9,17 +9,14 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.core import counter
-from jaxbm.core.arrays import joined
 from jaxbm.core.counter import Words
-from jaxbm.models.protocol import Params, example_losses, match_labels
+from jaxbm.core.settings import varying_as
+from jaxbm.models.protocol import Params
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
 from jaxbm.run.contract import Data, Hyper, RunState, Task
-from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows, validation_rows
+from jaxbm.run.measuring import measure, ratio, weighted_sums
+from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows
 from jaxbm.shuffle import permuted_position
-
-Logits = Callable[[Task, Params, RowSet, Hyper], Array]
-EVALUATION_ROWS = 4096
-"""Rows whose activations are held at once when a whole data set is evaluated."""
 
 
 def init(task: Task, params: Params, opt_state: Any, data: Data, hyper: Hyper) -> RunState:
@@ -59,12 +56,12 @@ def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, sto
 
         def trained(state: RunState) -> RunState:
             new = _one_epoch(task, state._replace(epoch=epoch), data, hyper, words)
-            skipped = _skipped_by_member(going)
+            skipped = skipped_by_member(going)
             return jax.tree.map(lambda new, old: jnp.where(skipped, old, new), new, state)
 
         # The condition and the epoch are the same for all members: under `vmap` a branch or a loop that each of them
         # takes or not would give every one a copy of what it reads, the shared table too.
-        state = lax.cond(_any_member(going), trained, lambda s: s, state)
+        state = lax.cond(any_member(going), trained, lambda s: s, state)
         return state._replace(epoch=jnp.where(mine, epoch + 1, state.epoch))
 
     first = _least_member(state.epoch)
@@ -87,17 +84,17 @@ def _over_members(reduced: Callable[[Array], Array], alone: Callable[[Array], Ar
     return function
 
 
-_any_member = _over_members(lambda going: going.any(axis=0), lambda going: going)
+any_member = _over_members(lambda going: going.any(axis=0), lambda going: going)
 _least_member = _over_members(lambda epoch: epoch.min(axis=0), lambda epoch: epoch)
 
 
 @jax.custom_batching.custom_vmap
-def _skipped_by_member(going: Array) -> Array:
+def skipped_by_member(going: Array) -> Array:
     """False: who trains alone gets here only while going. Under `vmap` each member's own."""
     return jnp.zeros_like(going)
 
 
-@_skipped_by_member.def_vmap
+@skipped_by_member.def_vmap
 def _(size: int, mapped: list[bool], going: Array) -> tuple[Array, bool]:
     del size, mapped
     return ~going, True
@@ -106,33 +103,6 @@ def _(size: int, mapped: list[bool], going: Array) -> tuple[Array, bool]:
 def is_going(state: RunState, hyper: Hyper) -> Array:
     """Whether the run has another epoch to do."""
     return state.active if hyper.epochs is None else state.active & (state.epoch < hyper.epochs)
-
-
-def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
-    """`[most, out]`: the model at all visited rows, with those of `EVALUATION_ROWS` of them alive at once."""
-    index, n, block = visited.gathered()[0], visited.most, EVALUATION_ROWS
-    options = {} if hyper.widths is None else {"widths": hyper.widths}
-    if n <= block:
-        return task.model.apply(params, visited.x if index is None else visited.x[index], **options)
-    index = lax.iota(jnp.int32, n) if index is None else index
-    blocks = jnp.pad(index, (0, -n % block)).reshape(-1, block)
-    out = lax.map(lambda rows: task.model.apply(params, visited.x[rows], **options), blocks)
-    return out.reshape(-1, out.shape[-1])[:n]
-
-
-def weighted_sums(values: Array, weight: Array | None) -> tuple[Array, Array]:
-    """Sum of weighted values and sum of weights, in at least float32; a zero weight hides even a NaN."""
-    dtype = joined(values.dtype, jnp.float32)
-    values = values.astype(dtype)
-    if weight is None:
-        return values.sum(), jnp.asarray(values.shape[0], dtype)
-    weight = weight.astype(dtype)
-    return jnp.where(weight == 0, 0, values * weight).sum(), weight.sum()
-
-
-def ratio(total: Array, count: Array) -> Array:
-    """`total / count`, and 0 where nothing was counted."""
-    return total / jnp.where(count == 0, 1, count)
 
 
 def _optimizer(task: Task, hyper: Hyper) -> Any:
@@ -188,25 +158,6 @@ def early_stopping(state: RunState, value: Array, task: Task, hyper: Hyper) -> R
     return state._replace(best_params=best, active=state.active & (state.wait < hyper.patience))
 
 
-def measure(
-    task: Task, params: Params, data: Data, hyper: Hyper, with_loss: bool = True, logits_of: Logits = logits_of
-) -> dict[str, Array]:
-    """The validation loss (where asked) and the metrics, as history names them."""
-    record: dict[str, Array] = {}
-    for prefix, visited in (("", training_rows(task, data)), ("val_", validation_rows(task, data))):
-        if visited is None or not ((prefix and with_loss) or task.metrics):
-            continue
-        logits = logits_of(task, params, visited, hyper)
-        _, y, weight = visited.gathered()
-        if prefix and with_loss:
-            total, count = weighted_sums(example_losses(task.loss, logits, y), weight)
-            unknown = (count == 0) | visited.is_strange()  # where no row counts, nothing is known
-            record["val_loss"] = jnp.where(unknown, jnp.nan, ratio(total, count))
-        for name, metric in task.metrics:
-            record[prefix + name] = metric(match_labels(logits, y), y, weight)
-    return record
-
-
 def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> tuple[Params, Any, Array]:
     visited = training_rows(task, data)
     most, size = visited.most, min(task.batch_size, visited.most)
@@ -224,22 +175,24 @@ def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words
             return (params, opt_state), sums
 
         def skipped(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
-            return carry, jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(taken, carry)[1])
+            nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(taken, carry)[1])
+            return carry, varying_as(nothing, carry, batch, hyper)
 
         if visited.count is None:
             return taken(carry)
         mine = i < own_steps
 
         def taken_by_some(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
-            passed = _skipped_by_member(mine)
+            passed = skipped_by_member(mine)
             return jax.tree.map(lambda new, old: jnp.where(passed, old, new), taken(carry), skipped(carry))
 
-        return lax.cond(_any_member(mine), taken_by_some, skipped, carry)
+        return lax.cond(any_member(mine), taken_by_some, skipped, carry)
 
     filled = None if real is None else real.reshape(steps, size)
     inputs = (lax.iota(jnp.int32, steps), order.reshape(steps, size), filled)
     (params, opt_state), (totals, counts) = lax.scan(step, (state.params, state.opt_state), inputs)
-    return params, opt_state, jnp.where(visited.is_strange(), jnp.nan, ratio(totals.sum(), counts.sum()))
+    unknown = (counts.sum() == 0) | visited.is_strange()  # where no row counts, nothing was learnt
+    return params, opt_state, jnp.where(unknown, jnp.nan, ratio(totals.sum(), counts.sum()))
 
 
 def _order(task: Task, visited: RowSet, epoch: Array, words: Words, length: int) -> tuple[Array, Array | None]:
@@ -280,7 +233,8 @@ def _one_step(
         total, count = weighted_sums(values, weight)
         value = ratio(total, count)
         if hyper.l2 is not None:
-            value = value + hyper.l2 * task.model.penalty(params)
+            penalty = task.model.penalty(params)
+            value = value + hyper.l2.astype(value.dtype) * penalty.astype(value.dtype)
         return value, (total, count)
 
     (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(params)

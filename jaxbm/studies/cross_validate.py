@@ -14,13 +14,14 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import counter
 from jaxbm.core.dataframe import tidy
+from jaxbm.core.settings import non_finite_is_told
+from jaxbm.core.weights import scaled
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.progress import Report
 from jaxbm.members.result import MembersResult
 from jaxbm.models.protocol import Model
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.options import TrainingOptions
-from jaxbm.run.weights import example_weights
 from jaxbm.studies.folds import Fold, is_classification, make_folds
 from jaxbm.training.predict import predict, score
 
@@ -69,6 +70,7 @@ ACCEPTS = Accepts(
 
 
 @ACCEPTS.documented
+@non_finite_is_told
 def cross_validate(
     key: Array,
     model: Model,
@@ -130,14 +132,12 @@ def cross_validate(
         rows["validation_rows"] = [held_out for _, held_out in pairs]
     members = fit_members(keys, model, x, y, folder=folder, progress=progress, **{**vars(training), **rows})
     predictions = np.full((repeats, n, model.n_outputs), np.nan, np.float32)
-    weight = None if training.sample_weight is None else np.asarray(example_weights(training.sample_weight))
+    weight = None if training.sample_weight is None else np.asarray(scaled(training.sample_weight))
     scored, x, y = list[dict[str, float]](), np.asarray(x), np.asarray(y)
     for i, (_, held_out) in enumerate(pairs):
         logits = predict(model, members.member(i).params, x[held_out])
         predictions[i * repeats // len(pairs), held_out] = logits
-        weight = (
-            None if training.sample_weight is None else np.asarray(example_weights(training.sample_weight))[held_out]
-        )
+        weight = None if training.sample_weight is None else np.asarray(scaled(training.sample_weight))[held_out]
         scored.append(score(model, logits, y[held_out], loss=loss, metrics=training.metrics, sample_weight=weight))
     scores = {name: np.asarray([one[name] for one in scored]) for name in scored[0]}
     return CrossValidation(predictions, scores, pairs, members, repeats)

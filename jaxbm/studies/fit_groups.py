@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
+from jaxbm.core.settings import non_finite_is_told, on_purpose
 from jaxbm.members.checkpoint import check_folder
 from jaxbm.members.fit_members import fit_members, prepare
 from jaxbm.members.progress import MembersInterrupted, Report
@@ -61,6 +62,7 @@ class GroupsResult:
             raise KeyError(f"group {label!r}: expected one with a model of its own, since there is no pooled model")
         return self.pooled
 
+    @on_purpose
     def predict(self, x: ArrayLike, groups: ArrayLike) -> np.ndarray:
         """Logits `[n, out]` of each row by its group's model; NaN where there is neither that nor a pooled one.
 
@@ -126,6 +128,7 @@ ACCEPTS = Accepts(
 
 
 @ACCEPTS.documented
+@non_finite_is_told
 def fit_groups(
     key: Array,
     model: Model,

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks, counter
 from jaxbm.core.fingerprint import fingerprint
+from jaxbm.core.settings import non_finite_is_told
 from jaxbm.members import chunks
 from jaxbm.members.progress import MembersProgress, Report, reporter
 from jaxbm.members.resumable_fit import fit_single
@@ -42,6 +43,7 @@ ACCEPTS = Accepts(
 
 
 @ACCEPTS.documented
+@non_finite_is_told
 def sweep(
     space: Space | Sequence[Mapping[str, Any]],
     key: Array,

@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks, counter
+from jaxbm.core.settings import non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Model, Params
 from jaxbm.run import start_checks
@@ -46,6 +47,7 @@ ACCEPTS = Accepts("fit")
 
 
 @ACCEPTS.documented
+@non_finite_is_told
 def fit(
     key: Array,
     model: Model,
@@ -95,7 +97,8 @@ def fit(
     Source: the training loop of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithms 7.1, 8.1.
     """
     training = ACCEPTS.training(options)
-    task, data, hyper, params, opt_state = run = training.build(model, training_data(training, model, x, y))
+    data = whole_on_each(training_data(training, model, x, y))
+    task, data, hyper, params, opt_state = run = training.build(model, data)
     counter.checked(key)
     start_checks.start(model, hyper.optimizer if task.optimizer is None else task.optimizer, params, opt_state)
     name, _ = dispatch.choose(training.implementation, run)

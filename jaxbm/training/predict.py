@@ -9,27 +9,29 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm import kernels
-from jaxbm.core import checks
+from jaxbm.core import arrays, checks
 from jaxbm.core.labels import as_rows
 from jaxbm.core.names import lookup
+from jaxbm.core.settings import on_purpose
+from jaxbm.core.weights import scaled
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import heeds_weights
 from jaxbm.models.protocol import Model, Params, rows_text
-from jaxbm.run import loop, row_checks
+from jaxbm.run import row_checks
 from jaxbm.run.contract import Loss, Metric
 from jaxbm.run.inputs import check_counted, check_measured
+from jaxbm.run.measuring import measured
 from jaxbm.run.options import metric_for, metric_functions
-from jaxbm.run.weights import example_weights
 
 SMALLEST_BLOCK = 512
 
 
+@on_purpose
 def predict(model: Model, params: Params, x: ArrayLike, *, batch_size: int = 4096) -> np.ndarray:
     """The model's logits for every row.
 
@@ -51,9 +53,11 @@ def predict(model: Model, params: Params, x: ArrayLike, *, batch_size: int = 409
       (10, 1)
     """
     block = checks.positive_int("batch_size", batch_size)
-    rows = np.asarray(x)
+    rows = arrays.host_real("x", x)
     if rows.ndim == 0 or rows.shape[1:] != model.input_shape:
         raise ValueError(f"x: expected shape {rows_text(model)} for {model.title}, got {list(rows.shape)}")
+    if rows.dtype.kind in "biu":  # as wide as they are: in 32 bits large ones would wrap round
+        rows = rows.astype(np.dtype(model.param_dtype))
     block = min(block, _filled(len(rows)))
     out = np.empty((len(rows), model.n_outputs), np.dtype(model.param_dtype))
     for start in range(0, len(rows), block):
@@ -97,6 +101,7 @@ def evaluate(
     return score(model, logits, y, loss=loss, metrics=metrics, sample_weight=sample_weight)
 
 
+@on_purpose
 def score(
     model: Model,
     logits: np.ndarray,
@@ -107,12 +112,13 @@ def score(
     sample_weight: ArrayLike | None = None,
 ) -> dict[str, float]:
     """`evaluate` for logits that `predict` already gave."""
-    labels = as_rows(np.asarray(y), model.n_outputs, kind_of(loss))
+    labels = as_rows(arrays.host_real("y", y), model.n_outputs, kind_of(loss))
     if labels.ndim == 0 or len(labels) != len(logits):
         raise ValueError(f"y: expected {len(logits)} rows like x, got shape {list(labels.shape)}")
     if not len(labels):
         raise ValueError("x: expected at least one row, got none")
-    weight = None if sample_weight is None else np.asarray(example_weights(sample_weight))
+    checks.finite("y", labels)
+    weight = None if sample_weight is None else np.asarray(scaled(arrays.host_real("sample_weight", sample_weight)))
     if weight is not None and weight.shape != labels.shape[:1]:
         raise ValueError(f"sample_weight: expected shape [{len(labels)}], got {list(weight.shape)}")
     if weight is not None:
@@ -150,6 +156,4 @@ def _apply(model: Model, params: Params, x: Array) -> Array:
 def _measure(
     loss: Loss, metrics: tuple[tuple[str, Metric], ...], logits: Array, labels: Array, weight: Array | None
 ) -> dict[str, Any]:
-    record = {"loss": loop.ratio(*loop.weighted_sums(loop.example_losses(loss, logits, labels), weight))}
-    squeezed = loop.match_labels(logits, jnp.asarray(labels))
-    return record | {name: metric(squeezed, labels, weight) for name, metric in metrics}
+    return measured(loss, metrics, logits, labels, weight)

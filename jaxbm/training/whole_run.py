@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks, counter
+from jaxbm.core.settings import varying_as
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Params
 from jaxbm.run import loop
@@ -45,7 +46,8 @@ def whole_run(
 def start_state(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
     """The state before the first epoch."""
     params = task.model.init(key) if params is None else jax.tree.map(jnp.asarray, params)
-    return loop.init(task, params, opt_state, data, hyper)
+    state = loop.init(task, params, opt_state, data, hyper)
+    return varying_as(state, state, key, data, hyper)
 
 
 def result_of(state: RunState) -> FitResult:

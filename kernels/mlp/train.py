@@ -122,7 +122,7 @@ def _run_jvp(task: Task, primals: Any, tangents: Any) -> Any:
 def _native(
     task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None
 ) -> RunState:
-    last = jnp.asarray(task.epochs if stop is None else stop, jnp.int32)
+    last = jnp.minimum(task.epochs if stop is None else stop, task.epochs).astype(jnp.int32)
     monitor = loop.monitored(task, state.history)
     # The kernel watches the validation loss, or that of training without validation; anything else is watched here.
     is_own = monitor == ("val_loss" if "val_loss" in state.history else "loss") and task.monitor_mode != "max"
@@ -147,9 +147,20 @@ def _native(
         return stopped._replace(epoch=state.epoch)
 
     def advance(state: RunState) -> RunState:
-        return lax.cond(loop.is_going(state, hyper), one_epoch, lambda s: s._replace(epoch=s.epoch + 1), state)
+        here = state.epoch < last
+        going = loop.is_going(state, hyper) & here
 
-    return lax.while_loop(lambda s: s.epoch < jnp.minimum(last, task.epochs), advance, state)
+        def trained(state: RunState) -> RunState:
+            skipped = loop.skipped_by_member(going)
+            return jax.tree.map(lambda new, old: jnp.where(skipped, old, new), one_epoch(state), state)
+
+        at = state.epoch
+        state = lax.cond(loop.any_member(going), trained, lambda s: s, state)
+        return state._replace(epoch=jnp.where(here, at + 1, at))
+
+    if stop is None:  # of a known length, which more transformations take, such as checkify of many members
+        return lax.scan(lambda s, _: (advance(s), None), state, length=task.epochs)[0]
+    return lax.while_loop(lambda s: s.epoch < last, advance, state)
 
 
 def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array) -> RunState:

@@ -82,7 +82,7 @@ def test_raw_and_other_key_implementations_work():
         (0, ValueError, "n: expected 1 to 2147483647, got 0"),
         (-3, ValueError, "got -3"),
         (2**31, ValueError, "got 2147483648"),
-        (2.5, TypeError, "n: expected an integer, got float"),
+        (2.5, TypeError, "n: expected an integer, got 2.5"),
     ],
 )
 def test_bad_counts(n, error, match):
@@ -97,6 +97,20 @@ def test_bad_keys():
         shuffle.permutation(jax.random.split(jax.random.key(0), 3), 5)
     with pytest.raises(TypeError, match="i: expected integers"):
         shuffle.permuted_index(jax.random.key(0), jnp.ones(3), 5)
+    with pytest.raises(TypeError, match="key: expected a JAX random key .*, got an array of dtype <U1"):
+        shuffle.permutation(np.asarray(["a", "b"]), 5)
+
+
+def test_places_that_are_none():
+    key, none = jax.random.key(0), np.asarray([-1, 5, 2])
+    with pytest.raises(ValueError, match="i: expected 0 to 4, got -1"):
+        shuffle.permuted_index(key, none, 5)
+    with pytest.raises(ValueError, match="i: expected integers that fit int32, got 4294967297"):
+        shuffle.permuted_index(key, np.asarray([2**32 + 1]), 5)
+    inside = jax.jit(lambda i: shuffle.permuted_index(key, i, 5))
+    for dtype in ("int32", "int8", "uint8"):
+        got = inside(none.astype(dtype)).tolist()
+        assert got == [-1, -1, int(shuffle.permutation(key, 5)[2])]
 
 
 def test_below_is_the_upper_word_of_the_product():

@@ -203,3 +203,83 @@ def test_metrics_read_labels_as_the_loss_does():
 def test_what_is_no_key_is_named(key):
     with pytest.raises(TypeError, match="key: expected a JAX random key"):
         jaxbm.fit(key, MODEL, X, Y, loss=BINARY)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_where_no_row_counts_nothing_is_known(implementation):
+    """All weights zero: under a transformation, where nothing is looked at, and for one member of several."""
+    options = {"loss": BINARY, "epochs": 3, "implementation": implementation}
+
+    def run(weight, held_out):
+        rest = {"sample_weight": weight, "validation_data": (X[:9], Y[:9], held_out), "patience": 2}
+        return jaxbm.fit(KEY, MODEL, X, Y, **options, **rest)
+
+    ones, zeros = jnp.ones(60), jnp.zeros(60)
+    result = jax.jit(jax.vmap(run))(jnp.stack([ones, ones, zeros]), jnp.stack([ones[:9], zeros[:9], ones[:9]]))
+    assert result.finite.tolist() == [True, True, False]
+    assert np.isnan(result.history["val_loss"][1, :2]).all()
+    assert result.epochs_run.tolist() == [3, 2, 1]
+    assert np.isnan(result.history["loss"][2, 0])
+    rows = [np.arange(40, 60), np.arange(20)]
+    weight = np.where(np.arange(60) < 20, 0.0, 1.0)
+    members = jaxbm.fit_members(
+        KEY, MODEL, X, Y, members=2, rows=np.arange(20, 60), validation_rows=rows, sample_weight=weight, **options
+    )
+    assert np.isfinite(members.history["val_loss"][0]).all()
+    assert np.isnan(members.history["val_loss"][1]).all()
+    assert members.best == 0
+
+
+def test_weights_that_are_all_zero_are_refused():
+    zero = np.zeros(60)
+    with pytest.raises(ValueError, match="sample_weight: expected a positive weight among the rows trained on"):
+        jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, sample_weight=zero)
+    with pytest.raises(ValueError, match="class_weight: expected a positive weight among the rows trained on"):
+        jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, class_weight={0: 0, 1: 0})
+    with pytest.raises(ValueError, match="sample_weight: .* got zeros alone for member 1"):
+        jaxbm.fit_members(KEY, MODEL, X, Y, members=2, loss=BINARY, sample_weight=np.stack([1 + zero, zero]))
+    for given, match in (
+        (np.inf, "class_weight: expected finite values"),
+        ("heavy", "class_weight: expected numbers"),
+        (1j, "class_weight: expected real numbers"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=match):
+            jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, class_weight={1: given})
+    with pytest.raises(TypeError, match="sample_weight: expected numbers, got dtype <U1"):
+        jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, sample_weight=["1"] * 60)
+
+
+def test_nullable_columns_of_pandas():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": X[:, 0], "b": pd.array(np.arange(60), "Int64"), "c": pd.array(Y > 0, "boolean")})
+    y = pd.Series(Y.astype(int), dtype="Int64")
+    plain = frame.astype("float32").to_numpy()
+    options = {"loss": BINARY, "epochs": 1}
+    want = jaxbm.fit(KEY, MODEL, plain, Y, **options)
+    same(jaxbm.fit(KEY, MODEL, frame, y, **options), want)
+    same(jaxbm.fit_members(KEY, MODEL, frame, y, members=1, **options).member(0),
+         jaxbm.fit_members(KEY, MODEL, plain, Y, members=1, **options).member(0))  # fmt: skip
+    np.testing.assert_array_equal(jaxbm.predict(MODEL, want.params, frame), jaxbm.predict(MODEL, want.params, plain))
+    got, other = (jaxbm.evaluate(MODEL, want.params, *rows, loss=BINARY) for rows in ((frame, y), (plain, Y)))
+    assert got == other
+    frame.loc[3, "b"], y[5] = pd.NA, pd.NA
+    with pytest.raises(
+        TypeError, match=r"x: expected numbers, got a gap \(<NA>\) at \[3, 1\] \(1 such values in all\)"
+    ):
+        jaxbm.fit(KEY, MODEL, frame, Y, **options)
+    with pytest.raises((TypeError, ValueError), match=r"y: expected .* got (nan|a gap \(<NA>\)) at \[5\]"):
+        jaxbm.evaluate(MODEL, want.params, plain, y, loss=BINARY)
+    with pytest.raises(TypeError, match=r"x: expected numbers, got 'a' \(str\) at \[0, 0\]"):
+        jaxbm.predict(MODEL, want.params, np.asarray([["a", 1.0, 2.0]], object))
+
+
+def test_whole_numbers_too_large_for_32_bits_are_features_as_they_are():
+    stamps = np.asarray([[1_700_000_000_000, 2**40, 1]])
+    params = MODEL.init(KEY)
+    np.testing.assert_array_equal(
+        jaxbm.predict(MODEL, params, stamps), jaxbm.predict(MODEL, params, stamps.astype(np.float32))
+    )
+    with pytest.raises(ValueError, match="x: expected integers that fit int32"):
+        MODEL.apply(params, stamps)
+    with pytest.raises(TypeError, match="x: expected real numbers, got dtype complex"):
+        jaxbm.predict(MODEL, params, stamps + 1j)

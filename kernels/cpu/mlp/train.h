@@ -163,7 +163,7 @@ class Trainer {
       one_update(here, count, steps_done);
       barrier(team_);
     }
-    return (float)(weights == 0 ? 0 : sum / weights);
+    return weights == 0 ? __builtin_nanf("") : (float)(sum / weights);  // where no row counts, nothing is known
   }
 
   // Where the order of the rows from place `start` on stands: stretches take turns in two buffers.
@@ -228,7 +228,7 @@ class Trainer {
       for (long r = 0; r < batch; r++) weights += weight ? weight[index[r]] : 1;
       barrier(team_);
     }
-    return (float)(weights == 0 ? 0 : sum / weights);
+    return weights == 0 ? __builtin_nanf("") : (float)(sum / weights);  // where no row counts, nothing is known
   }
 
   const Spec s_;

@@ -1,0 +1,78 @@
+"""What users' settings of JAX ask of our code: guarded transfers, NaN watched for, arrays that vary over a mesh."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+from jax import lax
+from jax.sharding import PartitionSpec
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def on_purpose(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, inside of which nothing is an accident that `jax.transfer_guard` is there to find.
+
+    What such a function moves between host and device (a number of its own, rows that its user has on the host, a
+    result that is looked at) it moves knowingly.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxbm.core.settings import on_purpose
+      >>> with jax.transfer_guard("disallow"):
+      ...     on_purpose(lambda: jnp.zeros(2))().tolist()
+      [0.0, 0.0]
+    """
+
+    @wraps(function)
+    def moved(*args: P.args, **kwargs: P.kwargs) -> T:
+        with jax.transfer_guard("allow"):
+            return function(*args, **kwargs)
+
+    return moved
+
+
+def non_finite_is_told(function: Callable[P, T]) -> Callable[P, T]:
+    """`on_purpose`, and the function watches for NaN and infinity itself, and says more about them than
+    `jax.debug_nans` and `jax.debug_infs` could: in its arrays NaN also stands for what never happened."""
+
+    @wraps(function)
+    def watched(*args: P.args, **kwargs: P.kwargs) -> T:
+        with jax.debug_nans(False), jax.debug_infs(False):
+            return function(*args, **kwargs)
+
+    return on_purpose(watched)
+
+
+def varying_as(tree: T, *like: Any) -> T:
+    """`tree`, every array of which varies over the mesh axes over which any array of `like` does.
+
+    Inside `jax.shard_map` a loop's state has to say from the start over which axes it will differ. Elsewhere, and
+    where nothing differs, the tree as it is.
+    """
+    axes = frozenset[Any]().union(*(_axes(leaf) for leaf in jax.tree.leaves(like)))
+    return jax.tree.map(lambda leaf: _varying(leaf, axes - _axes(leaf)), tree) if axes else tree
+
+
+def whole_on_each(tree: T) -> T:
+    """`tree`, arrays of which that are explicitly sharded are on every device whole: rows are visited in any order.
+
+    Arrays of meshes without explicit axes are as they were, their layout being the compiler's affair.
+    """
+    return jax.tree.map(lambda leaf: jax.sharding.reshard(leaf, PartitionSpec()) if _is_parted(leaf) else leaf, tree)
+
+
+def _is_parted(leaf: Any) -> bool:
+    spec: Any = getattr(getattr(jax.typeof(leaf), "sharding", None), "spec", ())
+    return any(part is not None for part in spec)
+
+
+def _axes(leaf: Any) -> frozenset[Any]:
+    kind: Any = jax.typeof(leaf)
+    return kind.manual_axis_type.varying if hasattr(kind, "manual_axis_type") else getattr(kind, "vma", frozenset())
+
+
+def _varying(leaf: Any, missing: frozenset[Any]) -> Any:
+    return lax.pcast(leaf, tuple(sorted(missing, key=str)), to="varying") if missing else leaf

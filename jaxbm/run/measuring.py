@@ -1,0 +1,79 @@
+"""What a run is measured by: the loss and the metrics over rows, from the model's outputs at them."""
+
+from collections.abc import Callable, Sequence
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxbm.core.arrays import joined
+from jaxbm.models.protocol import Params, example_losses, match_labels
+from jaxbm.run.contract import Data, Hyper, Loss, Metric, Task
+from jaxbm.run.rows import RowSet, training_rows, validation_rows
+
+Logits = Callable[[Task, Params, RowSet, Hyper], Array]
+EVALUATION_ROWS = 4096
+"""Rows whose activations are held at once when a whole data set is evaluated."""
+
+
+def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
+    """`[most, out]`: the model at all visited rows, with those of `EVALUATION_ROWS` of them alive at once."""
+    index, n, block = visited.gathered()[0], visited.most, EVALUATION_ROWS
+    options = {} if hyper.widths is None else {"widths": hyper.widths}
+    if n <= block:
+        return task.model.apply(params, visited.x if index is None else visited.x[index], **options)
+    index = lax.iota(jnp.int32, n) if index is None else index
+    blocks = jnp.pad(index, (0, -n % block)).reshape(-1, block)
+    out = lax.map(lambda rows: task.model.apply(params, visited.x[rows], **options), blocks)
+    return out.reshape(-1, out.shape[-1])[:n]
+
+
+def weighted_sums(values: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Sum of weighted values and sum of weights, in at least float32; a zero weight hides even a NaN."""
+    dtype = joined(values.dtype, jnp.float32)
+    values = values.astype(dtype)
+    if weight is None:
+        return values.sum(), jnp.asarray(values.shape[0], dtype)
+    weight = weight.astype(dtype)
+    return jnp.where(weight == 0, 0, values * weight).sum(), weight.sum()
+
+
+def ratio(total: Array, count: Array) -> Array:
+    """`total / count`, and 0 where nothing was counted."""
+    return total / jnp.where(count == 0, 1, count)
+
+
+def measured(
+    loss: Loss | None, metrics: Sequence[tuple[str, Metric]], logits: Array, y: Array, weight: Array | None
+) -> dict[str, Array]:
+    """ "loss", the weighted mean over rows, and the metrics by name; without a loss the metrics alone.
+
+    Where no row counts, nothing is known: the loss is NaN.
+
+    Args:
+      loss, metrics: functions.
+      logits: `[n, out]`.
+      y, weight: of the same rows.
+    """
+    record: dict[str, Array] = {}
+    if loss is not None:
+        total, count = weighted_sums(example_losses(loss, logits, y), weight)
+        record["loss"] = jnp.where(count == 0, jnp.nan, ratio(total, count))
+    return record | {name: metric(match_labels(logits, y), y, weight) for name, metric in metrics}
+
+
+def measure(
+    task: Task, params: Params, data: Data, hyper: Hyper, with_loss: bool = True, logits_of: Logits = logits_of
+) -> dict[str, Array]:
+    """The validation loss (where asked) and the metrics, as history names them."""
+    record: dict[str, Array] = {}
+    for prefix, visited in (("", training_rows(task, data)), ("val_", validation_rows(task, data))):
+        loss = task.loss if prefix and with_loss else None
+        if visited is None or not (loss or task.metrics):
+            continue
+        logits = logits_of(task, params, visited, hyper)
+        _, y, weight = visited.gathered()
+        found = measured(loss, task.metrics, logits, y, weight)
+        if loss is not None:
+            found["loss"] = jnp.where(visited.is_strange(), jnp.nan, found["loss"])
+        record |= {prefix + name: value for name, value in found.items()}
+    return record

@@ -1,0 +1,112 @@
+"""The main calls under JAX's settings: guarded transfers, NaN watched for, strict types and ranks, meshes, checks."""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import checkify
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import jaxbm
+from jaxbm.kernels import native
+
+IMPLEMENTATIONS = ["xla", pytest.param("cpu", marks=pytest.mark.skipif(
+    native.native().reason is not None, reason="the kernels are not compiled here"))]  # fmt: skip
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(24, 3)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.float32)
+W = np.linspace(0.5, 1, 24, dtype=np.float32)
+KEY, MODEL, BINARY = jax.random.key(0), jaxbm.MLP((3, 4, 1)), "sigmoid_binary_cross_entropy"
+RUN = {"loss": BINARY, "epochs": 3, "batch_size": 7}
+METRICS = ["accuracy", "f1", "roc_auc", "log_loss", "calibration_error"]
+SPLIT, PARTED, WHOLE = {"validation_split": 0.25, "patience": 1}, PartitionSpec("i"), PartitionSpec()
+
+
+def fitted(implementation, key, x, y, weight):
+    """A run with most of what there is."""
+    options = {"metrics": METRICS, "class_weight": "balanced", "l2": 0.1, "clip_norm": 1.0, "dropout": 0.2}
+    return jaxbm.fit(key, MODEL, x, y, sample_weight=weight, implementation=implementation, **RUN, **SPLIT, **options)
+
+
+def many(implementation, key, x, y, weight):
+    optimizer = jaxbm.adam(jnp.full(2, 0.1) + 0 * jnp.asarray(y).sum())
+    rest = {"members": 2, "bootstrap": True, "metrics": ["accuracy"], "sample_weight": weight, "optimizer": optimizer}
+    return tuple(jaxbm.fit_members(key, MODEL, x, y, implementation=implementation, **RUN, **SPLIT, **rest))
+
+
+CALLS = {"fit": fitted, "fit_members": many}
+
+
+def traced(name, implementation, *arguments):
+    """Everything but compilation: what a setting objects to, it objects to here."""
+    return jax.eval_shape(lambda *a: CALLS[name](implementation, *a), *arguments)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("setting", ["dtype", "rank", "x64"])
+def test_types_and_ranks_that_are_never_promoted(name, implementation, setting):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.numpy_rank_promotion("raise" if setting == "rank" else "allow"))
+        stack.enter_context(jax.numpy_dtype_promotion("standard" if setting == "rank" else "strict"))
+        stack.enter_context(jax.enable_x64(setting == "x64"))
+        result = traced(name, implementation, KEY, X, Y, W)
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(result)} == {"float32", "int32", "bool"}
+        if setting == "x64" and implementation == "xla":
+            traced(name, implementation, KEY, *(a.astype(np.float64) for a in (X, Y, W)))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_inside_shard_map_that_checks_what_varies(name, implementation):
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(AxisType.Auto,))
+
+    def on_each(key, *rows):
+        return jax.tree.map(lambda leaf: leaf[None], tuple(CALLS[name](implementation, key[0], *rows)))
+
+    for specs in ((PARTED, WHOLE, WHOLE, WHOLE), (WHOLE, PARTED, PARTED, PARTED)):
+        mapped = jax.shard_map(on_each, mesh=mesh, in_specs=specs, out_specs=PARTED, check_vma=True)
+        result = jax.eval_shape(mapped, jax.random.split(KEY, 1), X, Y, W)
+        assert all(leaf.shape[0] == 1 for leaf in jax.tree.leaves(result))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_on_a_mesh_of_explicit_axes(name, implementation):
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(AxisType.Explicit,))
+    with jax.set_mesh(mesh):
+        for spec in (PARTED, WHOLE):
+            traced(name, implementation, KEY, *(jax.device_put(a, NamedSharding(mesh, spec)) for a in (X, Y, W)))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_inside_checkify(name, implementation):
+    checked = checkify.checkify(lambda *a: tuple(CALLS[name](implementation, *a)), errors=checkify.user_checks)
+    jax.eval_shape(checked, KEY, X, Y, W)
+
+
+@contextlib.contextmanager
+def watched():
+    with jax.transfer_guard("disallow"), jax.debug_nans(True), jax.debug_infs(True):
+        yield
+
+
+def test_guarded_transfers_and_watched_nans():
+    key, x, y, weight = jax.device_put((KEY, X, Y, W))
+    rates = jax.device_put(np.asarray([0.1, 0.2], np.float32))
+    with watched():
+        one = jaxbm.fit(key, MODEL, x, y, sample_weight=weight, metrics=METRICS, **RUN, **SPLIT)
+        several = jaxbm.fit_members(key, MODEL, x, y, members=2, optimizer=jaxbm.adam(rates), **RUN, **SPLIT)
+        assert several.member(1).params[0].weight.shape == (3, 4)
+        found = jaxbm.sweep({"learning_rate": [0.1, 0.2]}, key, MODEL, x, y, method="grid", **RUN, **SPLIT)
+        assert np.isfinite(found.scores).all()
+        judged = jaxbm.cross_validate(key, MODEL, x, y, folds=2, **RUN)
+        assert np.isfinite(judged.predictions).all()
+        measured = jaxbm.evaluate(MODEL, one.params, x, y, loss=BINARY, metrics=METRICS, sample_weight=weight)
+        assert all(np.isfinite(value) for value in measured.values())
+        assert jaxbm.predict(MODEL, one.params, x).shape == (24, 1)
+    with jax.debug_nans(True), pytest.raises(jaxbm.NonFiniteError, match="in epoch 0"):
+        jaxbm.fit(key, MODEL, x, y, optimizer=jaxbm.sgd(1e30), **{**RUN, "loss": "squared_error"})
