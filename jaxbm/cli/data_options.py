@@ -149,7 +149,10 @@ def split_and_prepare(
     train, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
     share = getattr(arguments, "validation_split", None)
     if share:  # the last rows will be validated on: copies of a row shall not lie on both sides of them
-        train = _joined(*table.validation_rows(train, share))
+        if group is None:
+            train = _joined(*table.validation_rows(train, share))
+        else:
+            train = table.within_groups(train, group, share)
     counts = {"training": len(train), "test": len(test)}
     steps = table.split_summary(frame, target, counts, task=arguments.task)
     preparation = table.prepare(train, target, steps=steps, group=group, **column_options(arguments))

@@ -101,12 +101,25 @@ def _sweep(arguments: argparse.Namespace, tables: Tables, out: pathlib.Path, lin
     return jaxbm.sweep(
         searched, jax.random.key(arguments.seed), model, x, y, loss=_loss(arguments, tables),
         trials=arguments.trials, method=arguments.method, grid_points=arguments.grid_points, seeds=arguments.seeds,
-        folds=arguments.folds, halving=arguments.halving, min_epochs=arguments.min_epochs,
+        folds=_folds(arguments, tables), halving=arguments.halving, min_epochs=arguments.min_epochs,
         optimizer=arguments.optimizer, metric=arguments.metric,
         metrics=[] if arguments.metric == "loss" else [arguments.metric], epochs=arguments.epochs,
         validation_split=arguments.validation_split, folder=out / "rounds",
         progress=line.progress,
     )  # fmt: skip
+
+
+def _folds(arguments: argparse.Namespace, tables: Tables) -> Any:
+    """How many folds; or, where the table has copies of rows, the folds themselves, each row's copies in one."""
+    from jaxbm.studies.folds import is_classification, make_folds
+    from jaxbm.table.copies import copies, folds_together
+
+    groups = None if arguments.folds is None else copies(tables.frames["train"])
+    if groups is None:
+        return arguments.folds
+    y = tables.arrays["train"][1]
+    stratified = is_classification(_loss(arguments, tables), y)
+    return folds_together(groups, make_folds(len(y), y, arguments.folds, stratified=stratified, seed=arguments.seed))
 
 
 def _loss(arguments: argparse.Namespace, tables: Tables) -> str:

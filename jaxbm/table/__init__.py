@@ -10,7 +10,7 @@ from jaxbm.table.encoding import MAX_CATEGORIES
 from jaxbm.table.files import read
 from jaxbm.table.preparation import Preparation
 from jaxbm.table.preparing import prepare
-from jaxbm.table.splitting import split, split_summary, validation_rows
+from jaxbm.table.splitting import split, split_summary, validation_rows, within_groups
 from jaxbm.table.target import MAX_CLASSES, TASKS, labelled, task_of
 from jaxbm.table.types_file import read_types, types_of, types_text
 
@@ -33,4 +33,5 @@ __all__ = [
     "types_of",
     "types_text",
     "validation_rows",
+    "within_groups",
 ]

@@ -51,6 +51,28 @@ def copies(rows: pd.DataFrame) -> np.ndarray | None:
     return None if by_chance >= 0.1 * pairs else groups
 
 
+def folds_together(
+    groups: np.ndarray, folds: list[tuple[np.ndarray, np.ndarray]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`(training rows, held-out rows)` of every fold, in which all copies of a row are held out together.
+
+    Args:
+      groups: int `[n]`, as `copies` gives it.
+      folds: such pairs, in which each row is held out once; copies go with the one that stands first.
+
+    Raises:
+      ValueError: there are too few different rows for as many folds.
+    """
+    fold = np.zeros(len(groups), int)
+    for i, (_, held_out) in enumerate(folds):
+        fold[held_out] = i
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    fold = fold[first][inverse]
+    if np.bincount(fold, minlength=len(folds)).min() == 0:
+        raise ValueError(f"folds: expected at most as many as there are different rows, got {len(folds)}")
+    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(len(folds))]
+
+
 def together(groups: np.ndarray, second: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
     """bool `[n]`: the side of each row, like `second`, but with all copies of a row where one of them is.
 

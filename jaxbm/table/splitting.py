@@ -76,6 +76,35 @@ def validation_rows(rows: pd.DataFrame, validation_split: float) -> tuple[pd.Dat
     return rows[~second], rows[second]
 
 
+def within_groups(rows: pd.DataFrame, group: str, validation_split: float) -> pd.DataFrame:
+    """The rows, in such an order that where the last of each group's are validated on, copies are on one side.
+
+    Only where nearly all of a group's rows are copies can those of one row lie on both.
+
+    Args:
+      rows: to train and to validate on.
+      group: the column that names each row's group.
+      validation_split: fraction of each group's rows, the last ones, that are validated on.
+    """
+    clusters = copies(rows)
+    if clusters is None:
+        return rows
+    order = np.arange(len(rows))
+    for places in rows.groupby(group, sort=False).indices.values():
+        _, own, counts = np.unique(clusters[places], return_inverse=True, return_counts=True)
+        if counts.max() == 1:
+            continue
+        first = int(len(places) * (1 - validation_split))
+        second = together(own, np.arange(len(places)) >= first, None)
+        by_side = np.argsort(second, kind="stable")
+        # Where the sides can't have their sizes, the rows that have most copies come first, each with its own.
+        fits = int(second.sum()) == len(places) - first
+        order[places] = places[by_side if fits else np.lexsort((own, -counts[own]))]
+    ordered = rows.iloc[order]
+    ordered.attrs = rows.attrs
+    return ordered
+
+
 def split_summary(frame: pd.DataFrame, target: str, parts: dict[str, int], *, task: str | None = None) -> list[str]:
     """What happened before `prepare`, a line for each step.
 

@@ -97,7 +97,7 @@ def test_bad_keys():
         shuffle.permutation(jax.random.split(jax.random.key(0), 3), 5)
     with pytest.raises(TypeError, match="i: expected integers"):
         shuffle.permuted_index(jax.random.key(0), jnp.ones(3), 5)
-    with pytest.raises(TypeError, match="key: expected a JAX random key .*, got an array of dtype <U1"):
+    with pytest.raises(TypeError, match="got an array of dtype <U1"):
         shuffle.permutation(np.asarray(["a", "b"]), 5)
 
 

@@ -6,7 +6,8 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from jaxbm import table
-from jaxbm.table.copies import copies
+from jaxbm.studies.folds import make_folds
+from jaxbm.table.copies import copies, folds_together
 
 N = 400
 
@@ -68,3 +69,58 @@ def test_copied_rows_of_categories_are_copies():
     frame = pd.DataFrame({f"c{i}": rng.choice(["a", "b", "c"], N) for i in range(12)})
     assert copies(frame) is None
     assert copies(pd.concat([frame, frame.iloc[:5]])) is not None
+
+
+@pytest.mark.parametrize("copied", [1, 100, 390])
+def test_copies_are_held_out_together(copied):
+    frame = rows(copied)
+    groups, n = copies(frame), N + copied
+    folds = folds_together(groups, make_folds(n, frame["y"], 4, stratified=True))
+    assert sorted(np.concatenate([held_out for _, held_out in folds]).tolist()) == list(range(n))
+    for train, held_out in folds:
+        assert not set(groups[train]) & set(groups[held_out])
+        assert abs(len(held_out) - n / 4) <= 0.1 * n
+    with pytest.raises(ValueError, match="folds: expected at most as many as there are different rows, got 4"):
+        folds_together(np.zeros(8, int), make_folds(8, np.zeros(8), 4))
+
+
+@pytest.mark.parametrize("copied", [1, 100, 250])
+def test_copies_within_a_group_are_on_one_side(copied):
+    frame = rows(copied)
+    frame["shop"] = frame["z"]
+    ordered = table.within_groups(frame.sample(frac=1, random_state=0), "shop", 0.25)
+    assert sorted(ordered.index) == list(range(len(frame)))
+    for _, part in ordered.groupby("shop"):
+        first = int(len(part) * 0.75)
+        assert not keys(part[:first]) & keys(part[first:])
+    plain = rows(0)
+    pd.testing.assert_frame_equal(table.within_groups(plain, "z", 0.25), plain)
+
+
+def test_the_command_line_keeps_copies_together(monkeypatch, tmp_path):
+    import jaxbm
+    from jaxbm.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    rows(100).to_csv("data.csv", index=False)
+    taken = {}
+
+    def noted(name):
+        def stop(*arguments, **options):
+            taken[name] = (arguments, options)
+            raise ValueError("enough")
+
+        return stop
+
+    monkeypatch.setattr(jaxbm, "sweep", noted("sweep"))
+    monkeypatch.setattr(jaxbm, "fit_groups", noted("groups"))
+    assert main(["sweep", "data.csv", "--target", "y", "--folds", "3"]) != 0
+    (_, _, _, x, _), options = taken["sweep"]
+    for train, held_out in options["folds"]:
+        assert not set(map(bytes, x[train])) & set(map(bytes, x[held_out]))
+    assert main(["groups", "data.csv", "--target", "y", "--group", "z", "--validation-split", "0.25"]) != 0
+    (_, _, x, _, shop), _ = taken["groups"]
+    for name in ("a", "b"):
+        own = x[np.asarray(shop) == name]
+        first = int(len(own) * 0.75)
+        assert not set(map(bytes, own[:first])) & set(map(bytes, own[first:]))

@@ -236,7 +236,7 @@ def test_weights_that_are_all_zero_are_refused():
         jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, sample_weight=zero)
     with pytest.raises(ValueError, match="class_weight: expected a positive weight among the rows trained on"):
         jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, class_weight={0: 0, 1: 0})
-    with pytest.raises(ValueError, match="sample_weight: .* got zeros alone for member 1"):
+    with pytest.raises(ValueError, match="got zeros alone for member 1"):
         jaxbm.fit_members(KEY, MODEL, X, Y, members=2, loss=BINARY, sample_weight=np.stack([1 + zero, zero]))
     for given, match in (
         (np.inf, "class_weight: expected finite values"),
@@ -263,9 +263,7 @@ def test_nullable_columns_of_pandas():
     got, other = (jaxbm.evaluate(MODEL, want.params, *rows, loss=BINARY) for rows in ((frame, y), (plain, Y)))
     assert got == other
     frame.loc[3, "b"], y[5] = pd.NA, pd.NA
-    with pytest.raises(
-        TypeError, match=r"x: expected numbers, got a gap \(<NA>\) at \[3, 1\] \(1 such values in all\)"
-    ):
+    with pytest.raises(TypeError, match=r"x: expected numbers, got a gap \(<NA>\) at \[3, 1\] \(1 such"):
         jaxbm.fit(KEY, MODEL, frame, Y, **options)
     with pytest.raises((TypeError, ValueError), match=r"y: expected .* got (nan|a gap \(<NA>\)) at \[5\]"):
         jaxbm.evaluate(MODEL, want.params, plain, y, loss=BINARY)
