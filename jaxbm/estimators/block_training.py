@@ -67,7 +67,7 @@ class BlockTraining:
             weight = None if self.weight is None else self.weight[index]
             block = table(dense(self.x[index]), self.y[index], weight, self.size)
             self.last = Training(self.program, self.networks, block, 1, self.opt_state, self.active & self.alive)
-            losses = self.last.advance(1)[:, 0]
+            losses = self.last.advance()[:, 0]
             self.alive &= self.last.finite()
             amount = float(len(index) if weight is None else weight.sum())
             total, visited = total + losses * amount, visited + amount

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from jaxbm.estimators import stopping
 from jaxbm.estimators.block_training import BlockTraining
+from jaxbm.estimators.compiled import CompiledEpochs
 from jaxbm.estimators.networks import Training, Weights, keep_better
-from jaxbm.estimators.stopping import Limits, Stopping
+from jaxbm.estimators.stopping import Limits
 from jaxbm.estimators.validation import HeldOut
 from jaxbm.members.progress import deferred_interrupt
 from jaxbm.training.whole_run import next_chunk
 
 CHUNK_SECONDS = 0.5
 """About how long compiled code runs before Ctrl-C is looked for."""
+SLOW_FLOPS = 2e10
+"""Operations in a second that the first call counts on."""
 
 Told = Callable[[int, float, float | None], None]
 
@@ -62,6 +66,12 @@ class Rules:
     scale: float = 1.0
     rate_scale: float = 1.0
 
+    @property
+    def middle(self) -> np.ndarray:
+        """`[M]`: how much of an epoch has passed when its steps begin, on average."""
+        steps = np.asarray([one.steps for one in self.limits])
+        return 0.5 * (steps - 1) / steps
+
 
 def train(
     training: Training | BlockTraining, rules: Rules, held_out: HeldOut | None = None, told: Told | None = None
@@ -74,92 +84,136 @@ def train(
       held_out: rows whose score decides instead of the training loss; the best epoch's weights are kept.
       told: called after every epoch with its number, loss and score, means over the networks.
     """
-    run = _Run(training, rules, held_out, told)
+    run: _Compiled | _OnTheHost
+    if isinstance(training, Training) and training.task.epochs > 1 and (held_out is None or len(held_out.parts) == 1):
+        run = _Compiled(training, rules, held_out, told)
+    else:
+        run = _OnTheHost(training, rules, held_out, told)
     with deferred_interrupt() as interrupted:
-        while run.stopping.going.any():
+        while run.now.going.any():
             run.chunk()
             if interrupted():
                 return run.trained(interrupted=True)
     return run.trained()
 
 
-class _Run:
-    def __init__(self, training: Training | BlockTraining, rules: Rules, held_out: HeldOut | None, told: Told | None):
-        self.training, self.rules, self.held_out, self.told = training, rules, held_out, told
-        self.stopping = Stopping(rules.limits, held_out is not None, rules.schedule)
-        self.losses: list[np.ndarray] = []
-        self.scores: list[np.ndarray] = []
-        self.best: Any = None
-        self.quick = 1 << 30
-        steps = np.asarray([one.steps for one in rules.limits])
-        self.middle = 0.5 * (steps - 1) / steps
-        self.is_sgd = training.program.solver == "sgd"
-        squares = [sum(float(np.vdot(w, w)) for w, _ in network.weights) for network in training.networks]
-        self.penalties = rules.penalty * squares
+def _penalties(training: Training | BlockTraining, rules: Rules) -> np.ndarray:
+    """Those of the first weights."""
+    squares = [sum(float(np.vdot(w, w)) for w, _ in network.weights) for network in training.networks]
+    return rules.penalty * np.asarray(squares)
+
+
+class _Compiled:
+    """The loop over epochs is compiled; the host looks at it every half a second."""
+
+    def __init__(self, training: Training, rules: Rules, held_out: HeldOut | None, told: Told | None):
+        self.training, self.rules, self.told = training, rules, told
+        self.loop = CompiledEpochs(
+            training, rules.limits, rules.schedule, rules.penalty, rules.middle, rules.scale, rules.rate_scale,
+            _penalties(training, rules), held_out,
+        )  # fmt: skip
+        self.now = self.loop.now
+        visited = sum(one.rows for one in rules.limits)
+        flops = 6.0 * training.model.n_params * max(1, visited)
+        self.quick = 1 if told else max(1, int(min(training.epochs, SLOW_FLOPS * CHUNK_SECONDS / flops)))
 
     def chunk(self) -> None:
-        """As many epochs as can be trained at once."""
+        """As many epochs as take about `CHUNK_SECONDS`; one, where somebody is told."""
         began = time.perf_counter()
-        epochs = self._epochs()
-        losses = self.training.advance(epochs) * self.rules.scale
-        before = self.penalties
-        if self.rules.penalty.any():
-            self.penalties = self.rules.penalty * self.training.penalties()
-        finite = self.training.finite()
-        for i in range(epochs):
-            # A batch's penalty is of the weights before its step: on average over an epoch, before its middle.
-            part = (i + self.middle) / epochs
-            with np.errstate(invalid="ignore", over="ignore"):
-                penalties = before + part * (self.penalties - before)
-            self._epoch(losses[:, i] + penalties, finite, i + 1 == epochs)
-        stopped = ~self.stopping.going
-        if stopped.any() and not stopped.all():
-            self.training.retire(stopped)
-        if self.is_sgd:
-            self.training.set_rates(self.stopping.rates * self.rules.rate_scale)
-        self.quick = next_chunk(epochs, time.perf_counter() - began, CHUNK_SECONDS)
-
-    def _epochs(self) -> int:
-        if self.told is not None or self.held_out is not None:
-            return 1
-        # Where the penalty changes by more than `tol` it has to be measured after every epoch, not interpolated.
-        heavy = (self.penalties > self.stopping.tol) & (self.stopping.tol > 0) & self.stopping.going
-        return 1 if heavy.any() else min(self.stopping.free(), self.quick)
-
-    def _epoch(self, losses: np.ndarray, finite: np.ndarray, is_last: bool) -> None:
-        # A network that diverges stops there: its loss is NaN from the next epoch on.
-        alive = finite if is_last else finite | np.isfinite(losses)
-        self.losses.append(np.where(self.stopping.going, losses, np.nan))
-        values = self.losses[-1]
-        if self.held_out is not None:
-            params = self.training.params
-            scores = np.where(finite, self.held_out.scores(self.training.model, params), np.nan)
-            values = np.where(self.stopping.going, scores, np.nan)
-            self.scores.append(values)
-        better = self.stopping.tell(values, alive)
-        if self.held_out is not None and (better.any() or self.best is None):
-            now = better if self.best is not None else np.ones_like(better)
-            self.best = keep_better(params, params if self.best is None else self.best, now)
-        if self.told is not None:
-            score = float(np.nanmean(self.scores[-1])) if self.scores else None
-            self.told(int(self.stopping.epochs.max()), float(np.nanmean(self.losses[-1])), score)
+        done = self.loop.advance(self.quick)
+        self.now = self.loop.now
+        if self.told is None:
+            self.quick = next_chunk(done, time.perf_counter() - began, CHUNK_SECONDS)
+            return
+        scores = self.loop.scores()
+        score = None if scores is None else _mean(scores[:, -1])
+        self.told(self.training.epoch, _mean(self.loop.losses()[:, -1]), score)
 
     def trained(self, interrupted: bool = False) -> list[Trained]:
         """Every network as it is now."""
-        stopping, finite = self.stopping, self.training.finite()
-        losses = np.stack(self.losses, axis=1)
+        carry = self.loop.carry
+        losses, scores = self.loop.losses(), self.loop.scores()
+        return _trained(self.training, self.rules, self.now, losses, scores, carry.best, interrupted)
+
+
+class _OnTheHost:
+    """Epoch by epoch, for what can't be one loop: sparse rows in blocks, and a single epoch."""
+
+    def __init__(self, training: Training | BlockTraining, rules: Rules, held_out: HeldOut | None, told: Told | None):
+        self.training, self.rules, self.held_out, self.told = training, rules, held_out, told
+        self.rule, self.now = stopping.begin(rules.limits)
+        self.losses: list[np.ndarray] = []
+        self.scores: list[np.ndarray] = []
+        self.best: Any = None
+        self.penalties = _penalties(training, rules)
+
+    def chunk(self) -> None:
+        """One epoch."""
+        losses, before = self.training.advance(1)[:, 0] * self.rules.scale, self.penalties
+        if self.rules.penalty.any():
+            self.penalties = self.rules.penalty * self.training.penalties()
+        # A batch's penalty is of the weights before its step: on average over an epoch, before its middle.
+        with np.errstate(invalid="ignore", over="ignore"):
+            losses = losses + before + self.rules.middle * (self.penalties - before)
+        rates = self.now.rates
+        self._epoch(losses)
+        stopped = ~self.now.going
+        if stopped.any() and not stopped.all():
+            self.training.retire(stopped)
+        if (self.now.rates != rates).any():
+            self.training.set_rates(self.now.rates * self.rules.rate_scale)
+
+    def _epoch(self, losses: np.ndarray) -> None:
+        going, finite = self.now.going, self.training.finite()
+        self.losses.append(np.where(going, losses, np.nan))
+        values = self.losses[-1]
+        if self.held_out is not None:
+            params = self.training.params
+            values = np.where(going & finite, self.held_out.scores(self.training.model, params), np.nan)
+            self.scores.append(values)
+        by_score = self.held_out is not None
+        with np.errstate(invalid="ignore"):
+            self.now, better = stopping.tell(self.rule, self.now, values, finite, by_score, self.rules.schedule)
+        if by_score and (better.any() or self.best is None):
+            first = self.best is None
+            self.best = keep_better(params, params if first else self.best, better | first)
+        if self.told is not None:
+            score = _mean(self.scores[-1]) if self.scores else None
+            self.told(int(self.now.epochs.max()), _mean(self.losses[-1]), score)
+
+    def trained(self, interrupted: bool = False) -> list[Trained]:
+        """Every network as it is now."""
         scores = np.stack(self.scores, axis=1) if self.scores else None
-        return [
-            Trained(
-                weights,
-                float(stopping.rates[k]),
-                losses[k, : stopping.epochs[k]].tolist(),
-                None if scores is None else scores[k, : stopping.epochs[k]].tolist(),
-                float(stopping.best[k]),
-                int(stopping.count[k]),
-                bool(stopping.settled[k]),
-                bool(finite[k]),
-                interrupted,
-            )
-            for k, weights in enumerate(self.training.weights(self.best))
-        ]
+        return _trained(
+            self.training, self.rules, self.now, np.stack(self.losses, axis=1), scores, self.best, interrupted
+        )
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _trained(
+    training: Training | BlockTraining, rules: Rules, now: stopping.Progress, losses: np.ndarray,
+    scores: np.ndarray | None, best: Any, interrupted: bool,
+) -> list[Trained]:  # fmt: skip
+    epochs, finite = now.epochs.astype(int), training.finite()
+    return [
+        Trained(
+            weights,
+            float(now.rates[k]),
+            losses[k, : epochs[k]].tolist(),
+            None if scores is None else scores[k, : epochs[k]].tolist(),
+            _best(rules.limits[k].best, losses[k, : epochs[k]], None if scores is None else scores[k, : epochs[k]]),
+            int(now.count[k]),
+            bool(now.settled[k]),
+            bool(finite[k]),
+            interrupted,
+        )
+        for k, weights in enumerate(training.weights(best))
+    ]
+
+
+def _best(before: float, losses: np.ndarray, scores: np.ndarray | None) -> float:
+    return float(np.fmin.reduce(losses, initial=before) if scores is None else np.fmax.reduce(scores, initial=before))

@@ -163,17 +163,16 @@ class Training:
             for name in ("seed", "seen")
         )
 
-    def advance(self, epochs: int) -> np.ndarray:
-        """Train that many epochs further; float64 `[M, epochs]`: each epoch's loss, NaN where none was trained."""
-        stop = np.int32(self.epoch + epochs)
-        if self.task.epochs == 1:
-            active = np.ones(len(self.networks), bool) if self.active is None else self.active
-            self.state = _only_epoch(self.task, self.name, self.words, active, self.own, self.shared)
-        else:
-            self.state = _advance(self.task, self.name, self.state, self.words, self.own, self.shared, stop)
-        losses = np.asarray(self.state.history["loss"], np.float64)[:, self.epoch : stop]
+    def advance(self, epochs: int = 1) -> np.ndarray:
+        """Train the only epoch; float64 `[M, 1]`: its loss, NaN where none was trained."""
+        active = np.ones(len(self.networks), bool) if self.active is None else self.active
+        self.state = _only_epoch(self.task, self.name, self.words, active, self.own, self.shared)
         self.epoch += epochs
-        return losses
+        return np.asarray(self.state.history["loss"], np.float64)
+
+    def go_on_from(self, state: RunState, epoch: int) -> None:
+        """Take what training elsewhere left after so many epochs."""
+        self.state, self.epoch = state, epoch
 
     def retire(self, mask: np.ndarray) -> None:
         """Train networks no further where `mask` `[M]` is True."""
@@ -189,14 +188,12 @@ class Training:
         return np.asarray(self.state.finite)
 
     def set_rates(self, rates: np.ndarray) -> None:
-        """New learning rates `[M]` from the next epoch on; momentum keeps the velocity, in units of weights."""
+        """New learning rates `[M]` from the next epoch on."""
         changed = rates != self.rates
         if not changed.any():
             return
         optimizer = self.own.hyper.optimizer
-        factor = np.where(changed, self.rates / rates, 1.0).astype(np.float32)
-        scaled = _times(self.state.opt_state.trace, factor)
-        self.state = self.state._replace(opt_state=self.state.opt_state._replace(trace=scaled))
+        self.state = with_rates(self.state, self.rates.astype(np.float32), rates.astype(np.float32))
         own = type(optimizer)(rates.astype(np.float32), optimizer.momentum, optimizer.nesterov)
         self.own = self.own._replace(hyper=self.own.hyper._replace(optimizer=own))
         self.rates = rates
@@ -204,7 +201,7 @@ class Training:
     def penalties(self) -> np.ndarray:
         """float64 `[M]`: the sum of squared weights."""
         if self.model.n_params * len(self.networks) > HOST_NUMBERS:
-            return np.asarray(_penalties(self.state.params), np.float64)
+            return np.asarray(squares(self.state.params), np.float64)
         weights = [np.asarray(layer.weight) for layer in self.state.params]
         return np.asarray(sum(np.einsum("kio,kio->k", w, w) for w in weights), np.float64)
 
@@ -273,7 +270,7 @@ def _row_lists(networks: Sequence[Network], rows: Table) -> tuple[dict[str, Any]
     return {"rows": flat, "start": start, "count": count}, filled(int(count.max()))
 
 
-def _mapped(one: Callable[..., Any], *members: Any) -> Any:
+def mapped(one: Callable[..., Any], *members: Any) -> Any:
     """`jax.vmap`; of one network without the axis, since XLA on CPU is slow at batches of one matrix product."""
     if jax.tree.leaves(members)[0].shape[0] > 1:
         return jax.vmap(one)(*members)
@@ -283,20 +280,11 @@ def _mapped(one: Callable[..., Any], *members: Any) -> Any:
 @partial(jax.jit, static_argnums=0)
 def _begin(task: Task, own: Inputs, shared: Inputs) -> RunState:
     # Copies, since the state is donated from chunk to chunk: no two parts of it may share a buffer.
-    return jax.tree.map(jnp.copy, _mapped(lambda own: _start(task, stacking.merged(own, shared)), own))
+    return jax.tree.map(jnp.copy, mapped(lambda own: _start(task, stacking.merged(own, shared)), own))
 
 
 def _start(task: Task, inputs: Inputs) -> RunState:
     return start_state(task, jax.random.key(0), inputs.data, inputs.hyper, inputs.params, inputs.opt_state)
-
-
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
-def _advance(task: Task, name: str, state: RunState, words: Any, own: Inputs, shared: Inputs, stop: Any) -> RunState:
-    def one(state: RunState, words: Any, own: Inputs) -> RunState:
-        data, hyper, _, _ = stacking.merged(own, shared)
-        return dispatch.runner(name)(task, state, data, hyper, words, stop)
-
-    return _mapped(one, state, words, own)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -306,16 +294,20 @@ def _only_epoch(task: Task, name: str, words: Any, active: Array, own: Inputs, s
         state = _start(task, inputs)._replace(active=active)
         return dispatch.runner(name)(task, state, inputs.data, inputs.hyper, words, jnp.int32(1))
 
-    return _mapped(one, words, active, own)
-
-
-@partial(jax.jit, donate_argnums=0)
-def _times(tree: Any, factor: Array) -> Any:
-    return jax.tree.map(lambda leaf: leaf * factor.reshape(-1, *[1] * (leaf.ndim - 1)), tree)
+    return mapped(one, words, active, own)
 
 
 @jax.jit
-def _penalties(params: Any) -> Array:
+def with_rates(state: RunState, before: Array, now: Array) -> RunState:
+    """The state for other learning rates `[M]`; momentum keeps the velocity, in units of weights."""
+    factor = jnp.where(now != before, before / now, 1)
+    trace = jax.tree.map(lambda leaf: leaf * factor.reshape(-1, *[1] * (leaf.ndim - 1)), state.opt_state.trace)
+    return state._replace(opt_state=state.opt_state._replace(trace=trace))
+
+
+@jax.jit
+def squares(params: Any) -> Array:
+    """`[M]`: the sum of squared weights."""
     return jnp.stack([jnp.square(layer.weight).sum(axis=(1, 2)) for layer in params]).sum(axis=0)
 
 

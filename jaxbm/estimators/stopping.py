@@ -3,13 +3,15 @@
 The training loss counts as improved where it is below the lowest one so far by more than `tol`; a validation score
 where it reaches the highest one so far plus `tol`. More than `n_iter_no_change` epochs in a row without improvement
 end training, or divide an adaptive learning rate by five. All of it is a function of the epochs' losses or scores, so
-as many epochs as the rule needs at least to end it can be trained without looking.
+as many epochs as the rule needs at least to end it can be trained without looking. The functions take the arrays of
+NumPy, on the host, or of JAX, inside compiled code (`compiled.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,68 +43,83 @@ class Limits:
     """in an epoch"""
 
 
-class Stopping:
-    """The rule's state for some networks.
+class Rule(NamedTuple):
+    """What doesn't change, `[M]`: of each network one number."""
+
+    tol: Any
+    most: Any
+    """epochs in a row without improvement that are let pass"""
+    max_iter: Any
+    learning_rate: Any
+    power_t: Any
+    rows: Any
+    seen: Any
+
+
+class Progress(NamedTuple):
+    """Where some networks are, `[M]`."""
+
+    best: Any
+    count: Any
+    rates: Any
+    epochs: Any
+    """trained in this call"""
+    going: Any
+    settled: Any
+    """bool: nothing improved any more"""
+
+
+def begin(limits: Sequence[Limits], dtype: Any = np.float64) -> tuple[Rule, Progress]:
+    """The rule of networks, and where they are before their first epoch."""
+
+    def column(name: str) -> np.ndarray:
+        return np.asarray([getattr(one, name) for one in limits], dtype)
+
+    names = ("tol", "n_iter_no_change", "max_iter", "learning_rate", "power_t", "rows", "seen")
+    m = len(limits)
+    now = Progress(
+        column("best"), column("count"), column("rate"), np.zeros(m, dtype), np.ones(m, bool), np.zeros(m, bool)
+    )
+    return Rule(*(column(name) for name in names)), now
+
+
+def free(rule: Rule, now: Progress, schedule: str, xp: Any = np) -> Any:
+    """How many epochs can be trained before anything may have to change, at least one."""
+    if schedule == "invscaling":
+        return xp.int32(1)
+    left = xp.minimum(rule.most + 1 - now.count, rule.max_iter - now.epochs)
+    return xp.maximum(1, xp.where(now.going, left, rule.max_iter).min()).astype(xp.int32)
+
+
+def tell(
+    rule: Rule, now: Progress, values: Any, finite: Any, by_score: bool, schedule: str, xp: Any = np
+) -> tuple[Progress, Any]:
+    """One epoch's losses or scores; those of networks that no longer train are ignored.
 
     Args:
-      limits: of each network.
-      by_score: it is told validation scores, not losses.
+      rule, now: of the networks.
+      values: of each network.
+      finite: False where the network diverged in this epoch.
+      by_score: the values are validation scores, not losses.
       schedule: "constant", "invscaling" or "adaptive".
+      xp: `numpy` or `jax.numpy`.
+
+    Returns:
+      Where they are now, and bool `[M]`, where this epoch is the best one so far.
     """
-
-    def __init__(self, limits: Sequence[Limits], by_score: bool, schedule: str):
-        def column(name: str) -> np.ndarray:
-            return np.asarray([getattr(one, name) for one in limits], np.float64)
-
-        self.by_score, self.schedule = by_score, schedule
-        self.tol, self.most, self.max_iter = column("tol"), column("n_iter_no_change"), column("max_iter")
-        self.best, self.count = column("best"), column("count")
-        self.initial_rates, self.power_t = column("learning_rate"), column("power_t")
-        self.rates = column("rate")
-        self.rows, self.seen = column("rows"), column("seen")
-        self.epochs = np.zeros(len(limits), int)
-        self.going, self.settled = np.ones(len(limits), bool), np.zeros(len(limits), bool)
-
-    def free(self) -> int:
-        """How many epochs can be trained before anything may have to change, at least one."""
-        if self.schedule == "invscaling":
-            return 1
-        left = np.minimum(self.most + 1 - self.count, self.max_iter - self.epochs)[self.going]
-        return max(1, int(left.min()))
-
-    def tell(self, values: np.ndarray, finite: np.ndarray) -> np.ndarray:
-        """One epoch's losses or scores `[M]`; those of networks that no longer train are ignored.
-
-        Args:
-          values: of each network.
-          finite: False where the network diverged in this epoch.
-
-        Returns:
-          bool `[M]`: where this epoch is the best one so far.
-        """
-        going = self.going.copy()
-        with np.errstate(invalid="ignore"):
-            if self.by_score:
-                stale, better = values < self.best + self.tol, values > self.best
-            else:
-                stale, better = values > self.best - self.tol, values < self.best
-        self.count = np.where(going, np.where(stale, self.count + 1, 0), self.count)
-        better &= going
-        self.best = np.where(better, values, self.best)
-        self.epochs += going
-        self.seen += np.where(going, self.rows, 0)
-        if self.schedule == "invscaling":
-            scaled = self.initial_rates / (self.seen + 1) ** self.power_t
-            self.rates = np.where(going, scaled, self.rates)
-        self._settle(going & (self.count > self.most))
-        self.going &= finite & (self.epochs < self.max_iter)
-        return better
-
-    def _settle(self, stale: np.ndarray) -> None:
-        if self.schedule == "adaptive":
-            slower = stale & (self.rates > SMALLEST_RATE)
-            self.rates = np.where(slower, self.rates / 5, self.rates)
-            self.count = np.where(slower, 0, self.count)
-            stale = stale & ~slower
-        self.settled |= stale
-        self.going &= ~stale
+    going = now.going
+    # As differences of values, since in float32 a value less `tol` may be that value.
+    gain = values - now.best if by_score else now.best - values
+    count = xp.where(going, xp.where(gain < rule.tol, now.count + 1, 0), now.count)
+    better = going & (gain > 0)
+    best, epochs, rates = xp.where(better, values, now.best), xp.where(going, now.epochs + 1, now.epochs), now.rates
+    if schedule == "invscaling":
+        scaled = rule.learning_rate / (rule.seen + epochs * rule.rows + 1) ** rule.power_t
+        rates = xp.where(going, scaled, rates)
+    stale = going & (count > rule.most)
+    if schedule == "adaptive":
+        slower = stale & (rates > SMALLEST_RATE)
+        rates, count = xp.where(slower, rates / 5, rates), xp.where(slower, 0, count)
+        stale = stale & ~slower
+    going = going & ~stale & finite & (epochs < rule.max_iter)
+    return Progress(best, count, rates, epochs, going, now.settled | stale), better

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,16 +20,15 @@ from jaxbm.training.stacked import stacked_logits
 CLASSES = ("binary", "multiclass", "multilabel")
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """Rows on the device, filled up; zero weight for what fills."""
 
     x: Array
     y: Array
     weight: Array
-    start: np.ndarray
+    start: Any
     """`[M]`, where network `k`'s rows begin"""
-    count: np.ndarray
+    count: Any
 
 
 @dataclass(frozen=True)
@@ -63,15 +62,34 @@ class HeldOut:
         """float64 `[M]`: each network's score; NaN where a regression predicts something that is not finite."""
         found: Any = 0.0
         for part in self.parts:
-            most = min(filled(int(part.count.max())), len(part.x))
-            logits = stacked_logits(model, params, part.x, part.start, part.count, most)
-            sums = _sums(self.kind, most, logits, part.y, part.weight, part.start, part.count)
-            found = found + np.asarray(sums, np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            if self.kind in CLASSES:
-                return (found / self.total)[:, 0]
-            r2 = np.where(self.total == 0, np.where(found == 0, 1.0, 0.0), 1 - found / self.total)
-        return np.where(np.isfinite(found), r2, np.nan).mean(axis=1)
+            found = found + np.asarray(sums_of(self.kind, most_rows(part), model, params, part), np.float64)
+        return score_of(self.kind, found, self.total)
+
+
+def most_rows(part: Part) -> int:
+    """A bound on the rows that a network is scored on, one of few."""
+    return min(filled(int(part.count.max())), len(part.x))
+
+
+def sums_of(kind: str, most: int, model: MLP, params: Any, part: Part) -> Array:
+    """What `score_of` takes, of networks `params` on `part`."""
+    logits = stacked_logits(model, params, part.x, part.start, part.count, most)
+    return _sums(kind, most, logits, part.y, part.weight, part.start, part.count)
+
+
+def score_of(kind: str, sums: Any, total: Any, xp: Any = np) -> Any:
+    """`[M]`: accuracy or R2.
+
+    Args:
+      kind, total: as of `HeldOut`.
+      sums: `[M, 1]` or `[M, out]`, see `_sums`.
+      xp: `numpy` or `jax.numpy`.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if kind in CLASSES:
+            return (sums / total)[:, 0]
+        r2 = xp.where(total == 0, xp.where(sums == 0, 1.0, 0.0), 1 - sums / total)
+    return xp.where(xp.isfinite(sums), r2, xp.nan).mean(axis=1)
 
 
 @dataclass(frozen=True)
