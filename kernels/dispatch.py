@@ -133,6 +133,9 @@ def _against(name: str, run: Run) -> str:
     return IMPLEMENTATIONS[name].slower(run) or "it was not asked for"
 
 
-def runner(name: str) -> Any:
-    """The function `run` of the implementation called `name`."""
-    return IMPLEMENTATIONS[name].run
+def runner(name: str, differentiable: bool = True) -> Any:
+    """The function `run` of the implementation called `name`; one that is not differentiable may be traced sooner."""
+    entry = IMPLEMENTATIONS[name]
+    if differentiable or entry.direct is None or jax.default_backend() != "cpu":
+        return entry.run
+    return entry.direct

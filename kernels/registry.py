@@ -24,6 +24,8 @@ class Implementation:
       unsupported: why it can't carry out a run; None where it can.
       slower: why another one is faster at a run, here; None where none is known to be.
       run: `(task, state, data, hyper, words, stop) -> state`, see `contract`.
+      direct: the same on the machine's own processor and where nobody differentiates, without the other paths that
+        `run` has to trace for both; None where there is nothing to leave out.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Implementation:
     unsupported: Callable[[Run], str | None]
     slower: Callable[[Run], str | None]
     run: Callable[..., RunState]
+    direct: Callable[..., RunState] | None = None
 
 
 def _nothing(*_: Any) -> None:
@@ -41,7 +44,7 @@ def _nothing(*_: Any) -> None:
 IMPLEMENTATIONS: dict[str, Implementation] = {
     entry.name: entry
     for entry in (
-        Implementation("cpu", cpu.status, cpu.off, cpu.unsupported, cpu.slower, cpu.run),
+        Implementation("cpu", cpu.status, cpu.off, cpu.unsupported, cpu.slower, cpu.run, cpu.run_directly),
         Implementation(
             "program",
             native_loop.status,

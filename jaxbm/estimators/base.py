@@ -21,7 +21,7 @@ from jaxbm.estimators.lbfgs import minimize, wide_logits
 from jaxbm.estimators.networks import Training, Weights
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters
 from jaxbm.estimators.rows import NON_FINITE, block_rows, blocks, dense
-from jaxbm.estimators.tables import table
+from jaxbm.estimators.tables import host_table, table
 from jaxbm.estimators.targets import Targets, outputs_of
 from jaxbm.estimators.validation import HeldOut
 from jaxbm.members.ensemble import Ensemble
@@ -155,7 +155,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
             networks = [replace(network, rows=None) for network in networks]
         if block_rows(X) is not None:
             return BlockTraining(job.program, networks, X, labels, weight, opt_state)
-        rows = table(dense(X), labels, weight)
+        rows = (host_table if incremental else table)(dense(X), labels, weight)
         known: Training | None = getattr(self, "_continued", None) if incremental else None
         if known is not None and known.renew(job.program, networks, rows, opt_state):
             return known
@@ -240,7 +240,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        for name in ("_continued", "_known"):  # made again where they are needed
+        for name in ("_checked", "_continued", "_known"):  # made again where they are needed
             state.pop(name, None)
         return state
 

@@ -17,8 +17,8 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from jaxbm.estimators.base import BaseJaxMLP
-from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters, is_stochastic
-from jaxbm.estimators.targets import Targets, class_targets, indicator_targets
+from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
+from jaxbm.estimators.targets import Targets, class_targets, indicator_targets, known_codes
 
 
 class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
@@ -223,6 +223,9 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
             _check_kind(kind)
             self.classes_ = unique_labels(y)
         else:
+            of_classes = incremental and not getattr(self, "_multilabel", True)
+            if of_classes and (codes := known_codes(y, self.classes_)) is not None:
+                return X, class_targets(codes, len(self.classes_))
             if not hasattr(self, "_multilabel"):  # the classes of a first partial_fit are given
                 self._multilabel = type_of_target(y, input_name="y").startswith("multilabel")
             self._check_classes(y)
@@ -285,7 +288,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         -------
         self : object
         """
-        check_parameters(self)
+        check_parameters_again(self)
         if isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight: 'balanced' needs all samples at once, which partial_fit hasn't got; give the weights"

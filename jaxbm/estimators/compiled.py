@@ -189,6 +189,7 @@ def _trained(fixed: Fixed, numbers: Numbers, carry: Carry, stop: Array) -> RunSt
 
     def one(state: RunState, words: Any, own: Inputs) -> RunState:
         data, hyper, _, _ = stacking.merged(own, numbers.shared)
-        return dispatch.runner(fixed.implementation)(fixed.task, state, data, hyper, words, stop)
+        run = dispatch.runner(fixed.implementation, differentiable=False)
+        return run(fixed.task, state, data, hyper, words, stop)
 
     return mapped(one, carry.state, numbers.words, own)

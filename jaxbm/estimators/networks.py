@@ -292,7 +292,9 @@ def _only_epoch(task: Task, name: str, words: Any, active: Array, own: Inputs, s
     def one(words: Any, active: Array, own: Inputs) -> RunState:
         inputs = stacking.merged(own, shared)
         state = _start(task, inputs)._replace(active=active)
-        return dispatch.runner(name)(task, state, inputs.data, inputs.hyper, words, jnp.int32(1))
+        return dispatch.runner(name, differentiable=False)(
+            task, state, inputs.data, inputs.hyper, words, jnp.int32(1)
+        )
 
     return mapped(one, words, active, own)
 

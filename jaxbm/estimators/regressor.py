@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from jaxbm.estimators.base import BaseJaxMLP
-from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters, is_stochastic
+from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
 from jaxbm.estimators.targets import Targets, quantity_targets
 
 
@@ -235,7 +235,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         -------
         self : object
         """
-        check_parameters(self)
+        check_parameters_again(self)
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

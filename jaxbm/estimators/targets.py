@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,6 +86,14 @@ def class_targets(codes: np.ndarray, classes: int) -> Targets:
     if classes <= 2:
         return Targets(KINDS["binary"], codes.astype(np.float32), 1)
     return Targets(KINDS["multiclass"], codes.astype(np.int32), classes)
+
+
+def known_codes(y: Any, classes: np.ndarray) -> np.ndarray | None:
+    """The class numbers of labels that are all known; None where there is more to find out, or to say."""
+    if getattr(y, "ndim", 0) != 1 or y.dtype.kind != classes.dtype.kind or y.dtype.kind not in "biuU":
+        return None
+    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    return codes if (classes[codes] == y).all() else None
 
 
 def indicator_targets(indicator: np.ndarray) -> Targets:
