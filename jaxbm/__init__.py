@@ -4,7 +4,7 @@ from jaxbm.core import checkout
 
 checkout.install()
 
-from jaxbm import augment, kernels, losses, metrics, report, shuffle, understand
+from jaxbm import augment, kernels, losses, metrics, report, shuffle, tabular, understand
 from jaxbm.kernels.program import accelerate, explain
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
@@ -69,5 +69,6 @@ __all__ = [
     "shuffle",
     "space",
     "sweep",
+    "tabular",
     "understand",
 ]

@@ -38,8 +38,9 @@ def add_reading_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
     return reading
 
 
-def add_column_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """What the columns are; found out from their cells where nothing is said."""
+def add_column_options(parser: argparse.ArgumentParser, *, preset: bool = False) -> argparse._ArgumentGroup:
+    """What the columns are; found out from their cells where nothing is said. With `preset`, one decides how numbers
+    are encoded where nothing is said."""
     columns = parser.add_argument_group("columns")
     columns.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="no feature")
     columns.add_argument(
@@ -55,21 +56,23 @@ def add_column_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
         "--numbers",
         choices=ENCODINGS,
         metavar="HOW",
-        default="standard",
-        help=f"how numbers become features: {', '.join(ENCODINGS)} [standard]",
+        default=None if preset else "standard",
+        help=f"how numbers become features: {', '.join(ENCODINGS)} [{'the preset decides' if preset else 'standard'}]",
     )
-    columns.add_argument("--bins", type=int, default=BINS, metavar=str(BINS), help="of --numbers piecewise")
-    columns.add_argument(
-        "--frequencies", type=int, default=FREQUENCIES, metavar=str(FREQUENCIES), help="of --numbers fourier"
-    )
+    for name, count, encoding in (("bins", BINS, "piecewise"), ("frequencies", FREQUENCIES, "fourier")):
+        default = None if preset else count
+        columns.add_argument(
+            f"--{name}", type=int, default=default, metavar=str(count), help=f"of --numbers {encoding}"
+        )
     columns.add_argument(
         "--task", metavar="NAME", help="binary, multiclass, classification or regression [found from the target]"
     )
     return columns
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Where the rows come from, what the columns are, and how the rows are split."""
+def add_data_options(parser: argparse.ArgumentParser, *, preset: bool = False) -> argparse._ArgumentGroup:
+    """Where the rows come from, what the columns are (`preset` as for `add_column_options`), and how the rows are
+    split."""
     data = parser.add_argument_group("data")
     data.add_argument("data", nargs="?", metavar="data.csv", help="CSV or Parquet file, - for standard input")
     data.add_argument("--target", metavar="COLUMN", help="column to predict")
@@ -83,7 +86,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
     data.add_argument("--test-size", type=float, default=0.2, metavar="0.2", help="fraction of rows to test on")
     data.add_argument("--seed", type=int, default=0, metavar="0", help="of the split, the weights and the shuffles")
     add_reading_options(parser)
-    add_column_options(parser)
+    add_column_options(parser, preset=preset)
     return data
 
 
@@ -92,13 +95,18 @@ def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in ("sep", "decimal", "encoding", "header", "missing")}
 
 
-def column_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What `table.prepare` takes of them."""
+def columns_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `table.prepare` takes of them about the kinds of columns."""
     from jaxbm.table.types_file import read_types
 
     types = read_types(arguments.types) if arguments.types is not None else {}
-    names = ("keep", "drop", "missing", "task", "numbers", "bins", "frequencies")
-    return {"types": types, **{name: getattr(arguments, name) for name in names}}
+    return {"types": types, **{name: getattr(arguments, name) for name in ("keep", "drop", "missing")}}
+
+
+def column_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `table.prepare` takes of them."""
+    names = ("task", "numbers", "bins", "frequencies")
+    return columns_of(arguments) | {name: getattr(arguments, name) for name in names}
 
 
 def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.DataFrame, str]:
@@ -112,24 +120,6 @@ def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.
     if arguments.target is None:
         raise ValueError("--target: expected the column to predict, got none")
     return table.read(arguments.data, text=text, **reading_options(arguments)), arguments.target
-
-
-def prepared(arguments: argparse.Namespace) -> tuple[Preparation, dict[str, pd.DataFrame]]:
-    """A preparation learned from the training rows, and the rows: "training", "validation" and "test"."""
-    from jaxbm import table
-
-    if not 0 <= arguments.validation_split < 1:
-        raise ValueError(
-            f"--validation-split: expected a fraction that leaves rows to train on, got {arguments.validation_split}"
-        )
-    frame, target = read(arguments)
-    rest, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
-    training, validation = table.validation_rows(rest, arguments.validation_split)
-    rows = {"training": training, "validation": validation, "test": test}
-    steps = table.split_summary(frame, target, {name: len(part) for name, part in rows.items()}, task=arguments.task)
-    both = rest if validation.empty else _joined(training, validation)
-    options = column_options(arguments)
-    return table.prepare(both, target, fit_rows=len(training), steps=steps, **options), rows
 
 
 def _joined(training: pd.DataFrame, validation: pd.DataFrame) -> pd.DataFrame:

@@ -46,6 +46,7 @@ def write_report(
     clock: Clock,
     *,
     console: Any,
+    outputs: Mapping[str, Any] | None = None,
     model: Any = None,
     implementation: str | None = None,
 ) -> None:
@@ -58,7 +59,7 @@ def write_report(
     name = pathlib.Path(arguments.data).name if arguments.data else arguments.demo
     title = f"{name}: predicting {preparation.target}"
     report.html(
-        path, result, data=data, preparation=preparation, model=model, title=title, timings=clock.seconds,
+        path, result, data=data, outputs=outputs, preparation=preparation, model=model, title=title, timings=clock.seconds,
         implementation=implementation, command=["jaxbm", *arguments.argv],
     )  # fmt: skip
     arguments.outcome["report"] = str(path)

@@ -7,6 +7,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from jaxbm.tabular.measuring import measure_outputs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,20 +24,6 @@ def measure(
     import jaxbm
 
     return measure_outputs(model, jaxbm.predict(model, params, x), preparation, loss, y)
-
-
-def measure_outputs(
-    model: Any, logits: np.ndarray, preparation: Preparation, loss: str, y: np.ndarray
-) -> dict[str, float]:
-    """`measure` for logits that are there already."""
-    from jaxbm.report import terminal
-    from jaxbm.training.predict import score
-
-    values = score(model, logits.astype(model.param_dtype), y, loss=loss)
-    if preparation.task == "regression":
-        predicted, target = preparation.unscale(logits[:, 0]), preparation.unscale(y)
-        return values | terminal.regression_metrics(predicted, target)
-    return values | terminal.class_metrics(terminal.probabilities(logits), y)
 
 
 def told_interval(logits: np.ndarray, preparation: Preparation, y: np.ndarray, name: str) -> str:

@@ -5,30 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from jaxbm.cli import training_options
-from jaxbm.cli.data_options import add_data_options, prepared, tell
-from jaxbm.cli.options import MembersLine, loss_of, widths
+from jaxbm.cli.compiling import compilation, total
+from jaxbm.cli.data_options import add_data_options, columns_of, read, tell
+from jaxbm.cli.options import MembersLine, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
 from jaxbm.optimizers import OPTIMIZERS
+from jaxbm.tabular.recipes import DEFAULT, PRESETS, Recipe, recipe_of
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterator
 
-    import numpy as np
+    import pandas as pd
 
-    from jaxbm.table import Preparation
-    from jaxbm.training.fit import FitResult
+    from jaxbm.tabular import Fitted, Plan
 
-COMPILE_EVENTS = (
-    "/jax/core/compile/jaxpr_trace_duration",
-    "/jax/core/compile/jaxpr_to_mlir_module_duration",
-    "/jax/core/compile/backend_compile_duration",
-)
+CHANGES = ("hidden", "activation", "weight_init", "numbers", "bins", "frequencies", "members", "folds")
+CHANGES += ("validation_split", "optimizer", "learning_rate", "loss")
+"""Fields of a recipe that are options of the command."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,25 +34,32 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "train",
         help="train and evaluate a model on a CSV file",
-        description="Train an MLP on a CSV file, measure it on rows it did not see, and save it. With --members, a "
-        "run that was stopped or killed goes on where it was when started again.",
+        description="Train on a CSV file, measure on rows that were not seen, and save. What isn't said is the "
+        "preset's: accurate trains an ensemble, each network of which is validated on another part of the rows; classic "
+        "trains one network of 64 and 32 units for ten epochs. A run of an ensemble that was stopped or killed goes on "
+        "where it was when started again.",
     )
     parser.set_defaults(run=run)
-    data = add_data_options(parser)
-    training_options.add(data, "validation_split", validation_split=0.2)
+    data = add_data_options(parser, preset=True)
+    training_options.add(data, "validation_split", validation_split=None)
+    data.add_argument("--folds", type=int, metavar="N", help="parts of the rows that validate members in turn [8]")
     data.add_argument("--out", default="model", metavar="FOLDER", help="where the model goes [model]")
     model = parser.add_argument_group("model")
-    model.add_argument("--hidden", type=widths, default=(64, 32), metavar="64,32", help="widths of hidden layers")
-    model.add_argument("--activation", default="relu", metavar="relu", help="a name from jaxbm.models.activations")
-    model.add_argument("--weight-init", default="glorot_uniform", metavar="NAME", help="initialiser [glorot_uniform]")
+    model.add_argument(
+        "--preset", choices=tuple(PRESETS), default=DEFAULT, help=f"what is decided where nothing is said [{DEFAULT}]"
+    )
+    model.add_argument("--hidden", type=widths, metavar="64,32", help="widths of hidden layers")
+    model.add_argument("--activation", metavar="relu", help="a name from jaxbm.models.activations")
+    model.add_argument("--weight-init", metavar="NAME", help="initialiser [glorot_uniform]")
     training = parser.add_argument_group("training")
-    training_options.add(training, *training_options.TAKEN, "bootstrap")
-    training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="[adam]")
-    training.add_argument("--learning-rate", type=float, default=1e-3, metavar="0.001")
+    none: dict[str, Any] = dict.fromkeys(training_options.TAKEN)
+    training_options.add(training, *training_options.TAKEN, "bootstrap", **none)
+    training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="[adam]")
+    training.add_argument("--learning-rate", type=float, metavar="RATE", help="[0.002; classic 0.001]")
     training.add_argument("--loss", metavar="NAME", help="a name from jaxbm.losses [found from the task]")
     training.add_argument("--noise", type=float, metavar="STD", help="augment by Gaussian noise of this deviation")
     training.add_argument("--mask", type=float, metavar="RATE", help="augment by masking features at this rate")
-    training.add_argument("--members", type=int, default=1, metavar="N", help="an ensemble of so many networks [1]")
+    training.add_argument("--members", type=int, metavar="N", help="an ensemble of so many networks [16; classic 1]")
     add_report_options(parser)
 
 
@@ -63,140 +68,107 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.report.fitting import console as make_console
     from jaxbm.saved import many_models, one_model
 
+    changes = _changes(arguments)
+    recipe = recipe_of(arguments.preset, changes, 0)
     # An ensemble is stored in another way than one model.
-    (many_models if arguments.members > 1 else one_model).check_folder(arguments.out)  # before the work, not after it
+    is_ensemble = recipe.members > 1 or recipe.folds > 0
+    (many_models if is_ensemble else one_model).check_folder(arguments.out)  # before the work, not after it
     check_writable(arguments.out)
     clock = Clock()
-    preparation, rows = prepared(arguments)
+    plan, test = _planned(arguments, recipe, changes)
     console = make_console()
-    tell(console, preparation)
-    arrays = {name: (preparation.features(part), preparation.labels(part)) for name, part in rows.items()}
+    tell(console, plan.preparation)
     clock.lap("read and prepare")
     prepare_report(arguments)
-    with resumable(arguments.out) if arguments.members > 1 else nullcontext() as unfinished:
-        model, result, why = _fit_and_save(arguments, preparation, arrays, unfinished, console, clock)
+    with resumable(arguments.out) if is_ensemble else nullcontext() as unfinished:
+        fitted = _trained(plan, unfinished, clock)
+        why = _told_and_saved(arguments, fitted, test, console, clock)
     console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
-    options = {"console": console, "model": model, "implementation": why}
-    write_report(arguments, result, arrays, preparation, clock, **options)
+    sets, unseen = fitted.sets(test), "out of fold"
+    options = {"console": console, "implementation": why, "model": fitted.ensemble or fitted.model}
+    outputs = {unseen: fitted.outputs_of(unseen, sets[unseen][0])} if unseen in sets else {}
+    write_report(arguments, fitted.result, sets, plan.preparation, clock, outputs=outputs, **options)
 
 
-def _fit_and_save(
-    arguments: argparse.Namespace,
-    preparation: Preparation,
-    arrays: dict[str, tuple[np.ndarray, np.ndarray]],
-    unfinished: pathlib.Path | None,
-    console: Any,
-    clock: Clock,
-) -> tuple[Any, Any, str]:
-    import numpy as np
+def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command says otherwise than its preset."""
+    given = training_options.given(arguments) | {name: getattr(arguments, name) for name in CHANGES}
+    given |= {"augment": _augmentation(arguments), "bootstrap": arguments.bootstrap or None}
+    return {name: value for name, value in given.items() if value is not None}
 
+
+def _planned(
+    arguments: argparse.Namespace, recipe: Recipe, changes: dict[str, Any]
+) -> tuple[Plan, pd.DataFrame | None]:
+    """The table prepared, and the rows set apart for a test."""
+    from jaxbm import table, tabular
+
+    frame, target = read(arguments)
+    rest, test = frame, None
+    if arguments.test_size or not recipe.folds:  # without folds, nothing else would say how good it is
+        rest, test = table.split(
+            frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed
+        )
+    options = {"task": arguments.task, "seed": arguments.seed, "columns": columns_of(arguments)}
+    return tabular.plan(rest, target, arguments.preset, test=test, whole=frame, changes=changes, **options), test
+
+
+def _trained(plan: Plan, folder: pathlib.Path | None, clock: Clock) -> Fitted:
+    import jax
+
+    from jaxbm import tabular
+
+    began = time.perf_counter()
+    with compilation() as intervals, MembersLine() as line:
+        progress = sys.stderr.isatty() if folder is None else line.progress
+        fitted = tabular.train(plan, folder=folder, progress=progress)
+        jax.block_until_ready(fitted.result)
+    seconds, compiling = time.perf_counter() - began, total(intervals)
+    clock.seconds |= {"compile": compiling, "train": seconds - compiling}
+    clock.seconds["steps a second"] = _steps(fitted) / max(seconds - compiling, 1e-9)
+    return fitted
+
+
+def _told_and_saved(
+    arguments: argparse.Namespace, fitted: Fitted, test: pd.DataFrame | None, console: Any, clock: Clock
+) -> str:
+    """Metrics on the terminal and in the outcome, the model in its folder; which implementation trained it."""
     import jaxbm
     from jaxbm.report import terminal
 
-    model, loss, result, seconds = _fit(arguments, preparation, arrays, unfinished)
-    clock.seconds |= {"compile": seconds[0], "train": seconds[1]}
-    steps = _steps(arguments, result, len(arrays["training"][0]))
-    clock.seconds["steps a second"] = steps / max(seconds[1], 1e-9)
-    console.print(f"\n[bold]Model[/bold]\n{model.summary()}")
-    if arguments.members > 1:
-        console.print(f"{arguments.members} members" + ", each on its own draw of rows" * arguments.bootstrap)
-    outputs = _outputs(arguments, model, result, preparation.task)
+    plan, seconds = fitted.plan, (clock.seconds["compile"], clock.seconds["train"])
+    console.print(f"\n[bold]Model[/bold]\n{fitted.model.summary()}")
+    console.print(f"preset {plan.recipe.told}", markup=False, soft_wrap=True)
+    sets = fitted.sets(test)
+    logits = {name: fitted.outputs_of(name, x) for name, (x, _) in sets.items()}
     measured = {
-        name: measure_outputs(model, outputs(x), preparation, loss, y) for name, (x, y) in arrays.items() if len(x)
+        name: measure_outputs(fitted.model, logits[name], plan.preparation, plan.loss, y)
+        for name, (_, y) in sets.items()
     }
-    console.print(f"\n[bold]Training[/bold]\n{_told(result, arguments, seconds)}\n")
+    console.print(f"\n[bold]Training[/bold]\n{_told(fitted, seconds)}\n")
     console.print(terminal.metrics_table(measured))
-    x, y = arrays["test"]
-    console.print(told_interval(outputs(x), preparation, y, "test"), markup=False, soft_wrap=True)
-    ran = int(np.max(result.epochs_run))
-    spent = {"compile": seconds[0], "train": seconds[1]}
-    arguments.outcome |= {"task": preparation.task, "model": model.describe(), "loss": loss, "metrics": measured}
-    arguments.outcome |= {"epochs_run": ran, "members": arguments.members, "seconds": spent, "out": arguments.out}
-    metadata = {"loss": loss, "metrics": measured, "epochs_run": ran, "seed": arguments.seed}
-    if arguments.members > 1:
-        jaxbm.save_members(arguments.out, jaxbm.Ensemble.of(result), preparation=preparation, metadata=metadata)
-    else:
-        jaxbm.save(arguments.out, model, result.params, preparation=preparation, metadata=metadata)
-    why = jaxbm.kernels.explain(model, loss=loss, implementation=arguments.implementation)
-    return model, result, f"{why.implementation}, since {why.reason}"
+    last = list(sets)[-1]
+    told = told_interval(logits[last], plan.preparation, sets[last][1], last)
+    console.print(told, markup=False, soft_wrap=True)
+    spent = dict(zip(("compile", "train"), seconds, strict=True))
+    fitted.metadata["metrics"] |= measured
+    arguments.outcome |= {"task": plan.task, "preset": plan.recipe.name, "model": fitted.model.describe()}
+    arguments.outcome |= {"loss": plan.loss, "metrics": measured, "epochs_run": fitted.metadata["epochs_run"]}
+    arguments.outcome |= {"members": plan.recipe.members, "seconds": spent, "out": arguments.out}
+    fitted.save(arguments.out)
+    why = jaxbm.kernels.explain(
+        fitted.model, loss=plan.loss, implementation=plan.recipe.training.get("implementation")
+    )
+    return f"{why.implementation}, since {why.reason}"
 
 
-def _steps(arguments: argparse.Namespace, result: Any, rows: int) -> int:
+def _steps(fitted: Fitted) -> int:
     """Updates of one network that were made in all."""
     import numpy as np
 
-    return int(np.sum(result.epochs_run)) * -(-rows // arguments.batch_size)
-
-
-def _fit(
-    arguments: argparse.Namespace,
-    preparation: Preparation,
-    arrays: dict[str, tuple[np.ndarray, np.ndarray]],
-    folder: pathlib.Path | None,
-) -> tuple[Any, str, Any, tuple[float, float]]:
-    import jax
-
-    import jaxbm
-
-    (x, y), validation = arrays["training"], arrays["validation"]
-    model = jaxbm.MLP(
-        (x.shape[1], *arguments.hidden, preparation.n_outputs),
-        activation=arguments.activation,
-        weight_init=arguments.weight_init,
-    )
-    loss = loss_of(preparation.task, arguments.loss)
-    began = time.perf_counter()
-    with _compilation() as intervals:
-        result = _trained(
-            arguments,
-            model,
-            x,
-            y,
-            folder,
-            loss=loss,
-            validation_data=validation if len(validation[0]) else None,
-            optimizer=jaxbm.optimizers.optimizer(arguments.optimizer)(arguments.learning_rate),
-            bootstrap=arguments.bootstrap,
-            progress=sys.stderr.isatty(),
-            **training_options.given(arguments),
-        )
-        jax.block_until_ready(result)
-    seconds, compiling = time.perf_counter() - began, _total(intervals)
-    return model, loss, result, (compiling, seconds - compiling)
-
-
-def _trained(
-    arguments: argparse.Namespace,
-    model: Any,
-    x: np.ndarray,
-    y: np.ndarray,
-    folder: pathlib.Path | None,
-    **options: Any,
-) -> Any:
-    import jax
-
-    import jaxbm
-
-    key, augment = jax.random.key(arguments.seed), _augmentation(arguments)
-    if arguments.members < 1:
-        raise ValueError(f"--members: expected at least 1, got {arguments.members}")
-    if arguments.members == 1:
-        return jaxbm.fit(key, model, x, y, augment=augment, **options)
-    if augment is not None:
-        raise ValueError("--members: expected 1 with --noise or --mask, got more")
-    with MembersLine() as line:
-        options |= {"progress": line.progress, "folder": folder}
-        return jaxbm.fit_members(key, model, x, y, members=arguments.members, **options)
-
-
-def _outputs(arguments: argparse.Namespace, model: Any, result: Any, task: str) -> Callable[[np.ndarray], np.ndarray]:
-    import jaxbm
-    from jaxbm.saved.outputs import ensemble_outputs
-
-    if arguments.members == 1:
-        return lambda x: jaxbm.predict(model, result.params, x)
-    ensemble = jaxbm.Ensemble.of(result)
-    return lambda x: ensemble_outputs(ensemble, task, x)
+    plan, batch = fitted.plan, fitted.plan.recipe.training.get("batch_size", 32)
+    rows = len(plan.training[0]) if plan.folds is None else np.asarray([len(train) for train, _ in plan.folds])
+    return int(np.sum(np.asarray(fitted.result.epochs_run) * -(-rows // batch)))
 
 
 def _augmentation(arguments: argparse.Namespace) -> Any:
@@ -210,41 +182,15 @@ def _augmentation(arguments: argparse.Namespace) -> Any:
     return augment.Compose(tuple(steps)) if steps else None
 
 
-@contextmanager
-def _compilation() -> Iterator[list[tuple[float, float]]]:
-    """Collects when JAX was compiling (start, end): tracing, lowering and XLA's own work."""
-    import jax
-
-    intervals: list[tuple[float, float]] = []
-
-    def listen(event: str, duration_secs: float, **_: Any) -> None:
-        if event in COMPILE_EVENTS:
-            now = time.perf_counter()
-            intervals.append((now - duration_secs, now))
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield intervals
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-
-
-def _total(intervals: list[tuple[float, float]]) -> float:
-    """Length of the union: functions are traced within functions, and must not count twice."""
-    total, reached = 0.0, float("-inf")
-    for start, end in sorted(intervals):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
-
-
-def _told(result: FitResult, arguments: argparse.Namespace, seconds: tuple[float, float]) -> str:
+def _told(fitted: Fitted, seconds: tuple[float, float]) -> str:
     import numpy as np
 
-    ran, best = int(np.max(result.epochs_run)), int(np.median(result.best_epoch))
+    training = fitted.plan.recipe.training
+    ran, best = int(np.max(fitted.result.epochs_run)), int(np.median(fitted.result.best_epoch))
     text = f"{ran} epochs in {seconds[1]:.3f} s, after {seconds[0]:.2f} s of compilation"
-    if arguments.patience is None:
+    if training.get("patience") is None:
         return text
-    if arguments.members > 1:
+    if fitted.ensemble is not None:
         return f"{text}; each member kept the parameters of its best epoch, in the middle epoch {best + 1}"
-    return f"{text}; kept the parameters of epoch {best + 1}" + (", stopped early" if ran < arguments.epochs else "")
+    early = ", stopped early" if ran < training.get("epochs", 10) else ""
+    return f"{text}; kept the parameters of epoch {best + 1}{early}"

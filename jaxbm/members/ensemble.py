@@ -32,6 +32,8 @@ class Ensemble:
       params: with a leading axis of members.
       weights: `[M]`, nonnegative; None for equal ones.
       temperature: members' logits are divided by it before they become probabilities.
+      bounds: `mean` is kept within these two, such as the least and the greatest label of the training rows; None
+        for no bounds.
 
     Raises:
       ValueError: the shapes don't fit, or a number is out of range.
@@ -53,6 +55,7 @@ class Ensemble:
     params: Params
     weights: Any = None
     temperature: float = 1.0
+    bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         sizes = {int(leaf.shape[0]) for leaf in jax.tree.leaves(self.params)}
@@ -62,6 +65,8 @@ class Ensemble:
             )
         if not self.temperature > 0:
             raise ValueError(f"temperature: expected a positive number, got {self.temperature}")
+        if self.bounds is not None and not (len(self.bounds) == 2 and self.bounds[0] <= self.bounds[1]):
+            raise ValueError(f"bounds: expected the lower and the upper one, got {self.bounds}")
         if self.weights is not None:
             weights = np.asarray(self.weights, np.float64)
             if weights.shape != (self.members,) or not (weights >= 0).all() or not weights.sum() > 0:
@@ -94,7 +99,8 @@ class Ensemble:
 
     def mean(self, x: ArrayLike) -> np.ndarray:
         """float64 `[n, out]`: the weighted mean of the members' outputs, a regression's prediction."""
-        return np.concatenate([self._average(block) for block in self._blocks(x)])
+        found = np.concatenate([self._average(block) for block in self._blocks(x)])
+        return found if self.bounds is None else np.clip(found, *self.bounds)
 
     def spread(self, x: ArrayLike) -> np.ndarray:
         """float64 `[n, out]`: the weighted standard deviation of the members' outputs around their mean."""

@@ -31,6 +31,7 @@ def html(
     result: Any,
     *,
     data: Mapping[str, Any],
+    outputs: Mapping[str, np.ndarray] | None = None,
     task: str | None = None,
     model: Any = None,
     preparation: Any = None,
@@ -52,8 +53,10 @@ def html(
       result: of `fit`, `fit_members`, `sweep` or `fit_groups`.
       data: `{"training": (x, y), ..., "test": (x, y)}`, features and labels as they were trained on; the last one
         that has rows is what the pictures show. For `fit_groups` `(x, y, groups)`.
+      outputs: logits `[n, out]` of sets for which they are known already, such as those out of fold.
       task: "binary", "multiclass" or "regression"; from the preparation where there is one.
-      model: the architecture, for a result of `fit`.
+      model: the architecture, for a result of `fit`; of `fit_members` an `Ensemble` of its members, where that is
+        another than the plain one.
       preparation: a `jaxbm.table.Preparation`: names of columns and classes, units, and what was done to the table.
       title: the page's heading.
       timings: `{"compile": seconds, ...}`, shown in their order.
@@ -95,7 +98,7 @@ def html(
         described, learned = result.model, None
     else:
         subject, described, learned = _subject(result, model, task, preparation)
-        sections += _results(subject, measured.rows_of(sets), importance)
+        sections += _results(subject, measured.rows_of(sets), outputs or {}, importance)
         if isinstance(result, MembersResult):
             sections.insert(2, study_parts.members(result, subject, measured.rows_of(sets)))
         if isinstance(result, SweepResult):
@@ -119,7 +122,7 @@ def _subject(result: Any, model: Any, task: str, preparation: Any) -> tuple[Subj
     """What predicts, its architecture, and the run whose curves are shown."""
     run = result.refit if isinstance(result, SweepResult) else result
     if isinstance(result, MembersResult):
-        ensemble = Ensemble.of(result)
+        ensemble = model if isinstance(model, Ensemble) else Ensemble.of(result)
         return Subject(ensemble, task, preparation, lambda x: _ensemble_logits(ensemble, task, x)), result.model, run
     model = result.model if isinstance(result, SweepResult) else model
     if model is None:
@@ -138,12 +141,17 @@ def _ensemble_logits(ensemble: Ensemble, task: str, x: np.ndarray) -> np.ndarray
     return logs[:, 1:] - logs[:, :1] if task == "binary" else logs
 
 
-def _results(subject: Subject, sets: dict[str, tuple[np.ndarray, np.ndarray]], with_importance: bool) -> list[str]:
+def _results(
+    subject: Subject,
+    sets: dict[str, tuple[np.ndarray, np.ndarray]],
+    known: Mapping[str, np.ndarray],
+    with_importance: bool,
+) -> list[str]:
     """How well it does: numbers, pictures, importance."""
     from jaxbm.report import pictures
     from jaxbm.report.terminal import probabilities
 
-    raw = {name: subject.outputs(x) for name, (x, _) in sets.items()}
+    raw = {name: known[name] if name in known else subject.outputs(x) for name, (x, _) in sets.items()}
     values = {name: measured.metrics_of(subject, raw[name], y) for name, (_, y) in sets.items()}
     last = list(sets)[-1]
     (x, y), shown = sets[last], raw[last]
@@ -167,8 +175,9 @@ def _results(subject: Subject, sets: dict[str, tuple[np.ndarray, np.ndarray]], w
     sections = [cards, parts.section(f"Results on {last} rows", numbers, *body)]
     if with_importance:
         names, mean, error, what = measured.importance(subject, x, y)
+        asked = "training" if last in known else last  # the outputs that are known are others' than the model's
         told = (
-            f"How much worse the model gets on {last} rows when a column's values change places between rows: "
+            f"How much worse the model gets on {asked} rows when a column's values change places between rows: "
             f" the mean of {measured.REPEATS} repeats with its standard error. Columns that say the same "
             "stand in for each other."
         )

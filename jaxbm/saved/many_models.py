@@ -66,7 +66,8 @@ def save_members(
     if isinstance(predictor, Ensemble):
         arrays |= packed(predictor.params)
         weights = None if predictor.weights is None else np.asarray(predictor.weights).tolist()
-        described = {"kind": "ensemble", "weights": weights, "temperature": predictor.temperature}
+        bounds = None if predictor.bounds is None else list(predictor.bounds)
+        described = {"kind": "ensemble", "weights": weights, "temperature": predictor.temperature, "bounds": bounds}
     else:
         if predictor.result is not None:
             arrays |= packed(predictor.result.params)
@@ -101,7 +102,14 @@ def load_members(folder: str | os.PathLike[str]) -> SavedMembers:
 
 def _ensemble(found: Content) -> Ensemble:
     params = unpacked(found.model, found.arrays, members=True)
-    return Ensemble(found.model, params, found.described["weights"], found.described["temperature"])
+    bounds = found.described.get("bounds")  # absent from older folders
+    return Ensemble(
+        found.model,
+        params,
+        found.described["weights"],
+        found.described["temperature"],
+        None if bounds is None else (float(bounds[0]), float(bounds[1])),
+    )
 
 
 def _groups(found: Content) -> GroupsResult:

@@ -35,6 +35,8 @@ class Numbers(NamedTuple):
     temperature: Array | float = 1.0
     scale: Array | float = 1.0
     center: Array | float = 0.0
+    bounds: tuple[Array, Array] | None = None
+    """of an ensemble's mean"""
 
 
 class Predictor(NamedTuple):
@@ -86,7 +88,11 @@ def predictor_of(given: Any, task: str | None = None, output: str | None = None)
             raise ValueError("task: expected 'classification' or 'regression' for an ensemble, got None")
         weights = None if inner.weights is None else jnp.asarray(inner.weights, jnp.float32)
         kind = Kind(inner.model, True, is_classifier, output)
-        numbers = Numbers(inner.params, weights, jnp.asarray(inner.temperature, jnp.float32))
+        bounds = None
+        if inner.bounds is not None:
+            low, high = (jnp.asarray(bound, jnp.float32) for bound in inner.bounds)
+            bounds = (low, high)
+        numbers = Numbers(inner.params, weights, jnp.asarray(inner.temperature, jnp.float32), bounds=bounds)
     else:
         model, params = _model_and_params(inner)
         kind, numbers = Kind(model, False, is_classifier, output), Numbers(params)
@@ -121,7 +127,8 @@ def logits(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> Ar
         members = stacked_logits(kind.model, numbers.params, x)
     members = members.astype(jnp.float32)
     if not kind.is_classifier:
-        return _mean(members, numbers.weights)
+        mean = _mean(members, numbers.weights)
+        return mean if numbers.bounds is None else jnp.clip(mean, *numbers.bounds)
     members = members / numbers.temperature
     if members.shape[-1] > 1:
         return _log_mean(jax.nn.log_softmax(members), numbers.weights)

@@ -23,6 +23,7 @@ LADDER = (
     ("table",),
     ("understand",),
     ("saved", "report"),
+    ("tabular",),
     ("estimators",),
     ("benchmarks",),
     ("cli",),

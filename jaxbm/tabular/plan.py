@@ -1,0 +1,134 @@
+"""`Plan`: a table, prepared for training by a recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxbm.core.names import unknown
+from jaxbm.losses import losses_for
+from jaxbm.studies.folds import Fold
+from jaxbm.tabular.folds import member_folds
+from jaxbm.tabular.recipes import Recipe, recipe_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jaxbm.table import Preparation
+
+Rows = tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What will be trained on what; made by `plan`."""
+
+    recipe: Recipe
+    preparation: Preparation
+    training: Rows
+    """features `[n, in]` and labels `[n]`; with folds, all rows that there are"""
+    validation: Rows | None
+    folds: list[Fold] | None
+    """each member's rows to train on and rows held out"""
+    seed: int
+
+    @property
+    def task(self) -> str:
+        """ "binary", "multiclass" or "regression"."""
+        return self.preparation.task
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss that is trained."""
+        return self.recipe.loss or losses_for(self.task)[0]
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The least and the greatest label, where predictions are kept between them."""
+        if not self.recipe.clip or self.task != "regression":
+            return None
+        y = self.training[1]
+        return float(y.min()), float(y.max())
+
+
+def plan(
+    frame: pd.DataFrame,
+    target: str,
+    preset: str | Recipe,
+    *,
+    task: str | None = None,
+    seed: int = 0,
+    test: pd.DataFrame | None = None,
+    whole: pd.DataFrame | None = None,
+    columns: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Prepare a table for training.
+
+    Args:
+      frame: rows to train on.
+      target: the column to predict.
+      preset: its name, or a recipe.
+      task: as for `jaxbm.table.task_of`.
+      seed: of the folds.
+      test: rows set apart before, whose number is told.
+      whole: the table before any split, about which is told; `frame` by default.
+      columns: options of `jaxbm.table.prepare`: types, keep, drop, missing.
+      changes: to the recipe.
+
+    Raises:
+      ValueError: the table, the target or the recipe is unusable.
+    """
+    from jaxbm import table
+    from jaxbm.table.target import labelled
+
+    changes = dict(changes or {})
+    recipe = recipe_of(preset, changes, len(frame))
+    rows = labelled(frame, target, task)
+    training, held = (rows, rows[:0]) if recipe.folds else table.validation_rows(rows, recipe.validation_split)
+    parts = {"training": len(training), "validation": len(held), "test": 0 if test is None else len(test)}
+    steps = table.split_summary(
+        frame if whole is None else whole, target, parts if len(held) or parts["test"] else {}, task=task
+    )
+    preparation = table.prepare(
+        _joined(training, held), target, task=task, fit_rows=len(training), steps=steps, numbers=recipe.numbers,
+        bins=recipe.bins, frequencies=recipe.frequencies, **(columns or {}),
+    )  # fmt: skip
+    known = losses_for(preparation.task)
+    if recipe.loss is not None and recipe.loss not in known:
+        raise unknown(f"loss for task {preparation.task!r}", recipe.loss, known)
+    x, y = preparation.features(training), preparation.labels(training)
+    _check_varies(preparation, y)
+    folds = None
+    if recipe.folds:
+        folds, told = member_folds(
+            training,
+            None if preparation.task == "regression" else y,
+            recipe.members,
+            recipe.folds,
+            seed=seed,
+            names=[str(name) for name in preparation.classes],
+            strict="folds" in changes,
+        )
+        preparation.steps += told
+    validation = (preparation.features(held), preparation.labels(held)) if len(held) else None
+    return Plan(recipe, preparation, (x, y), validation, folds, seed)
+
+
+def _check_varies(preparation: Preparation, y: np.ndarray) -> None:
+    if preparation.task == "regression" and len(y) > 1 and float(np.ptp(y)) == 0.0:
+        value = float(preparation.unscale(y[:1])[0])
+        raise ValueError(f"target {preparation.target!r}: expected a quantity that varies, got {value:g} in each row")
+
+
+def _joined(training: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    if held.empty:
+        return training
+    both = pd.concat([training, held])
+    both.attrs = training.attrs
+    return both

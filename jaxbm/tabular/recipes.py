@@ -1,0 +1,135 @@
+"""Presets: everything that decides how a table is learned, under one word each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from jaxbm.core import checks
+from jaxbm.core.names import lookup, unknown
+from jaxbm.run.options import NUMBERS, OPTIONS
+from jaxbm.table.number_encodings import BINS, FREQUENCIES
+
+TRAINING = ("batch_size", *NUMBERS, "bootstrap", "augment", "implementation")
+"""Options of `jaxbm.fit` that a recipe may hold; rows, start and what is recorded are `tabular.fit`'s own affair."""
+BATCHES = 128
+"""Batches of an epoch at which the accurate preset's batches begin to grow with the table."""
+SMALLEST_BATCH, LARGEST_BATCH = 32, 512
+STEPS, LEAST_EPOCHS = 60_000, 10
+"""Updates of one network after which the accurate preset ends at the latest, but not before so many epochs."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a table is learned.
+
+    Args:
+      name: of the preset that it was made from.
+      hidden: widths of the hidden layers.
+      activation, weight_init: as for `jaxbm.MLP`.
+      numbers, bins, frequencies: how numbers become features, as for `jaxbm.table.prepare`.
+      members: how many networks predict together.
+      folds: parts of the rows, each of which validates some of the members; 0 for none.
+      validation_split: without folds, fraction of the rows that validates.
+      optimizer: its name.
+      learning_rate: of the optimizer.
+      loss: its name; None for the task's own.
+      clip: keep a regression's predictions between the least and the greatest label.
+      training: further options of `jaxbm.fit`, such as `epochs`; those that aren't there have that function's defaults.
+    """
+
+    name: str
+    hidden: tuple[int, ...] = (64, 32)
+    activation: Any = "relu"
+    weight_init: str = "glorot_uniform"
+    numbers: str | Mapping[str, str] = "standard"
+    bins: int = BINS
+    frequencies: int = FREQUENCIES
+    members: int = 1
+    folds: int = 0
+    validation_split: float = 0.0
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    loss: str | None = None
+    clip: bool = False
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def told(self) -> str:
+        """It in words."""
+        if self.members == 1:
+            who = "one network"
+        else:
+            who = f"{self.members} networks" + ", each on its own draw of rows" * bool(self.training.get("bootstrap"))
+        if self.folds:
+            judged = f"each validated on one of {self.folds} folds that it was not trained on"
+        elif self.validation_split:
+            judged = f"validated on {self.validation_split:.0%} of the rows"
+        else:
+            judged = "not validated"
+        epochs = self.training.get("epochs", OPTIONS["epochs"].default)
+        stop = ", stopped early" if self.training.get("patience") is not None else ""
+        return f"{self.name}: {who}, {judged}; at most {epochs} epochs{stop}; numbers: {self._numbers_told}"
+
+    @property
+    def _numbers_told(self) -> str:
+        return self.numbers if isinstance(self.numbers, str) else "by column"
+
+
+#: The brief of many textbooks, and what Keras users write first.
+_CLASSIC = Recipe("classic", validation_split=0.2, training={"epochs": 10, "batch_size": 32})
+_ACCURATE = Recipe(
+    "accurate",
+    numbers="piecewise",
+    members=16,
+    folds=8,
+    learning_rate=2e-3,
+    clip=True,
+    training={"patience": 20, "dropout": 0.1},
+)
+PRESETS = {"accurate": _ACCURATE, "classic": _CLASSIC}
+DEFAULT = "accurate"
+_FIELDS = tuple(f.name for f in fields(Recipe) if f.name not in ("name", "training"))
+
+
+def recipe_of(preset: str | Recipe, changes: Mapping[str, Any], rows: int) -> Recipe:
+    """A preset's recipe for a table of `rows` rows, with changes: fields of `Recipe` and options of `jaxbm.fit`.
+
+    Raises:
+      ValueError, TypeError: a name is unknown, or a value is unusable.
+
+    Example:
+      >>> from jaxbm.tabular.recipes import recipe_of
+      >>> recipe_of("accurate", {"members": 8, "epochs": 50}, rows=400).told
+      'accurate: 8 networks, each validated on one of 8 folds that it was not trained on; at most 50 epochs, stopped early; numbers: piecewise'
+    """  # noqa: E501
+    recipe = preset if isinstance(preset, Recipe) else lookup("preset", preset, PRESETS)
+    strange = [name for name in changes if name not in (*_FIELDS, *TRAINING)]
+    if strange:
+        raise unknown("tabular.fit", strange[0], (*_FIELDS, *TRAINING))
+    training = dict(recipe.training)
+    if recipe.folds:  # a long table has its accuracy in fewer epochs of larger batches
+        batch = int(np.clip(2 ** np.round(np.log2(max(rows, 1) / BATCHES)), SMALLEST_BATCH, LARGEST_BATCH))
+        training.setdefault("batch_size", batch)
+        size = changes.get("batch_size", training["batch_size"])
+        steps = max(1, rows // max(1, checks.positive_int("batch_size", size)))
+        training.setdefault("epochs", int(np.clip(STEPS // steps, LEAST_EPOCHS, 200)))
+    training |= {name: value for name, value in changes.items() if name in TRAINING}
+    made = replace(recipe, training=training, **{name: changes[name] for name in _FIELDS if name in changes})
+    _check(made, changes)
+    return made
+
+
+def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
+    checks.positive_int("members", recipe.members)
+    if recipe.folds != 0 and checks.positive_int("folds", recipe.folds) < 2:
+        raise ValueError(f"folds: expected at least 2, or 0 for none, got {recipe.folds}")
+    split = recipe.validation_split
+    if not 0 <= split < 1:
+        raise ValueError(f"validation_split: expected a fraction that leaves rows to train on, got {split}")
+    if recipe.folds and split:
+        other = "; preset 'classic' validates on a fraction" if "folds" not in changes else ""
+        raise ValueError(f"validation_split: expected 0 beside folds, which validate already, got {split}{other}")

@@ -1,0 +1,113 @@
+"""From a plan to a fitted model: one call trains every member, each validated on its own fold."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from jaxbm.members.ensemble import Ensemble
+from jaxbm.members.fit_members import fit_members
+from jaxbm.members.progress import Report
+from jaxbm.models.mlp import MLP
+from jaxbm.optimizers import optimizer
+from jaxbm.tabular.fitted import Fitted
+from jaxbm.tabular.measuring import measure_outputs
+from jaxbm.training.fit import fit
+from jaxbm.training.predict import predict
+
+if TYPE_CHECKING:
+    from jaxbm.members.result import MembersResult
+    from jaxbm.tabular.plan import Plan
+
+
+def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress: bool | Report = False) -> Fitted:
+    """Train what the plan says.
+
+    Args:
+      plan: made by `jaxbm.tabular.plan`.
+      folder: of an ensemble, where its state is kept in training, as for `jaxbm.fit_members`.
+      progress: as for `jaxbm.fit_members`; of one network a bar or nothing.
+
+    Raises:
+      ValueError, TypeError, MembersInterrupted, NonFiniteError: as for `jaxbm.fit` and `jaxbm.fit_members`.
+    """
+    recipe, (x, y) = plan.recipe, plan.training
+    model = MLP(
+        (x.shape[1], *recipe.hidden, plan.preparation.n_outputs), recipe.activation, weight_init=recipe.weight_init
+    )
+    options: dict[str, Any] = {
+        "loss": plan.loss, "optimizer": optimizer(recipe.optimizer)(recipe.learning_rate), **recipe.training,
+        "validation_data": plan.validation,
+    }  # fmt: skip
+    key = jax.random.key(plan.seed)
+    if recipe.members == 1 and plan.folds is None:
+        result = fit(key, model, x, y, progress=bool(progress), **options)
+        return _fitted(plan, model, result, None, None)
+    if plan.folds is not None:
+        options |= {"rows": [train for train, _ in plan.folds], "validation_rows": [held for _, held in plan.folds]}
+    members = fit_members(key, model, x, y, members=recipe.members, folder=folder, progress=progress, **options)
+    ensemble = Ensemble.of(members)
+    if plan.bounds is not None:
+        ensemble = Ensemble(ensemble.model, ensemble.params, bounds=plan.bounds)
+    unseen = None if plan.folds is None else out_of_fold(plan, members)
+    return _fitted(plan, model, members, ensemble, unseen)
+
+
+def out_of_fold(plan: Plan, result: MembersResult, weights: np.ndarray | None = None) -> np.ndarray:
+    """float64 `[n, out]`: logits of each row by the mean of the members that were not trained on it; NaN where there
+    is none.
+
+    Args:
+      plan: whose folds the members have.
+      result: of their training; members that did not stay finite don't count.
+      weights: `[M]`, of the members; None for equal ones.
+    """
+    assert plan.folds is not None
+    (x, _), outputs = plan.training, plan.preparation.n_outputs
+    is_regression, finite = plan.task == "regression", np.asarray(result.finite)
+    classes = 1 if is_regression else max(2, outputs)
+    total, count = np.zeros((len(x), classes)), np.zeros((len(x), 1))
+    for k, (_, held) in enumerate(plan.folds):
+        weight = 1.0 if weights is None else float(weights[k])
+        if finite[k] and weight:
+            logits = predict(result.model, jax.tree.map(lambda leaf, k=k: leaf[k], result.params), x[held])
+            total[held] += weight * _values(logits, is_regression)
+            count[held] += weight
+    with np.errstate(invalid="ignore"):
+        mean = total / count
+    if is_regression:
+        return mean if plan.bounds is None else np.clip(mean, *plan.bounds)
+    logs = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+    return logs[:, 1:] - logs[:, :1] if outputs == 1 else logs
+
+
+def _values(logits: np.ndarray, is_regression: bool) -> np.ndarray:
+    from jaxbm.report.terminal import probabilities
+
+    return logits.astype(np.float64) if is_regression else probabilities(logits)
+
+
+def _fitted(plan: Plan, model: MLP, result: Any, ensemble: Ensemble | None, unseen: np.ndarray | None) -> Fitted:
+    metrics = {}
+    if unseen is not None:
+        known = ~np.isnan(unseen).any(axis=1)
+        metrics["out of fold"] = measure_outputs(
+            model, unseen[known], plan.preparation, plan.loss, plan.training[1][known]
+        )
+    metadata = {
+        "loss": plan.loss, "preset": plan.recipe.name, "recipe": plan.recipe.told, "metrics": metrics,
+        "epochs_run": int(np.max(result.epochs_run)), "seed": plan.seed,
+    }  # fmt: skip
+    return Fitted(
+        model=model if ensemble is None else ensemble.model,
+        params=result.params if ensemble is None else ensemble.params,
+        ensemble=ensemble,
+        preparation=plan.preparation,
+        metadata=metadata,
+        plan=plan,
+        result=result,
+        out_of_fold=unseen,
+    )
