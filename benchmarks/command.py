@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jaxbm.benchmarks import compare, limits, record, report
+from jaxbm.benchmarks.accuracy import command as accuracy
 from jaxbm.benchmarks.contest import Contest
 from jaxbm.benchmarks.contests import SELECTIONS, contests, select
 from jaxbm.benchmarks.run import run_contest
@@ -36,6 +37,9 @@ def bench(arguments: argparse.Namespace) -> None:
         return
     if arguments.list:
         _list()
+        return
+    if accuracy.NAME in (arguments.only or ()):
+        accuracy.bench(arguments)
         return
     if arguments.rounds is not None and arguments.rounds < 2:
         raise ValueError(f"--rounds: expected at least 2, got {arguments.rounds}")
@@ -107,6 +111,6 @@ def _list() -> None:
     for name, what in SELECTIONS.items():
         members = [contest.name for contest in contests().values() if name in contest.selections]
         print(f"{name} ({what}): {len(members)} contests")
-    print()
+    print(f"{accuracy.NAME} ({accuracy.WHAT})\n")
     for contest in contests().values():
         print(f"{contest.name:24} {contest.title} [{', '.join(contest.selections)}]")

@@ -1,4 +1,4 @@
-"""The README's table of figures, written from committed results, never by hand.
+"""The README's tables of figures and of accuracy, written from committed results, never by hand.
 
 python -m jaxbm.benchmarks.readme README.md benchmarks/results
 """
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from jaxbm.benchmarks import analysis, record
+from jaxbm.benchmarks.accuracy import report as accuracy
 from jaxbm.benchmarks.contest import OURS
 from jaxbm.benchmarks.contests import contests
 from jaxbm.benchmarks.record import Records, Result
@@ -17,6 +18,8 @@ from jaxbm.benchmarks.text import seconds_text, table
 
 MAIN = {"quick", "targets"}
 """selections whose contests get lines; the others are in the results and in a report"""
+ACCURACY = "accuracy/accuracy.jsonl"
+"""the accuracy contest's results, in the folder of results"""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -81,8 +84,9 @@ def _machine(records: Records) -> str:
 
 def main(argv: list[str]) -> None:
     """Rewrite the file given first from the results given second."""
-    path, results = Path(argv[0]), argv[1]
-    path.write_text(rewrite(path.read_text(encoding="utf-8"), record.load(results)), encoding="utf-8")
+    path, results = Path(argv[0]), Path(argv[1])
+    text = rewrite(path.read_text(encoding="utf-8"), record.load(results))
+    path.write_text(accuracy.rewrite(text, results / ACCURACY), encoding="utf-8")
 
 
 if __name__ == "__main__":

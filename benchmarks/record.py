@@ -97,7 +97,7 @@ def describe_run(limits: Mapping[str, float]) -> Run:
     from jaxbm.benchmarks.limits import threads
 
     machine = {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "threads": threads(),
         "backend": jax.default_backend(),
         "device": jax.devices()[0].device_kind,
@@ -188,7 +188,7 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -136,7 +136,7 @@ def processes() -> list[Contest]:
     return [
         Contest(
             "demo",
-            "`jaxbm train --demo` from shell to report, and the same job in Keras",
+            "`jaxbm train --demo --preset classic` from shell to report, and the same job in Keras",
             Process("demo"),
             (Contestant(OURS, ours), Contestant(AGAIN, ours), keras),
             ("targets", "full"),

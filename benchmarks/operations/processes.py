@@ -49,9 +49,9 @@ def run_child(command: list[str]) -> Ended:
 
 
 def demo(case: Process) -> Job:
-    """`jaxbm train --demo`."""
+    """`jaxbm train --demo --preset classic`: the recipe that the Keras job has."""
     del case
-    return _child([sys.executable, "-P", "-m", "jaxbm", "train", "--demo"])
+    return _child([sys.executable, "-P", "-m", "jaxbm", "train", "--demo", "--preset", "classic"])
 
 
 def keras_demo(case: Process) -> Job:

@@ -1,4 +1,7 @@
-"""The job of `jaxbm train --demo` as a Keras user writes it. Run by its path, so that nothing of ours is imported."""
+"""The job of `jaxbm train --demo --preset classic` as a Keras user writes it.
+
+Run by its path, so that nothing of ours is imported.
+"""
 
 import os
 

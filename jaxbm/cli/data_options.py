@@ -52,12 +52,13 @@ def add_column_options(parser: argparse.ArgumentParser, *, preset: bool = False)
         help="a feature, though it looks like none",
     )
     columns.add_argument("--types", metavar="FILE", help="what columns are, as `jaxbm info data.csv` proposes it")
+    told = "the preset's" if preset else "standard"
     columns.add_argument(
         "--numbers",
         choices=ENCODINGS,
         metavar="HOW",
         default=None if preset else "standard",
-        help=f"how numbers become features: {', '.join(ENCODINGS)} [{'the preset decides' if preset else 'standard'}]",
+        help=f"how numbers become features: {', '.join(ENCODINGS)} [{told}]",
     )
     for name, count, encoding in (("bins", BINS, "piecewise"), ("frequencies", FREQUENCIES, "fourier")):
         default = None if preset else count

@@ -7,9 +7,10 @@ import argparse
 EXAMPLES = {
     "train": """
   jaxbm train --demo                                   a data set that scikit-learn carries
-  jaxbm train data.csv --target label --out model      two hidden layers, Adam, ten epochs
-  jaxbm train data.csv --target price --hidden 128,64 --epochs 100 --patience 10
-  jaxbm train data.csv --target label --members 32 --bootstrap --out ensemble
+  jaxbm train data.csv --target label --out model      sixteen networks on eight folds, stopped early
+  jaxbm train data.csv --target label --preset classic  one network, Adam, ten epochs
+  jaxbm train data.csv --target price --hidden 128,64 --members 32
+  jaxbm train data.csv --target label --test-size 0    every row is trained on, and judged out of fold
   jaxbm train data.csv --target label --json > result.json""",
     "sweep": """
   jaxbm sweep data.csv --target label --learning-rate log:1e-4:1e-1 --hidden 32 64,32

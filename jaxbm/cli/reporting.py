@@ -59,8 +59,8 @@ def write_report(
     name = pathlib.Path(arguments.data).name if arguments.data else arguments.demo
     title = f"{name}: predicting {preparation.target}"
     report.html(
-        path, result, data=data, outputs=outputs, preparation=preparation, model=model, title=title, timings=clock.seconds,
-        implementation=implementation, command=["jaxbm", *arguments.argv],
+        path, result, data=data, outputs=outputs, preparation=preparation, model=model, title=title,
+        timings=clock.seconds, implementation=implementation, command=["jaxbm", *arguments.argv],
     )  # fmt: skip
     arguments.outcome["report"] = str(path)
     console.print(f"report in {path}", markup=False, soft_wrap=True)

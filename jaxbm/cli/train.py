@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from jaxbm.tabular import Fitted, Plan
 
-CHANGES = ("hidden", "activation", "weight_init", "numbers", "bins", "frequencies", "members", "folds")
-CHANGES += ("validation_split", "optimizer", "learning_rate", "loss")
+CHANGES = (
+    *("hidden", "activation", "weight_init", "numbers", "bins", "frequencies", "members", "folds"),
+    *("validation_split", "optimizer", "learning_rate", "loss"),
+)
 """Fields of a recipe that are options of the command."""
 
 
@@ -35,9 +37,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="train and evaluate a model on a CSV file",
         description="Train on a CSV file, measure on rows that were not seen, and save. What isn't said is the "
-        "preset's: accurate trains an ensemble, each network of which is validated on another part of the rows; classic "
-        "trains one network of 64 and 32 units for ten epochs. A run of an ensemble that was stopped or killed goes on "
-        "where it was when started again.",
+        "preset's: accurate trains an ensemble, each network of which is validated on another part of the rows; "
+        "classic trains one network of 64 and 32 units for ten epochs. A run of an ensemble that was stopped or "
+        "killed goes on where it was when started again.",
     )
     parser.set_defaults(run=run)
     data = add_data_options(parser, preset=True)
@@ -85,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
         why = _told_and_saved(arguments, fitted, test, console, clock)
     console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
     sets, unseen = fitted.sets(test), "out of fold"
-    options = {"console": console, "implementation": why, "model": fitted.ensemble or fitted.model}
+    options: dict[str, Any] = {"console": console, "implementation": why, "model": fitted.ensemble or fitted.model}
     outputs = {unseen: fitted.outputs_of(unseen, sets[unseen][0])} if unseen in sets else {}
     write_report(arguments, fitted.result, sets, plan.preparation, clock, outputs=outputs, **options)
 

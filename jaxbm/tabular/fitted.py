@@ -98,7 +98,7 @@ class TableModel:
         Raises:
           ValueError: `folder` is a file, or holds something else than a saved model of this kind.
         """
-        more = {"preparation": self.preparation, "metadata": self.metadata}
+        more: dict[str, Any] = {"preparation": self.preparation, "metadata": self.metadata}
         if self.ensemble is None:
             one_model.save(folder, self.model, self.params, **more)
         else:

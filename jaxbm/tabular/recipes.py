@@ -38,7 +38,7 @@ class Recipe:
       learning_rate: of the optimizer.
       loss: its name; None for the task's own.
       clip: keep a regression's predictions between the least and the greatest label.
-      training: further options of `jaxbm.fit`, such as `epochs`; those that aren't there have that function's defaults.
+      training: further options of `jaxbm.fit`, such as `epochs`; what isn't there has that function's default.
     """
 
     name: str

@@ -97,8 +97,10 @@ def predictor_of(given: Any, task: str | None = None, output: str | None = None)
         model, params = _model_and_params(inner)
         kind, numbers = Kind(model, False, is_classifier, output), Numbers(params)
     if preparation is not None and task == "regression":
-        units = (jnp.asarray(value, jnp.float32) for value in (preparation.target_scale, preparation.target_center))
-        numbers = numbers._replace(**dict(zip(("scale", "center"), units, strict=True)))
+        scale, center = (
+            jnp.asarray(value, jnp.float32) for value in (preparation.target_scale, preparation.target_center)
+        )
+        numbers = numbers._replace(scale=scale, center=center)
     return Predictor(kind, numbers, preparation)
 
 

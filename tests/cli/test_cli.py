@@ -29,7 +29,8 @@ def test_train_evaluate_predict(name, tmp_path, capsys):
     rows, target = table.demo(name)
     rows.to_csv(tmp_path / "data.csv", index=False)
     folder = tmp_path / "model"
-    status, out, _ = run(capsys, "train", tmp_path / "data.csv", "--target", target, "--epochs", 3, "--out", folder)
+    argv = ["train", tmp_path / "data.csv", "--target", target, "--epochs", 3, "--preset", "classic"]
+    status, out, _ = run(capsys, *argv, "--out", folder)
     assert status == 0
     for words in ("standardised", "parameters", "compilation", "train", "validation", "test", "model saved in"):
         assert words in out
@@ -47,8 +48,9 @@ def test_train_evaluate_predict(name, tmp_path, capsys):
 
 
 def test_every_option(tmp_path, capsys):
-    options = "--hidden 8,4 --activation tanh --weight-init he_normal --loss huber_loss --optimizer sgd --patience 2"
-    options += " --learning-rate 0.1 --epochs 4 --batch-size 16 --l2 1e-4 --dropout 0.1 --clip-norm 1 --noise 0.1"
+    options = "--preset classic --hidden 8,4 --activation tanh --weight-init he_normal --loss huber_loss"
+    options += " --optimizer sgd --patience 2 --learning-rate 0.1 --epochs 4 --batch-size 16 --l2 1e-4"
+    options += " --dropout 0.1 --clip-norm 1 --noise 0.1"
     options += " --mask 0.1 --test-size 0.3 --validation-split 0 --seed 3 --task regression"
     status, out, err = run(capsys, "train", "--demo", "diabetes", *options.split(), "--out", tmp_path / "m")
     assert (status, err) == (0, "")
@@ -76,7 +78,8 @@ def messy():
 def test_a_messy_table_is_told_and_evaluated(tmp_path, capsys):
     rows, data, folder = messy(), tmp_path / "data.csv", tmp_path / "m"
     rows.to_csv(data, index=False)
-    status, out, _ = run(capsys, "train", data, "--target", "label", "--epochs", 2, "--out", folder)
+    argv = ["train", data, "--target", "label", "--epochs", 2, "--preset", "classic"]
+    status, out, _ = run(capsys, *argv, "--out", folder)
     assert status == 0
     for words in (
         "304 rows, 5 columns and the target 'label'",
@@ -100,7 +103,19 @@ def test_a_messy_table_is_told_and_evaluated(tmp_path, capsys):
 
 
 def test_early_stopping_is_told_and_implementations_are_named(tmp_path, capsys):
-    command = ("train", "--demo", "iris", "--epochs", 200, "--patience", 2, "--learning-rate", 0.05)
+    command = (
+        "train",
+        "--demo",
+        "iris",
+        "--preset",
+        "classic",
+        "--epochs",
+        200,
+        "--patience",
+        2,
+        "--learning-rate",
+        0.05,
+    )
     outs = []
     for name in ("xla", None):
         chosen = () if name is None else ("--implementation", name)
@@ -159,12 +174,18 @@ def test_info(capsys):
         (["train", "--demo", "iris", "--activation", "rellu"], "did you mean 'relu'"),
         (["train", "--demo", "iris", "--epochs", "-1"], "epochs: expected at least 1"),
         (["train", "--demo", "iris", "--optimizer", "sgd", "--learning-rate", "-1"], "learning_rate: expected"),
-        (["train", "--demo", "iris", "--loss", "hinge_loss"], "--loss for task 'multiclass': unknown name"),
+        (["train", "--demo", "iris", "--loss", "hinge_loss"], "loss for task 'multiclass': unknown name"),
         (
-            ["train", "--demo", "iris", "--validation-split", "1"],
-            "--validation-split: expected a fraction",
+            ["train", "--demo", "iris", "--preset", "classic", "--validation-split", "1"],
+            "validation_split: expected a fraction",
         ),
-        (["train", "--demo", "iris", "--test-size", "0"], "test_size: expected a number between 0 and 1"),
+        (["train", "--demo", "iris", "--validation-split", "0.2"], "validation_split: expected 0 beside folds"),
+        (["train", "--demo", "iris", "--folds", "1"], "folds: expected at least 2"),
+        (["train", "--demo", "iris", "--folds", "60"], "folds: expected at most as many as the rarest class has"),
+        (
+            ["train", "--demo", "iris", "--preset", "classic", "--test-size", "0"],
+            "test_size: expected a number between 0 and 1",
+        ),
         (["train", "--demo", "iris", "--implementation", "xlaa"], "did you mean 'xla'"),
         (["train", "--demo", "iris", "--hidden", "8,0"], "two or more positive widths"),
         (["train", "--demo", "iris", "--out", __file__], "expected a folder, "),

@@ -24,7 +24,9 @@ def test_every_command(tmp_path, capsys):
     rows, _ = table.demo("iris")
     rows["bed"] = ["a", "b"] * 75
     rows.to_csv("iris.csv", index=False)
-    status, found, err = run(capsys, "train iris.csv --target target --epochs 2 --hidden 8 --out model")
+    status, found, err = run(
+        capsys, "train iris.csv --target target --preset classic --epochs 2 --hidden 8 --out model"
+    )
     assert (status, found["task"], found["epochs_run"]) == (0, "multiclass", 2)
     assert set(found["metrics"]) == {"training", "validation", "test"}
     assert (tmp_path / found["report"]).is_file()

@@ -18,6 +18,7 @@ from jaxbm.cli import main
 from jaxbm.report.fitting import Fitting, console
 
 N = 600
+CLASSIC = ("--preset", "classic")
 RNG = np.random.default_rng(0)
 
 
@@ -94,7 +95,7 @@ def test_a_messy_copy_gives_the_accuracy_of_the_clean_table(mess, tmp_path, caps
     more = ["--missing", "1e30"] if mess is sentinels else []
     accuracy = {}
     for name in ("tidy", "messy"):
-        argv = ["train", tmp_path / f"{name}.csv", "--target", "y", "--epochs", 8, "--out", tmp_path / name]
+        argv = ["train", *CLASSIC, tmp_path / f"{name}.csv", "--target", "y", "--epochs", 8, "--out", tmp_path / name]
         status, out, err = run(capsys, *argv, *(more if name == "messy" else []))
         assert (status, err) == (0, ""), err
         assert "95% interval" in out
@@ -117,7 +118,7 @@ def test_a_quantity_with_one_bad_row(tmp_path, capsys):
     r2 = {}
     for name, cell in (("clean", ""), ("messy", "?")):
         frame.assign(y=frame.y.astype(object).where(frame.index != 41, cell)).to_csv(tmp_path / "t.csv", index=False)
-        status, out, _ = run(capsys, "train", tmp_path / "t.csv", "--target", "y", "--out", tmp_path / name)
+        status, out, _ = run(capsys, "train", *CLASSIC, tmp_path / "t.csv", "--target", "y", "--out", tmp_path / name)
         assert status == 0
         assert "dropped 1 rows without a label: 1 " in out
         assert "(row 41)" in out
@@ -130,7 +131,7 @@ def test_a_sentinel_names_its_column(tmp_path, capsys):
     frame = clean()
     frame.loc[::40, "amount"] = 1e30
     frame.to_csv(tmp_path / "t.csv", index=False)
-    status, _, err = run(capsys, "train", tmp_path / "t.csv", "--target", "y")
+    status, _, err = run(capsys, "train", *CLASSIC, tmp_path / "t.csv", "--target", "y")
     assert status == 2
     assert "column 'amount'" in err
     assert "--missing 1e+30" in err
@@ -143,7 +144,7 @@ def test_labels_of_an_evaluation_file_that_holds_digits_only(tmp_path, capsys):
     frame["y"] = frame.y.map({"no": "0", "yes": "1"})
     frame.loc[::6, "y"] = "unknown"
     frame.to_csv(tmp_path / "t.csv", index=False)
-    assert run(capsys, "train", tmp_path / "t.csv", "--target", "y", "--epochs", 3, "--out", "m")[0] == 0
+    assert run(capsys, "train", *CLASSIC, tmp_path / "t.csv", "--target", "y", "--epochs", 3, "--out", "m")[0] == 0
     frame[(frame.y != "unknown") & (frame.code != "A15")].to_csv(tmp_path / "digits.csv", index=False)
     status, _, err = run(capsys, "evaluate", "m", tmp_path / "digits.csv")
     assert (status, err) == (0, "")
@@ -168,10 +169,10 @@ def test_a_headerless_file(tmp_path, capsys):
     x = rng.integers(0, 100, (200, 3))
     rows = np.c_[x, x[:, 0] > 50].astype(int)
     np.savetxt(tmp_path / "t.csv", rows, fmt="%d", delimiter=",")
-    status, _, err = run(capsys, "train", tmp_path / "t.csv", "--target", "3")
+    status, _, err = run(capsys, "train", *CLASSIC, tmp_path / "t.csv", "--target", "3")
     assert status == 2
     assert "--no-header" in err
-    status, out, _ = run(capsys, "train", tmp_path / "t.csv", "--target", "3", "--no-header", "--out", "m")
+    status, out, _ = run(capsys, "train", *CLASSIC, tmp_path / "t.csv", "--target", "3", "--no-header", "--out", "m")
     assert status == 0
     assert "200 rows, 3 columns and the target '3'" in out
     assert run(capsys, "evaluate", "m", tmp_path / "t.csv", "--no-header")[0] == 0
@@ -190,7 +191,7 @@ def test_info_of_a_table_and_its_types(tmp_path, capsys):
     assert '"code" = "category"' in out
     text = pathlib.Path("types.toml").read_text().replace('"id" = "identifier"', '"id" = "number"')
     pathlib.Path("types.toml").write_text(text)
-    argv = ["train", tmp_path / "t.csv", "--target", "y", "--epochs", 1, "--out", "m"]
+    argv = ["train", *CLASSIC, tmp_path / "t.csv", "--target", "y", "--epochs", 1, "--out", "m"]
     assert run(capsys, *argv, "--types", "types.toml")[0] == 0
     assert "id" in jaxbm.load("m").preparation.feature_names
     assert run(capsys, *argv, "--keep", "id", "--drop", "code", "share")[0] == 0
@@ -203,7 +204,7 @@ def test_info_of_a_table_and_its_types(tmp_path, capsys):
 
 def test_standard_input(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(clean().to_csv(index=False).encode())))
-    assert run(capsys, "train", "-", "--target", "y", "--epochs", 1, "--out", "m")[0] == 0
+    assert run(capsys, "train", *CLASSIC, "-", "--target", "y", "--epochs", 1, "--out", "m")[0] == 0
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(clean().head(5).to_csv(index=False).encode())))
     assert run(capsys, "predict", "m", "-", "--out", "p.csv")[0] == 0
     assert len(pd.read_csv("p.csv")) == 5
@@ -212,7 +213,7 @@ def test_standard_input(tmp_path, capsys, monkeypatch):
 def test_parquet(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     clean().to_parquet(tmp_path / "t.parquet")
-    argv = ["train", tmp_path / "t.parquet", "--target", "y", "--epochs", 1, "--out", "m"]
+    argv = ["train", *CLASSIC, tmp_path / "t.parquet", "--target", "y", "--epochs", 1, "--out", "m"]
     assert run(capsys, *argv)[0] == 0
     clean().to_csv(tmp_path / "t.csv", index=False)
     assert run(capsys, "evaluate", "m", tmp_path / "t.csv")[0] == 0
@@ -221,7 +222,7 @@ def test_parquet(tmp_path, capsys):
 def test_predictions_never_replace_the_table(tmp_path, capsys):
     data = tmp_path / "t.csv"
     clean().to_csv(data, index=False)
-    assert run(capsys, "train", data, "--target", "y", "--epochs", 1, "--out", "m")[0] == 0
+    assert run(capsys, "train", *CLASSIC, data, "--target", "y", "--epochs", 1, "--out", "m")[0] == 0
     before = data.read_bytes()
     (tmp_path / "link.csv").symlink_to(data)
     for out, match in (
@@ -288,7 +289,7 @@ def test_pipes_ascii_terminals_and_brackets(tmp_path):
     )
     frame = frame.rename(columns={"share": "[bold]", "code": "[/red]"})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    argv = ["train", tmp_path / "t.csv", "--target", "y", "--epochs", 1, "--out", tmp_path / "m"]
+    argv = ["train", *CLASSIC, tmp_path / "t.csv", "--target", "y", "--epochs", 1, "--out", tmp_path / "m"]
     done = in_a_process(*argv, PYTHONIOENCODING="ascii", COLUMNS="40", TERM="xterm-256color")
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
@@ -311,7 +312,7 @@ def test_a_pipe_has_no_width_and_a_terminal_has(monkeypatch):
 def test_a_leak_and_a_small_test_are_told(tmp_path, capsys):
     frame = clean().head(60).assign(refund=lambda f: np.where(f.y == "yes", 1.0, 0.0))
     frame.to_csv(tmp_path / "t.csv", index=False)
-    status, out, _ = run(capsys, "train", tmp_path / "t.csv", "--target", "y", "--epochs", 1, "--out", "m")
+    status, out, _ = run(capsys, "train", *CLASSIC, tmp_path / "t.csv", "--target", "y", "--epochs", 1, "--out", "m")
     assert status == 0
     assert "warning: column 'refund' alone predicts 100.0% of the labels" in out
     assert re.search(r"test accuracy 0\.\d+, 95% interval 0\.\d+ to [01]\.\d+ \(12 rows\)", out)
@@ -322,7 +323,7 @@ def test_options_of_reading_reach_the_reader(tmp_path, capsys):
     text = "a#b#y\n" + "".join(f"{i % 7},{i % 10}#{i % 5}#{'ja' if i % 7 > 3 else 'nein'}\n" for i in range(200))
     (tmp_path / "t.csv").write_bytes(text.encode("utf-16-le"))
     reading = ["--sep", "#", "--decimal", ",", "--encoding", "utf-16-le"]
-    argv = ["train", tmp_path / "t.csv", "--target", "y", "--epochs", 2, "--out", "m"]
+    argv = ["train", *CLASSIC, tmp_path / "t.csv", "--target", "y", "--epochs", 2, "--out", "m"]
     assert run(capsys, *argv, *reading, "--numbers", "piecewise", "--bins", 4)[0] == 0
     assert [len(column.edges) for column in jaxbm.load("m").preparation.columns] == [5, 5]
     status, out, _ = run(capsys, "evaluate", "m", tmp_path / "t.csv", *reading)

@@ -243,7 +243,7 @@ CLI = "from jaxbm.cli import main\nsys.exit(main(sys.argv[1:]))"
     ("command", "number"),
     [
         (["groups", "shops.csv", "--group", "shop", "--target", "sales"], signal.SIGINT),
-        (["train", "shops.csv", "--target", "sales", "--members", "3"], signal.SIGKILL),
+        (["train", "shops.csv", "--target", "sales", "--preset", "classic", "--members", "3"], signal.SIGKILL),
     ],
 )
 def test_the_command_line_goes_on_after_ctrl_c_and_after_a_kill(shops, capsys, command, number):

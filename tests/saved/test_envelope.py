@@ -195,7 +195,12 @@ def test_a_model_saved_without_its_loss(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     rows = "\n".join(f"{a:.3f},{b:.3f},{a + b:.3f}" for a, b in rng.normal(size=(60, 2)))
     (tmp_path / "t.csv").write_text(f"a,b,y\n{rows}\n0.1,0.2,\n")
-    assert main(["train", "t.csv", "--target", "y", "--hidden", "4", "--epochs", "1", "--out", "m"]) == 0
+    assert (
+        main(
+            ["train", "t.csv", "--target", "y", "--preset", "classic", "--hidden", "4", "--epochs", "1", "--out", "m"]
+        )
+        == 0
+    )
     found = jaxbm.load("m")
     jaxbm.save("m", found.model, found.params, preparation=found.preparation)
     capsys.readouterr()

@@ -46,7 +46,7 @@ def test_scikit_learn_on_the_clean_table_is_not_better(name, tmp_path, capsys):
     ours, theirs = [], []
     for seed in SEEDS:
         argv = ["train", data, "--target", found.target, "--seed", seed, "--out", folder]
-        argv += ["--members", 8, "--epochs", 100, "--patience", 10]
+        argv += ["--preset", "classic", "--members", 8, "--epochs", 100, "--patience", 10]
         assert main([str(word) for word in argv]) == 0, capsys.readouterr().err
         measured = jaxbm.load_members(folder).metadata["metrics"]["test"]
         ours.append(measured["r2" if "r2" in measured else "accuracy"])

@@ -1,0 +1,1 @@
+"""The contest of accuracy: real tables, our presets, and whoever else is installed."""

@@ -1,0 +1,114 @@
+"""What the contest found, as Markdown: standings, every table's losses, a plot of rank against time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxbm.benchmarks.accuracy.contest import load, load_machine
+from jaxbm.benchmarks.accuracy.ranking import Standing, standings
+from jaxbm.benchmarks.text import table
+
+BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
+HEADER = ["contestant", "average rank", "95% interval", "loss over the best", "rank by accuracy, R2", "CPU seconds"]
+
+
+def block(path: Path) -> str:
+    """What the README says: standings on the tables nothing was chosen with, then on the others."""
+    results = load(path)
+    count = len({r["split"] for r in results})
+    told = (
+        f"{count} random split{'s' if count > 1 else ''} of each table, ranked by log loss or RMSE on a fifth of it."
+    )
+    return "\n\n".join([f"{_machine(load_machine(path))} {told}", *_halves(results)])
+
+
+def rewrite(text: str, path: Path) -> str:
+    """`text` with what is between the markers replaced.
+
+    Raises:
+      ValueError: a marker is missing.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"README: expected {BEGIN} and {END} once each")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{block(path)}\n\n{END}{rest.split(END)[1]}"
+
+
+def write(path: Path, folder: Path) -> Path:
+    """Write `accuracy.md` and a plot beside it; returns the report's path."""
+    results = load(path)
+    parts = ["# Accuracy on real tables", _machine(load_machine(path)), *_halves(results)]
+    picture = _plot(standings(results), folder / "accuracy.svg")
+    parts += [f"![Average rank against CPU seconds]({picture.name})"] if picture is not None else []
+    parts += ["## Losses, means over splits", _losses(results), LEGEND]
+    broken = [
+        f"- {r['contestant']} on {r['table']}, split {r['split']}: {r['error']}" for r in results if "error" in r
+    ]
+    parts += ["## Who broke", "\n".join(broken)] if broken else []
+    written = folder / "accuracy.md"
+    written.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return written
+
+
+LEGEND = """A rank is a contestant's place on a table, by log loss of classes or RMSE of quantities on the fifth of the
+rows that was set apart; the interval is a bootstrap over tables. "Loss over the best" is the geometric mean over tables of
+its loss over that table's lowest. CPU seconds are those of learning and predicting, all threads together, compilation
+included; the median over tables. The constants of the presets were chosen with the tables called seen."""
+
+
+def _halves(results: Sequence[dict[str, Any]]) -> list[str]:
+    parts = []
+    for seen, told in (
+        (False, "Tables that no constant was chosen with"),
+        (True, "Tables that constants were chosen with"),
+    ):
+        found = standings(results, seen)
+        if found:
+            names = list(dict.fromkeys(r["table"] for r in results if r["seen"] == seen))
+            parts += [f"{told} ({', '.join(names)}):", table(HEADER, [_row(s) for s in found])]
+    return parts
+
+
+def _row(s: Standing) -> list[str]:
+    interval = f"{s.low:.1f} to {s.high:.1f}"
+    return [s.contestant, f"{s.rank:.1f}", interval, f"{s.loss:.3f}x", f"{s.score_rank:.1f}", f"{s.cpu_seconds:.1f}"]
+
+
+def _losses(results: Sequence[dict[str, Any]]) -> str:
+    everybody = list(dict.fromkeys(r["contestant"] for r in results))
+    rows = []
+    for name in dict.fromkeys(r["table"] for r in results):
+        of_table = [r for r in results if r["table"] == name]
+        losses = {c: [r["loss"] for r in of_table if r["contestant"] == c and "loss" in r] for c in everybody}
+        first = of_table[0]
+        half = "seen" if first["seen"] else ""
+        shown = [f"{np.mean(losses[c]):.4g}" if losses[c] else "" for c in everybody]
+        rows.append([name, half, first["task"], str(first["rows"]), str(first["columns"]), *shown])
+    return table(["table", "", "task", "rows", "columns", *everybody], rows, left=3)
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    return f"{machine['cpu']}, kernels {machine['kernels']}, Python {machine['python']}; {versions}."
+
+
+def _plot(found: Sequence[Standing], path: Path) -> Path | None:
+    """Average rank against CPU seconds, if anybody is ranked."""
+    if not found:
+        return None
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot(xlabel="CPU seconds, median over tables", ylabel="average rank (less is better)")
+    axes.set_xscale("log")
+    for s in found:
+        colour = "#c44e52" if s.contestant.startswith("jaxbm") else "#4c72b0"
+        axes.errorbar(s.cpu_seconds, s.rank, [[s.rank - s.low], [s.high - s.rank]], fmt="o", color=colour)
+        axes.annotate(s.contestant, (s.cpu_seconds, s.rank), xytext=(6, 6), textcoords="offset points")
+    axes.invert_yaxis()
+    figure.savefig(path, metadata={"Date": None})
+    return path
