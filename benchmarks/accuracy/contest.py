@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxbm.benchmarks.accuracy.contestants import CONTESTANTS, Contestant
 from jaxbm.benchmarks.accuracy.tables import TABLES, Table
+from jaxbm.core.files import replace
 
 SCHEMA = 1
 SPLITS = (0, 1, 2)
@@ -38,13 +39,15 @@ def run(
       tables, contestants, splits: what is run; who is absent here is told.
       say: told of each result.
     """
+    if path.exists():  # a line that was cut short by a kill is measured again
+        replace(path, "".join(json.dumps(line) + "\n" for line in _lines(path)).encode())
     done = {(r["contestant"], r["table"], r["split"]) for r in load(path)} if path.exists() else set()
     for one in contestants:
         if one.absence() is not None:
             say(f"{one.name}: absent, {one.absence()}")
     present = [one for one in contestants if one.absence() is None]
     with path.open("a", encoding="utf-8") as file:
-        if not done:
+        if file.tell() == 0:
             print(json.dumps({"schema": SCHEMA, "machine": machine()}), file=file, flush=True)
         for split in splits:
             for table in tables:

@@ -54,10 +54,10 @@ def write(path: Path, folder: Path) -> Path:
     return written
 
 
-LEGEND = """A rank is a contestant's place on a table, by log loss of classes or RMSE of quantities on the fifth of the
-rows that was set apart; the interval is a bootstrap over tables. "Loss over the best" is the geometric mean over tables of
-its loss over that table's lowest. CPU seconds are those of learning and predicting, all threads together, compilation
-included; the median over tables. The constants of the presets were chosen with the tables called seen."""
+LEGEND = """A rank is a contestant's place on a table, by log loss of classes or RMSE of quantities on the fifth of
+the rows that was set apart; the interval is a bootstrap over tables. "Loss over the best" is the geometric mean over
+tables of its loss over that table's lowest. CPU seconds are those of learning and predicting, all threads together,
+compilation included; the median over tables. The constants of the presets were chosen with the tables called seen."""
 
 
 def _halves(results: Sequence[dict[str, Any]]) -> list[str]:
