@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHANGES = (
     *("hidden", "activation", "weight_init", "numbers", "bins", "frequencies", "members", "folds"),
-    *("validation_split", "optimizer", "learning_rate", "loss"),
+    *("validation_split", "optimizer", "learning_rate", "loss", "time"),
 )
 """Fields of a recipe that are options of the command."""
 
@@ -38,8 +38,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="train and evaluate a model on a CSV file",
         description="Train on a CSV file, measure on rows that were not seen, and save. What isn't said is the "
         "preset's: accurate trains an ensemble, each network of which is validated on another part of the rows; "
-        "classic trains one network of 64 and 32 units for ten epochs. A run of an ensemble that was stopped or "
-        "killed goes on where it was when started again.",
+        "classic trains one network of 64 and 32 units for ten epochs; best searches for --time seconds. A run of an "
+        "ensemble or a search that was stopped or killed goes on where it was when started again.",
     )
     parser.set_defaults(run=run)
     data = add_data_options(parser, preset=True)
@@ -50,6 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     model.add_argument(
         "--preset", choices=tuple(PRESETS), default=DEFAULT, help=f"what is decided where nothing is said [{DEFAULT}]"
     )
+    model.add_argument("--time", type=float, metavar="SECONDS", help="of the preset best [60]")
     model.add_argument("--hidden", type=widths, metavar="64,32", help="widths of hidden layers")
     model.add_argument("--activation", metavar="relu", help="a name from jaxbm.models.activations")
     model.add_argument("--weight-init", metavar="NAME", help="initialiser [glorot_uniform]")
@@ -141,6 +142,8 @@ def _told_and_saved(
     plan, seconds = fitted.plan, (clock.seconds["compile"], clock.seconds["train"])
     console.print(f"\n[bold]Model[/bold]\n{fitted.model.summary()}")
     console.print(f"preset {plan.recipe.told}", markup=False, soft_wrap=True)
+    for one in fitted.metadata.get("chosen", ()):
+        console.print(f"  {_chosen(one)}", markup=False, soft_wrap=True)
     sets = fitted.sets(test)
     logits = {name: fitted.outputs_of(name, x) for name, (x, _) in sets.items()}
     measured = {
@@ -156,12 +159,22 @@ def _told_and_saved(
     fitted.metadata["metrics"] |= measured
     arguments.outcome |= {"task": plan.task, "preset": plan.recipe.name, "model": fitted.model.describe()}
     arguments.outcome |= {"loss": plan.loss, "metrics": measured, "epochs_run": fitted.metadata["epochs_run"]}
-    arguments.outcome |= {"members": plan.recipe.members, "seconds": spent, "out": arguments.out}
+    arguments.outcome |= {
+        "members": 1 if fitted.ensemble is None else fitted.ensemble.members,
+        "seconds": spent,
+        "out": arguments.out,
+    }
     fitted.save(arguments.out)
     why = jaxbm.kernels.explain(
         fitted.model, loss=plan.loss, implementation=plan.recipe.training.get("implementation")
     )
     return f"{why.implementation}, since {why.reason}"
+
+
+def _chosen(one: dict[str, Any]) -> str:
+    hidden = "-".join(map(str, one["hidden"]))
+    rates = f"rate {one['learning_rate']:.2g}, dropout {one['dropout']:.2f}, decay {one['weight_decay']:.2g}"
+    return f"{one['weight']:.1%}: {hidden}, {rates}; loss {one['loss']:.4g} by itself"
 
 
 def _steps(fitted: Fitted) -> int:

@@ -107,7 +107,7 @@ def plan(
         folds, told = member_folds(
             training,
             None if preparation.task == "regression" else y,
-            recipe.members,
+            recipe.folds if recipe.time is not None else recipe.members,
             recipe.folds,
             seed=seed,
             names=[str(name) for name in preparation.classes],

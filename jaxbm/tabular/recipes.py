@@ -38,6 +38,7 @@ class Recipe:
       learning_rate: of the optimizer.
       loss: its name; None for the task's own.
       clip: keep a regression's predictions between the least and the greatest label.
+      time: seconds for a search of widths, depth and rates; None for no search.
       training: further options of `jaxbm.fit`, such as `epochs`; what isn't there has that function's default.
     """
 
@@ -55,11 +56,17 @@ class Recipe:
     learning_rate: float = 1e-3
     loss: str | None = None
     clip: bool = False
+    time: float | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def told(self) -> str:
         """It in words."""
+        if self.time is not None:
+            return (
+                f"{self.name}: a search of {self.time:g} s over widths, depth and rates, judged on {self.folds} "
+                f"folds, and the ensemble that predicts them best; numbers: {self._numbers_told}"
+            )
         if self.members == 1:
             who = "one network"
         else:
@@ -90,7 +97,10 @@ _ACCURATE = Recipe(
     clip=True,
     training={"patience": 20, "dropout": 0.1},
 )
-PRESETS = {"accurate": _ACCURATE, "classic": _CLASSIC}
+_BEST = replace(_ACCURATE, name="best", members=8, time=60.0)
+PRESETS = {"accurate": _ACCURATE, "best": _BEST, "classic": _CLASSIC}
+SEARCHED = ("hidden", "learning_rate", "optimizer", "members", "dropout", "bootstrap")
+"""What a search decides."""
 DEFAULT = "accurate"
 _FIELDS = tuple(f.name for f in fields(Recipe) if f.name not in ("name", "training"))
 
@@ -110,6 +120,8 @@ def recipe_of(preset: str | Recipe, changes: Mapping[str, Any], rows: int) -> Re
     strange = [name for name in changes if name not in (*_FIELDS, *TRAINING)]
     if strange:
         raise unknown("tabular.fit", strange[0], (*_FIELDS, *TRAINING))
+    if changes.get("time") is not None and recipe.time is None:
+        raise ValueError(f"time: expected None with preset {recipe.name!r}, got {changes['time']}; 'best' searches")
     training = dict(recipe.training)
     if recipe.folds:  # a long table has its accuracy in fewer epochs of larger batches
         batch = int(np.clip(2 ** np.round(np.log2(max(rows, 1) / BATCHES)), SMALLEST_BATCH, LARGEST_BATCH))
@@ -125,6 +137,15 @@ def recipe_of(preset: str | Recipe, changes: Mapping[str, Any], rows: int) -> Re
 
 def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
     checks.positive_int("members", recipe.members)
+    if recipe.time is not None:
+        checks.number("time", recipe.time)
+        if not (recipe.time > 0 and np.isfinite(recipe.time)):
+            raise ValueError(f"time: expected a positive number of seconds, got {recipe.time}")
+        if not recipe.folds:
+            raise ValueError(f"folds: expected at least 2 for a search, which judges by them, got {recipe.folds}")
+        searched = [name for name in SEARCHED if name in changes]
+        if searched:
+            raise ValueError(f"{searched[0]}: expected nothing beside a search, which decides it")
     if recipe.folds != 0 and checks.positive_int("folds", recipe.folds) < 2:
         raise ValueError(f"folds: expected at least 2, or 0 for none, got {recipe.folds}")
     split = recipe.validation_split

@@ -15,6 +15,7 @@ from jaxbm.models.mlp import MLP
 from jaxbm.optimizers import optimizer
 from jaxbm.tabular.fitted import Fitted
 from jaxbm.tabular.measuring import measure_outputs
+from jaxbm.tabular.search import search
 from jaxbm.training.fit import fit
 from jaxbm.training.predict import predict
 
@@ -35,6 +36,12 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
       ValueError, TypeError, MembersInterrupted, NonFiniteError: as for `jaxbm.fit` and `jaxbm.fit_members`.
     """
     recipe, (x, y) = plan.recipe, plan.training
+    if recipe.time is not None:
+        found = search(plan, folder=folder, progress=progress)
+        unseen = _logits(found.plan, found.unseen)
+        fitted = _fitted(found.plan, found.ensemble.model, found.result, found.ensemble, unseen)
+        fitted.metadata["chosen"] = found.chosen
+        return fitted
     model = MLP(
         (x.shape[1], *recipe.hidden, plan.preparation.n_outputs), recipe.activation, weight_init=recipe.weight_init
     )
@@ -56,14 +63,13 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
     return _fitted(plan, model, members, ensemble, unseen)
 
 
-def out_of_fold(plan: Plan, result: MembersResult, weights: np.ndarray | None = None) -> np.ndarray:
+def out_of_fold(plan: Plan, result: MembersResult) -> np.ndarray:
     """float64 `[n, out]`: logits of each row by the mean of the members that were not trained on it; NaN where there
     is none.
 
     Args:
       plan: whose folds the members have.
       result: of their training; members that did not stay finite don't count.
-      weights: `[M]`, of the members; None for equal ones.
     """
     assert plan.folds is not None
     (x, _), outputs = plan.training, plan.preparation.n_outputs
@@ -71,17 +77,21 @@ def out_of_fold(plan: Plan, result: MembersResult, weights: np.ndarray | None = 
     classes = 1 if is_regression else max(2, outputs)
     total, count = np.zeros((len(x), classes)), np.zeros((len(x), 1))
     for k, (_, held) in enumerate(plan.folds):
-        weight = 1.0 if weights is None else float(weights[k])
-        if finite[k] and weight:
+        if finite[k]:
             logits = predict(result.model, jax.tree.map(lambda leaf, k=k: leaf[k], result.params), x[held])
-            total[held] += weight * _values(logits, is_regression)
-            count[held] += weight
+            total[held] += _values(logits, is_regression)
+            count[held] += 1
     with np.errstate(invalid="ignore"):
         mean = total / count
-    if is_regression:
+    return _logits(plan, mean)
+
+
+def _logits(plan: Plan, mean: np.ndarray) -> np.ndarray:
+    """Of the members' mean probabilities; of a quantity the mean itself, within its bounds."""
+    if plan.task == "regression":
         return mean if plan.bounds is None else np.clip(mean, *plan.bounds)
     logs = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
-    return logs[:, 1:] - logs[:, :1] if outputs == 1 else logs
+    return logs[:, 1:] - logs[:, :1] if plan.preparation.n_outputs == 1 else logs
 
 
 def _values(logits: np.ndarray, is_regression: bool) -> np.ndarray:

@@ -1,0 +1,171 @@
+"""A search's rounds: many candidates on all folds in one call, and what is kept of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxbm.core import files
+from jaxbm.core.fingerprint import fingerprint
+from jaxbm.members.checkpoint import check_folder, load_tree, save_tree
+from jaxbm.members.fit_members import fit_members
+from jaxbm.models.mlp import MLP
+from jaxbm.optimizers import adamw
+from jaxbm.tabular.candidates import Candidate
+from jaxbm.training.predict import predict
+
+if TYPE_CHECKING:
+    from jaxbm.tabular.plan import Plan
+
+ABOUT = "search.json"
+
+
+class Trained(NamedTuple):
+    """A round's members: candidate after candidate, each on every fold."""
+
+    params: Any
+    """`[candidates * folds, ...]`, padded to the round's widest layers"""
+    loss: Any
+    """"loss" and "val_loss", `[candidates * folds, epochs]`"""
+    val_loss: Any
+    best_epoch: Any
+    epochs_run: Any
+    finite: Any
+    unseen: Any
+    """float32 `[candidates, n, k]`: probabilities or outputs of each row by the member that was not trained on it"""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round, finished."""
+
+    candidates: list[Candidate]
+    model: MLP
+    """the architecture of the parameters"""
+    trained: Trained
+    seconds: float
+
+    @property
+    def depth(self) -> int:
+        """Hidden layers."""
+        return len(self.candidates[0].hidden)
+
+
+def model_of(plan: Plan, hidden: tuple[int, ...]) -> MLP:
+    """A network for the plan's table."""
+    sizes = (plan.training[0].shape[1], *hidden, plan.preparation.n_outputs)
+    return MLP(sizes, plan.recipe.activation, weight_init=plan.recipe.weight_init)
+
+
+def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained:
+    """Train every candidate on every fold, in one call."""
+    assert plan.folds is not None
+    (x, y), folds, count = plan.training, plan.folds, len(candidates)
+    every = [one for one in candidates for _ in folds]
+
+    def own(name: str) -> np.ndarray:
+        return np.asarray([getattr(one, name) for one in every], np.float32)
+
+    models = [model_of(plan, one.hidden) for one in every]
+    result = fit_members(
+        jax.random.fold_in(jax.random.key(plan.seed), number),
+        models,
+        x,
+        y,
+        members=len(every),
+        loss=plan.loss,
+        rows=[train for train, _ in folds] * count,
+        validation_rows=[held for _, held in folds] * count,
+        optimizer=adamw(own("learning_rate"), weight_decay=own("weight_decay")),
+        **{**plan.recipe.training, "dropout": own("dropout")},
+    )
+    unseen = [_unseen(plan, result, k * len(folds)) for k in range(count)]
+    history = result.history
+    arrays = (
+        result.params,
+        history["loss"],
+        history["val_loss"],
+        result.best_epoch,
+        result.epochs_run,
+        result.finite,
+    )
+    return Trained(*jax.tree.map(np.asarray, arrays), np.stack(unseen))
+
+
+def _unseen(plan: Plan, result: Any, first: int) -> np.ndarray:
+    from jaxbm.report.terminal import probabilities
+
+    assert plan.folds is not None
+    classes = 1 if plan.task == "regression" else max(2, plan.preparation.n_outputs)
+    out = np.empty((len(plan.training[0]), classes), np.float32)
+    for k, (_, held) in enumerate(plan.folds, first):
+        logits = predict(result.model, jax.tree.map(lambda leaf, k=k: leaf[k], result.params), plan.training[0][held])
+        out[held] = logits if plan.task == "regression" else probabilities(logits)
+    return out
+
+
+class Store:
+    """The folder of one search; without a folder it keeps nothing.
+
+    Args:
+      folder: made where it doesn't exist; None keeps nothing.
+      plan: what is searched for; a folder of another one is an error.
+
+    Raises:
+      ValueError: the folder holds another search, or something else.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None, plan: Plan):
+        self.folder, self.plan = None if folder is None else pathlib.Path(folder), plan
+        if self.folder is None:
+            return
+        recipe = plan.recipe
+        found = fingerprint(
+            *plan.training, plan.seed, plan.loss, recipe.activation, recipe.weight_init, dict(recipe.training),
+            [list(fold) for fold in plan.folds or []],
+        )  # fmt: skip
+        about = self.folder / ABOUT
+        if about.is_file():
+            if json.loads(about.read_text()).get("fingerprint") != found:
+                raise ValueError(
+                    f"folder: {self.folder} holds a search of other data or options; go on with the ones it was "
+                    "started with, choose another folder, or remove it"
+                )
+            return
+        check_folder(self.folder, (ABOUT,), "a search")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files.replace(about, json.dumps({"format": "jaxbm search", "fingerprint": found}).encode())
+
+    def load(self, number: int, candidates: list[Candidate]) -> tuple[Trained, float] | None:
+        """A finished round and its seconds; None where it is not finished."""
+        path = None if self.folder is None else self.folder / f"round-{number}.npz"
+        if path is None or not path.is_file():
+            return None
+        tree, more = load_tree(path, self._like(candidates))
+        return jax.tree.map(np.asarray, tree), float(more["seconds"])
+
+    def save(self, number: int, trained: Trained, seconds: float) -> None:
+        """Keep a finished round."""
+        if self.folder is not None:
+            save_tree(self.folder / f"round-{number}.npz", trained, seconds=seconds)
+
+    def _like(self, candidates: list[Candidate]) -> Trained:
+        plan, members = self.plan, len(candidates) * len(self.plan.folds or [])
+        model = model_of(plan, candidates[0].hidden).padded([model_of(plan, one.hidden) for one in candidates])
+        params = jax.eval_shape(jax.vmap(model.init), jax.random.split(jax.random.key(0), members))
+        classes = 1 if plan.task == "regression" else max(2, plan.preparation.n_outputs)
+
+        def shape(dtype: Any, *sizes: int) -> Any:
+            return jax.ShapeDtypeStruct(sizes, dtype)
+
+        epochs = plan.recipe.training["epochs"]
+        losses = [shape(np.float32, members, epochs)] * 2
+        counts = [shape(np.int32, members)] * 2
+        unseen = shape(np.float32, len(candidates), len(plan.training[0]), classes)
+        return Trained(params, *losses, *counts, shape(np.bool_, members), unseen)

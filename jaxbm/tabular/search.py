@@ -1,0 +1,202 @@
+"""The preset "best": rounds of candidates within a time, and the ensemble of those that predict best together."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxbm.members.ensemble import Ensemble
+from jaxbm.members.result import MembersResult
+from jaxbm.members.selection import SCORES, greedy_selection
+from jaxbm.tabular.candidates import DEPTHS, WIDTHS, Candidate, drawn
+from jaxbm.tabular.rounds import Round, Store, model_of, train_round
+from jaxbm.training.whole_run import FitResult
+
+if TYPE_CHECKING:
+    from jaxbm.models.protocol import Model
+    from jaxbm.tabular.plan import Plan
+
+PER_ROUND = 8
+KEPT = 48
+"""Candidates of a depth whose members are held: the best by themselves."""
+SIZE = 40
+"""Rounds of greedy selection."""
+MOST_ROWS = 50_000
+"""Rows that selection looks at: of a longer table, so many at random."""
+NEAR = 5
+"""How many of the best are varied."""
+
+
+class SearchProgress(NamedTuple):
+    """What a progress function is called with after each round."""
+
+    rounds: int
+    candidates: int
+    loss: float
+    """of the ensemble so far, out of fold"""
+    seconds: float
+    seconds_left: float
+
+    def __str__(self) -> str:
+        return (
+            f"round {self.rounds}  {self.candidates} candidates tried  ensemble's loss {self.loss:.4g}  "
+            f"{max(self.seconds_left, 0.0):.0f} s left"
+        )
+
+
+class Entry(NamedTuple):
+    """A candidate that was trained."""
+
+    candidate: Candidate
+    members: FitResult
+    """`[folds, ...]`, padded to the widest layers"""
+    unseen: np.ndarray
+    """`[n, k]`: probabilities or outputs out of fold"""
+    loss: float
+
+
+class Found(NamedTuple):
+    """What a search found."""
+
+    plan: Plan
+    """with the folds of every chosen member"""
+    result: MembersResult
+    ensemble: Ensemble
+    unseen: np.ndarray
+    """float64 `[n, k]`: probabilities or outputs of the ensemble out of fold"""
+    chosen: list[dict[str, Any]]
+    """candidates with their weights and losses"""
+
+
+def search(
+    plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress: bool | Callable[[Any], None] = False
+) -> Found:
+    """Try candidates until the time is over, and choose by out-of-fold predictions.
+
+    The first round is the accurate preset's own candidate on every fold, and the smallest ensemble. The next ones try
+    one to three hidden layers; from then on the depth that does best goes on. An ensemble is of one depth.
+
+    Args:
+      plan: with folds, and a recipe that has a time.
+      folder: where finished rounds are kept; the same search goes on from there, and the time counts on.
+      progress: True for a line on standard error after each round, or a function of a `SearchProgress`.
+
+    Warns:
+      UserWarning: the time was over with the first round.
+
+    Source: Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble Selection from Libraries of Models" (2004).
+    """
+    store, budget = Store(folder, plan), float(plan.recipe.time or 0.0)
+    pools, losses, lasted = dict[int, list[Entry]](), dict[int, float](), dict[int, float]()
+    spent, number, tried = 0.0, 0, 0
+    say = progress if callable(progress) else _print if progress else None
+    while True:
+        depth = DEPTHS[max(number - 1, 0)] if number <= len(DEPTHS) else min(losses, key=losses.__getitem__)
+        if number and spent + lasted.get(depth, max(lasted.values())) > budget:
+            break
+        began = time.perf_counter()
+        done, is_new = _round(plan, store, number, depth, pools.get(depth, []))
+        pools[depth] = _kept(pools.get(depth, []) + _entries(plan, done))
+        losses[depth] = _greedy(plan, pools[depth])[1]
+        lasted[depth] = time.perf_counter() - began if is_new else done.seconds
+        spent, number, tried = spent + lasted[depth], number + 1, tried + len(done.candidates)
+        if say is not None:
+            say(SearchProgress(number, tried, min(losses.values()), spent, budget - spent))
+    if number == 1:
+        warnings.warn(
+            f"time: {budget:g} s were over with the first round, which took {spent:.1f} s: the smallest ensemble",
+            stacklevel=3,
+        )
+    return _found(plan, pools[min(losses, key=losses.__getitem__)])
+
+
+def _print(now: SearchProgress) -> None:
+    print(now, file=sys.stderr, flush=True)
+
+
+def _round(plan: Plan, store: Store, number: int, depth: int, pool: list[Entry]) -> tuple[Round, bool]:
+    """A round, and whether it was trained now and not read from the folder."""
+    if number == 0:
+        recipe = plan.recipe
+        first = Candidate(recipe.hidden, recipe.learning_rate, float(recipe.training.get("dropout") or 0.0), 0.0)
+        candidates = [first]
+    else:
+        rng = np.random.default_rng([plan.seed, number])
+        near = [entry.candidate for entry in pool[:NEAR]] if number > len(DEPTHS) else []
+        candidates = drawn(rng, depth, PER_ROUND, near)
+    model = model_of(plan, candidates[0].hidden).padded([model_of(plan, one.hidden) for one in candidates])
+    kept = store.load(number, candidates)
+    if kept is not None:
+        return Round(candidates, model, *kept), False
+    began = time.perf_counter()
+    trained = train_round(plan, number, candidates)
+    seconds = time.perf_counter() - began
+    store.save(number, trained, seconds)
+    return Round(candidates, model, trained, seconds), True
+
+
+def _entries(plan: Plan, done: Round) -> list[Entry]:
+    """The candidates of which every member stayed finite."""
+    folds, found = len(plan.folds or []), []
+    wide = model_of(plan, (max(WIDTHS),) * done.depth)
+    for k, candidate in enumerate(done.candidates):
+        rows = slice(k * folds, (k + 1) * folds)
+        one = jax.tree.map(lambda leaf, rows=rows: leaf[rows], done.trained._replace(unseen=None))
+        if not one.finite.all():
+            continue
+        params = jax.tree.map(np.asarray, jax.vmap(wide.pad)(one.params))
+        history = {"loss": one.loss, "val_loss": one.val_loss}
+        members = FitResult(params, None, history, one.best_epoch, one.epochs_run, one.finite)
+        unseen = done.trained.unseen[k]
+        found.append(Entry(candidate, members, unseen, float(_judge(plan)(unseen[None], plan.training[1])[0])))
+    return found
+
+
+def _kept(entries: list[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.loss)[:KEPT]
+
+
+def _judge(plan: Plan) -> Any:
+    return SCORES["squared_error" if plan.task == "regression" else "log_loss"]
+
+
+def _greedy(plan: Plan, pool: list[Entry]) -> tuple[np.ndarray, float]:
+    """How often each is taken, and the loss of them together; infinite where none is left."""
+    if not pool:
+        return np.zeros(0, np.int64), float("inf")
+    y = plan.training[1]
+    rows = np.arange(len(y))
+    if len(y) > MOST_ROWS:
+        rows = np.random.default_rng(plan.seed).choice(len(y), MOST_ROWS, replace=False)
+    predictions = np.stack([entry.unseen[rows] for entry in pool]).astype(np.float64)
+    counts = greedy_selection(predictions, y[rows], score=_judge(plan), size=SIZE)
+    mean = np.tensordot(counts / counts.sum(), predictions, axes=1)
+    return counts, float(_judge(plan)(mean[None], y[rows])[0])
+
+
+def _found(plan: Plan, pool: list[Entry]) -> Found:
+    if not pool:
+        raise FloatingPointError("tabular.fit: every candidate became NaN or infinite; is a column far too large?")
+    counts, _ = _greedy(plan, pool)
+    taken = [int(k) for k in np.flatnonzero(counts)]
+    shares = counts[taken] / counts.sum()
+    folds = plan.folds or []
+    model: Model = model_of(plan, (max(WIDTHS),) * len(pool[0].candidate.hidden))
+    merged = jax.tree.map(lambda *leaves: np.concatenate(leaves), *[pool[k].members for k in taken])
+    result = MembersResult(*merged, models=(model,))
+    ensemble = Ensemble(model, result.params, np.repeat(shares, len(folds)), bounds=plan.bounds)
+    unseen = np.tensordot(shares, np.stack([pool[k].unseen for k in taken]).astype(np.float64), axes=1)
+    chosen = [
+        pool[k].candidate.to_dict() | {"weight": float(share), "loss": pool[k].loss}
+        for k, share in zip(taken, shares, strict=True)
+    ]
+    chosen.sort(key=lambda one: -one["weight"])
+    return Found(replace(plan, folds=folds * len(taken)), result, ensemble, unseen, chosen)
