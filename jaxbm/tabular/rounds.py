@@ -87,15 +87,11 @@ def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained
     )
     unseen = [_unseen(plan, result, k * len(folds)) for k in range(count)]
     history = result.history
-    arrays = (
-        result.params,
-        history["loss"],
-        history["val_loss"],
-        result.best_epoch,
-        result.epochs_run,
-        result.finite,
-    )
-    return Trained(*jax.tree.map(np.asarray, arrays), np.stack(unseen))
+    trained = Trained(
+        result.params, history["loss"], history["val_loss"], result.best_epoch, result.epochs_run, result.finite,
+        np.stack(unseen),
+    )  # fmt: skip
+    return jax.tree.map(np.asarray, trained)
 
 
 def _unseen(plan: Plan, result: Any, first: int) -> np.ndarray:
@@ -165,7 +161,6 @@ class Store:
             return jax.ShapeDtypeStruct(sizes, dtype)
 
         epochs = plan.recipe.training["epochs"]
-        losses = [shape(np.float32, members, epochs)] * 2
-        counts = [shape(np.int32, members)] * 2
+        losses, counts = shape(np.float32, members, epochs), shape(np.int32, members)
         unseen = shape(np.float32, len(candidates), len(plan.training[0]), classes)
-        return Trained(params, *losses, *counts, shape(np.bool_, members), unseen)
+        return Trained(params, losses, losses, counts, counts, shape(np.bool_, members), unseen)

@@ -12,6 +12,7 @@ from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.progress import Report
 from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Model
 from jaxbm.optimizers import optimizer
 from jaxbm.tabular.fitted import Fitted
 from jaxbm.tabular.measuring import measure_outputs
@@ -38,8 +39,8 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
     recipe, (x, y) = plan.recipe, plan.training
     if recipe.time is not None:
         found = search(plan, folder=folder, progress=progress)
-        unseen = _logits(found.plan, found.unseen)
-        fitted = _fitted(found.plan, found.ensemble.model, found.result, found.ensemble, unseen)
+        logits = _logits(found.plan, found.unseen)
+        fitted = _fitted(found.plan, found.ensemble.model, found.result, found.ensemble, logits)
         fitted.metadata["chosen"] = found.chosen
         return fitted
     model = MLP(
@@ -100,7 +101,7 @@ def _values(logits: np.ndarray, is_regression: bool) -> np.ndarray:
     return logits.astype(np.float64) if is_regression else probabilities(logits)
 
 
-def _fitted(plan: Plan, model: MLP, result: Any, ensemble: Ensemble | None, unseen: np.ndarray | None) -> Fitted:
+def _fitted(plan: Plan, model: Model, result: Any, ensemble: Ensemble | None, unseen: np.ndarray | None) -> Fitted:
     metrics = {}
     if unseen is not None:
         known = ~np.isnan(unseen).any(axis=1)
