@@ -15,6 +15,7 @@ from jaxbm.models.functions import FunctionModel
 from jaxbm.models.mlp import MLP, Dense
 from jaxbm.models.protocol import Model
 from jaxbm.optimizers import adam, adamw, apply_updates, clip_by_global_norm, sgd
+from jaxbm.privacy import DPSGD
 from jaxbm.saved.many_models import load_members, save_members
 from jaxbm.saved.one_model import load, save
 from jaxbm.studies import space
@@ -28,6 +29,7 @@ from jaxbm.training.predict import evaluate, predict
 __version__ = "0.1.0"
 
 __all__ = [
+    "DPSGD",
     "MLP",
     "BatchEnsemble",
     "CrossValidation",

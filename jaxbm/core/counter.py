@@ -22,7 +22,7 @@ Words = tuple[Array, Array]
 """Two uint32 scalars (or arrays of one shape) that name a stream."""
 
 # One tag for every independent use of a training run's key.
-SHUFFLE, DROPOUT, BOOTSTRAP, INIT = 1, 2, 3, 4
+SHUFFLE, DROPOUT, BOOTSTRAP, INIT, SAMPLING, NOISE = 1, 2, 3, 4, 5, 6
 
 
 def mix(x: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Unpack
 
@@ -25,10 +25,13 @@ from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.members.stacking import Inputs
 from jaxbm.models.protocol import Model, Params, as_model
+from jaxbm.privacy.spent import PrivacySpent
+from jaxbm.run import private_runs
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Hyper, Run, Task
 from jaxbm.run.options import NUMBERS, TrainingOptions
 from jaxbm.run.training import Training
+from jaxbm.training.whole_run import FitResult
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Setup:
     own: Inputs
     shared: Inputs
     models: tuple[Model, ...]
+    privacy: PrivacySpent | None = None
+    """what all members together tell of any one row"""
 
     @property
     def is_traced(self) -> bool:
@@ -139,13 +144,17 @@ def fit_members(
             chunks.train(begun, progress)
             begun.keep(chunks.SHORT_SECONDS)
         except MembersInterrupted as interruption:
-            interruption.result = MembersResult.of(interruption.result, setup.models)
+            interruption.result = _result(interruption.result, setup)
             raise
         result = begun.result()
-    result = MembersResult.of(result, setup.models)
+    result = _result(result, setup)
     if not setup.is_traced:
         warn_of_non_finite(setup, result)
     return result
+
+
+def _result(result: FitResult, setup: Setup) -> MembersResult:
+    return MembersResult.of(result._replace(privacy=setup.privacy), setup.models)
 
 
 def prepare(
@@ -165,9 +174,10 @@ def prepare(
     data = whole_on_each(data)
     own_widths = None if len(set(models)) == 1 else jnp.asarray([m.member_widths for m in models], jnp.int32)
     run = training.build(padded, data, members=count, most=most, widths=own_widths)
+    run, spent = private_runs.accounted(run, training, count, own_rows=bool(own_data.x or own_data.y))
     optimizer = run.hyper.optimizer if run.task.optimizer is None else run.task.optimizer
     start = _Start(padded, models, optimizer, run.params, run.opt_state, count)
-    return _setup(run, training.implementation, keys, models, own_data, start)
+    return replace(_setup(run, training.implementation, keys, models, own_data, start), privacy=spent)
 
 
 class _Start(NamedTuple):

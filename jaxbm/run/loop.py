@@ -13,6 +13,7 @@ from jaxbm.core.counter import Words
 from jaxbm.core.settings import varying_as
 from jaxbm.models.protocol import Params
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
+from jaxbm.run import private_step
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.run.measuring import measure, ratio, weighted_sums
 from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows
@@ -109,7 +110,7 @@ def _optimizer(task: Task, hyper: Hyper) -> Any:
     return hyper.optimizer if task.optimizer is None else task.optimizer
 
 
-def _takes_more(optimizer: Any) -> bool:
+def takes_more(optimizer: Any) -> bool:
     """Whether `update` takes the loss, the gradient and the function they are of, which line searches need."""
     taken = inspect.signature(optimizer.update).parameters.values()
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken)
@@ -118,7 +119,9 @@ def _takes_more(optimizer: Any) -> bool:
 def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> RunState:
     params, opt_state, loss = _pass_over_rows(task, state, data, hyper, words)
     leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
-    finite = jnp.isfinite(loss) & jnp.stack(leaves).all()
+    finite = jnp.stack(leaves).all()
+    if task.privacy is None:  # else the loss, which nobody's noise covers, must not decide
+        finite = finite & jnp.isfinite(loss)
     # A run that goes non-finite keeps the state of the last epoch that was finite.
     params, opt_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old), (params, opt_state), (state.params, state.opt_state)
@@ -162,16 +165,24 @@ def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words
     visited = training_rows(task, data)
     most, size = visited.most, min(task.batch_size, visited.most)
     steps = -(-most // size)
-    order, real = _order(task, visited, state.epoch, words, steps * size)
+    is_private = task.privacy is not None  # such a run draws each batch anew, and has no order
+    order, real = (None, None) if is_private else _order(task, visited, state.epoch, words, steps * size)
     own_steps = steps if visited.count is None else -(-visited.count // size)
 
-    def step(carry: tuple[Params, Any], inputs: tuple[Array, Array, Any]) -> tuple[Any, tuple[Array, Array]]:
+    def step(carry: tuple[Params, Any], inputs: tuple[Array, Any, Any]) -> tuple[Any, tuple[Array, Array]]:
         i, rows, real = inputs
-        batch = (visited.x[rows], visited.y[rows], _batch_weight(visited.weights(rows), real))
-        stream = counter.derive(counter.derive(words, counter.DROPOUT), state.epoch * own_steps + i)
+        number = state.epoch * own_steps + i
+        batch = None
+        if rows is not None:
+            batch = (visited.x[rows], visited.y[rows], _batch_weight(visited.weights(rows), real))
 
         def taken(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
-            params, opt_state, sums = _one_step(task, *carry, batch, hyper, stream)
+            params, opt_state = carry
+            if batch is None:
+                grads, sums = private_step.noisy_gradient(task, params, visited, hyper, words, number)
+                return _updated(task, params, opt_state, grads, hyper), sums
+            stream = counter.derive(counter.derive(words, counter.DROPOUT), number)
+            params, opt_state, sums = _one_step(task, params, opt_state, batch, hyper, stream)
             return (params, opt_state), sums
 
         def skipped(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
@@ -189,7 +200,8 @@ def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words
         return lax.cond(any_member(mine), taken_by_some, skipped, carry)
 
     filled = None if real is None else real.reshape(steps, size)
-    inputs = (lax.iota(jnp.int32, steps), order.reshape(steps, size), filled)
+    listed = None if order is None else order.reshape(steps, size)
+    inputs = (lax.iota(jnp.int32, steps), listed, filled)
     (params, opt_state), (totals, counts) = lax.scan(step, (state.params, state.opt_state), inputs)
     unknown = (counts.sum() == 0) | visited.is_strange()  # where no row counts, nothing was learnt
     return params, opt_state, jnp.where(unknown, jnp.nan, ratio(totals.sum(), counts.sum()))
@@ -238,18 +250,26 @@ def _one_step(
         return value, (total, count)
 
     (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(params)
-    optimizer, extra = _optimizer(task, hyper), dict[str, Any]()
-    if task.optimizer is not None and _takes_more(optimizer):  # by Optax's names
+    extra = dict[str, Any]()
+    if task.optimizer is not None and takes_more(task.optimizer):  # by Optax's names
 
         def function(params: Params, obj_fn: Any = None) -> Array:
             del obj_fn  # a line search insists that its function takes whatever else the solver is given
             return objective(params)[0]
 
         extra = {"value": value, "grad": grads, "value_fn": function, "obj_fn": function}
+    params, opt_state = _updated(task, params, opt_state, grads, hyper, **extra)
+    return params, opt_state, sums
+
+
+def _updated(
+    task: Task, params: Params, opt_state: Any, grads: Params, hyper: Hyper, **extra: Any
+) -> tuple[Params, Any]:
+    """Parameters and optimizer state after one step with this gradient."""
     if hyper.clip_norm is not None:
         clip = clip_by_global_norm(hyper.clip_norm)
         grads, _ = clip.update(grads, clip.init(params), params)
-    updates, new_state = optimizer.update(grads, opt_state, params, **extra)
+    updates, new_state = _optimizer(task, hyper).update(grads, opt_state, params, **extra)
     # Some states change their types with the first step; a loop's may not.
     new_state = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), new_state, opt_state)
-    return apply_updates(params, updates), new_state, sums
+    return apply_updates(params, updates), new_state

@@ -19,6 +19,7 @@ from jaxbm.core import checks
 from jaxbm.core.names import lookup
 from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS, Hook, for_labels
+from jaxbm.privacy import dpsgd
 
 Loss = Callable[[Array, Array], Array]
 Metric = Callable[[Array, Array, Array | None], Array]
@@ -299,6 +300,16 @@ class TrainingOptions(TypedDict, total=False):
             STATIC,
             "a hashable function `(key, x, y) -> (x, y)` for each batch, see `jaxbm.augment`.",
             convert=_augmentation,
+        ),
+    ]
+    privacy: Annotated[
+        dpsgd.DPSGD | None,
+        Option(
+            None,
+            STATIC,
+            "`jaxbm.DPSGD(...)`, differentially private training: the parameters tell little of any one row. Runs by "
+            "XLA or as a native function; see the guide to privacy for what it covers.",
+            convert=dpsgd.checked,
         ),
     ]
     params: Annotated[

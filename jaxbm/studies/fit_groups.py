@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import pairwise
 from typing import Any, Unpack
 
@@ -23,6 +24,7 @@ from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult
 from jaxbm.members.resumable_fit import fit_single
 from jaxbm.models.protocol import Model, rows_text
+from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.options import TrainingOptions
 from jaxbm.run.training import Training
@@ -48,6 +50,14 @@ class GroupsResult:
     too_small_counts: np.ndarray
     pooled: FitResult | None
     """the model of all rows, which stands in for groups without their own"""
+
+    @property
+    def privacy(self) -> PrivacySpent | None:
+        """What all models together tell of any one row: its group's, and the pooled one."""
+        own, pooled = (None if part is None else part.privacy for part in (self.result, self.pooled))
+        if own is None or pooled is None:
+            return own or pooled
+        return own.after(pooled).beside(pooled)
 
     def member(self, label: Any) -> FitResult:
         """One group's result, the pooled one where it has none of its own.
@@ -178,6 +188,11 @@ def fit_groups(
       (['a', 'b'], ['c'], (60, 1))
     """
     training = ACCEPTS.training(options)
+    if pooled and training.privacy is not None and training.privacy.epsilon is not None:
+        raise ValueError(
+            "pooled: expected False with a target epsilon, which a group's model and the pooled one would both spend; "
+            "with a noise_multiplier the result's privacy tells what both do together"
+        )
     layout = Layout.of(np.asarray(groups), np.shape(x)[0], min_rows, float(training.validation_split))
     folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
     whole, parts = None, list[MembersResult]()
@@ -186,7 +201,11 @@ def fit_groups(
             whole = _pooled(key, model, x, y, folder, training)
         if len(layout.labels):
             own = replace(training, validation_split=0.0)
-            if isinstance(training.class_weight, str) and training.class_weight == "balanced":
+            if (
+                isinstance(training.class_weight, str)
+                and training.class_weight == "balanced"
+                and not training.privacy
+            ):
                 weight = _balanced(np.asarray(y), layout.member_of_row(), training.sample_weight)
                 own = replace(own, class_weight=None, sample_weight=weight)
             _train(key, model, on_device(x), on_device(y), layout, own, folder, progress, parts)
@@ -204,11 +223,18 @@ def _grouped(model: Model, layout: Layout, parts: list[MembersResult], whole: Fi
     """The result of the members trained so far, in the order of the layout."""
     result = parts[0] if parts else None
     if len(parts) > 1:
-        joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(FitResult(*part) for part in parts))
+        plain = [FitResult(*part)._replace(privacy=None) for part in parts]
+        joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *plain)
+        joined = joined._replace(privacy=reduce(_beside, (part.privacy for part in parts)))
         result = MembersResult.of(joined, parts[0].models)
     trained = slice(0 if result is None else result.members)
     labels, counts = layout.labels[trained], layout.counts[trained]
     return GroupsResult(model, labels, counts, result, layout.too_small, layout.too_small_counts, whole)
+
+
+def _beside(a: PrivacySpent | None, b: PrivacySpent | None) -> PrivacySpent | None:
+    """Of groups, which share no row."""
+    return a if a is None or b is None else a.beside(b)
 
 
 def _pooled(
@@ -243,10 +269,10 @@ def _train(
         )  # fmt: skip
         done.append(part)
 
-    probe = replace(training, class_weight=None, sample_weight=None)  # they are of all rows
+    probe = replace(training, class_weight=None, sample_weight=None, privacy=None)  # they are of all rows
     setup = prepare(keys[:1], model, np.asarray(x)[:1], np.asarray(y)[:1], probe)
     has_schedule = callable(getattr(training.optimizer, "learning_rate", None))
-    if setup.name == "cpu" and not has_schedule:
+    if setup.name == "cpu" and not has_schedule and training.privacy is None:
         train(slice(None))
         return
     # XLA takes every member through the steps of the largest, and a schedule is a table as long as the largest

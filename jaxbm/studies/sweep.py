@@ -32,6 +32,7 @@ from jaxbm.studies.sweep_store import Store
 ACCEPTS = Accepts(
     "sweep",
     many=True,
+    without=("privacy",),  # trials are compared by private rows: no epsilon would be true
     defaults={"optimizer": "adam", "validation_split": 0.2},
     texts={
         "optimizer": '"adam", "adamw", "sgd", or a function of the space\'s names that returns an optimizer.',

@@ -16,7 +16,7 @@ from jaxbm.core import checks, counter
 from jaxbm.core.settings import non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Model, Params
-from jaxbm.run import start_checks
+from jaxbm.run import private_runs, start_checks
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.run.inputs import training_data
@@ -97,8 +97,9 @@ def fit(
     Source: the training loop of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithms 7.1, 8.1.
     """
     training = ACCEPTS.training(options)
-    data = whole_on_each(training_data(training, model, x, y))
-    task, data, hyper, params, opt_state = run = training.build(model, data)
+    run = training.build(model, whole_on_each(training_data(training, model, x, y)))
+    run, spent = private_runs.accounted(run, training, members)
+    task, data, hyper, params, opt_state = run
     counter.checked(key)
     start_checks.start(model, hyper.optimizer if task.optimizer is None else task.optimizer, params, opt_state)
     name, _ = dispatch.choose(training.implementation, run)
@@ -108,15 +109,15 @@ def fit(
                 "progress: expected False with members; jaxbm.fit_members tells it, got " + repr(progress)
             )
         count = jnp.arange(checks.positive_int("members", members), dtype=jnp.uint32)
-        return jax.vmap(lambda k: whole_run(task, name, jax.random.fold_in(key, k), data, hyper, params, opt_state))(
-            count
-        )
+        many = jax.vmap(lambda k: whole_run(task, name, jax.random.fold_in(key, k), data, hyper, params, opt_state))
+        return many(count)._replace(privacy=spent)
     if checks.is_traced(key, data, hyper, params, opt_state):
-        return whole_run(task, name, key, data, hyper, params, opt_state)
+        return whole_run(task, name, key, data, hyper, params, opt_state)._replace(privacy=spent)
     if progress is False:
         result = whole_run(task, name, key, data, hyper, params, opt_state)
     else:
         result = _fit_with_progress(task, name, key, data, hyper, params, opt_state, progress)
+    result = result._replace(privacy=spent)
     # A loss of the user's may close over what is traced, which nothing else here shows.
     if not checks.is_traced(result.finite) and not bool(result.finite):
         raise NonFiniteError(int(result.epochs_run) - 1, result)

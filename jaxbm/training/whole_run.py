@@ -12,6 +12,7 @@ from jaxbm.core import checks, counter
 from jaxbm.core.settings import varying_as
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Params
+from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 
@@ -32,6 +33,8 @@ class FitResult(NamedTuple):
     """int32"""
     finite: Array
     """bool: False when a loss or parameter became NaN or infinite; `params` are then those before that epoch"""
+    privacy: PrivacySpent | None = None
+    """with `privacy`, what `params` tell of any one row, `.epsilon` and `.delta`; it does not cover the rest of this"""
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -13,7 +13,7 @@ import jaxbm.kernels
 #: Folders, and the public modules beside them, from the lowest rung to the highest.
 LADDER = (
     ("core",),
-    ("shuffle", "losses", "metrics", "optimizers"),
+    ("shuffle", "losses", "metrics", "optimizers", "privacy"),
     ("models",),
     ("augment", "run"),
     ("kernels",),

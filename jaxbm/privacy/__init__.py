@@ -1,0 +1,16 @@
+"""Differentially private training: what is asked for, what it costs, and the arithmetic of one step."""
+
+from jaxbm.privacy.accounting import epsilon_of, noise_for
+from jaxbm.privacy.dpsgd import DPSGD
+from jaxbm.privacy.gradients import clipped_examples, gaussian_noise
+from jaxbm.privacy.spent import Mechanism, PrivacySpent
+
+__all__ = [
+    "DPSGD",
+    "Mechanism",
+    "PrivacySpent",
+    "clipped_examples",
+    "epsilon_of",
+    "gaussian_noise",
+    "noise_for",
+]
