@@ -7,6 +7,7 @@ the rule, until every network has stopped or `until` is reached.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -82,7 +83,7 @@ class CompiledEpochs:
     """
 
     def __init__(
-        self, training: Training, limits: list[Limits], schedule: str, penalty: np.ndarray, middle: np.ndarray,
+        self, training: Training, limits: Sequence[Limits], schedule: str, penalty: np.ndarray, middle: np.ndarray,
         scale: float, rate_scale: float, before: np.ndarray, held_out: HeldOut | None,
     ):  # fmt: skip
         self.training, self.held_out = training, held_out

@@ -60,7 +60,8 @@ STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule"
 
 def check_parameters_again(estimator: Any) -> None:
     """`check_parameters`, but not of the same objects twice, since it takes longer than a step."""
-    given = tuple(getattr(estimator, name) for name in _names(type(estimator)))
+    kind: Any = type(estimator)
+    given = tuple(getattr(estimator, name) for name in _names(kind))
     known = getattr(estimator, "_checked", ())
     if len(known) == len(given) and all(map(is_, known, given)):
         return
