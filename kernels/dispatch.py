@@ -46,7 +46,8 @@ def choose(implementation: str | None, run: Run) -> tuple[str, str]:
         return implementation, "it was asked for"
     against = None
     for name, entry in IMPLEMENTATIONS.items():
-        reason = _impossible(name, run) or entry.slower(run)
+        # What is quickly said comes first: whether a loop can be compiled is known only once it was traced.
+        reason = entry.off() or entry.slower(run) or entry.unsupported(run)
         if reason is None:
             return name, against or "the compiled kernel is the fastest here"
         against = against or reason

@@ -5,7 +5,7 @@ XLA would have it and compiled as a whole; a run whose loop can't be is refused,
 """
 
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,9 @@ from jaxbm.kernels.program import machine
 from jaxbm.kernels.program.accelerate import accelerate
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, Run, RunState, Task
+
+XLA_FASTER_PARAMS = 300_000
+"""From about here XLA's matrix products, shared among threads, are ahead of one core's."""
 
 
 def off() -> str | None:
@@ -29,19 +32,17 @@ def status() -> str:
 
 
 def slower(run: Run) -> str | None:
-    """Why another one is taken where nobody asks: a random program still differs from XLA's (`tests/program`).
-
-    Until that is understood, a whole run is compiled for those who ask for it by name.
-    """
-    del run
-    return "it has to be asked for by name"
+    """Why XLA is the faster one at this run, here; None where it isn't."""
+    if jax.default_backend() != "cpu":
+        return f"JAX's default backend here is {jax.default_backend()}, and native functions are for CPUs"
+    if run.task.model.n_params > XLA_FASTER_PARAMS:
+        return f"from {XLA_FASTER_PARAMS:,} parameters on, XLA's matrix products are faster"
+    return _judged(run).slower
 
 
 def unsupported(run: Run) -> str | None:
     """Why the loop of this run can't be one native function; None where it can."""
-    shapes = jax.tree.map(_shape, (run.data, run.hyper, run.params, run.opt_state))
-    leaves, tree = jax.tree.flatten(shapes)
-    return _refused(run.task, tree, tuple(leaves))
+    return _judged(run).unsupported
 
 
 def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:
@@ -65,8 +66,22 @@ def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
 
 
+class _Verdict(NamedTuple):
+    """Why a run's loop can't be one native function, and why XLA would be faster at it."""
+
+    unsupported: str | None = None
+    slower: str | None = None
+
+
+def _judged(run: Run) -> _Verdict:
+    shapes = jax.tree.map(_shape, (run.data, run.hyper, run.params, run.opt_state))
+    leaves, tree = jax.tree.flatten(shapes)
+    return _judged_by_shapes(run.task, tree, tuple(leaves))
+
+
 @lru_cache(maxsize=1024)
-def _refused(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> str | None:
+def _judged_by_shapes(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> _Verdict:
+    from jaxbm.kernels.program import cost
     from jaxbm.kernels.program.ir import NotNative
     from jaxbm.kernels.program.traced import trace_jaxpr
 
@@ -79,9 +94,10 @@ def _refused(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) ->
     state = jax.eval_shape(begun, key, data, hyper, params, opt_state)
     word = jax.ShapeDtypeStruct((), jnp.uint32)
     try:
-        trace_jaxpr(jax.make_jaxpr(_Loop(task))(state, data, hyper, (word, word), None))
+        program = trace_jaxpr(jax.make_jaxpr(_Loop(task))(state, data, hyper, (word, word), None))
     except NotNative as reason:
-        return f"its loop can't be one native function: {reason}"
+        return _Verdict(f"its loop can't be one native function: {reason}")
     except Exception as error:  # of the user's own functions; XLA's path raises it where it belongs
-        return f"its loop can't be traced: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-    return None
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return _Verdict(f"its loop can't be traced: {message}")
+    return _Verdict(slower=cost.reason_for_xla(program.block))

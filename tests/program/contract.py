@@ -64,6 +64,28 @@ def same(f, *args, factor=1.0, x64=False, exact=False, magnitude=None):
     return expected
 
 
+def same_in(layout, table, *args, factors=None, exact=False, magnitudes=None):
+    """Elementwise functions, all in one native program, in every way that `layout` hands them their arrays.
+
+    What JAX gives for whole arrays says what it gives for their parts, so XLA compiles each function once.
+
+    Args:
+      layout: from a function to one that gives a dict of its results at parts of its arguments, each the same part.
+      table: functions by name.
+      args: arrays, the same for all functions, or dicts of them by the functions' names.
+      factors, magnitudes: as for `same`, for some of the functions, by name.
+    """
+    factors, magnitudes = factors or {}, magnitudes or {}
+    with jax.enable_x64(True):
+        of = {name: [a[name] if isinstance(a, dict) else a for a in args] for name in table}
+        whole = reference(lambda of: {name: f(*of[name]) for name, f in table.items()})(of)
+        out = accelerate(lambda of: {name: layout(f)(*of[name]) for name, f in table.items()}, require=True)(of)
+        for name, one in whole.items():
+            want = layout(lambda a, *_: a)(*[np.asarray(one) for _ in args])
+            compare({name: out[name]}, {name: want}, factor=factors.get(name, 1.0), exact=exact,
+                    magnitude=magnitudes.get(name))  # fmt: skip
+
+
 def compare(out, expected, *, factor=1.0, exact=False, magnitude=None):
     """Two pytrees of arrays agree; the error names the leaf."""
     leaves, tree = jax.tree.flatten_with_path(expected)
@@ -73,7 +95,8 @@ def compare(out, expected, *, factor=1.0, exact=False, magnitude=None):
         where = jax.tree_util.keystr(path)
         assert got.dtype == want.dtype, f"{where}: {got.dtype}, expected {want.dtype}"
         assert got.shape == want.shape, f"{where}: {got.shape}, expected {want.shape}"
-        assert got.weak_type == want.weak_type, f"{where}: weak type {got.weak_type}, expected {want.weak_type}"
+        weak = getattr(want, "weak_type", False)
+        assert got.weak_type == weak, f"{where}: weak type {got.weak_type}, expected {weak}"
         if jnp.issubdtype(want.dtype, jax.dtypes.prng_key):
             got, want = jax.random.key_data(got), jax.random.key_data(want)
         _compare_arrays(np.asarray(got), np.asarray(want), where, factor, exact, magnitude)
@@ -105,21 +128,22 @@ def _bits(x):
 
 
 def layouts(op):
-    """A function of an array of two axes that applies `op` to it whole, transposed, in parts and to one number."""
+    """A function of arrays of two axes that applies `op` to them whole, transposed, in parts and to one number."""
+    return lambda *x: {
+        "whole": op(*x),
+        "transposed": op(*[a.T for a in x]),
+        "strided": op(*[a[1::2, 2:9] for a in x]),
+        "reversed": op(*[a[::-1, ::-1] for a in x]),
+        "small": op(*[a[:2, :3] for a in x]),
+        "scalar": op(*[a[0, 0] for a in x]),
+        "broadcast": op(*[jnp.broadcast_to(a[0], (3, *a[0].shape)) for a in x]),
+        "vector": op(*[a.reshape(-1) for a in x]),
+    }
 
-    def f(x):
-        return {
-            "whole": op(x),
-            "transposed": op(x.T),
-            "strided": op(x[1::2, 2:9]),
-            "reversed": op(x[::-1, ::-1]),
-            "small": op(x[:2, :3]),
-            "scalar": op(x[0, 0]),
-            "broadcast": op(jnp.broadcast_to(x[0], (3, *x[0].shape))),
-            "vector": op(x.reshape(-1)),
-        }
 
-    return f
+def forms(op):
+    """As `layouts`, but what makes a difference to the operation itself: vectors in a loop, packed, and scalars."""
+    return lambda *x: {"whole": op(*x), "small": op(*[a[0, :3] for a in x]), "scalar": op(*[a[0, 0] for a in x])}
 
 
 def floats(dtype, shape=(5, 37), seed=0, low=-np.inf, high=np.inf):
