@@ -8,7 +8,7 @@ EXAMPLES = {
     "train": """
   jaxbm train --demo                                   a data set that scikit-learn carries
   jaxbm train data.csv --target label --out model      sixteen networks on eight folds, stopped early
-  jaxbm train data.csv --target label --preset classic  one network, Adam, ten epochs
+  jaxbm train data.csv --target label --preset classic   one network, Adam, ten epochs
   jaxbm train data.csv --target label --preset best --time 60
   jaxbm train data.csv --target price --hidden 128,64 --members 32
   jaxbm train data.csv --target label --test-size 0    every row is trained on, and judged out of fold

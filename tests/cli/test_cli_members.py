@@ -119,7 +119,7 @@ def test_an_ensemble(tmp_path, capsys):
     ]
     status, out, _ = run(capsys, *argv, "--out", tmp_path / "m")
     assert status == 0
-    assert "3 members, each on its own draw of rows" in out
+    assert "3 networks, each on its own draw of rows" in out
     assert run(capsys, *argv, "--out", tmp_path / "m")[0] == 0  # replaces it
     saved = jaxbm.load_members(tmp_path / "m")
     assert saved.predictor.members == 3
