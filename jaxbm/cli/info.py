@@ -7,6 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from jaxbm.cli.data_options import add_column_options, add_reading_options, column_options, reading_options
+from jaxbm.tabular.recipes import DEFAULT, PRESETS
 
 if TYPE_CHECKING:
     from jaxbm.table import Preparation
@@ -27,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--write-types", metavar="FILE", help="write the kinds to a file, to correct and pass as --types"
     )
     add_reading_options(parser)
-    add_column_options(parser)
+    add_column_options(parser, preset=True)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -64,6 +65,10 @@ def _table(arguments: argparse.Namespace) -> None:
     if arguments.target is None:
         raise ValueError("--target: expected the column to predict, got none")
     frame = table.read(arguments.data, **reading_options(arguments))
+    usual = PRESETS[DEFAULT]
+    for name in ("numbers", "bins", "frequencies"):
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, getattr(usual, name))
     preparation = table.prepare(frame, arguments.target, **column_options(arguments))
     described = {name: list(lines) for name, *lines in _columns(preparation)}
     arguments.outcome |= {"task": preparation.task, "steps": preparation.steps, "columns": described}

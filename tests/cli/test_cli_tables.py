@@ -186,6 +186,9 @@ def test_info_of_a_table_and_its_types(tmp_path, capsys):
     for words in ("size [m]", "number: every cell is a number", "identifier: 600 different", "constant: every row"):
         assert words in out
     assert "0% missing" in out
+    assert "a standardised feature and 16 piecewise ones" in out  # as `train` does it, unless told otherwise
+    plain = run(capsys, "info", tmp_path / "t.csv", "--target", "y", "--numbers", "standard")[1]
+    assert "piecewise" not in plain
     assert not pathlib.Path("model").exists()
     assert table.read_types("types.toml")["code"] == "category"
     assert '"code" = "category"' in out
