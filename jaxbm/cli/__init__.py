@@ -57,7 +57,8 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.outcome["error"] = str(error)
         return 2
     except ModuleNotFoundError as error:
-        print(f"error: {error}; the command line needs: pip install 'jaxbm[table]'", file=sys.stderr)
+        hint = "" if "pip install" in str(error) else "; the command line needs: pip install 'jaxbm[table]'"
+        print(f"error: {error}{hint}", file=sys.stderr)
         arguments.outcome["error"] = str(error)
         return 2
     return 0

@@ -123,6 +123,23 @@ def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.
     return table.read(arguments.data, text=text, **reading_options(arguments)), arguments.target
 
 
+def public_rows(arguments: argparse.Namespace, target: str, text: tuple[str, ...] = ()) -> pd.DataFrame | None:
+    """The public rows that a table's preparation is learned from, where somebody named them."""
+    from jaxbm import table
+
+    name = getattr(arguments, "prepare_from", None)
+    if name is None:
+        return None
+    frame = table.read(name, text=text, **reading_options(arguments))
+    if target not in frame.columns:
+        raise ValueError(f"--prepare-from: expected the column {target!r} in {name}, which has none of that name")
+    return frame
+
+
+def _toldpublic_rows(steps: list[str], arguments: argparse.Namespace, public: pd.DataFrame) -> list[str]:
+    return [*steps, f"learned from {len(public):,} public rows of {arguments.prepare_from}, not from those above:"]
+
+
 def _joined(training: pd.DataFrame, validation: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
@@ -146,7 +163,11 @@ def split_and_prepare(
             train = table.within_groups(train, group, share)
     counts = {"training": len(train), "test": len(test)}
     steps = table.split_summary(frame, target, counts, task=arguments.task)
-    preparation = table.prepare(train, target, steps=steps, group=group, **column_options(arguments))
+    public = public_rows(arguments, target, () if group is None else (group,))
+    if public is not None:
+        steps = _toldpublic_rows(steps, arguments, public)
+    learned_from = train if public is None else public
+    preparation = table.prepare(learned_from, target, steps=steps, group=group, **column_options(arguments))
     frames = {"train": train, "test": test}
     arrays = {name: (preparation.features(rows), preparation.labels(rows)) for name, rows in frames.items()}
     return Tables(frames, arrays, preparation)

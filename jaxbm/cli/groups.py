@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import nullcontext
 from typing import Any
 
-from jaxbm.cli import training_options
+from jaxbm.cli import private, training_options
 from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
@@ -34,6 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--learning-rate", type=float, default=1e-2)
     training_options.add(parser, "validation_split", *training_options.TAKEN, epochs=20)
     parser.add_argument("--out", default="groups", metavar="FOLDER", help="where the models go")
+    private.add_privacy_options(parser)
     add_report_options(parser)
 
 
@@ -46,6 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.saved import many_models
     from jaxbm.saved.outputs import labels_of
 
+    arguments.privacy = private.privacy_of(arguments)
     clock = Clock()
     frame, target = read(arguments, text=(arguments.group,))
     if arguments.group not in frame.columns or arguments.group == target:
@@ -59,22 +62,28 @@ def run(arguments: argparse.Namespace) -> None:
     tell(console, tables.preparation)
     clock.lap("read and prepare")
     prepare_report(arguments)
-    with resumable(arguments.out) as unfinished:
+    # A private run's key is kept nowhere, so that such a run can't be gone on with.
+    with resumable(arguments.out) if arguments.privacy is None else nullcontext() as unfinished:
         result = _fit(arguments, tables, unfinished, console)
         clock.lap("train, compilation included")
         loss = loss_of(tables.preparation.task, arguments.loss)
         scores = _scores(result, tables, arguments.group, loss)
         console.print(terminal.metrics_table(scores))
+        private.tell(console, result.privacy, arguments)
         arguments.outcome |= {
             "task": tables.preparation.task, "loss": loss, "metrics": scores, "models": len(result.labels),
             "without_a_model": result.too_small, "pooled": result.pooled is not None, "out": arguments.out,
         }  # fmt: skip
-        metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group}
+        kept = private.described(result.privacy)
+        arguments.outcome |= kept
+        metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group, **kept}
         jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
     console.print(f"\nmodels saved in [bold]{arguments.out}[/bold]")
     groups = {name: labels_of(rows, arguments.group) for name, rows in tables.frames.items()}
     data = {name: (*part, groups[name]) for name, part in tables.arrays.items()}
-    write_report(arguments, result, data, tables.preparation, clock, console=console)
+    write_report(
+        arguments, result, data, tables.preparation, clock, console=console, caveats=private.caveats(arguments)
+    )
 
 
 def _scores(result: Any, tables: Any, group: str, loss: str) -> dict[str, dict[str, float]]:
@@ -91,8 +100,6 @@ def _scores(result: Any, tables: Any, group: str, loss: str) -> dict[str, dict[s
 
 
 def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: Any) -> Any:
-    import jax
-
     import jaxbm
     from jaxbm.saved.outputs import labels_of
 
@@ -101,11 +108,12 @@ def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: A
     began = time.perf_counter()
     with MembersLine() as line:
         result = jaxbm.fit_groups(
-            jax.random.key(arguments.seed), model, x, y, labels_of(tables.frames["train"], arguments.group),
+            private.key_of(arguments, arguments.privacy), model, x, y, labels_of(tables.frames["train"], arguments.group),
             loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows,
             pooled=arguments.pooled,
             optimizer=jaxbm.optimizers.optimizer(arguments.optimizer)(arguments.learning_rate),
             validation_split=arguments.validation_split, folder=unfinished, progress=line.progress,
+            privacy=arguments.privacy,
             **training_options.given(arguments),
         )  # fmt: skip
     seconds, few = time.perf_counter() - began, len(result.too_small)

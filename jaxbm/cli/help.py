@@ -12,6 +12,7 @@ EXAMPLES = {
   jaxbm train data.csv --target label --preset best --time 60
   jaxbm train data.csv --target price --hidden 128,64 --members 32
   jaxbm train data.csv --target label --test-size 0    every row is trained on, and judged out of fold
+  jaxbm train data.csv --target label --epsilon 3 --delta 1e-5
   jaxbm train data.csv --target label --json > result.json""",
     "sweep": """
   jaxbm sweep data.csv --target label --learning-rate log:1e-4:1e-1 --hidden 32 64,32

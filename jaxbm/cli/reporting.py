@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -49,6 +49,7 @@ def write_report(
     outputs: Mapping[str, Any] | None = None,
     model: Any = None,
     implementation: str | None = None,
+    caveats: Sequence[str] = (),
 ) -> None:
     """Write it, and tell where it is; nothing with --no-report."""
     if arguments.no_report:
@@ -61,6 +62,7 @@ def write_report(
     report.html(
         path, result, data=data, outputs=outputs, preparation=preparation, model=model, title=title,
         timings=clock.seconds, implementation=implementation, command=["jaxbm", *arguments.argv],
+        caveats=caveats,
     )  # fmt: skip
     arguments.outcome["report"] = str(path)
     console.print(f"report in {path}", markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from jaxbm.privacy.accounting import epsilon_of, noise_for
 from jaxbm.privacy.dpsgd import DPSGD
+from jaxbm.privacy.entropy import entropy_key
 from jaxbm.privacy.gradients import clipped_examples, gaussian_noise
 from jaxbm.privacy.spent import Mechanism, PrivacySpent
 
@@ -10,6 +11,7 @@ __all__ = [
     "Mechanism",
     "PrivacySpent",
     "clipped_examples",
+    "entropy_key",
     "epsilon_of",
     "gaussian_noise",
     "noise_for",

@@ -40,6 +40,7 @@ def html(
     implementation: str | None = None,
     command: str | Sequence[str] | None = None,
     importance: bool = True,
+    caveats: Sequence[str] = (),
 ) -> pathlib.Path:
     """Write a report of a training run, a sweep or models by group: one HTML file, without server or network.
 
@@ -63,6 +64,7 @@ def html(
       implementation: which one ran, and why.
       command: what was called, shown for running it again.
       importance: False leaves the permutation importance out.
+      caveats: of a private run, what its epsilon does not cover.
 
     Returns:
       `path`.
@@ -108,6 +110,7 @@ def html(
         named = "Learning of the best trial, on all training rows" if is_sweep else "Learning"
         sections.insert(2 if is_sweep else 1, _training(learned, named))
     sections.append(_data(preparation, sets))
+    sections.append(_privacy(result, caveats))
     sections.append(parts.section("Model", parts.pre(described.summary())))
     sections.append(_how(timings, implementation, command))
     now = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
@@ -208,6 +211,16 @@ def _data(preparation: Any, sets: Mapping[str, Any]) -> str:
         return parts.section("Data: what was read, and what was done to it", parts.lines(preparation.steps))
     told = [f"{name}: {len(part[0]):,} rows of {np.shape(part[0])[1]} features" for name, part in sets.items()]
     return parts.section("Data", parts.lines(told))
+
+
+def _privacy(result: Any, caveats: Sequence[str]) -> str:
+    spent = getattr(result, "privacy", None)
+    if spent is None:
+        return ""
+    shown = (
+        "this page is drawn from the rows as they are: epsilon covers the model's parameters, not what stands here"
+    )
+    return parts.section("Privacy", parts.note(f"{spent}."), parts.lines([*spent.told, *caveats, shown]))
 
 
 def _how(timings: Mapping[str, float] | None, implementation: str | None, command: Any) -> str:

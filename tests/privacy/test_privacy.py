@@ -146,7 +146,7 @@ def test_every_path_gives_the_same_private_run():
 
 
 def test_the_compiled_kernel_refuses_by_name():
-    with pytest.raises(NotImplementedError, match="'privacy'|cpu"):
+    with pytest.raises(NotImplementedError, match="cpu"):
         fit(privacy=private(), implementation="cpu")
 
 
@@ -194,8 +194,8 @@ def test_what_privacy_cannot_go_with_is_named(given, error, match):
 def test_what_depends_on_rows_that_nobody_can_look_at_is_refused():
     with pytest.raises(ValueError, match="rows: expected numbers that can be looked at"):
         jax.vmap(lambda rows: fit(privacy=private(), rows=rows))(jnp.asarray([[0, 1], [2, 3]]))
+    models = [jaxbm.MLP((3, n, 1)) for n in (2, 4)]
     with pytest.raises(ValueError, match="model: expected the same widths"):
-        models = [jaxbm.MLP((3, n, 1)) for n in (2, 4)]
         jaxbm.fit_members(KEY, models, X, Y, members=2, **OPTIONS, privacy=private())
     with pytest.raises(TypeError, match="unexpected keyword argument 'privacy'"):
         jaxbm.sweep({"l2": [0.1]}, KEY, MODEL, X, Y, **OPTIONS, privacy=private())
