@@ -105,10 +105,10 @@ def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: A
 
     x, y = tables.arrays["train"]
     model = jaxbm.MLP((x.shape[1], *arguments.hidden, tables.preparation.n_outputs), arguments.activation)
-    began = time.perf_counter()
+    key, began = private.key_of(arguments, arguments.privacy), time.perf_counter()
     with MembersLine() as line:
         result = jaxbm.fit_groups(
-            private.key_of(arguments, arguments.privacy), model, x, y, labels_of(tables.frames["train"], arguments.group),
+            key, model, x, y, labels_of(tables.frames["train"], arguments.group),
             loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows,
             pooled=arguments.pooled,
             optimizer=jaxbm.optimizers.optimizer(arguments.optimizer)(arguments.learning_rate),

@@ -1,4 +1,4 @@
-"""(epsilon, delta) of noisy, subsampled steps, by Google's dp-accounting: the extra `privacy`, imported when asked."""
+"""(epsilon, delta) of noisy, subsampled steps, by dp-accounting (the extra `privacy`), imported when asked."""
 
 from __future__ import annotations
 

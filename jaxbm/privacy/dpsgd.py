@@ -15,7 +15,7 @@ class DPSGD:
     """Differentially private training: noisy sums of clipped gradients, for `fit(..., privacy=...)`.
 
     In each step every row is in the batch by a draw of its own, with probability `q = batch_size / n` (Poisson
-    sampling). With the drawn rows' gradients `g_i`, noise multiplier s and clipping norm C, what the optimizer sees is
+    sampling). With the drawn rows' gradients `g_i`, noise multiplier s and clipping norm C, the optimizer sees
 
         (sum_i g_i min(1, C / |g_i|) + s C N(0, I)) / (q n)
 

@@ -190,7 +190,7 @@ def fit_groups(
     training = ACCEPTS.training(options)
     if pooled and training.privacy is not None and training.privacy.epsilon is not None:
         raise ValueError(
-            "pooled: expected False with a target epsilon, which a group's model and the pooled one would both spend; "
+            "pooled: expected False with a target epsilon, which a group's model and the pooled one both spend; "
             "with a noise_multiplier the result's privacy tells what both do together"
         )
     layout = Layout.of(np.asarray(groups), np.shape(x)[0], min_rows, float(training.validation_split))

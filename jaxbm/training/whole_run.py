@@ -34,7 +34,7 @@ class FitResult(NamedTuple):
     finite: Array
     """bool: False when a loss or parameter became NaN or infinite; `params` are then those before that epoch"""
     privacy: PrivacySpent | None = None
-    """with `privacy`, what `params` tell of any one row, `.epsilon` and `.delta`; it does not cover the rest of this"""
+    """with `privacy`, what `params` tell of any one row, `.epsilon` and `.delta`; the rest of this is not covered"""
 
 
 @partial(jax.jit, static_argnums=(0, 1))
