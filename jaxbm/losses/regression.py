@@ -73,8 +73,9 @@ def huber_loss(predictions: ArrayLike, targets: ArrayLike | None = None, delta: 
     predictions, targets = pair(predictions, targets)
     bound = number("delta", delta, predictions, low=0)
     size = jnp.abs(predictions - targets)
-    near = jnp.minimum(size, bound)
-    return 0.5 * near * near + bound * (size - near)
+    is_far = size > bound
+    near = jnp.where(is_far, bound, size)  # chosen, not subtracted: the slopes of a difference would cancel
+    return 0.5 * near * near + bound * jnp.where(is_far, size - bound, 0)
 
 
 def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
@@ -89,7 +90,13 @@ def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """
     predictions, targets = pair(predictions, targets)
     error = predictions - targets
-    return jnp.logaddexp(error, -error) - jnp.asarray(0.6931471805599453, error.dtype)
+    size = jnp.abs(error)
+    # Near zero the logarithm of a sum and that of two would cancel: there cosh is one more than a square.
+    is_small = size < 1
+    half = jnp.sinh(jnp.where(is_small, error, 0) / 2)
+    large = jnp.where(is_small, 1, size)
+    beyond = large + jnp.log1p(jnp.exp(-2 * large)) - jnp.asarray(0.6931471805599453, error.dtype)
+    return jnp.where(is_small, jnp.log1p(2 * half * half), beyond)
 
 
 def cosine_similarity(

@@ -164,6 +164,7 @@ def poly_loss_cross_entropy(
     mask = mask_of(where, logits, axes)
     log_p = _log_softmax(logits, axes, mask)
     wrong = jnp.sum(labels * -jnp.expm1(log_p), axes, where=mask)
+    log_p = jnp.where((labels == 0) & jnp.isneginf(log_p), 0, log_p)  # a class without a share may be impossible
     return number("epsilon", epsilon, wrong) * wrong - jnp.sum(labels * log_p, axes, where=mask)
 
 

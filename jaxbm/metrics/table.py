@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxbm.core.arrays import real
 from jaxbm.core.checks import is_traced
 from jaxbm.core.names import lookup
-from jaxbm.metrics.arguments import codes, refuse, row_weights, unless
+from jaxbm.metrics.arguments import codes, floats, refuse, row_weights, unless
 from jaxbm.metrics.decisions import accuracy, balanced_accuracy, f1, precision, recall
 from jaxbm.metrics.probabilities import brier_score, calibration_error, log_loss
 from jaxbm.metrics.ranking import average_precision, roc_auc
@@ -126,10 +126,12 @@ def _of_classes(metric: Callable[..., Array], way: str, logits: Array, labels: A
         labels = _zero_or_one(labels, weights)
         if way == DECIDED:
             return _unless_nan(logits, weights, metric(_positive(logits), labels, weights=weights))
-        return metric(jax.nn.sigmoid(logits) if way == PROBABLE else logits, labels, weights=weights)
+        return metric(
+            jax.nn.sigmoid(floats("logits", logits)) if way == PROBABLE else logits, labels, weights=weights
+        )
     if way != DECIDED:
         # Multi-class logits are ranked as probabilities: one logit alone doesn't rank one class.
-        return metric(jax.nn.softmax(logits), labels, weights=weights)
+        return metric(jax.nn.softmax(floats("logits", logits)), labels, weights=weights)
     options: dict[str, Any] = {} if metric is accuracy else {"num_classes": logits.shape[1]}
     if metric in (precision, recall, f1):
         options["average"] = "macro"
@@ -146,7 +148,7 @@ def _of_several(metric: Callable[..., Array], way: str, logits: Array, labels: A
     if way == RANKED:
         return metric(logits, labels, weights=weights)
     if way == PROBABLE:
-        return metric(jax.nn.sigmoid(logits), labels, weights=weights)
+        return metric(jax.nn.sigmoid(floats("logits", logits)), labels, weights=weights)
     if metric is balanced_accuracy:
         raise ValueError("metrics: balanced_accuracy has no definition for several labels a row")
     options = {} if metric is accuracy else {"average": "macro"}

@@ -13,7 +13,7 @@ from jaxbm.optimizers.descent import Sgd, SgdState, sgd
 from jaxbm.optimizers.interchange import from_optax, to_optax
 from jaxbm.optimizers.moments import Adam, AdamState, adam, adamw, bias_correction
 from jaxbm.optimizers.protocol import PyTree, Rate, apply_updates, next_count
-from jaxbm.optimizers.table import OPTIMIZERS, STATIC, Maker, numbers_of, optimizer
+from jaxbm.optimizers.table import OPTIMIZERS, STATIC, Maker, is_data, numbers_of, optimizer
 
 __all__ = [
     "OPTIMIZERS",
@@ -32,6 +32,7 @@ __all__ = [
     "bias_correction",
     "clip_by_global_norm",
     "from_optax",
+    "is_data",
     "next_count",
     "numbers_of",
     "optimizer",

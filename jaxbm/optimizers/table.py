@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from jaxbm.core.names import lookup
 from jaxbm.optimizers.descent import sgd
 from jaxbm.optimizers.moments import adam, adamw
@@ -21,6 +23,7 @@ def optimizer(name: str | Maker) -> Maker:
     """The function that makes the optimizer called `name`; a function of one's own as it is.
 
     Raises:
+      TypeError: it is neither; an optimizer that is made already, perhaps.
       ValueError: the name is unknown; the nearest one is suggested.
 
     Example:
@@ -28,7 +31,25 @@ def optimizer(name: str | Maker) -> Maker:
       >>> optimizer("adam")(1e-2).learning_rate
       0.01
     """
+    if not (callable(name) or isinstance(name, str)):
+        raise TypeError(
+            "optimizer: expected a name or a function that makes one from its numbers, such as 'adam' or jaxbm.adam, "
+            f"got {type(name).__name__}"
+        )
     return name if callable(name) else lookup("optimizer", name, OPTIMIZERS)
+
+
+def is_data(made: Any) -> bool:
+    """Whether an optimizer is numbers, which members may each have their own of, and not functions that hold them.
+
+    Example:
+      >>> import jaxbm, optax
+      >>> from jaxbm.optimizers import is_data
+      >>> is_data(jaxbm.adam(0.1)), is_data(optax.adam(0.1))
+      (True, False)
+    """
+    # An object that is no pytree, such as optax.MultiSteps, is its own leaf.
+    return not any(callable(leaf) or leaf is made for leaf in jax.tree.leaves(made))
 
 
 def numbers_of(name: str | Maker) -> list[str]:

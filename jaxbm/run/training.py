@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import field, make_dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -12,7 +11,7 @@ from jax import Array
 from jaxbm.core import checks
 from jaxbm.core.checks import told
 from jaxbm.metrics import greater_is_better, heeds_weights
-from jaxbm.optimizers import adam
+from jaxbm.optimizers import adam, is_data
 from jaxbm.run.contract import Data, Hyper, Run, Task
 from jaxbm.run.options import EXECUTION, NUMBERS, OPTIONS, REQUIRED, STATICS, metric_for
 
@@ -87,9 +86,7 @@ class Training(_Options):
             raise TypeError(
                 f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {optimizer!r}"
             )
-        # An object that is no pytree, such as optax.MultiSteps, is its own leaf.
-        is_data = not any(callable(leaf) or leaf is optimizer for leaf in jax.tree.leaves(optimizer))
-        return optimizer, is_data
+        return optimizer, is_data(optimizer)
 
     def _monitor_mode(self, task: Task, data: Data) -> str:
         """ "max" where the monitored value is better when greater; else what was given."""

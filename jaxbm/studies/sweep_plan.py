@@ -114,8 +114,14 @@ def _typed(key: Array) -> Array:
 
 
 def check_names(trial: dict[str, Any], optimizer: Optimizer) -> None:
-    """ValueError for a hyper-parameter that nothing takes."""
+    """ValueError for a hyper-parameter that nothing takes; TypeError for numbers of an optimizer that hides them."""
     known = (*SEARCHED, *ARCHITECTURE, *optimizers.numbers_of(optimizer))
     for name in trial:
         if name not in known:
             raise unknown("space", name, known)
+    numbers = {name: trial[name] for name in optimizers.numbers_of(optimizer) if name in trial}
+    if numbers and not optimizers.is_data(optimizers.optimizer(optimizer)(**numbers)):
+        raise TypeError(
+            "optimizer: expected one whose numbers are data, such as 'adam' or jaxbm.adam, to search "
+            f"{', '.join(numbers)}, got {getattr(optimizer, '__qualname__', optimizer)}, which makes functions"
+        )

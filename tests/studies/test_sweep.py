@@ -5,6 +5,7 @@ import signal
 
 import jax
 import numpy as np
+import optax
 import pytest
 from sklearn import metrics as skm
 from sklearn.model_selection import LeaveOneGroupOut
@@ -254,3 +255,10 @@ def test_classes_and_quantities():
     held_out = numbers.folds[2][1]
     want = skm.r2_score(2 * X[held_out, 0], numbers.predictions[0, held_out, 0])
     assert numbers.scores["r2"][2] == pytest.approx(want, abs=1e-4)
+
+
+def test_an_optimizer_that_hides_its_numbers_is_named():
+    with pytest.raises(TypeError, match=r"numbers are data, .* to search learning_rate, got adam"):
+        sweep(optimizer=optax.adam)
+    with pytest.raises(TypeError, match=r"optimizer: expected a name or a function .* got Adam"):
+        sweep(optimizer=jaxbm.adam(0.1))
