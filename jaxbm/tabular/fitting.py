@@ -68,8 +68,8 @@ def fit(
       >>> from jaxbm import table
       >>> train, test = table.split(*table.demo("iris"))
       >>> fitted = jaxbm.tabular.fit(train, "target", epochs=20)
-      >>> fitted.predict(test)[:2].tolist(), fitted.probabilities(test).shape
-      (['setosa', 'virginica'], (30, 3))
+      >>> fitted.classes, fitted.predict(test).shape, fitted.probabilities(test).shape
+      (['setosa', 'versicolor', 'virginica'], (30,), (30, 3))
       >>> fitted.evaluate(test)["accuracy"] > 0.9 and fitted.metrics["out of fold"]["accuracy"] > 0.9
       True
 

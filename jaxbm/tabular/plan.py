@@ -83,10 +83,12 @@ def plan(
       ValueError: the table, the target or the recipe is unusable.
     """
     from jaxbm import table
+    from jaxbm.table.frames import named, without
     from jaxbm.table.target import labelled
 
     changes = dict(changes or {})
-    recipe = recipe_of(preset, changes, len(frame))
+    recipe, columns = recipe_of(preset, changes, len(frame)), dict(columns or {})
+    frame = without(named(frame), columns.get("missing", ()))  # a mark in the target is no class
     rows = labelled(frame, target, task)
     training, held = (rows, rows[:0]) if recipe.folds else table.validation_rows(rows, recipe.validation_split)
     parts = {"training": len(training), "validation": len(held), "test": 0 if test is None else len(test)}
@@ -95,7 +97,7 @@ def plan(
     )
     preparation = table.prepare(
         _joined(training, held), target, task=task, fit_rows=len(training), steps=steps, numbers=recipe.numbers,
-        bins=recipe.bins, frequencies=recipe.frequencies, **(columns or {}),
+        bins=recipe.bins, frequencies=recipe.frequencies, **columns,
     )  # fmt: skip
     known = losses_for(preparation.task)
     if recipe.loss is not None and recipe.loss not in known:

@@ -177,6 +177,14 @@ def test_a_target_that_is_the_same_in_each_row():
         tabular.fit(rows().assign(y="yes"), "y")
 
 
+def test_marks_for_missing_labels_are_no_class():
+    frame = rows().drop(columns="price")
+    frame.loc[::10, "y"] = "?"
+    made = tabular.plan(frame, "y", "accurate", columns={"missing": ["?"]})
+    assert made.preparation.classes == ["no", "yes"]
+    assert len(made.training[1]) == 108
+
+
 def test_long_tables_get_larger_batches_and_fewer_epochs():
     sizes = {n: recipe_of("accurate", {}, n).training for n in (100, 4_000, 16_000, 1_000_000)}
     assert [s["batch_size"] for s in sizes.values()] == [32, 32, 128, 512]
