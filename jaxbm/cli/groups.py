@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
             "task": tables.preparation.task, "loss": loss, "metrics": scores, "models": len(result.labels),
             "without_a_model": result.too_small, "pooled": result.pooled is not None, "out": arguments.out,
         }  # fmt: skip
-        kept = private.described(result.privacy)
+        kept = {} if result.privacy is None else {"privacy": result.privacy.described()}
         arguments.outcome |= kept
         metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group, **kept}
         jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
@@ -100,12 +100,16 @@ def _scores(result: Any, tables: Any, group: str, loss: str) -> dict[str, dict[s
 
 
 def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: Any) -> Any:
+    import jax
+
     import jaxbm
+    from jaxbm.privacy import entropy_key
     from jaxbm.saved.outputs import labels_of
 
     x, y = tables.arrays["train"]
     model = jaxbm.MLP((x.shape[1], *arguments.hidden, tables.preparation.n_outputs), arguments.activation)
-    key, began = private.key_of(arguments, arguments.privacy), time.perf_counter()
+    key = jax.random.key(arguments.seed) if arguments.privacy is None else entropy_key()
+    began = time.perf_counter()
     with MembersLine() as line:
         result = jaxbm.fit_groups(
             key, model, x, y, labels_of(tables.frames["train"], arguments.group),

@@ -72,11 +72,3 @@ def tell(console: Any, spent: Any, arguments: argparse.Namespace) -> None:
     console.print(f"\n[bold]Privacy[/bold]\n{spent}", soft_wrap=True)
     for text in (*spent.told, *caveats(arguments)):
         console.print(f"- {text}", markup=False, soft_wrap=True)
-
-
-def described(spent: Any) -> dict[str, Any]:
-    """For the saved model and for `--json`."""
-    if spent is None:
-        return {}
-    names = ("epsilon", "delta", "noise_multiplier", "clip_norm", "sampling_rate", "steps", "accountant")
-    return {"privacy": {name: getattr(spent, name) for name in names}}

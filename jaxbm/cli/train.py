@@ -8,9 +8,9 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.cli import training_options
+from jaxbm.cli import private, training_options
 from jaxbm.cli.compiling import compilation, total
-from jaxbm.cli.data_options import add_data_options, columns_of, read, tell
+from jaxbm.cli.data_options import add_data_options, columns_of, public_rows, read, tell
 from jaxbm.cli.options import MembersLine, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
@@ -63,6 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     training.add_argument("--noise", type=float, metavar="STD", help="augment by Gaussian noise of this deviation")
     training.add_argument("--mask", type=float, metavar="RATE", help="augment by masking features at this rate")
     training.add_argument("--members", type=int, metavar="N", help="an ensemble of so many networks [16; classic 1]")
+    private.add_privacy_options(parser)
     add_report_options(parser)
 
 
@@ -71,6 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.report.fitting import console as make_console
     from jaxbm.saved import many_models, one_model
 
+    arguments.privacy = private.privacy_of(arguments)
+    if arguments.privacy is not None and arguments.preset == DEFAULT:  # whose members are validated on private rows
+        arguments.preset = "classic"
     changes = _changes(arguments)
     recipe = recipe_of(arguments.preset, changes, 0)
     # An ensemble is stored in another way than one model.
@@ -83,12 +87,14 @@ def run(arguments: argparse.Namespace) -> None:
     tell(console, plan.preparation)
     clock.lap("read and prepare")
     prepare_report(arguments)
-    with resumable(arguments.out) if is_ensemble else nullcontext() as unfinished:
+    can_resume = is_ensemble and arguments.privacy is None  # a private run's key is kept nowhere
+    with resumable(arguments.out) if can_resume else nullcontext() as unfinished:
         fitted = _trained(plan, unfinished, clock)
         why = _told_and_saved(arguments, fitted, test, console, clock)
     console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
     sets, unseen = fitted.sets(test), "out of fold"
     options: dict[str, Any] = {"console": console, "implementation": why, "model": fitted.ensemble or fitted.model}
+    options["caveats"] = private.caveats(arguments)
     outputs = {unseen: fitted.outputs_of(unseen, sets[unseen][0])} if unseen in sets else {}
     write_report(arguments, fitted.result, sets, plan.preparation, clock, outputs=outputs, **options)
 
@@ -97,6 +103,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the command says otherwise than its preset."""
     given = training_options.given(arguments) | {name: getattr(arguments, name) for name in CHANGES}
     given |= {"augment": _augmentation(arguments), "bootstrap": arguments.bootstrap or None}
+    given["privacy"] = arguments.privacy
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -113,6 +120,7 @@ def _planned(
             frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed
         )
     options = {"task": arguments.task, "seed": arguments.seed, "columns": columns_of(arguments)}
+    options["prepare_from"] = public_rows(arguments, target)
     return tabular.plan(rest, target, arguments.preset, test=test, whole=frame, changes=changes, **options), test
 
 
@@ -155,6 +163,9 @@ def _told_and_saved(
     last = list(sets)[-1]
     told = told_interval(logits[last], plan.preparation, sets[last][1], last)
     console.print(told, markup=False, soft_wrap=True)
+    private.tell(console, fitted.result.privacy, arguments)
+    if "privacy" in fitted.metadata:
+        arguments.outcome["privacy"] = fitted.metadata["privacy"]
     spent = dict(zip(("compile", "train"), seconds, strict=True))
     fitted.metadata["metrics"] |= measured
     arguments.outcome |= {"task": plan.task, "preset": plan.recipe.name, "model": fitted.model.describe()}
@@ -165,9 +176,8 @@ def _told_and_saved(
         "out": arguments.out,
     }
     fitted.save(arguments.out)
-    why = jaxbm.kernels.explain(
-        fitted.model, loss=plan.loss, implementation=plan.recipe.training.get("implementation")
-    )
+    asked: dict[str, Any] = {name: plan.recipe.training.get(name) for name in ("implementation", "privacy")}
+    why = jaxbm.kernels.explain(fitted.model, loss=plan.loss, **asked)
     return f"{why.implementation}, since {why.reason}"
 
 

@@ -3,6 +3,7 @@
 import os
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -16,4 +17,4 @@ def entropy_key() -> Array:
       >>> jax.random.normal(entropy_key(), (3,)).shape
       (3,)
     """
-    return jax.random.wrap_key_data(np.frombuffer(os.urandom(8), np.uint32).copy(), impl="threefry2x32")
+    return jax.random.wrap_key_data(jnp.asarray(np.frombuffer(os.urandom(8), np.uint32)), impl="threefry2x32")

@@ -72,6 +72,11 @@ class PrivacySpent:
         """This and `other`, where no row was looked at by both."""
         return replace(self, paths=tuple(undominated((*self.paths, *other.paths))))
 
+    def described(self) -> dict[str, float | int | str]:
+        """Epsilon and what it follows from, as JSON values."""
+        names = ("epsilon", "delta", "noise_multiplier", "clip_norm", "sampling_rate", "steps", "accountant")
+        return {name: getattr(self, name) for name in names}
+
     def __str__(self) -> str:
         return (
             f"epsilon {self.epsilon:.3g} at delta {self.delta:g}: each row drawn with probability up to "

@@ -28,6 +28,7 @@ def fit(
     keep: Iterable[str] = (),
     drop: Iterable[str] = (),
     missing: Iterable[Any] = (),
+    prepare_from: pd.DataFrame | str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] | None = None,
     progress: bool | Report = False,
     **changes: Any,
@@ -50,6 +51,8 @@ def fit(
       task: "binary", "multiclass", "classification" or "regression"; found from the target.
       seed: of folds, weights and shuffles.
       types, keep, drop, missing: what columns are, as for `jaxbm.table.prepare`.
+      prepare_from: other rows, as `frame`, to learn scales, categories and kinds of columns from: public ones, where
+        those of `frame` are private. None for `frame` itself.
       folder: where an ensemble's state is kept in training, as for `jaxbm.fit_members`, and of "best" every finished
         round; the same call goes on there.
       progress: True for a bar, or a function as for `jaxbm.fit_members`; of "best" a line after each round.
@@ -79,9 +82,9 @@ def fit(
     """
     from jaxbm import table
 
-    rows = table.read(frame) if isinstance(frame, str | os.PathLike) else frame
+    rows, other = (table.read(f) if isinstance(f, str | os.PathLike) else f for f in (frame, prepare_from))
     columns = {"types": types, "keep": list(keep), "drop": list(drop), "missing": list(missing)}
     if time is not None:
         changes["time"] = time
-    made = plan(rows, target, preset, task=task, seed=seed, columns=columns, changes=changes)
+    made = plan(rows, target, preset, task=task, seed=seed, columns=columns, changes=changes, prepare_from=other)
     return train(made, folder=folder, progress=progress)

@@ -65,6 +65,7 @@ def plan(
     whole: pd.DataFrame | None = None,
     columns: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
+    prepare_from: pd.DataFrame | None = None,
 ) -> Plan:
     """Prepare a table for training.
 
@@ -78,6 +79,7 @@ def plan(
       whole: the table before any split, about which is told; `frame` by default.
       columns: options of `jaxbm.table.prepare`: types, keep, drop, missing.
       changes: to the recipe.
+      prepare_from: other rows to learn the preparation from, such as public ones; None for those to train on.
 
     Raises:
       ValueError: the table, the target or the recipe is unusable.
@@ -95,8 +97,13 @@ def plan(
     steps = table.split_summary(
         frame if whole is None else whole, target, parts if len(held) or parts["test"] else {}, task=task
     )
+    learned_from, fit_rows = _joined(training, held), len(training)
+    if prepare_from is not None:
+        prepare_from = without(named(prepare_from), columns.get("missing", ()))
+        learned_from, fit_rows = labelled(prepare_from, target, task), len(prepare_from)
+        steps.append(f"the preparation was learned from {fit_rows:,} other rows, not from these:")
     preparation = table.prepare(
-        _joined(training, held), target, task=task, fit_rows=len(training), steps=steps, numbers=recipe.numbers,
+        learned_from, target, task=task, fit_rows=fit_rows, steps=steps, numbers=recipe.numbers,
         bins=recipe.bins, frequencies=recipe.frequencies, **columns,
     )  # fmt: skip
     known = losses_for(preparation.task)

@@ -13,7 +13,7 @@ from jaxbm.core.names import lookup, unknown
 from jaxbm.run.options import NUMBERS, OPTIONS
 from jaxbm.table.number_encodings import BINS, FREQUENCIES
 
-TRAINING = ("batch_size", *NUMBERS, "bootstrap", "augment", "implementation")
+TRAINING = ("batch_size", *NUMBERS, "bootstrap", "augment", "privacy", "implementation")
 """Options of `jaxbm.fit` that a recipe may hold; rows, start and what is recorded are `tabular.fit`'s own affair."""
 BATCHES = 128
 """Batches of an epoch at which the accurate preset's batches begin to grow with the table."""
@@ -137,6 +137,8 @@ def recipe_of(preset: str | Recipe, changes: Mapping[str, Any], rows: int) -> Re
 
 def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
     checks.positive_int("members", recipe.members)
+    if recipe.training.get("privacy") is not None:
+        _check_private(recipe)
     if recipe.time is not None:
         checks.number("time", recipe.time)
         if not (recipe.time > 0 and np.isfinite(recipe.time)):
@@ -154,3 +156,16 @@ def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
     if recipe.folds and split:
         other = "; preset 'classic' validates on a fraction" if "folds" not in changes else ""
         raise ValueError(f"validation_split: expected 0 beside folds, which validate already, got {split}{other}")
+
+
+def _check_private(recipe: Recipe) -> None:
+    """Nothing that looks at private rows may choose anything."""
+    looks = {
+        "folds": recipe.folds, "time": recipe.time, "clip": recipe.clip, "patience": recipe.training.get("patience"),
+    }  # fmt: skip
+    for name, value in looks.items():
+        if value:
+            raise ValueError(
+                f"{name}: expected none with privacy, since it goes by private rows, got {value}; preset 'classic' "
+                "has none"
+            )

@@ -14,6 +14,7 @@ from jaxbm.members.progress import Report
 from jaxbm.models.mlp import MLP
 from jaxbm.models.protocol import Model
 from jaxbm.optimizers import optimizer
+from jaxbm.privacy import entropy_key
 from jaxbm.tabular.fitted import Fitted
 from jaxbm.tabular.measuring import measure_outputs
 from jaxbm.tabular.search import search
@@ -50,7 +51,7 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
         "loss": plan.loss, "optimizer": optimizer(recipe.optimizer)(recipe.learning_rate), **recipe.training,
         "validation_data": plan.validation,
     }  # fmt: skip
-    key = jax.random.key(plan.seed)
+    key = jax.random.key(plan.seed) if recipe.training.get("privacy") is None else entropy_key()
     if recipe.members == 1 and plan.folds is None:
         result = fit(key, model, x, y, progress=bool(progress), **options)
         return _fitted(plan, model, result, None, None)
@@ -112,6 +113,8 @@ def _fitted(plan: Plan, model: Model, result: Any, ensemble: Ensemble | None, un
         "loss": plan.loss, "preset": plan.recipe.name, "recipe": plan.recipe.told, "metrics": metrics,
         "epochs_run": int(np.max(result.epochs_run)), "seed": plan.seed,
     }  # fmt: skip
+    if result.privacy is not None:
+        metadata["privacy"] = result.privacy.described()
     return Fitted(
         model=model if ensemble is None else ensemble.model,
         params=result.params if ensemble is None else ensemble.params,
