@@ -1,8 +1,8 @@
 """Full-batch L-BFGS: SciPy's, over a compiled value and gradient in float64.
 
 Loss, penalty, the limits on iterations and evaluations and the tolerance of the gradient are scikit-learn's: from the
-same initial weights it takes the same steps, to rounding. Optax's L-BFGS has another line search and neither `tol` nor
-`max_fun`; `jaxbm.fit(optimizer=optax.lbfgs(), batch_size=n_rows, ...)` takes that one, for many members as well.
+same initial weights it takes the same steps, to rounding. Optax's L-BFGS has another line search and no `max_fun`;
+`jaxbm.fit(optimizer=optax.lbfgs(), batch_size=n_rows, ...)` takes that one, for many members as well.
 """
 
 from __future__ import annotations
