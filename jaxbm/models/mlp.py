@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxbm.core import counter
 from jaxbm.core.arrays import real
 from jaxbm.models import padding
-from jaxbm.models.activations import activation
+from jaxbm.models.activations import Activation, activation, named, title
 from jaxbm.models.dense import Dense, Params, affine, compute_dtype, drop, stream_of
 from jaxbm.models.initializers import initializer
 from jaxbm.models.protocol import Model
@@ -29,10 +29,11 @@ class MLP(Model):
 
     Args:
       sizes: widths from input to output, such as `(20, 64, 32, 1)`; at least two, all positive.
-      activation: name of the hidden layers' activation, or one name per hidden layer.
-      output_activation: name of the last layer's; "identity" leaves logits, which is what the losses expect.
+      activation: name of the hidden layers' activation or any function `[..., units] -> [..., units]`, or one for
+        each hidden layer.
+      output_activation: the last layer's; "identity" leaves logits, which is what the losses expect.
       use_bias: False leaves the biases out.
-      weight_init: name of the initialiser; Glorot (Xavier) uniform by default, as in Keras.
+      weight_init: name of the initialiser; Glorot (Xavier) uniform by default, as in Keras; "siren" for `sin`.
       param_dtype: dtype of the parameters.
       dtype: dtype to compute in, None for that of parameters and input. `MLP(..., dtype="bfloat16")` keeps
         float32 parameters and computes in bfloat16; the result comes back in `param_dtype`.
@@ -52,12 +53,13 @@ class MLP(Model):
     """
 
     sizes: tuple[int, ...]
-    activation: str | tuple[str, ...] = "relu"
-    output_activation: str = "identity"
+    activation: str | Activation | tuple[str | Activation, ...] = "relu"
+    output_activation: str | Activation = "identity"
     use_bias: bool = True
     weight_init: str = "glorot_uniform"
     param_dtype: DTypeLike = "float32"
     dtype: DTypeLike | None = None
+    float_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         sizes = tuple(self.sizes)
@@ -67,8 +69,11 @@ class MLP(Model):
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes: expected two or more positive widths, input to output, got {sizes}")
         object.__setattr__(self, "sizes", tuple(int(width) for width in sizes))
-        if not isinstance(self.activation, str):
-            object.__setattr__(self, "activation", tuple(self.activation))
+        object.__setattr__(self, "output_activation", named(self.output_activation))
+        if isinstance(self.activation, str) or callable(self.activation):
+            object.__setattr__(self, "activation", named(self.activation))
+        else:
+            object.__setattr__(self, "activation", tuple(map(named, self.activation)))
             if len(self.activation) != len(sizes) - 2:
                 raise ValueError(
                     f"activation: expected one name, or one for each of the {len(sizes) - 2} hidden layers, "
@@ -83,11 +88,11 @@ class MLP(Model):
                 object.__setattr__(self, field, _float_name(field, value))
 
     @property
-    def activations(self) -> tuple[str, ...]:
-        """The hidden layers' activation names, one for each."""
-        if isinstance(self.activation, str):
-            return (self.activation,) * (len(self.sizes) - 2)
-        return self.activation
+    def activations(self) -> tuple[str | Activation, ...]:
+        """The hidden layers' activations, one for each: names, and functions that have none here."""
+        if isinstance(self.activation, tuple):
+            return self.activation
+        return (self.activation,) * (len(self.sizes) - 2)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -184,7 +189,7 @@ class MLP(Model):
         names = (*self.activations, self.output_activation)
         for fan_in, fan_out, name in zip(self.sizes[:-1], self.sizes[1:], names, strict=True):
             count = fan_in * fan_out + (fan_out if self.use_bias else 0)
-            rows.append(("dense", f"{fan_in} -> {fan_out}", name, f"{count:,}"))
+            rows.append(("dense", f"{fan_in} -> {fan_out}", title(name), f"{count:,}"))
         rows.append(("total", "", "", f"{self.n_params:,}"))
         widths = [max(len(row[c]) for row in rows) for c in range(4)]
         return "\n".join(
@@ -236,8 +241,21 @@ class MLP(Model):
             raise ValueError(f"space: an MLP has no {unknown[0]} to vary")
         return replace(model, **changes)
 
-    def _one_activation(self) -> str:
-        names = {self.activation} if isinstance(self.activation, str) else set(self.activation)
+    def describe(self) -> dict[str, Any]:
+        """JSON values that `restore` makes the model from.
+
+        Raises:
+          TypeError: an activation is a function without a name in `jaxbm.models.activations.ACTIVATIONS`.
+        """
+        for given in (*self.activations, self.output_activation):
+            if not isinstance(given, str):
+                raise TypeError(
+                    f"activation: expected names in a model that is described or saved, got function {title(given)}"
+                )
+        return super().describe()
+
+    def _one_activation(self) -> str | Activation:
+        names = set(self.activation) if isinstance(self.activation, tuple) else {self.activation}
         if len(names) != 1:
             raise ValueError(
                 f"space: 'hidden' needs a model with one activation for all hidden layers, got {self.activation}"
@@ -259,11 +277,11 @@ class MLP(Model):
 
 @partial(jax.jit, static_argnums=0, inline=True)
 def _init(model: MLP, key: Array) -> Params:
-    draw, stream = initializer(model.weight_init), counter.words(key)
-    layers = []
+    stream, layers = counter.words(key), []
     for i, (fan_in, fan_out) in enumerate(zip(model.sizes[:-1], model.sizes[1:], strict=True)):
         bias = jnp.zeros(fan_out, model.param_dtype) if model.use_bias else None
         # Bits from the counter: JAX's default generator would take most of a small run's compilation.
+        draw = initializer(model.weight_init, i, len(model.sizes) - 1)
         layer_key = counter.key(counter.derive(counter.derive(stream, counter.INIT), i))
         layers.append(Dense(draw(layer_key, (fan_in, fan_out), model.param_dtype), bias))
     return tuple(layers)

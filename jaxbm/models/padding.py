@@ -35,6 +35,11 @@ def padded_model(models: Sequence[Any]) -> Any:
                     f"model: expected members that differ in hidden widths only, but {field.name} is "
                     f"{getattr(one, field.name)!r} in member 0 and {getattr(model, field.name, None)!r} in member {k}"
                 )
+    if len(first) > 1 and not all(isinstance(given, str) for given in one.activations):
+        raise ValueError(
+            "model: expected activations by name for members that differ in widths, got a function, which may mix "
+            "units"
+        )
     widest = tuple(int(width) for width in np.max([model.sizes for model in first], axis=0))
     return replace(one, sizes=widest)
 

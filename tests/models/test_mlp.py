@@ -19,6 +19,47 @@ def test_apply_is_the_textbook_formula():
     np.testing.assert_allclose(model.apply(params, x), 1 / (1 + np.exp(-(h @ w2 + b2))), rtol=1e-5)
 
 
+def test_any_function_is_an_activation():
+    def cubic(x):
+        return x**3
+
+    model = jaxbm.MLP((2, 3, 1), activation=cubic)
+    params, x = model.init(KEY), jnp.ones((4, 2))
+    (w0, b0), (w1, b1) = params
+    np.testing.assert_allclose(model.apply(params, x), (x @ w0 + b0) ** 3 @ w1 + b1, rtol=1e-5)
+    assert "cubic" in model.summary()
+    assert jaxbm.MLP((2, 3, 1), activation=jax.nn.relu) == jaxbm.MLP((2, 3, 1), activation="relu")
+    assert jaxbm.kernels.explain(model, loss="squared_error").implementation != "cpu"
+    with pytest.raises(TypeError, match="activation: expected names in a model that is described or saved, got"):
+        model.describe()
+    with pytest.raises(ValueError, match="model: expected activations by name for members that differ in widths"):
+        model.padded([model, jaxbm.MLP((2, 4, 1), activation=cubic)])
+    with pytest.raises(TypeError, match="activation: expected a name or a hashable function, got 3"):
+        jaxbm.MLP((2, 3, 1), activation=(3,))
+
+
+def test_every_elementwise_activation_of_jax_is_known_by_name():
+    # Not of single numbers, or no activations: what combines units, makes arrays or computes attention.
+    attention = {"dot_product_attention", "get_scaled_dot_general_config", "scaled_dot_general", "scaled_matmul"}
+    rows = {"glu", "log_softmax", "logmeanexp", "logsumexp", "one_hot", "softmax", "standardize"}
+    others = attention | rows | {"initializers", "log1mexp"}
+    assert {name for name in dir(jax.nn) if name[0] != "_"} - others <= set(ACTIVATIONS)
+    assert {"sin", "mish"} <= set(ACTIVATIONS)
+
+
+def test_siren_keeps_its_waves_from_layer_to_layer():
+    model = jaxbm.MLP((1, 512, 512, 512, 1), activation="sin", weight_init="siren")
+    params = model.init(KEY)
+    limits = [np.abs(layer.weight).max() for layer in params]
+    np.testing.assert_allclose(limits, [30, np.sqrt(6 / 512), np.sqrt(6 / 512), np.sqrt(6 / 512) / 30], rtol=0.05)
+    h = jnp.linspace(-1, 1, 256)[:, None]
+    for layer in params[:-1]:
+        before = h @ layer.weight + layer.bias
+        h = jnp.sin(before)
+        assert 0.6 < float(h.std()) < 0.8  # of arcsine's law: sqrt(1 / 2)
+    assert 0.9 < float(before.std()) < 1.1
+
+
 def test_leading_axes_and_transformations():
     model = jaxbm.MLP((4, 8, 3))
     params = model.init(KEY)
