@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jaxbm.core.names import unknown
 from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
-from jaxbm.losses import kind_of
+from jaxbm.losses import columns_of, kind_of
+from jaxbm.models.protocol import is_shape
 from jaxbm.privacy.dpsgd import DPSGD
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Run
@@ -99,7 +100,9 @@ def explain(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOpt
       not cpu: ...
     """
     training = ACCEPTS.training(options)
-    run = _described(training, model, jax.ShapeDtypeStruct((1, *model.input_shape), jnp.dtype(dtype)))
+    shape = () if model.input_shape is None else model.input_shape
+    one = jax.tree.map(lambda row: jax.ShapeDtypeStruct((1, *row), jnp.dtype(dtype)), shape, is_leaf=is_shape)
+    run = _described(training, model, one)
     name, reason = choose(training.implementation, run)
     others = {other: _against(other, run) for other in status() if other != name}
     return Explanation(name, reason, others)
@@ -111,8 +114,10 @@ def _described(training: Training, model: Any, x: Any) -> Run:
     rows: Any
     labels: Any
     row, rows = jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((1,), jnp.int32)
-    several = jax.ShapeDtypeStruct((1, model.n_outputs), jnp.float32)
-    labels = rows if kind_of(training.loss) == "class" else row if model.n_outputs == 1 else several
+    columns = columns_of(training.loss, model.n_outputs)
+    several = jax.ShapeDtypeStruct((1, columns), jnp.float32)
+    is_whole = kind_of(training.loss) in ("class", "rank", "group")
+    labels = rows if is_whole else row if columns == 1 else several
     given = {name for name in OPTIONS if OPTIONS[name].role == ROWS and getattr(training, name) is not None}
     validated = bool(given & {"validation_data", "validation_rows"}) or bool(training.validation_split)
     data = Data(

@@ -6,16 +6,25 @@ import argparse
 import sys
 from typing import Any
 
+from jaxbm import losses
 from jaxbm.core.names import unknown
-from jaxbm.losses import losses_for
 
 
 def loss_of(task: str, name: str | None = None) -> str:
-    """The loss called `name`, or the task's default; ValueError if it does not fit the task."""
-    known = losses_for(task)
-    if name is not None and name not in known:
-        raise unknown(f"--loss for task {task!r}", name, known)
-    return name or known[0]
+    """The loss called `name`, with hyper-parameters or without, or the task's default.
+
+    Raises:
+      ValueError: it does not fit the task, or there is no such loss or hyper-parameter.
+    """
+    fitting = losses.losses_for(task)
+    if name is None:
+        return fitting[0]
+    found = losses.known(name)
+    if found is None or found.entry.name not in fitting:
+        raise unknown(f"--loss for task {task!r}", name, fitting)
+    if found.outputs_per_label != 1:
+        raise ValueError(f"--loss: expected one output for each label, got {name!r} with {found.outputs_per_label}")
+    return name
 
 
 def widths(text: str) -> tuple[int, ...]:

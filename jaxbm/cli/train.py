@@ -59,7 +59,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     training_options.add(training, *training_options.TAKEN, "bootstrap", **none)
     training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="[adam]")
     training.add_argument("--learning-rate", type=float, metavar="RATE", help="[0.002; classic 0.001]")
-    training.add_argument("--loss", metavar="NAME", help="a name from jaxbm.losses [found from the task]")
+    training.add_argument(
+        "--loss", metavar="NAME", help="of jaxbm.losses, such as 'pinball_loss(quantiles=0.9)' [by task]"
+    )
     training.add_argument("--noise", type=float, metavar="STD", help="augment by Gaussian noise of this deviation")
     training.add_argument("--mask", type=float, metavar="RATE", help="augment by masking features at this rate")
     training.add_argument("--members", type=int, metavar="N", help="an ensemble of so many networks [16; classic 1]")

@@ -31,13 +31,18 @@ def as_array(name: str, value: Any) -> Array:
     if isinstance(value, jax.Array):
         return value
     host = host_numbers(name, np.asarray(value))
-    if host.dtype.kind in "iu" and host.size:
-        kept = np.iinfo(jax.dtypes.canonicalize_dtype(host.dtype))
-        for extreme in (host.min(), host.max()):
-            if not kept.min <= int(extreme) <= kept.max:
-                raise ValueError(f"{name}: expected integers that fit {kept.dtype}, got {extreme}")
+    if host.dtype.kind in "iu":
+        check_width(name, host)
     # A Python number keeps its weak type: it takes the width of what it meets.
     return jnp.asarray(value if isinstance(value, bool | int | float | complex) else host)
+
+
+def check_width(name: str, host: np.ndarray) -> None:
+    """ValueError where integers don't fit those that JAX keeps, in which they would wrap round."""
+    kept = np.iinfo(jax.dtypes.canonicalize_dtype(host.dtype))
+    for extreme in (host.min(), host.max()) if host.size else ():
+        if not kept.min <= int(extreme) <= kept.max:
+            raise ValueError(f"{name}: expected integers that fit {kept.dtype}, got {extreme}")
 
 
 def host_numbers(name: str, host: np.ndarray) -> np.ndarray:

@@ -14,26 +14,24 @@ from jax import Array
 from jaxbm.core.arrays import host_real
 from jaxbm.core.checks import is_traced
 
-OF_CLASSES = ("binary", "sign", "class")
+OF_CLASSES = ("binary", "sign", "class", "rank")
 """Kinds of labels that name a class for each row, see `jaxbm.losses.LABELS`."""
 
 
-def as_rows(y: Any, outputs: int, kind: str | None) -> Any:
+def as_rows(y: Any, columns: int) -> Any:
     """`y`, with a column `[n, 1]` of one label for each row as `[n]`.
 
     Args:
       y: labels; any array.
-      outputs: how many the model has.
-      kind: of the loss's labels, see `jaxbm.losses.LABELS`; None for a loss of one's own.
+      columns: how many labels a row has, see `jaxbm.losses.columns_of`.
 
     Example:
       >>> import numpy as np
       >>> from jaxbm.core.labels import as_rows
-      >>> as_rows(np.ones((5, 1)), 1, "real").shape, as_rows(np.ones((5, 1)), 3, "real").shape
+      >>> as_rows(np.ones((5, 1)), 1).shape, as_rows(np.ones((5, 1)), 3).shape
       ((5,), (5, 1))
     """
-    is_column = y.ndim == 2 and y.shape[1] == 1
-    return y[:, 0] if is_column and (outputs == 1 or kind == "class") else y
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 and columns == 1 else y
 
 
 def host_classes(name: str, y: Any, rows: int, classes: int) -> np.ndarray:
@@ -48,7 +46,7 @@ def host_classes(name: str, y: Any, rows: int, classes: int) -> np.ndarray:
       >>> host_classes("y", np.asarray([[0.0], [2.0]]), 2, 3).tolist()
       [0, 2]
     """
-    labels = as_rows(host_real(name, y), 1, "class")
+    labels = as_rows(host_real(name, y), 1)
     if labels.shape != (rows,):
         raise ValueError(f"{name}: expected labels of shape [{rows}] like x, got {list(labels.shape)}")
     good = np.isin(labels, np.arange(classes))
@@ -59,7 +57,9 @@ def host_classes(name: str, y: Any, rows: int, classes: int) -> np.ndarray:
 
 
 def check_outputs(loss: str, outputs: int, kind: str | None) -> None:
-    """ValueError where the loss compares classes and the model has one output."""
+    """ValueError where the loss compares classes and the model has one output, or risks and it has several."""
+    if kind == "event" and outputs != 1:
+        raise ValueError(f"loss: {loss!r} expects one output, the logarithm of a risk, got a model with {outputs}")
     if outputs == 1 and kind in ("class", "distribution"):
         raise ValueError(
             f"loss: {loss!r} expects an output for each class, got a model with 1 output; "
@@ -73,7 +73,7 @@ def class_codes(y: Any, kind: str | None, classes: int) -> Array:
     Raises:
       ValueError: labels name no classes: they are quantities, have several columns, or lie between classes.
     """
-    if kind in ("real", "distribution"):
+    if kind is not None and kind not in OF_CLASSES:
         raise ValueError(f"class_weight: expected a loss whose labels name a class, got one whose labels are {kind}")
     if y.ndim != 1:
         raise ValueError(f"class_weight: expected labels of shape [n], got {list(y.shape)}")

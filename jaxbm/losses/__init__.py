@@ -26,6 +26,7 @@ from jaxbm.losses.margin import (
     sparsemax_loss,
     triplet_margin_loss,
 )
+from jaxbm.losses.neighbours import triplet_hard_loss
 from jaxbm.losses.order import cox_loss, ordinal_cross_entropy
 from jaxbm.losses.quantile import pinball_loss
 from jaxbm.losses.regression import (
@@ -44,14 +45,31 @@ from jaxbm.losses.softmax import (
     softmax_cross_entropy_with_integer_labels,
     weighted_logsoftmax,
 )
-from jaxbm.losses.table import LABELS, LOSSES, TABLE, LossEntry, entry_of, kind_of, loss, losses_for
+from jaxbm.losses.table import (
+    LABELS,
+    LOSSES,
+    OUTPUTS,
+    TABLE,
+    KnownLoss,
+    LossEntry,
+    columns_of,
+    entry_of,
+    kind_of,
+    known,
+    loss,
+    losses_for,
+    takes_weights,
+)
 
 __all__ = [
     "LABELS",
     "LOSSES",
+    "OUTPUTS",
     "TABLE",
+    "KnownLoss",
     "LossEntry",
     "absolute_error",
+    "columns_of",
     "convex_kl_divergence",
     "cosine_distance",
     "cosine_similarity",
@@ -67,6 +85,7 @@ __all__ = [
     "kind_of",
     "kl_divergence",
     "kl_divergence_with_log_targets",
+    "known",
     "l2_loss",
     "log_cosh",
     "loss",
@@ -90,6 +109,8 @@ __all__ = [
     "softmax_cross_entropy_with_integer_labels",
     "sparsemax_loss",
     "squared_error",
+    "takes_weights",
+    "triplet_hard_loss",
     "triplet_margin_loss",
     "tweedie_deviance",
     "weighted_logsoftmax",

@@ -58,7 +58,7 @@ def number(
       ValueError: it has more axes or entries than `like`, or `between` raises.
     """
     array = real(name, value)
-    between(name, array, low, high, ends=ends)
+    between(name, value, low, high, ends=ends)
     if not _fits(array.shape, like.shape):
         raise ValueError(f"{name}: expected a number or shape {list(like.shape)}, got {list(array.shape)}")
     return jnp.broadcast_to(array.astype(like.dtype), like.shape) if array.ndim else array.astype(like.dtype)
@@ -70,8 +70,12 @@ def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
     return len(shape) <= len(into) and all(a in (1, b) for a, b in zip(shape, ends, strict=True))
 
 
-def between(name: str, array: Array, low: float, high: float, *, ends: bool = True) -> None:
-    """ValueError for a concrete entry outside `low` to `high`, or at an end unless `ends`."""
+def between(name: str, array: Any, low: float, high: float, *, ends: bool = True) -> None:
+    """ValueError for a concrete entry outside `low` to `high`, or at an end unless `ends`.
+
+    Given as its user gave it: inside a transformation a Python number would be one that can't be looked at, once made
+    an array.
+    """
     if is_traced(array):
         return
     host = np.asarray(jax.device_get(array))
@@ -82,6 +86,16 @@ def between(name: str, array: Array, low: float, high: float, *, ends: bool = Tr
         place = f" at {list(first)} ({int(bad.sum())} in all)" if first else ""
         words = "" if ends else ", the ends excluded"
         raise ValueError(f"{name}: expected {low:g} to {high:g}{words}, got {host[first]!s}{place}")
+
+
+def row_weights(weights: ArrayLike | None, like: Array) -> Array:
+    """`[n]`: the rows' weights in the dtype of `like`, which has the rows on its first axis; ones for None."""
+    if weights is None:
+        return jnp.ones(like.shape[0], like.dtype)
+    array = real("weights", weights)
+    if array.shape != like.shape[:1]:
+        raise ValueError(f"weights: expected shape [{like.shape[0]}], got {list(array.shape)}")
+    return array.astype(like.dtype)
 
 
 def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:

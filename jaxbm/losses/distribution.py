@@ -19,11 +19,12 @@ def gaussian_nll(outputs: ArrayLike, targets: ArrayLike) -> Array:
     """`0.5 * (log(2 * pi) + s + (y - m)**2 * exp(-s))` for outputs `(m, s)`: mean and logarithm of the variance.
 
     Args:
-      outputs: floating point `[..., 2]`.
-      targets: `[...]`.
+      outputs: floating point `[..., 2]`; of k numbers `[..., 2 * k]`, both of the first, then both of the second.
+      targets: `[...]`, or `[..., k]`.
 
     Returns:
-      `[...]`: minus the logarithm of the density. A variance counts as at least the dtype's smallest normal number.
+      The targets' shape: minus the logarithm of the density. A variance is at least the dtype's smallest normal
+      number.
 
     Raises:
       ValueError: the shapes don't fit, or outputs are not floating point.
@@ -65,11 +66,11 @@ def negative_binomial_nll(outputs: ArrayLike, targets: ArrayLike) -> Array:
 
     Args:
       outputs: floating point `[..., 2]`: logarithms of the mean and of the dispersion, which counts as at least
-        `exp(-16)`.
-      targets: counts `[...]`.
+        `exp(-16)`; of k counts `[..., 2 * k]`, both of the first, then both of the second.
+      targets: counts `[...]`, or `[..., k]`.
 
     Returns:
-      `[...]`.
+      The targets' shape.
 
     Raises:
       ValueError: the shapes don't fit, outputs are not floating point, or a concrete count is negative.
@@ -95,10 +96,11 @@ def _place_and_spread(
     outputs: ArrayLike, targets: ArrayLike, least: float | None = None
 ) -> tuple[Array, Array, Array]:
     outputs, y = floating("outputs", outputs), real("targets", targets)
+    if y.ndim and y.ndim == outputs.ndim and outputs.shape == (*y.shape[:-1], 2 * y.shape[-1]):
+        outputs = outputs.reshape((*y.shape, 2))
     if outputs.ndim == 0 or outputs.shape[-1] != 2 or y.shape != outputs.shape[:-1]:
         raise ValueError(
             f"targets: expected shape [...] of outputs [..., 2], got {list(y.shape)} of outputs {list(outputs.shape)}"
         )
-    limits = jnp.finfo(outputs.dtype)
-    floor = float(jnp.log(limits.tiny.astype(jnp.float32))) if least is None else least
+    floor = math.log(float(jnp.finfo(outputs.dtype).tiny)) if least is None else least
     return outputs[..., 0], jnp.maximum(outputs[..., 1], floor), y.astype(outputs.dtype)

@@ -5,7 +5,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import real
-from jaxbm.losses.arguments import between, class_labels, floating
+from jaxbm.losses.arguments import between, class_labels, floating, row_weights
 from jaxbm.losses.binary import sigmoid_binary_cross_entropy
 
 
@@ -38,15 +38,18 @@ def ordinal_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     return jnp.where(known, sigmoid_binary_cross_entropy(logits, above).sum(axis=-1), jnp.nan)
 
 
-def cox_loss(log_risks: ArrayLike, labels: ArrayLike) -> Array:
+def cox_loss(log_risks: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Minus the log of Cox's partial likelihood, row by row: `logsumexp(risks of all still there) - own risk`.
 
     Rows whose event wasn't seen are compared with, and contribute 0 themselves. Rows with the same time are all still
-    there at it (Breslow's way with ties). A row's loss depends on the whole batch.
+    there at it (Breslow's way with ties). A row's loss depends on the whole batch, so large batches are the better
+    ones.
 
     Args:
-      log_risks: floating point `[n]`: the higher, the sooner the event.
+      log_risks: floating point `[n]` or `[n, 1]`: the higher, the sooner the event.
       labels: `[n, 2]`: time, and 1 where the event was seen then, 0 where it wasn't until then.
+      weights: nonnegative `[n]`: a row of weight 2 is compared with like two rows, one of weight 0 isn't there. The
+        values themselves are not multiplied; a mean of them that heeds weights does that.
 
     Returns:
       `[n]`.
@@ -64,13 +67,21 @@ def cox_loss(log_risks: ArrayLike, labels: ArrayLike) -> Array:
     (1974).
     """
     log_risks, labels = floating("log_risks", log_risks), real("labels", labels)
+    if log_risks.ndim == 2 and log_risks.shape[1] == 1:
+        log_risks = log_risks[:, 0]
     if log_risks.ndim != 1 or labels.shape != (log_risks.shape[0], 2):
         raise ValueError(
             f"labels: expected shape [n, 2] of log_risks [n], got {list(labels.shape)} of {list(log_risks.shape)}"
         )
     between("labels", labels[:, 1], 0, 1)
+    counted = log_risks
+    if weights is not None:
+        w = row_weights(weights, log_risks)
+        # As good as minus infinity, and with finite derivatives where nobody else is there.
+        nobody = jnp.finfo(log_risks.dtype).min / 4
+        counted = jnp.where(w > 0, log_risks + jnp.log(jnp.where(w > 0, w, 1)), nobody)
     later_first = -labels[:, 0]
     order = jnp.argsort(later_first)
-    still_there = lax.cumlogsumexp(log_risks[order])
+    still_there = lax.cumlogsumexp(counted[order])
     last = jnp.searchsorted(later_first[order], later_first, side="right") - 1
     return labels[:, 1].astype(log_risks.dtype) * (still_there[last] - log_risks)

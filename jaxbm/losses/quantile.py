@@ -12,8 +12,9 @@ def pinball_loss(predictions: ArrayLike, targets: ArrayLike, quantiles: ArrayLik
     """`max(q * e, (q - 1) * e)` for `e = targets - predictions`, elementwise.
 
     Args:
-      predictions: floating point `[...]`; of several quantiles `[..., k]`, one for each.
-      targets: of the same shape; or, of several quantiles, `[...]`, the same for all.
+      predictions: floating point `[...]`; of several quantiles `[..., k]`, one for each; of several quantiles of `t`
+        targets `[..., t * k]`, all of the first target, then all of the second.
+      targets: of the same shape; or, of several quantiles, `[...]` or `[..., t]`, the same for all of them.
       quantiles: inside (0, 1): one number, or `[k]`.
 
     Returns:
@@ -30,13 +31,17 @@ def pinball_loss(predictions: ArrayLike, targets: ArrayLike, quantiles: ArrayLik
     Source: Koenker and Bassett, "Regression Quantiles" (1978).
     """
     predictions, q = floating("predictions", predictions), real("quantiles", quantiles)
-    between("quantiles", q, 0, 1, ends=False)
+    between("quantiles", quantiles, 0, 1, ends=False)
     y = real("targets", targets)
+    shape = predictions.shape
     if q.ndim:
+        of_several = y.ndim and y.ndim == len(shape) and y.shape != shape and q.ndim == 1
+        if of_several and shape == (*y.shape[:-1], y.shape[-1] * q.size):
+            predictions = predictions.reshape((*y.shape, q.size))
         if q.ndim != 1 or predictions.shape[-1:] != q.shape:
             raise ValueError(
                 f"quantiles: expected one number, or one for each of the last axis of predictions "
-                f"{list(predictions.shape)}, got shape {list(q.shape)}"
+                f"{list(shape)}, got shape {list(q.shape)}"
             )
         if y.ndim == predictions.ndim - 1:
             y = jnp.broadcast_to(y[..., None], (*y.shape, q.shape[0]))
@@ -44,4 +49,4 @@ def pinball_loss(predictions: ArrayLike, targets: ArrayLike, quantiles: ArrayLik
     q = q.astype(predictions.dtype)
     q = jnp.broadcast_to(q, predictions.shape) if q.ndim else q
     error = y - predictions
-    return jnp.maximum(q * error, (q - 1) * error)
+    return jnp.maximum(q * error, (q - 1) * error).reshape(shape)

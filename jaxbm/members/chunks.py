@@ -205,8 +205,9 @@ def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
     count: Any = own.data.count if own.data.count is not None else data.count
     if count is None:
         listed = own.data.rows if own.data.rows is not None else data.rows
-        table = own.data.x if own.data.x is not None else data.x
-        count = table.shape[-2] if listed is None else listed.shape[-1]
+        theirs = jax.tree.leaves(own.data.x)
+        rows = theirs[0].shape[1] if theirs else jax.tree.leaves(data.x)[0].shape[0]
+        count = rows if listed is None else listed.shape[-1]
     count = np.asarray(count)
     return -(-count // np.maximum(1, np.minimum(task.batch_size, count)))
 

@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
 from jaxbm.core.labels import host_classes
 from jaxbm.core.settings import on_purpose
 from jaxbm.members.result import MembersResult
 from jaxbm.members.selection import Score, greedy_selection
-from jaxbm.models.protocol import Model, Params, rows_text
+from jaxbm.models.protocol import Model, Params
+from jaxbm.training.predict import features_on_host
 from jaxbm.training.stacked import stacked_logits
 
 BLOCK_NUMBERS = 2**24
@@ -93,21 +95,21 @@ class Ensemble:
         """How many."""
         return int(jax.tree.leaves(self.params)[0].shape[0])
 
-    def logits(self, x: ArrayLike) -> np.ndarray:
+    def logits(self, x: Any) -> np.ndarray:
         """float32 `[M, n, out]`: every member's output."""
         return np.concatenate(list(self._blocks(x)), axis=1)
 
-    def mean(self, x: ArrayLike) -> np.ndarray:
+    def mean(self, x: Any) -> np.ndarray:
         """float64 `[n, out]`: the weighted mean of the members' outputs, a regression's prediction."""
         found = np.concatenate([self._average(block) for block in self._blocks(x)])
         return found if self.bounds is None else np.clip(found, *self.bounds)
 
-    def spread(self, x: ArrayLike) -> np.ndarray:
+    def spread(self, x: Any) -> np.ndarray:
         """float64 `[n, out]`: the weighted standard deviation of the members' outputs around their mean."""
         blocks = [np.sqrt(self._average(np.square(b - self._average(b)))) for b in self._blocks(x)]
         return np.concatenate(blocks)
 
-    def quantiles(self, x: ArrayLike, q: ArrayLike) -> np.ndarray:
+    def quantiles(self, x: Any, q: ArrayLike) -> np.ndarray:
         """`[len(q), n, out]`: quantiles of the members' outputs; without interpolation where weights are given."""
         at: Any = np.asarray(q, np.float64)
         options: dict[str, Any] = {}
@@ -115,11 +117,11 @@ class Ensemble:
             options = {"method": "inverted_cdf", "weights": self.weights}
         return np.concatenate([np.quantile(block, at, axis=0, **options) for block in self._blocks(x)], axis=-2)
 
-    def probabilities(self, x: ArrayLike) -> np.ndarray:
+    def probabilities(self, x: Any) -> np.ndarray:
         """float64 `[n, classes]`: the weighted mean of the members' probabilities; two classes for one output."""
         return np.concatenate([self._average(_probabilities(b, self.temperature)) for b in self._blocks(x)])
 
-    def vote(self, x: ArrayLike) -> np.ndarray:
+    def vote(self, x: Any) -> np.ndarray:
         """int `[n]`: the class that most members (by weight) find most probable; the lower one of two equal."""
         parts = []
         for block in self._blocks(x):
@@ -129,7 +131,7 @@ class Ensemble:
             parts.append(self._average(ballots).argmax(axis=-1))
         return np.concatenate(parts)
 
-    def calibrated(self, x: ArrayLike, y: ArrayLike) -> Ensemble:
+    def calibrated(self, x: Any, y: ArrayLike) -> Ensemble:
         """The ensemble with the temperature that makes the log loss on held-out rows least.
 
         Args:
@@ -173,22 +175,18 @@ class Ensemble:
         params = jax.tree.map(lambda leaf: leaf[taken], self.params)
         return replace(self, params=params, weights=counts[taken])
 
-    def _blocks(self, x: ArrayLike) -> Iterator[np.ndarray]:
-        rows = host_real("x", x)
-        if rows.ndim == 0 or rows.shape[1:] != self.model.input_shape:
-            raise ValueError(f"x: expected shape {rows_text(self.model)}, got {list(rows.shape)}")
-        if rows.dtype.kind != "f":
-            rows = rows.astype(self.model.param_dtype)
+    def _blocks(self, x: Any) -> Iterator[np.ndarray]:
+        rows = features_on_host(self.model, x)
+        n = row_trees.count(rows)
         size = max(1, BLOCK_NUMBERS // (self.members * self.model.n_outputs))
-        size = min(1 << (size.bit_length() - 1), 1 << max(9, (len(rows) - 1).bit_length()))
-        for start in range(0, max(1, len(rows)), size):
-            part = rows[start : start + size]
-            filled = np.pad(part, ((0, size - len(part)), *((0, 0) for _ in part.shape[1:])))  # one shape to compile
-            yield self._block(filled)[:, : len(part)]
+        size = min(1 << (size.bit_length() - 1), 1 << max(9, (n - 1).bit_length()))
+        for start in range(0, max(1, n), size):
+            part = row_trees.take(rows, slice(start, start + size))
+            yield self._block(row_trees.filled(part, size))[:, : n - start]  # one shape to compile
 
     @on_purpose
-    def _block(self, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(stacked_logits(self.model, self.params, jnp.asarray(rows)))
+    def _block(self, rows: Any) -> np.ndarray:
+        return np.asarray(stacked_logits(self.model, self.params, jax.tree.map(jnp.asarray, rows)))
 
     def _average(self, block: np.ndarray) -> np.ndarray:
         block = block.astype(np.float64)

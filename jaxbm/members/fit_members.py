@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from jaxbm.core import checks
 from jaxbm.core.fingerprint import fingerprint
@@ -73,8 +72,8 @@ ACCEPTS = Accepts("fit_members", many=True)
 def fit_members(
     keys: Array,
     model: Model | Sequence[Model],
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     *,
     members: int | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -91,7 +90,7 @@ def fit_members(
       keys: random keys `[M]`; or one key and `members`, whose k-th member then has `jax.random.fold_in(key, k)`.
       model: one architecture, or M of equal depth that differ in hidden widths: they are padded with zeros, and
         each is initialised and trained exactly as alone.
-      x, y: as for `fit`, shared; or `[M, n, in]` and `[M, n]` or `[M, n, out]`.
+      x, y: as for `fit`, shared; or `[M, n, in]` and `[M, n]` or `[M, n, out]`. In a pytree each array by itself.
       **options: every option of a run, one by one in `jaxbm.run.options.TrainingOptions`, and in
         `help(jaxbm.fit_members)`; numbers may be `[M]`.
       members: how many, where one key came.
@@ -160,8 +159,8 @@ def _result(result: FitResult, setup: Setup) -> MembersResult:
 def prepare(
     keys: Array,
     model: Model | Sequence[Model],
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     training: Training,
     members: int | None = None,
 ) -> Setup:

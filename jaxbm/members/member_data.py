@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks
+from jaxbm.core import rows as row_trees
 from jaxbm.core.labels import as_rows, class_codes
 from jaxbm.core.weights import scaled
-from jaxbm.losses import kind_of
+from jaxbm.losses import columns_of, kind_of
 from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
-from jaxbm.models.protocol import Model, rows_text
+from jaxbm.models.protocol import Model, is_shape, rows_text
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data
 from jaxbm.run.inputs import (
@@ -33,9 +34,7 @@ from jaxbm.run.training import Training
 Most = tuple[int | None, int | None]
 
 
-def member_data(
-    training: Training, model: Model, x: ArrayLike, y: ArrayLike, members: int
-) -> tuple[Data, Data, Most]:
+def member_data(training: Training, model: Model, x: Any, y: Any, members: int) -> tuple[Data, Data, Most]:
     """`(data, is_own, bounds on the members' counts of rows)`; `x` and `y` as for `fit_members`."""
     way = way_to_validate(training)
     split = float(training.validation_split)
@@ -65,29 +64,59 @@ def member_data(
 
 
 class _Table:
-    """Features, labels and weights, each shared or with a leading axis of members."""
+    """Features, labels and weights, each shared or with an axis of members; in a pytree each array by itself."""
 
     def __init__(self, training: Training, model: Model, x: Any, y: Any, members: int):
         self.training, self.model, self.loss, self.members = training, model, training.loss, members
         weight = training.sample_weight
-        self.x, self.y = (_shaped(name, a) for name, a in (("x", x), ("y", y)))
-        if self.y.ndim == 2 and self.x.ndim == len(model.input_shape) + 1 and len(self.y) == len(self.x):
-            self.y = as_rows(self.y, model.n_outputs, kind_of(self.loss))
-        elif self.y.ndim == 3 and self.y.shape[-1] == 1 and (model.n_outputs == 1 or kind_of(self.loss) == "class"):
-            self.y = self.y[..., 0]
+        self.x, self.y = (row_trees.mapped(_shaped, name, tree) for name, tree in (("x", x), ("y", y)))
         self.weight = None if weight is None else _shaped("sample_weight", weight)
         self.plain = weight  # as given, without the weights of classes
         self.class_weight: Array | None = None
-        self.x_is_own = self.x.ndim == len(model.input_shape) + 2
-        self.n = self.x.shape[1 if self.x_is_own else 0] if self.x.ndim else 0
-        self.y_is_own = self.y.shape[:2] == (members, self.n) and (self.y.ndim == 3 or self._is_not_shared(self.y))
+        self.x_is_own = self._own_features()
+        own_x = any(jax.tree.leaves(self.x_is_own))
+        first, its_own = jax.tree.leaves(self.x)[0], jax.tree.leaves(self.x_is_own)[0]
+        self.n = first.shape[1 if its_own else 0] if first.ndim else 0
+        if row_trees.is_tree(self.y):
+            self.y_is_own = jax.tree.map(partial(self._is_own_label, own_x), self.y)
+        else:
+            self.y = self._one_label_a_row(self.y, own_x)
+            self.y_is_own = self._is_own(self.y) and (self.y.ndim == 3 or self._is_not_shared(self.y, own_x))
         self.weight_is_own = self.weight is not None and self.weight.shape == (members, self.n)
-        if self.x_is_own and self.x.shape[0] != members:
-            shape = rows_text(model)
-            raise ValueError(f"x: expected shape {shape} or [{members}, {shape[1:]}, got {list(self.x.shape)}")
 
-    def _is_not_shared(self, y: Any) -> bool:
-        return y.ndim == 2 and (self.x_is_own or y.shape != (self.n, self.model.n_outputs))
+    def _own_features(self) -> Any:
+        """Which features have a leading axis of members: those with one axis more than the model takes."""
+        shape = self.model.input_shape
+        if shape is None or (is_shape(shape) and row_trees.is_tree(self.x)):
+            return jax.tree.map(lambda _: False, self.x)
+        form: Any = jax.tree.structure(shape, is_leaf=is_shape)
+        if form != jax.tree.structure(self.x):
+            return jax.tree.map(lambda _: False, self.x)  # refused where rows are checked
+        own = jax.tree.map(lambda one, leaf: leaf.ndim == len(one) + 2, shape, self.x, is_leaf=is_shape)
+        for (path, leaf), mine in zip(row_trees.named("x", self.x), jax.tree.leaves(own), strict=True):
+            if mine and leaf.shape[0] != self.members:
+                text = rows_text(self.model)
+                either = f"{text} or [{self.members}, {text[1:]}" if is_shape(shape) else f"[{self.members}, n, ...]"
+                raise ValueError(f"{path}: expected shape {either}, got {list(leaf.shape)}")
+        return own
+
+    def _is_own(self, y: Any) -> bool:
+        return tuple(y.shape[:2]) == (self.members, self.n)
+
+    def _is_own_label(self, own_x: bool, y: Any) -> bool:
+        # Where there are as many members as rows, an array with the rows first is shared.
+        return self._is_own(y) and (own_x or self.members != self.n)
+
+    def _one_label_a_row(self, y: Any, own_x: bool) -> Any:
+        """Labels without an axis of one column, see `jaxbm.core.labels`."""
+        columns = columns_of(self.loss, self.model.n_outputs)
+        if y.ndim == 2 and not own_x and len(y) == self.n:
+            return as_rows(y, columns)
+        return y[..., 0] if y.ndim == 3 and y.shape[-1] == 1 and columns == 1 else y
+
+    def _is_not_shared(self, y: Any, own_x: bool) -> bool:
+        shared = (self.n, columns_of(self.loss, self.model.n_outputs))
+        return y.ndim == 2 and (own_x or y.shape != shared)
 
     def plain_weight(self, like: Any) -> Any:
         """The given weights of the last rows, as many as `like` has, without those of classes; None where there are
@@ -98,29 +127,30 @@ class _Table:
 
     @property
     def any_own(self) -> bool:
-        return self.x_is_own or self.y_is_own or self.weight_is_own
+        return any(jax.tree.leaves((self.x_is_own, self.y_is_own, self.weight_is_own)))
 
     def weigh(self, class_weight: Any, listed: MemberRows | None) -> None:
         """Weights of classes: multiplied into the rows' weights where all members share them. Otherwise `[classes]`
         or `[M, classes]`, looked up by label as rows are visited, instead of a weight for each member's every row."""
         of_name = isinstance(class_weight, str)
         lists = _lists(listed) if of_name and listed is not None else None
-        if not (self.any_own or lists):
+        if row_trees.is_tree(self.y) or not (self.any_own or lists):
             index = listed.rows if listed is not None and of_name else None
             picked = class_weights(class_weight, self.y, self.model, self.loss, index)
             self.weight = picked if self.weight is None else scaled(self.weight) * picked
             return
+        classes = n_classes(self.model, self.loss)
         for labels in self.y if self.y_is_own else (self.y,):
-            class_codes(labels, kind_of(self.loss), n_classes(self.model))
+            class_codes(labels, kind_of(self.loss), classes)
         if not of_name:
-            self.class_weight = class_table(class_weight, self.model)
+            self.class_weight = class_table(class_weight, classes)
             return
         counts = self._counts([listed.rows if listed else None] * self.members if lists is None else lists)
         self.class_weight = balanced(class_weight, counts.sum(axis=-1), counts)
 
     def _counts(self, lists: Sequence[Any]) -> Any:
         """`[M, classes]`: how many of the rows that a member visits are of each class."""
-        classes, known = n_classes(self.model), dict[tuple[int, int], Any]()
+        classes, known = n_classes(self.model, self.loss), dict[tuple[int, int], Any]()
         xp: Any = jnp if checks.is_traced(self.y, lists) else np  # on the host, lists of any length compile nothing
         labels = xp.asarray(self.y).astype(xp.int32)
         for k, index in enumerate(lists):
@@ -134,8 +164,10 @@ class _Table:
 
     def checked(self, split_here: bool) -> Data:
         """`Data` of member 0 alone, as `fit` checks it; with lists of rows, those are cut, not the table."""
-        x = self.x[0] if self.x_is_own else self.x
-        y = self.y[0] if self.y_is_own else self.y
+        x, y = (
+            jax.tree.map(lambda leaf, mine: leaf[0] if mine else leaf, tree, own)
+            for tree, own in ((self.x, self.x_is_own), (self.y, self.y_is_own))
+        )
         weight = self.weight[0] if self.weight_is_own and self.weight is not None else self.weight
         elsewhere = dict.fromkeys(("rows", "validation_rows", "class_weight"))
         split = self.training.validation_split if split_here else 0.0
@@ -144,17 +176,11 @@ class _Table:
 
     def with_own(self, data: Data) -> tuple[Data, Any]:
         """Every member's arrays instead of member 0's, and `is_own` for them."""
-        nobodys: list[Any] = [None if value is None else False for value in data]
-        own: Any = Data(*nobodys)
-        if self.x_is_own:
-            checks.finite("x", self.x)
-            data, own = data._replace(x=jnp.asarray(self.x, data.x.dtype)), own._replace(x=True)
-        if self.y_is_own:
-            y = jnp.asarray(self.y, data.y.dtype)
-            checks.finite("y", y)
-            if isinstance(self.loss, str):
-                row_checks.labels_for(self.loss, y.reshape(-1, *y.shape[2:]), self.model)
-            data, own = data._replace(y=y), own._replace(y=True)
+        own: Any = Data(*(jax.tree.map(lambda _: False, value) for value in data))
+        for name, given, mine in (("x", self.x, self.x_is_own), ("y", self.y, self.y_is_own)):
+            paths = jax.tree.unflatten(jax.tree.structure(given), [path for path, _ in row_trees.named(name, given)])
+            whole = jax.tree.map(self._of_all, mine, paths, given, getattr(data, name))
+            data, own = data._replace(**{name: whole}), own._replace(**{name: mine})
         if self.weight_is_own:
             weight = scaled(self.weight)
             checks.finite("sample_weight", weight)
@@ -169,6 +195,18 @@ class _Table:
             data = data._replace(class_weight=self.class_weight)
             own = own._replace(class_weight=self.class_weight.ndim == 2)
         return data, own
+
+    def _of_all(self, is_own: bool, path: str, given: Any, one: Any) -> Any:
+        """All members' rows in the dtype of `one`, the first's as they were checked, and checked themselves."""
+        if not is_own:
+            return one
+        rows = jnp.asarray(given, one.dtype)
+        if rows.shape[1:] != one.shape:
+            raise ValueError(f"{path}: expected shape [{self.members}, {self.n}, ...], got {list(given.shape)}")
+        checks.finite(path, rows)
+        if path == "y":
+            row_checks.labels_for(self.loss, rows.reshape(-1, *rows.shape[2:]), self.model)
+        return rows
 
 
 def _shaped(name: str, value: Any) -> Any:

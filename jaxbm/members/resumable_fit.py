@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 from jax import Array
-from jax.typing import ArrayLike
 
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.result import NonFiniteMembersWarning
@@ -16,7 +15,7 @@ from jaxbm.training.fit import FitResult, NonFiniteError, fit
 
 
 def fit_single(
-    key: Array, model: Model, x: ArrayLike, y: ArrayLike, *, folder: str | os.PathLike[str] | None, **options: Any
+    key: Array, model: Model, x: Any, y: Any, *, folder: str | os.PathLike[str] | None, **options: Any
 ) -> FitResult:
     """`fit`, on the CPU kernel bit for bit; the same call with the same folder goes on after Ctrl-C or a kill.
 

@@ -9,16 +9,18 @@ Source of the definitions: Hastie, Tibshirani and Friedman, "The Elements of Sta
 the rank form of AUC Hanley and McNeil (1982).
 """
 
+from jaxbm.metrics.checks import check_labels
 from jaxbm.metrics.decisions import AVERAGES, accuracy, balanced_accuracy, confusion_matrix, f1, precision, recall
+from jaxbm.metrics.forecasts import crps, gamma_deviance, pinball, poisson_deviance
 from jaxbm.metrics.probabilities import brier_score, calibration_error, log_loss
 from jaxbm.metrics.ranking import average_precision, roc_auc
-from jaxbm.metrics.regression import mae, mse, r2, rmse
+from jaxbm.metrics.regression import mae, mape, mse, r2, rmse
+from jaxbm.metrics.survival import concordance_index
 from jaxbm.metrics.table import (
     METRICS,
     TABLE,
     Hook,
     MetricEntry,
-    check_labels,
     for_labels,
     greater_is_better,
     heading,
@@ -39,17 +41,23 @@ __all__ = [
     "brier_score",
     "calibration_error",
     "check_labels",
+    "concordance_index",
     "confusion_matrix",
+    "crps",
     "f1",
     "for_labels",
+    "gamma_deviance",
     "greater_is_better",
     "heading",
     "heeds_weights",
     "log_loss",
     "mae",
+    "mape",
     "metric",
     "metrics_for",
     "mse",
+    "pinball",
+    "poisson_deviance",
     "precision",
     "r2",
     "recall",

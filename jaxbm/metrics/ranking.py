@@ -94,7 +94,7 @@ def _known(found: Codes, classes: int | None) -> tuple[Array, str]:
 
 def _by_score(scores: Array, positive: Array, w: Array) -> tuple[Array, Array]:
     """Weights of positive and of negative examples, summed by score: `[n]` each, scores ascending, gaps zero."""
-    keys = _sortable(scores)
+    keys = sortable(scores)
     # On a CPU, XLA sorts one array of integers several times faster than floats or pairs. So no order is carried
     # along: the weights go to the place where their own score begins in the sorted array.
     place = jnp.searchsorted(lax.sort(keys, is_stable=False), keys)
@@ -102,7 +102,7 @@ def _by_score(scores: Array, positive: Array, w: Array) -> tuple[Array, Array]:
     return pos, neg
 
 
-def _sortable(scores: Array) -> Array:
+def sortable(scores: Array) -> Array:
     """Integers in the order of `scores`: equal where they are, both zeros alike, NaN above everything."""
     if not jnp.issubdtype(scores.dtype, jnp.floating):
         return scores.astype(jnp.int32) if scores.dtype == bool else scores

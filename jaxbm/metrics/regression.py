@@ -51,6 +51,22 @@ def mae(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None
     return weighted_mean(per_row(jnp.abs(error_of(predictions, targets))), weights)
 
 
+def mape(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
+    """Mean of `abs(prediction - target) / abs(target)` over examples and outputs; as for `mse`.
+
+    1 is a hundred percent. As in scikit-learn, a target of 0 counts as the dtype's smallest step from 1, which makes
+    its error enormous.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxbm
+      >>> float(jaxbm.metrics.mape(jnp.asarray([3.0, 1.0]), jnp.asarray([2.0, 1.0])))
+      0.25
+    """
+    first, second = same_shape(predictions, targets)
+    least = jnp.finfo(second.dtype).eps
+    return weighted_mean(per_row(jnp.abs(first - second) / jnp.maximum(jnp.abs(second), least)), weights)
+
+
 def r2(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """`1 - residual / total` sum of squares, averaged over outputs; as for `mse`.
 

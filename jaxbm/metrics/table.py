@@ -14,17 +14,26 @@ from jax.typing import ArrayLike
 from jaxbm.core.arrays import real
 from jaxbm.core.checks import is_traced
 from jaxbm.core.names import lookup
+from jaxbm.losses import LABELS, OUTPUTS
 from jaxbm.metrics.arguments import codes, floats, refuse, row_weights, unless
 from jaxbm.metrics.decisions import accuracy, balanced_accuracy, f1, precision, recall
+from jaxbm.metrics.forecasts import crps, gamma_deviance, pinball, poisson_deviance
+from jaxbm.metrics.outputs import (
+    DECIDED,
+    DIRECT,
+    PROBABLE,
+    QUANTILES,
+    RANKED,
+    READABLE,
+    RISKS,
+    SPREAD,
+    numbers,
+    steps_taken,
+)
 from jaxbm.metrics.probabilities import brier_score, calibration_error, log_loss
 from jaxbm.metrics.ranking import average_precision, roc_auc
-from jaxbm.metrics.regression import mae, mse, r2, rmse
-
-#: What labels may mean: numbers, class numbers, 0 or 1, -1 or 1, probabilities of classes.
-KINDS = ("real", "class", "binary", "sign", "distribution")
-
-#: How a metric reads logits: as decided classes, as probabilities, as an order, or as the numbers they are.
-DECIDED, PROBABLE, RANKED, DIRECT = "decided", "probable", "ranked", "direct"
+from jaxbm.metrics.regression import mae, mape, mse, r2, rmse
+from jaxbm.metrics.survival import concordance_index
 
 
 class MetricEntry(NamedTuple):
@@ -32,7 +41,7 @@ class MetricEntry(NamedTuple):
 
     function: Callable[..., Array]
     way: str
-    """how it reads logits: DECIDED, PROBABLE, RANKED or DIRECT"""
+    """how it reads logits: DECIDED, PROBABLE, RANKED, DIRECT, QUANTILES, SPREAD or RISKS"""
     greater_is_better: bool = False
     heading: str = ""
     """of a column in reports; the name where it is empty"""
@@ -63,6 +72,12 @@ TABLE = (
     MetricEntry(rmse, DIRECT, False, "RMSE", ("regression",)),
     MetricEntry(mae, DIRECT, False, "MAE", ("regression",)),
     MetricEntry(r2, DIRECT, True, "R2", ("regression",)),
+    MetricEntry(mape, DIRECT, False, "MAPE"),
+    MetricEntry(pinball, QUANTILES, False, "pinball loss"),
+    MetricEntry(poisson_deviance, DIRECT, False, "Poisson deviance"),
+    MetricEntry(gamma_deviance, DIRECT, False, "Gamma deviance"),
+    MetricEntry(crps, SPREAD, False, "CRPS"),
+    MetricEntry(concordance_index, RISKS, True),
 )
 
 WAYS = {entry.name: (entry.function, entry.way) for entry in TABLE}
@@ -75,17 +90,30 @@ class Hook:
     One logit a row, `[n]` or `[n, 1]`, decides at 0, `[n, classes]` by the largest; of several labels a row each
     decides at 0. Labels that are no classes make a metric of classes NaN where values can't be looked at, else they
     are a ValueError; so does a NaN among the logits, except for rows of weight 0.
+
+    Metrics of numbers take outputs for what the loss does: `exp` of the logarithm of a mean, the mean of a mean and a
+    variance, the quantile nearest to the middle, the class that steps lead to.
     """
 
     name: str
     kind: str | None = None
+    outputs: str | None = None
+    quantiles: float | tuple[float, ...] = 0.5
 
     def __call__(self, logits: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> Array:
         """The metric: float32, or float64 for logits of that type."""
         metric, way = WAYS[self.name]
         logits, labels = match(real("logits", logits), real("labels", labels))
+        if way == QUANTILES:
+            is_own = self.outputs == "quantiles"
+            found = logits if is_own else numbers(logits, labels, self.outputs, self.quantiles)
+            return metric(found, labels, quantiles=self.quantiles if is_own else 0.5, weights=weights)
         if way == DIRECT:
+            return metric(numbers(logits, labels, self.outputs, self.quantiles), labels, weights=weights)
+        if way in (SPREAD, RISKS):
             return metric(logits, labels, weights=weights)
+        if self.outputs == "steps":
+            return _of_steps(metric, logits, labels, weights)
         if labels.ndim == 1:
             return _of_classes(metric, way, logits, labels, weights)
         if self.kind in ("binary", "sign"):
@@ -102,6 +130,15 @@ class Hook:
             return of_classes() if all_one_hot else _of_several(metric, way, logits, labels, weights)
         several: Any = jnp.nan if metric is balanced_accuracy else _of_several(metric, way, logits, labels, weights)
         return jnp.where(heeded.all(), of_classes(), several)
+
+    def check_outputs(self) -> None:
+        """ValueError where the metric can't read what the loss takes outputs for."""
+        _, way = WAYS[self.name]
+        if self.outputs is None or way in READABLE[self.outputs]:
+            return
+        raise ValueError(
+            f"metrics: expected some that read outputs which are {OUTPUTS[self.outputs]}, got {self.name!r}"
+        )
 
 
 def match(logits: Array, labels: Array) -> tuple[Array, Array]:
@@ -155,6 +192,17 @@ def _of_several(metric: Callable[..., Array], way: str, logits: Array, labels: A
     return _unless_nan(logits, weights, metric(_positive(logits), labels, weights=weights, **options))
 
 
+def _of_steps(metric: Callable[..., Array], logits: Array, labels: Array, weights: Any) -> Array:
+    """A metric of decided classes, of ordered ones: as many steps as were taken make the class."""
+    classes = 2 if logits.ndim == 1 else logits.shape[1] + 1
+    options: dict[str, Any] = {} if metric is accuracy else {"num_classes": classes}
+    if metric in (precision, recall, f1):
+        options["average"] = "macro"
+    elif metric is accuracy:
+        labels = _below(labels, classes)
+    return _unless_nan(logits, weights, metric(steps_taken(logits), labels, weights=weights, **options))
+
+
 def _positive(logits: Array) -> Array:
     return (logits > 0).astype(jnp.int32)
 
@@ -189,16 +237,21 @@ def _unless_nan(logits: Array, weights: Any, value: Array) -> Array:
 
 
 @cache
-def for_labels(name: str, kind: str | None = None) -> Hook:
+def for_labels(
+    name: str, kind: str | None = None, outputs: str | None = None, quantiles: float | tuple[float, ...] = 0.5
+) -> Hook:
     """The metric called `name` for labels of a kind, as a function of `(logits, labels, weights)`.
 
     Args:
       name: of `METRICS`.
       kind: what labels `[n, k]` mean: "distribution" (one-hot rows), "binary" or "sign" (several labels a row); None
-        goes by the labels: rows that are all one-hot are classes, anything else is several labels.
+        goes by the labels: rows that are all one-hot are classes, anything else is several labels. See
+        `jaxbm.losses.LABELS`.
+      outputs: what outputs mean, see `jaxbm.losses.OUTPUTS`; None for what the metric itself takes.
+      quantiles: which ones, where they are quantiles.
 
     Raises:
-      ValueError: the name or the kind is unknown.
+      ValueError: a name is unknown.
 
     Example:
       >>> import jax.numpy as jnp, jaxbm
@@ -208,8 +261,10 @@ def for_labels(name: str, kind: str | None = None) -> Hook:
     """
     lookup("metric", name, WAYS)
     if kind is not None:
-        lookup("kind", kind, dict.fromkeys(KINDS))
-    return Hook(name, kind)
+        lookup("kind", kind, LABELS)
+    if outputs is not None:
+        lookup("outputs", outputs, OUTPUTS)
+    return Hook(name, kind, outputs, quantiles)
 
 
 #: Functions of `(logits, labels, weights)`: binary logits `[n]` decide at 0, `[n, classes]` by the largest.
@@ -264,38 +319,3 @@ def metric(name: str) -> Hook:
 def heeds_weights(function: Any) -> bool:
     """True for metrics of ours: rows of weight 0 have no influence on them, so such rows may be added."""
     return isinstance(function, Hook)
-
-
-def check_labels(name: str, labels: ArrayLike, kind: str | None = None, num_classes: int | None = None) -> None:
-    """ValueError where the metric called `name` has no meaning for these labels; concrete ones, on the host.
-
-    Args:
-      name: of `METRICS`.
-      labels: `[n]` or `[n, k]`.
-      kind: as for `for_labels`.
-      num_classes: how many classes the model tells apart, for labels that are class numbers.
-
-    Example:
-      >>> import jaxbm
-      >>> jaxbm.metrics.check_labels("accuracy", [0.0, 1.0, 1.0])
-    """
-    _, way = lookup("metric", name, WAYS)
-    if way == DIRECT or is_traced(labels):
-        return
-    host = np.asarray(labels)
-    if host.ndim == 2 and kind == "distribution":
-        good = ((host == 0) | (host == 1)).all(axis=1) & ((host == 1).sum(axis=1) == 1)
-        expected = "one-hot rows"
-    elif (host.ndim == 2 and host.shape[1] > 1) or num_classes is None or (num_classes <= 2 and kind != "class"):
-        whole = host == np.round(host.astype(np.float64))
-        good = whole & (np.abs(host.astype(np.float64)) <= 1) if num_classes is not None or host.ndim == 2 else whole
-        expected = "0 and 1, or -1 and 1" if num_classes is not None or host.ndim == 2 else "class numbers"
-    else:
-        good = (host == np.round(host.astype(np.float64))) & (host >= 0) & (host < num_classes)
-        expected = f"classes 0 to {num_classes - 1}"
-    if not good.all():
-        first = tuple(int(i) for i in np.argwhere(~good)[0])
-        raise ValueError(
-            f"y: expected {expected} for metric {name!r}, got {host[first]!s} at {list(first)} "
-            f"({int((~good).sum())} in all)"
-        )

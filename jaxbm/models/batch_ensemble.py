@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +65,7 @@ class BatchEnsemble(Model):
 
     model: MLP
     members: int = 32
+    float_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.members < 1:

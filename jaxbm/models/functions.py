@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxbm.models.protocol import Model, Params
+from jaxbm.models.protocol import Model, Params, is_shape
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class FunctionModel(Model):
     Args:
       init_function: a JAX random key -> parameters, a pytree of arrays.
       apply_function: parameters, features `[n, *input_shape]` -> logits `[n, n_outputs]`.
-      input_shape: of one row of features.
+      input_shape: of one row of features; of a pytree of features a pytree of shapes, `{"words": (16,), "age": ()}`;
+        or None, and features are whatever the function takes. Integers stay integers, as embeddings want them.
       n_outputs: of one row of logits.
       param_dtype: of the logits.
 
@@ -43,20 +44,21 @@ class FunctionModel(Model):
     """
 
     init_function: Callable[[Array], Params]
-    apply_function: Callable[[Params, Array], Array]
-    input_shape: tuple[int, ...]
+    apply_function: Callable[[Params, Any], Array]
+    input_shape: Any = field(hash=False)  # it may be a dictionary; equality looks at it
     n_outputs: int
     param_dtype: DTypeLike = "float32"
 
     def __post_init__(self) -> None:
         shape = self.input_shape
-        object.__setattr__(self, "input_shape", (shape,) if isinstance(shape, int) else tuple(shape))
+        if isinstance(shape, int) or (isinstance(shape, list) and is_shape(tuple(shape))):
+            object.__setattr__(self, "input_shape", (shape,) if isinstance(shape, int) else tuple(shape))
 
     def init(self, key: Array) -> Params:
         """Fresh parameters."""
         return self.init_function(key)
 
-    def apply(self, params: Params, x: Array, **options: Any) -> Array:
+    def apply(self, params: Params, x: Any, **options: Any) -> Array:
         """The logits; ValueError for `dropout`, of which the function knows nothing."""
         if options:
             raise ValueError(

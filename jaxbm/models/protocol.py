@@ -3,6 +3,9 @@
 A model is a hashable description, without parameters: pure functions of a pytree of parameters. `jaxbm.MLP` and
 `jaxbm.BatchEnsemble` are two; a class of one's own is a third, once it inherits from `Model` and says four things:
 `input_shape`, `n_outputs`, `init` and `apply`. Everything else has a default that follows from these.
+
+Features are one array, or a pytree of arrays with the same rows: then `input_shape` is a pytree of shapes of the same
+form, or None where the model says nothing of what it takes.
 """
 
 from __future__ import annotations
@@ -10,13 +13,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 
+from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import joined
 
 Params = Any
@@ -56,8 +60,9 @@ class Model(Protocol):
     if TYPE_CHECKING:  # read-only for whoever uses a model
 
         @property
-        def input_shape(self) -> tuple[int, ...]:
-            """Shape of one row of features: `(in,)` for `x` of shape `[n, in]`."""
+        def input_shape(self) -> Any:
+            """Shape of one row of features: `(in,)` for `x` of shape `[n, in]`; of a pytree of features a pytree of
+            shapes; or None."""
 
         @property
         def n_outputs(self) -> int:
@@ -69,9 +74,13 @@ class Model(Protocol):
             return "float32"
 
     else:  # no properties here: a dataclass would take them for its fields' defaults
-        input_shape: tuple[int, ...]
+        input_shape: Any
         n_outputs: int
         param_dtype: DTypeLike = "float32"
+
+    float_features: ClassVar[bool] = False
+    """Whether features that are integers or booleans become numbers of `param_dtype`; otherwise they stay what they
+    are, as an embedding wants them."""
 
     def init(self, key: Array) -> Params:
         """Fresh parameters, from a JAX random key."""
@@ -108,7 +117,7 @@ class Model(Protocol):
 
     def summary(self) -> str:
         """A readable account of the model."""
-        lines = [f"{type(self).__name__}: {list(self.input_shape)} -> {self.n_outputs}"]
+        lines = [f"{type(self).__name__}: {_features_text(self.input_shape, '[]')} -> {self.n_outputs}"]
         for path, leaf in jax.tree.leaves_with_path(shapes_of(self)):
             lines.append(f"  {path_name(path)}  {leaf.dtype}{list(leaf.shape)}")
         return "\n".join([*lines, f"  {self.n_params:,} parameters"])
@@ -232,17 +241,68 @@ def check_tree(name: str, tree: Any, like: Any, owner: str) -> None:
         raise ValueError(f"{name}: expected a {type(like).__name__} as for {owner}, got a {type(tree).__name__}")
 
 
+def is_shape(value: Any) -> bool:
+    """Whether it is the shape of one array: a tuple of integers."""
+    return isinstance(value, tuple) and all(hasattr(width, "__index__") for width in value)
+
+
 def rows_text(model: Model) -> str:
     """The shape of features that a model takes, `[n, in]`, for messages."""
-    return f"[n, {', '.join(map(str, model.input_shape))}]"
+    return _features_text(model.input_shape, "[n, ]")
 
 
-def match_labels(logits: Array, labels: ArrayLike) -> Array:
+def _features_text(shape: Any, brackets: str) -> str:
+    start, end = brackets[:-1], brackets[-1]
+    if shape is None:
+        return "of any form"
+    if is_shape(shape):
+        return f"{start}{', '.join(map(str, shape))}{end}" if shape else f"{start.removesuffix(', ')}{end}"
+    told = jax.tree.leaves_with_path(shape, is_leaf=is_shape)
+    return "{" + ", ".join(f"{path_name(path)}: {_features_text(one, brackets)}" for path, one in told) + "}"
+
+
+def check_features(name: str, x: Any, model: Model) -> None:
+    """ValueError naming the array in which features `x` are of another form or shape than the model takes."""
+    shape = model.input_shape
+    if shape is None:
+        if not row_trees.named(name, x):
+            raise ValueError(f"{name}: expected at least one array, got none")
+        return row_trees.same_count((name, x))
+    if is_shape(shape):
+        if row_trees.is_tree(x):
+            raise ValueError(
+                f"{name}: expected shape {rows_text(model)} for {model.title}, got a {type(x).__name__} of arrays"
+            )
+        if x.ndim == 0 or x.shape[1:] != shape:
+            raise ValueError(f"{name}: expected shape {rows_text(model)} for {model.title}, got {list(x.shape)}")
+        return None
+    form: Any = jax.tree.structure(shape, is_leaf=is_shape)
+    if not row_trees.is_tree(x) or jax.tree.structure(x) != form:
+        raise ValueError(f"{name}: expected arrays {rows_text(model)} for {model.title}, got a {type(x).__name__}")
+    for (path, leaf), one in zip(row_trees.named(name, x), jax.tree.leaves(shape, is_leaf=is_shape), strict=True):
+        if leaf.ndim == 0 or leaf.shape[1:] != one:
+            want = _features_text(one, "[n, ]")
+            raise ValueError(f"{path}: expected shape {want} for {model.title}, got {list(leaf.shape)}")
+    return row_trees.same_count((name, x))
+
+
+def match_labels(logits: Array, labels: Any) -> Array:
     """One output `[n, 1]` becomes `[n]` where the labels are `[n]`; nothing else is ever reshaped."""
-    return logits[:, 0] if logits.shape[-1] == 1 and jnp.ndim(labels) == 1 else logits
+    is_column = logits.ndim == 2 and logits.shape[-1] == 1
+    return logits[:, 0] if is_column and not row_trees.is_tree(labels) and jnp.ndim(labels) == 1 else logits
 
 
-def example_losses(loss: ExampleLoss, logits: Array, labels: Array) -> Array:
-    """`[n]`: the loss of each example, averaged over its outputs where the loss is one per output."""
+def example_losses(loss: ExampleLoss, logits: Array, labels: Any) -> Array:
+    """`[n]`: the loss of each example, averaged over its outputs where the loss is one per output.
+
+    Raises:
+      ValueError, TypeError: what the loss gives is no array of floating-point numbers for each row.
+    """
     values = loss(match_labels(logits, labels), labels)
+    n = logits.shape[0]
+    if not hasattr(values, "shape") or values.shape[:1] != (n,):
+        got = f"shape {list(values.shape)}" if hasattr(values, "shape") else f"a {type(values).__name__}"
+        raise ValueError(f"loss: expected a value for each row, [{n}] or [{n}, ...], got {got}")
+    if not jnp.issubdtype(values.dtype, jnp.floating):
+        raise TypeError(f"loss: expected floating-point values, got dtype {values.dtype}")
     return values.reshape(values.shape[0], -1).mean(axis=1) if values.ndim > 1 else values

@@ -75,15 +75,17 @@ class Hyper(_Hyper):
 class Data(NamedTuple):
     """Rows: features `[n, in]`, labels `[n]` or `[n, out]`, weights `[n]` or None; the same for validation.
 
+    Features and labels may be pytrees of arrays with the same rows.
+
     A run visits rows `start` to `start + count` of the table, or of the list `rows` of table rows. Members that
     share a table differ in these alone, and the table is never copied.
     """
 
-    x: Array
-    y: Array
+    x: Any
+    y: Any
     weight: Array | None = None
-    x_val: Array | None = None
-    y_val: Array | None = None
+    x_val: Any = None
+    y_val: Any = None
     weight_val: Array | None = None
     rows: Array | None = None
     """int32 `[k]`: rows of the table; None for all in turn"""

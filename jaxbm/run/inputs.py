@@ -10,16 +10,16 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks
+from jaxbm.core import rows as row_trees
 from jaxbm.core.labels import as_rows, class_codes
-from jaxbm.core.names import lookup
 from jaxbm.core.settings import whole_on_each
 from jaxbm.core.weights import scaled
-from jaxbm.losses import LOSSES, kind_of
+from jaxbm.losses import columns_of, kind_of, takes_weights
 from jaxbm.metrics import Hook, check_labels
 from jaxbm.models.protocol import Model, as_model
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data, Loss
-from jaxbm.run.options import metric_functions
+from jaxbm.run.options import metric_for, metric_functions
 from jaxbm.run.training import Training
 
 
@@ -42,20 +42,24 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     """The checked rows of one run."""
     loss, way = training.loss, way_to_validate(training)
     x, y, plain = _arrays(as_model(model), loss, x, y, training.sample_weight, "")
+    if training.privacy is not None and takes_weights(loss):
+        name = getattr(loss, "__name__", loss)
+        raise ValueError(f"loss: expected one of each row alone with privacy, got {name!r}, which compares rows")
     check_measured(training.metrics, y, model, loss)
-    index = None if training.rows is None else checks.row_index("rows", training.rows, x.shape[0])
+    rows = row_trees.count(x)
+    index = None if training.rows is None else checks.row_index("rows", training.rows, rows)
     weight = plain  # weights of classes are for training alone, as in Keras
     if training.class_weight is not None:
         picked = class_weights(training.class_weight, y, model, loss, index)
         weight = picked if plain is None else scaled(plain * picked)
     if way != "validation_split" or index is not None:
-        x, y = jnp.asarray(x), jnp.asarray(y)
+        x, y = jax.tree.map(jnp.asarray, (x, y))
     learnt = slice(None) if index is None else index
     if way is None:
         _check_learnt(training, weight, learnt)
         return Data(x, y, weight, rows=index)
     if way == "validation_rows":
-        held_out = checks.row_index("validation_rows", training.validation_rows, x.shape[0])
+        held_out = checks.row_index("validation_rows", training.validation_rows, rows)
         _check_learnt(training, weight, learnt)
         check_counted(plain, held_out)
         return Data(x, y, weight, x, y, plain, rows=index, rows_val=held_out)
@@ -63,7 +67,7 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
         _check_learnt(training, weight, learnt)
         return Data(x, y, weight, *_validation_data(training, model))._replace(rows=index)
     split = float(training.validation_split)
-    n = x.shape[0] if index is None else index.shape[0]
+    n = rows if index is None else index.shape[0]
     first = int(n * (1 - split))
     if not 0 < first < n:
         raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
@@ -74,7 +78,7 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     _check_learnt(training, weight, slice(first))
     check_counted(plain, slice(first, None))
     parts: list[Any] = [
-        a if a is None else jnp.asarray(a[part])
+        jax.tree.map(jnp.asarray, row_trees.take(a, part))
         for part, weights in ((slice(first), weight), (slice(first, None), plain))
         for a in (x, y, weights)
     ]
@@ -82,10 +86,17 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
 
 
 def check_measured(metrics: Any, y: Any, model: Model, loss: str | Loss) -> None:
-    """ValueError where a metric of ours has no meaning for these labels."""
-    for _, metric in metric_functions("metrics", metrics):
+    """ValueError where a metric of ours has no meaning for these labels, or for what the loss takes outputs for."""
+    for _, given in metric_functions("metrics", metrics):
+        metric = metric_for(given, loss)
         if isinstance(metric, Hook):
-            check_labels(metric.name, y, kind_of(loss), n_classes(model))
+            metric.check_outputs()
+            if row_trees.is_tree(y):
+                raise ValueError(
+                    f"y: expected one array for metric {metric.name!r}, got a {type(y).__name__} of arrays; metrics "
+                    "of your own are functions (logits, labels, weights)"
+                )
+            check_labels(metric.name, y, kind_of(loss), n_classes(model, loss))
 
 
 def check_counted(
@@ -111,14 +122,20 @@ def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Ar
     return jax.tree.map(jnp.asarray, (x, y, weight))
 
 
+def _arrays_of(name: str, tree: Any) -> Any:
+    """Every array checked for what JAX can hold."""
+    return row_trees.mapped(_array, name, tree)
+
+
 def _array(name: str, value: ArrayLike) -> Any:
     # What isn't on the device stays on the host until it is checked and cut: there nothing is compiled for it.
     if isinstance(value, jax.Array):
-        return whole_on_each(value)
+        return _real(name, whole_on_each(value))
     if checks.is_traced(value):  # a list of what is traced
-        return jnp.asarray(value)
+        return _real(name, jnp.asarray(value))
     host = arrays.host_numbers(name, np.asarray(value))
-    return host.astype(jax.dtypes.canonicalize_dtype(host.dtype), copy=False) if host.dtype.kind == "f" else host
+    host = host.astype(jax.dtypes.canonicalize_dtype(host.dtype), copy=False) if host.dtype.kind == "f" else host
+    return _real(name, host)
 
 
 def _real(name: str, values: Any) -> Any:
@@ -130,37 +147,43 @@ def _real(name: str, values: Any) -> Any:
 def _arrays(
     model: Model, loss: str | Loss, x: Any, y: Any, weight: ArrayLike | None, name: str
 ) -> tuple[Any, Any, Array | None]:
-    kind = kind_of(loss)
-    x, y = _array(f"x{name}", x), as_rows(_array(f"y{name}", y), model.n_outputs, kind)
-    x, y = _real(f"x{name}", x), _real(f"y{name}", y)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
+    x, y = _arrays_of(f"x{name}", x), _arrays_of(f"y{name}", y)
+    if model.float_features and not row_trees.is_tree(x) and not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(model.param_dtype)
-    if isinstance(loss, str):
-        lookup("loss", loss, LOSSES)
-    if y.dtype == bool or kind not in (None, "class"):
-        y = y.astype(model.param_dtype)
-    w = None if weight is None else scaled(_real(f"sample_weight{name}", _array(f"sample_weight{name}", weight)))
+    row_trees.check_integers(f"x{name}", x)
+    if not row_trees.is_tree(y):
+        y = one_array_of_labels(y, model, loss)
+    w = None if weight is None else scaled(_array(f"sample_weight{name}", weight))
     row_checks.rows(name, x, y, w, model)
-    if isinstance(loss, str):
-        row_checks.labels_for(loss, y, model, name)
+    row_checks.labels_for(loss, y, model, name)
     return x, y, w
+
+
+def one_array_of_labels(y: Any, model: Model, loss: str | Loss) -> Any:
+    """Labels in the shape and the type that the loss takes: `[n, 1]` of one label a row is `[n]`."""
+    y, kind = as_rows(y, columns_of(loss, model.n_outputs)), kind_of(loss)
+    is_whole = kind in (None, "class", "rank", "group")
+    return y.astype(model.param_dtype) if y.dtype == bool or not is_whole else y
 
 
 def class_weights(class_weight: Any, y: Array, model: Model, loss: str | Loss, rows: Array | None) -> Array:
     """`[n]`: each row's weight by its class; "balanced" counts `rows`, all where it is None."""
-    codes = class_codes(y, kind_of(loss), n_classes(model))
+    if row_trees.is_tree(y):
+        raise ValueError(f"class_weight: expected labels that are one array, got a {type(y).__name__} of arrays")
+    classes = n_classes(model, loss)
+    codes = class_codes(y, kind_of(loss), classes)
     if isinstance(class_weight, str):
         visited = codes if rows is None else codes[rows]
-        counts = jnp.bincount(visited, length=n_classes(model))
+        counts = jnp.bincount(visited, length=classes)
         table = balanced(class_weight, jnp.asarray(visited.shape[0]), counts)
     else:
-        table = class_table(class_weight, model)
+        table = class_table(class_weight, classes)
     return table[codes]
 
 
-def n_classes(model: Model) -> int:
-    """One output tells two classes apart."""
-    return max(2, model.n_outputs)
+def n_classes(model: Model, loss: str | Loss) -> int:
+    """One output tells two classes apart, and one step between ordered classes does."""
+    return model.n_outputs + 1 if kind_of(loss) == "rank" else max(2, model.n_outputs)
 
 
 def balanced(name: str, rows: Array, counts: Array) -> Array:
@@ -171,9 +194,8 @@ def balanced(name: str, rows: Array, counts: Array) -> Array:
     return table.astype(jnp.float32)
 
 
-def class_table(class_weight: Mapping[int, float] | ArrayLike, model: Model) -> Array:
+def class_table(class_weight: Mapping[int, float] | ArrayLike, classes: int) -> Array:
     """float32 `[classes]`: given weights of classes, checked; 1 for those that a mapping leaves out."""
-    classes = n_classes(model)
     if isinstance(class_weight, Mapping):
         unknown = sorted(set(class_weight) - set(range(classes)))
         if unknown:

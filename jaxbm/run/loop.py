@@ -9,13 +9,14 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.core import counter
+from jaxbm.core import rows as row_trees
 from jaxbm.core.counter import Words
 from jaxbm.core.settings import varying_as
 from jaxbm.models.protocol import Params
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
 from jaxbm.run import private_step
 from jaxbm.run.contract import Data, Hyper, RunState, Task
-from jaxbm.run.measuring import measure, ratio, weighted_sums
+from jaxbm.run.measuring import measure, ratio, weighted_sums, with_weights
 from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows
 from jaxbm.shuffle import permuted_position
 
@@ -174,7 +175,7 @@ def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words
         number = state.epoch * own_steps + i
         batch = None
         if rows is not None:
-            batch = (visited.x[rows], visited.y[rows], _batch_weight(visited.weights(rows), real))
+            batch = (*row_trees.take((visited.x, visited.y), rows), _batch_weight(visited.weights(rows), real))
 
         def taken(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
             params, opt_state = carry
@@ -229,7 +230,7 @@ def _one_step(
     task: Task,
     params: Params,
     opt_state: Any,
-    batch: tuple[Array, Array, Array | None],
+    batch: tuple[Any, Any, Array | None],
     hyper: Hyper,
     stream: Words,
 ) -> tuple[Params, Any, tuple[Array, Array]]:
@@ -241,7 +242,7 @@ def _one_step(
         options: dict[str, Any] = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": stream}
         if hyper.widths is not None:
             options["widths"] = hyper.widths
-        values = task.model.example_losses(params, x, y, task.loss, **options)
+        values = task.model.example_losses(params, x, y, with_weights(task.loss, weight), **options)
         total, count = weighted_sums(values, weight)
         value = ratio(total, count)
         if hyper.l2 is not None:

@@ -1,11 +1,15 @@
 """What a run is measured by: the loss and the metrics over rows, from the model's outputs at them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import joined
+from jaxbm.losses import takes_weights
 from jaxbm.models.protocol import Params, example_losses, match_labels
 from jaxbm.run.contract import Data, Hyper, Loss, Metric, Task
 from jaxbm.run.rows import RowSet, training_rows, validation_rows
@@ -20,10 +24,10 @@ def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Arra
     index, n, block = visited.gathered()[0], visited.most, EVALUATION_ROWS
     options = {} if hyper.widths is None else {"widths": hyper.widths}
     if n <= block:
-        return task.model.apply(params, visited.x if index is None else visited.x[index], **options)
+        return task.model.apply(params, visited.x if index is None else row_trees.take(visited.x, index), **options)
     index = lax.iota(jnp.int32, n) if index is None else index
     blocks = jnp.pad(index, (0, -n % block)).reshape(-1, block)
-    out = lax.map(lambda rows: task.model.apply(params, visited.x[rows], **options), blocks)
+    out = lax.map(lambda rows: task.model.apply(params, row_trees.take(visited.x, rows), **options), blocks)
     return out.reshape(-1, out.shape[-1])[:n]
 
 
@@ -37,13 +41,18 @@ def weighted_sums(values: Array, weight: Array | None) -> tuple[Array, Array]:
     return jnp.where(weight == 0, 0, values * weight).sum(), weight.sum()
 
 
+def with_weights(loss: Loss, weight: Array | None) -> Loss:
+    """The loss for rows of these weights: one that compares rows with each other is told them."""
+    return partial(loss, weights=weight) if takes_weights(loss) else loss
+
+
 def ratio(total: Array, count: Array) -> Array:
     """`total / count`, and 0 where nothing was counted."""
     return total / jnp.where(count == 0, 1, count)
 
 
 def measured(
-    loss: Loss | None, metrics: Sequence[tuple[str, Metric]], logits: Array, y: Array, weight: Array | None
+    loss: Loss | None, metrics: Sequence[tuple[str, Metric]], logits: Array, y: Any, weight: Array | None
 ) -> dict[str, Array]:
     """ "loss", the weighted mean over rows, and the metrics by name; without a loss the metrics alone.
 
@@ -56,7 +65,7 @@ def measured(
     """
     record: dict[str, Array] = {}
     if loss is not None:
-        total, count = weighted_sums(example_losses(loss, logits, y), weight)
+        total, count = weighted_sums(example_losses(with_weights(loss, weight), logits, y), weight)
         record["loss"] = jnp.where(count == 0, jnp.nan, ratio(total, count))
     return record | {name: metric(match_labels(logits, y), y, weight) for name, metric in metrics}
 

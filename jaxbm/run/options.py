@@ -15,14 +15,14 @@ from typing import Annotated, Any, Required, TypedDict
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm import losses
 from jaxbm.core import checks
 from jaxbm.core.names import lookup
-from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import METRICS, Hook, for_labels
 from jaxbm.privacy import dpsgd
 
-Loss = Callable[[Array, Array], Array]
-Metric = Callable[[Array, Array, Array | None], Array]
+Loss = Callable[..., Array]
+Metric = Callable[[Array, Any, Array | None], Array]
 
 INF = float("inf")
 REQUIRED: Any = object()
@@ -79,7 +79,7 @@ class Option:
 def loss_function(name: str, loss: Any) -> Loss:
     """The loss called so, or the function itself."""
     if isinstance(loss, str):
-        return lookup(name, loss, LOSSES)
+        return losses.loss(loss)
     if not callable(loss):
         raise TypeError(f"{name}: expected a name or a function (logits, labels) -> values, got {loss!r}")
     return loss
@@ -95,8 +95,12 @@ def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
 
 
 def metric_for(metric: Metric, loss: str | Loss) -> Metric:
-    """A metric of ours for the labels that a loss takes; any other as it is."""
-    return for_labels(metric.name, kind_of(loss)) if isinstance(metric, Hook) else metric
+    """A metric of ours for the labels that a loss takes and the outputs that it asks for; any other as it is."""
+    found = losses.known(loss)
+    if not isinstance(metric, Hook) or found is None:
+        return metric
+    quantiles = found.numbers["quantiles"] if found.entry.outputs == "quantiles" else 0.5
+    return for_labels(metric.name, found.labels, found.entry.outputs, quantiles)
 
 
 def _augmentation(name: str, augment: Any) -> Any:
@@ -131,8 +135,11 @@ class TrainingOptions(TypedDict, total=False):
             Option(
                 REQUIRED,
                 STATIC,
-                "a name from `jaxbm.losses.LOSSES`, or a function `(logits, labels) -> [n]`, `[n, out]` being "
-                "averaged over outputs. With one output and labels `[n]`, logits come as `[n]`.",
+                "a name from `jaxbm.losses.LOSSES`, with hyper-parameters where it has some "
+                "(`pinball_loss(quantiles=0.9)`), or a function `(logits, labels) -> [n]`, `[n, out]` being averaged "
+                "over outputs. With one output and labels `[n]`, logits come as `[n]`. Labels are whatever the "
+                "function takes: an array `[n, ...]` or a pytree of such. One that compares rows with each other "
+                "takes `weights` by name alone, `[n]` or None.",
                 convert=loss_function,
             ),
         ]

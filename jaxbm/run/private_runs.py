@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core.checks import is_traced
-from jaxbm.models.protocol import shapes_of
+from jaxbm.models.protocol import is_shape, shapes_of
 from jaxbm.privacy.accounting import Mechanism, Path, noise_for, undominated
 from jaxbm.privacy.dpsgd import DPSGD
 from jaxbm.privacy.spent import PrivacySpent
@@ -121,8 +121,9 @@ def _visits(run: Run, members: int, own_rows: bool) -> tuple[np.ndarray, int]:
     Raises:
       ValueError: a member has a row twice, or which rows it has can't be looked at.
     """
-    data = run.data
-    n = data.x.shape[1 if own_rows and data.x.ndim == len(run.task.model.input_shape) + 2 else 0]
+    data, table = run.data, jax.tree.leaves(run.data.x)[0]
+    shapes = jax.tree.leaves(run.task.model.input_shape, is_leaf=is_shape)
+    n = table.shape[1 if own_rows and shapes and table.ndim == len(shapes[0]) + 2 else 0]
     if data.rows is None and data.start is None:
         return np.asarray([n]), members
     if is_traced(data.rows, data.start, data.count):

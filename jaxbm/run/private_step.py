@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.core import counter
+from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import joined
 from jaxbm.core.counter import Words
 from jaxbm.models.protocol import Params
@@ -93,9 +94,9 @@ def _clipped_sum(
     weights = visited.weights(index)
     weights = jnp.ones(index.shape, jnp.float32) if weights is None else weights
 
-    def example(params: Params, x: Array, y: Array, weight: Array, place: Array) -> tuple[Array, Array]:
+    def example(params: Params, x: Any, y: Any, weight: Array, place: Array) -> tuple[Array, Array]:
         own = counter.derive(stream, place)
-        x, y = x[None], y[None]  # alone: nothing of another row can get into its gradient
+        x, y = jax.tree.map(lambda a: a[None], (x, y))  # alone: nothing of another row can get into its gradient
         if task.augment is not None:
             x, y = task.augment(counter.key(counter.derive(own, 2**31)), x, y)
         options: dict[str, Any] = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": own}
@@ -105,7 +106,9 @@ def _clipped_sum(
         return value, value
 
     gradient = jax.vmap(jax.grad(example, has_aux=True), in_axes=(None, 0, 0, 0, 0))
-    grads, losses = gradient(params, visited.x[index], visited.y[index], weights, places.astype(jnp.uint32))
+    grads, losses = gradient(
+        params, *row_trees.take((visited.x, visited.y), index), weights, places.astype(jnp.uint32)
+    )
     clipped = clipped_examples(grads, task.privacy.clip_norm)
 
     def summed(leaf: Array) -> Array:

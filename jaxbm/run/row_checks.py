@@ -5,66 +5,75 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.core import rows as row_trees
 from jaxbm.core.checks import finite, in_range, is_traced
 from jaxbm.core.labels import check_outputs
-from jaxbm.losses import kind_of
-from jaxbm.models.protocol import Model, rows_text
+from jaxbm.losses import KnownLoss, known
+from jaxbm.models.protocol import Model, check_features
+
+#: The numbers that labels of a kind may be, and whether the lower one itself may.
+RANGES = {"count": (0.0, True), "amount": (0.0, False)}
 
 
 def rows(name: str, x: Any, y: Any, weight: Any, model: Model) -> None:
     """Shapes of features, labels and weights fit each other and the model, and values are usable."""
-    if x.ndim == 0 or x.shape[1:] != model.input_shape:
-        raise ValueError(f"x{name}: expected shape {rows_text(model)} for {model.title}, got {list(x.shape)}")
-    if x.shape[0] == 0:
+    check_features(f"x{name}", x, model)
+    n = row_trees.count(x)
+    if n == 0:
         raise ValueError(f"x{name}: expected at least one row, got none")
-    if y.ndim not in (1, 2) or y.shape[0] != x.shape[0]:
+    if row_trees.is_tree(x) or row_trees.is_tree(y):
+        row_trees.same_count((f"x{name}", x), (f"y{name}", y))
+    elif y.ndim == 0 or y.shape[0] != n:
         raise ValueError(
-            f"y{name}: expected shape [{x.shape[0]}] or [{x.shape[0]}, {model.n_outputs}] like x{name}, "
-            f"got {list(y.shape)}"
+            f"y{name}: expected shape [{n}] or [{n}, {model.n_outputs}] like x{name}, got {list(y.shape)}"
         )
-    if y.ndim == 2 and y.shape[1] != model.n_outputs:
-        raise ValueError(f"y{name}: expected {model.n_outputs} columns for {model.title}, got {y.shape[1]}")
-    finite(f"x{name}", x)
-    finite(f"y{name}", y)
+    for which, tree in ((f"x{name}", x), (f"y{name}", y)):
+        for path, leaf in row_trees.named(which, tree):
+            finite(path, leaf)
     if weight is not None:
-        if weight.shape != (x.shape[0],):
-            raise ValueError(f"sample_weight{name}: expected shape [{x.shape[0]}], got {list(weight.shape)}")
+        if weight.shape != (n,):
+            raise ValueError(f"sample_weight{name}: expected shape [{n}], got {list(weight.shape)}")
         finite(f"sample_weight{name}", weight)
         in_range(f"sample_weight{name}", weight, 0, float("inf"))
 
 
-def labels_for(loss: str, y: Any, model: Model, name: str = "") -> None:
-    """Labels are in the range that the named loss expects."""
-    outputs = model.n_outputs
-    check_outputs(loss, outputs, kind_of(loss))
-    if kind_of(loss) == "class":
-        if not jnp.issubdtype(y.dtype, jnp.integer):
-            raise ValueError(f"y{name}: expected integer labels for loss={loss!r}, got dtype {y.dtype}")
-        if y.ndim != 1:
-            raise ValueError(f"y{name}: expected shape [n] for loss={loss!r}, got {list(y.shape)}")
-        low, high = 0, outputs - 1
-    elif kind_of(loss) == "binary":
-        if y.ndim == 1 and outputs != 1:
-            raise ValueError(f"y{name}: expected shape [n, {outputs}] for loss={loss!r}, got {list(y.shape)}")
-        low, high = 0, 1
-    elif kind_of(loss) == "sign":
-        if not is_traced(y) and not (good := np.isin(np.asarray(y), (-1, 1))).all():
-            where = tuple(int(i) for i in np.argwhere(~good)[0])
-            raise ValueError(
-                f"y{name}: expected labels -1 or 1 for loss={loss!r}, got {np.asarray(y)[where]} at {list(where)}"
-            )
+def labels_for(loss: Any, y: Any, model: Model, name: str = "") -> None:
+    """Labels are what a loss of the table takes: of its shape, its type and its range. Others know for themselves."""
+    found, outputs = known(loss), model.n_outputs
+    if found is None:
         return
+    told = found.__name__
+    check_outputs(told, outputs, found.labels)
+    columns = found.columns(outputs)
+    if row_trees.is_tree(y):
+        raise ValueError(f"y{name}: expected one array for loss={told!r}, got a {type(y).__name__} of arrays")
+    if columns == 1 and y.ndim == 2 and y.shape[1] != 1:
+        raise ValueError(f"y{name}: expected shape [n] for loss={told!r} and {outputs} outputs, got {list(y.shape)}")
+    if y.shape[1:] != (() if columns == 1 else (columns,)):
+        want = "[n]" if columns == 1 else f"[n, {columns}]"
+        raise ValueError(f"y{name}: expected shape {want} for loss={told!r}, got {list(y.shape)}")
+    if found.labels in ("class", "rank", "group") and not jnp.issubdtype(y.dtype, jnp.integer):
+        raise ValueError(f"y{name}: expected integer labels for loss={told!r}, got dtype {y.dtype}")
+    if not is_traced(y):
+        _values(found, np.asarray(y), outputs, name)
+
+
+def _values(found: KnownLoss, host: np.ndarray, outputs: int, name: str) -> None:
+    kind, after = found.labels, f"for loss={found.__name__!r}"
+    if kind == "sign":
+        good, expected = np.isin(host, (-1, 1)), f"labels -1 or 1 {after}"
+    elif kind == "event":
+        good, expected = host[:, 1:] == np.clip(host[:, 1:], 0, 1), f"0 to 1 in the second column {after}"
+        good = np.concatenate([np.ones_like(good), good], axis=1)
+    elif kind in RANGES:
+        low, is_allowed = RANGES[kind]
+        good = host >= low if is_allowed else host > low
+        expected = f"labels that are {'not negative' if is_allowed else 'positive'} {after}"
+    elif kind in ("class", "rank", "binary"):
+        high = {"class": outputs - 1, "rank": outputs, "binary": 1}[kind]
+        good, expected = (host >= 0) & (host <= high), f"labels 0 to {high} {after} and {outputs} outputs"
     else:
-        if y.ndim == 1 and outputs != 1:
-            raise ValueError(f"y{name}: expected shape [n, {outputs}] for loss={loss!r}, got {list(y.shape)}")
         return
-    if is_traced(y):
-        return
-    host = np.asarray(y)
-    bad = (host < low) | (host > high)
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
-            f"y{name}: expected labels {low} to {high} for loss={loss!r} and {outputs} outputs, "
-            f"got {host[where]!s} at {list(where)}"
-        )
+    if not good.all():
+        where = tuple(int(i) for i in np.argwhere(~good)[0])
+        raise ValueError(f"y{name}: expected {expected}, got {host[where]!s} at {list(where)}")

@@ -1,11 +1,12 @@
 """Which rows of the table a run visits, in plain JAX: the twin of what a kernel reads from the same arrays."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.core import counter
+from jaxbm.core import rows as row_trees
 from jaxbm.core.counter import Words
 from jaxbm.run.contract import Data, Task
 
@@ -13,8 +14,8 @@ from jaxbm.run.contract import Data, Task
 class RowSet(NamedTuple):
     """Training or validation rows: a table, and the part of it that is visited."""
 
-    x: Array
-    y: Array
+    x: Any
+    y: Any
     weight: Array | None
     rows: Array | None
     start: Array | None
@@ -31,7 +32,7 @@ class RowSet(NamedTuple):
         """Whether a listed row is none of the table's, which only a transformation lets through to here."""
         if self.rows is None or self.start is not None or self.count is not None:
             return False
-        return ((self.rows < 0) | (self.rows >= self.x.shape[0])).any()
+        return ((self.rows < 0) | (self.rows >= row_trees.count(self.x))).any()
 
     def range(self) -> tuple[Array | int, Array | int]:
         """Where the part starts, and how many rows it has."""
@@ -51,7 +52,7 @@ class RowSet(NamedTuple):
         picked = self.class_weight[jnp.clip(labels, 0, self.class_weight.shape[0] - 1)]
         return picked if weight is None else weight * picked
 
-    def gathered(self) -> tuple[Array | None, Array, Array | None]:
+    def gathered(self) -> tuple[Array | None, Any, Array | None]:
         """Rows `[most]` (None for all of the table), their labels and weights; zero weight beyond `count`."""
         if self.is_all:
             return None, self.y, self.weights(None)
@@ -61,7 +62,7 @@ class RowSet(NamedTuple):
         weight = self.weights(index)
         if real is not None:
             weight = jnp.where(real, jnp.float32(1) if weight is None else weight, 0)
-        return index, self.y[index], weight
+        return index, row_trees.take(self.y, index), weight
 
 
 def training_rows(task: Task, data: Data) -> RowSet:
@@ -85,6 +86,6 @@ def bootstrap_draws(words: Words, places: Array, count: Array | int) -> Array:
     return counter.below(counter.bits_2d(stream, places, jnp.zeros(1, jnp.uint32))[:, 0], count)
 
 
-def _most(most: int | None, rows: Array | None, x: Array) -> int:
-    available = x.shape[0] if rows is None else rows.shape[0]
+def _most(most: int | None, rows: Array | None, x: Any) -> int:
+    available = row_trees.count(x) if rows is None else rows.shape[0]
     return available if most is None else min(most, available)

@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import counter
+from jaxbm.core import rows as row_trees
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.settings import non_finite_is_told
 from jaxbm.core.weights import scaled
@@ -74,8 +75,8 @@ ACCEPTS = Accepts(
 def cross_validate(
     key: Array,
     model: Model,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     *,
     folds: Any = 5,
     stratified: bool | None = None,
@@ -120,7 +121,7 @@ def cross_validate(
     split, loss = training.validation_split, training.loss
     if training.patience is not None and not split:
         raise ValueError("patience: expected validation_split > 0 beside it; held-out rows must not choose the epoch")
-    n = np.shape(x)[0]
+    n = row_trees.count(x)
     stratified = (is_classification(loss, y) and not hasattr(folds, "split")) if stratified is None else stratified
     seed = int(counter.words(key)[0]) % 2**31
     pairs = make_folds(n, y, folds, stratified=stratified, groups=groups, repeats=repeats, seed=seed)
@@ -133,11 +134,12 @@ def cross_validate(
     members = fit_members(keys, model, x, y, folder=folder, progress=progress, **{**vars(training), **rows})
     predictions = np.full((repeats, n, model.n_outputs), np.nan, np.float32)
     weight = None if training.sample_weight is None else np.asarray(scaled(training.sample_weight))
-    scored, x, y = list[dict[str, float]](), np.asarray(x), np.asarray(y)
+    scored, x, y = list[dict[str, float]](), row_trees.on_host("x", x), row_trees.on_host("y", y)
     for i, (_, held_out) in enumerate(pairs):
-        logits = predict(model, members.member(i).params, x[held_out])
+        logits = predict(model, members.member(i).params, row_trees.take(x, held_out))
         predictions[i * repeats // len(pairs), held_out] = logits
         weight = None if training.sample_weight is None else np.asarray(scaled(training.sample_weight))[held_out]
-        scored.append(score(model, logits, y[held_out], loss=loss, metrics=training.metrics, sample_weight=weight))
+        judged = {"loss": loss, "metrics": training.metrics, "sample_weight": weight}
+        scored.append(score(model, logits, row_trees.take(y, held_out), **judged))
     scores = {name: np.asarray([one[name] for one in scored]) for name in scored[0]}
     return CrossValidation(predictions, scores, pairs, members, repeats)

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core import rows as row_trees
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
 from jaxbm.core.settings import non_finite_is_told, on_purpose
@@ -23,14 +24,14 @@ from jaxbm.members.fit_members import fit_members, prepare
 from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult
 from jaxbm.members.resumable_fit import fit_single
-from jaxbm.models.protocol import Model, rows_text
+from jaxbm.models.protocol import Model
 from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.options import TrainingOptions
 from jaxbm.run.training import Training
 from jaxbm.studies.group_layout import Layout
 from jaxbm.training.fit import FitResult
-from jaxbm.training.predict import predict
+from jaxbm.training.predict import features_on_host, predict
 from jaxbm.training.stacked import stacked_logits
 
 
@@ -73,26 +74,24 @@ class GroupsResult:
         return self.pooled
 
     @on_purpose
-    def predict(self, x: ArrayLike, groups: ArrayLike) -> np.ndarray:
+    def predict(self, x: Any, groups: ArrayLike) -> np.ndarray:
         """Logits `[n, out]` of each row by its group's model; NaN where there is neither that nor a pooled one.
 
         Raises:
           ValueError: shapes don't fit.
         """
-        x, groups = np.asarray(x), np.asarray(groups)
-        if x.ndim == 0 or x.shape[1:] != self.model.input_shape or groups.shape != x.shape[:1]:
-            raise ValueError(
-                f"x, groups: expected shapes {rows_text(self.model)} and [n], got {list(x.shape)} and "
-                f"{list(groups.shape)}"
-            )
+        x, groups = features_on_host(self.model, x), np.asarray(groups)
+        n = row_trees.count(x)
+        if groups.shape != (n,):
+            raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
         member = self._member_of(groups)
-        out = np.full((len(x), self.model.n_outputs), np.nan, np.float32)
+        out = np.full((n, self.model.n_outputs), np.nan, np.float32)
         others = np.flatnonzero(member < 0)
         if self.pooled is not None and others.size:
-            out[others] = predict(self.model, self.pooled.params, x[others])
+            out[others] = predict(self.model, self.pooled.params, row_trees.take(x, others))
         own = np.flatnonzero(member >= 0)
         if self.result is not None and own.size:
-            out[own] = _by_member(self.model, self.result.params, x[own], member[own])
+            out[own] = _by_member(self.model, self.result.params, row_trees.take(x, own), member[own])
         return out
 
     def table(self) -> Any:
@@ -142,8 +141,8 @@ ACCEPTS = Accepts(
 def fit_groups(
     key: Array,
     model: Model,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     groups: ArrayLike,
     *,
     min_rows: int = 2,
@@ -193,7 +192,7 @@ def fit_groups(
             "pooled: expected False with a target epsilon, which a group's model and the pooled one both spend; "
             "with a noise_multiplier the result's privacy tells what both do together"
         )
-    layout = Layout.of(np.asarray(groups), np.shape(x)[0], min_rows, float(training.validation_split))
+    layout = Layout.of(np.asarray(groups), row_trees.count(x), min_rows, float(training.validation_split))
     folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
     whole, parts = None, list[MembersResult]()
     try:
@@ -201,14 +200,14 @@ def fit_groups(
             whole = _pooled(key, model, x, y, folder, training)
         if len(layout.labels):
             own = replace(training, validation_split=0.0)
-            if (
-                isinstance(training.class_weight, str)
-                and training.class_weight == "balanced"
-                and not training.privacy
-            ):
+            is_balanced = isinstance(training.class_weight, str) and training.class_weight == "balanced"
+            if is_balanced and not training.privacy:
+                if row_trees.is_tree(y):
+                    raise ValueError("class_weight: expected labels that are one array, got several")
                 weight = _balanced(np.asarray(y), layout.member_of_row(), training.sample_weight)
                 own = replace(own, class_weight=None, sample_weight=weight)
-            _train(key, model, on_device(x), on_device(y), layout, own, folder, progress, parts)
+            x, y = row_trees.each(on_device, x), row_trees.each(on_device, y)
+            _train(key, model, x, y, layout, own, folder, progress, parts)
     except KeyboardInterrupt as stop:
         told = getattr(stop, "told", None)
         if isinstance(stop, MembersInterrupted):
@@ -237,9 +236,7 @@ def _beside(a: PrivacySpent | None, b: PrivacySpent | None) -> PrivacySpent | No
     return a if a is None or b is None else a.beside(b)
 
 
-def _pooled(
-    key: Array, model: Model, x: ArrayLike, y: ArrayLike, folder: pathlib.Path | None, training: Training
-) -> FitResult:
+def _pooled(key: Array, model: Model, x: Any, y: Any, folder: pathlib.Path | None, training: Training) -> FitResult:
     """The model of all rows."""
     try:
         return fit_single(key, model, x, y, folder=None if folder is None else folder / "pooled", **vars(training))
@@ -250,8 +247,8 @@ def _pooled(
 def _train(
     key: Array,
     model: Model,
-    x: Array,
-    y: Array,
+    x: Any,
+    y: Any,
     layout: Layout,
     training: Training,
     folder: pathlib.Path | None,
@@ -270,7 +267,8 @@ def _train(
         done.append(part)
 
     probe = replace(training, class_weight=None, sample_weight=None, privacy=None)  # they are of all rows
-    setup = prepare(keys[:1], model, np.asarray(x)[:1], np.asarray(y)[:1], probe)
+    one_x, one_y = (row_trees.take(row_trees.on_host(name, tree), slice(1)) for name, tree in (("x", x), ("y", y)))
+    setup = prepare(keys[:1], model, one_x, one_y, probe)
     has_schedule = callable(getattr(training.optimizer, "learning_rate", None))
     if setup.name == "cpu" and not has_schedule and training.privacy is None:
         train(slice(None))
@@ -292,11 +290,13 @@ def _balanced(y: np.ndarray, member: np.ndarray, weight: ArrayLike | None) -> np
     return (picked if weight is None else picked * np.asarray(weight)).astype(np.float32)
 
 
-def _by_member(model: Model, params: Any, x: np.ndarray, member: np.ndarray) -> np.ndarray:
+def _by_member(model: Model, params: Any, x: Any, member: np.ndarray) -> np.ndarray:
     """Logits of rows by the members that `member` `[n]` names, computed in calls of about equally large members."""
     order = np.argsort(member, kind="stable")
-    out = np.empty((len(x), model.n_outputs), np.float32)
-    table = jnp.asarray(_filled(x[order]))
+    n = row_trees.count(x)
+    out = np.empty((n, model.n_outputs), np.float32)
+    table = row_trees.filled(row_trees.take(x, order), 1 << max(9, (n - 1).bit_length()))
+    table = jax.tree.map(jnp.asarray, table)
     members, start, count = np.unique(member[order], return_index=True, return_counts=True)
     size = 1 << np.ceil(np.log2(count)).astype(int)
     for most in np.unique(size):
@@ -314,7 +314,3 @@ def _by_member(model: Model, params: Any, x: np.ndarray, member: np.ndarray) -> 
 
 def _is_text(labels: np.ndarray) -> bool:
     return labels.dtype.kind in "US" or (labels.dtype.kind == "O" and isinstance(labels[0], str | bytes))
-
-
-def _filled(x: np.ndarray) -> np.ndarray:
-    return np.pad(x, ((0, (1 << max(9, (len(x) - 1).bit_length())) - len(x)), *((0, 0) for _ in x.shape[1:])))

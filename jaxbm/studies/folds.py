@@ -9,6 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks
+from jaxbm.core import rows as row_trees
+from jaxbm.core.labels import OF_CLASSES
 from jaxbm.losses import kind_of
 
 Fold = tuple[np.ndarray, np.ndarray]
@@ -16,7 +18,7 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 def make_folds(
     n: int,
-    y: ArrayLike,
+    y: Any,
     folds: Any,
     *,
     stratified: bool = False,
@@ -28,7 +30,7 @@ def make_folds(
 
     Args:
       n: rows.
-      y: labels `[n]`, for stratification.
+      y: labels `[n]`, for stratification; anything else without.
       folds: a number, a scikit-learn splitter, or such pairs themselves.
       stratified: the same share of each class in every fold.
       groups: `[n]`; rows of one group stay together.
@@ -43,6 +45,10 @@ def make_folds(
       >>> [held_out.size for _, held_out in make_folds(10, [0] * 10, 3)]
       [4, 3, 3]
     """
+    if row_trees.is_tree(y):
+        if stratified:
+            raise ValueError(f"stratified: expected labels that are one array, got a {type(y).__name__} of arrays")
+        y = np.zeros(n)
     if hasattr(folds, "split"):
         places = np.zeros((n, 1))
         made = [pair for _ in range(repeats) for pair in folds.split(places, np.asarray(y), groups)]
@@ -70,4 +76,4 @@ def _splitter(k: int, stratified: bool, grouped: bool, seed: int) -> Any:
 
 def is_classification(loss: Any, y: Any) -> bool:
     """Whether the labels are class numbers, by the loss."""
-    return np.ndim(y) == 1 and kind_of(loss) in ("binary", "class", "sign")
+    return not row_trees.is_tree(y) and np.ndim(y) == 1 and kind_of(loss) in OF_CLASSES

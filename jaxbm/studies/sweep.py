@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks, counter
+from jaxbm.core import rows as row_trees
 from jaxbm.core.fingerprint import fingerprint
 from jaxbm.core.settings import non_finite_is_told
 from jaxbm.members import chunks
@@ -49,8 +50,8 @@ def sweep(
     space: Space | Sequence[Mapping[str, Any]],
     key: Array,
     model: Model,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     *,
     trials: int = 20,
     method: str = "random",
@@ -133,7 +134,7 @@ def sweep(
     if folds is not None:
         by_class = is_classification(training.loss, y) and not hasattr(folds, "split")
         stratified = by_class if stratified is None else stratified
-        pairs = tuple(make_folds(np.shape(x)[0], y, folds, stratified=stratified, groups=groups, seed=seed))
+        pairs = tuple(make_folds(row_trees.count(x), y, folds, stratified=stratified, groups=groups, seed=seed))
         for name in ("rows", "validation_rows", "validation_data"):
             if getattr(training, name) is not None:
                 raise ValueError(f"{name}: expected None beside folds, which say what is trained and validated on")

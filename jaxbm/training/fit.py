@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from jaxbm.core import checks, counter
 from jaxbm.core.settings import non_finite_is_told, whole_on_each
@@ -51,8 +50,8 @@ ACCEPTS = Accepts("fit")
 def fit(
     key: Array,
     model: Model,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     *,
     progress: bool | Progress = False,
     members: int | None = None,
@@ -69,9 +68,11 @@ def fit(
     Args:
       key: a JAX random key, for initial parameters, row order, dropout and augmentation.
       model: the architecture.
-      x: features, float `[n, in]`.
-      y: labels: `[n]` or `[n, out]`; integers `[n]` for "softmax_cross_entropy_with_integer_labels". Where there is
-        one for each row, a column `[n, 1]` is taken as `[n]`, for losses, metrics and validation alike.
+      x: features, float `[n, in]`; or a pytree of arrays with the same rows, for a model that takes such.
+      y: labels: `[n]` or `[n, out]`, or whatever the loss takes (`jaxbm.losses.LABELS`); integers `[n]` for
+        "softmax_cross_entropy_with_integer_labels". Where there is one for each row, a column `[n, 1]` is taken as
+        `[n]`, for losses, metrics and validation alike. For a loss of your own any array `[n, ...]`, or a pytree of
+        such: rows are shuffled, cut, listed and gathered together.
       **options: every option of a run, one by one in `jaxbm.run.options.TrainingOptions`, and in `help(jaxbm.fit)`.
       progress: True for a progress bar (needs rich), or a function `(epochs done, epochs, history)`; called
         between chunks of epochs.

@@ -15,29 +15,28 @@ from jax.typing import ArrayLike
 
 from jaxbm import kernels
 from jaxbm.core import arrays, checks
-from jaxbm.core.labels import as_rows
-from jaxbm.core.names import lookup
+from jaxbm.core import rows as row_trees
 from jaxbm.core.settings import on_purpose
 from jaxbm.core.weights import scaled
-from jaxbm.losses import LOSSES, kind_of
 from jaxbm.metrics import heeds_weights
-from jaxbm.models.protocol import Model, Params, rows_text
+from jaxbm.models.protocol import Model, Params, check_features
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Loss, Metric
-from jaxbm.run.inputs import check_counted, check_measured
+from jaxbm.run.inputs import check_counted, check_measured, one_array_of_labels
 from jaxbm.run.measuring import measured
-from jaxbm.run.options import metric_for, metric_functions
+from jaxbm.run.options import loss_function, metric_for, metric_functions
 
 SMALLEST_BLOCK = 512
 
 
 @on_purpose
-def predict(model: Model, params: Params, x: ArrayLike, *, batch_size: int = 4096) -> np.ndarray:
+def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> np.ndarray:
     """The model's logits for every row.
 
     Args:
       model, params: the network.
-      x: float `[n, in]`, on the host or a device; only `batch_size` rows at a time are on the device.
+      x: float `[n, in]`, or a pytree of features such as the model takes, on the host or a device; only `batch_size`
+        rows at a time are on the device.
       batch_size: most rows per compiled call; blocks are filled up.
 
     Returns:
@@ -53,25 +52,36 @@ def predict(model: Model, params: Params, x: ArrayLike, *, batch_size: int = 409
       (10, 1)
     """
     block = checks.positive_int("batch_size", batch_size)
-    rows = arrays.host_real("x", x)
-    if rows.ndim == 0 or rows.shape[1:] != model.input_shape:
-        raise ValueError(f"x: expected shape {rows_text(model)} for {model.title}, got {list(rows.shape)}")
-    if rows.dtype.kind in "biu":  # as wide as they are: in 32 bits large ones would wrap round
-        rows = rows.astype(np.dtype(model.param_dtype))
-    block = min(block, _filled(len(rows)))
-    out = np.empty((len(rows), model.n_outputs), np.dtype(model.param_dtype))
-    for start in range(0, len(rows), block):
-        part = rows[start : start + block]
-        filled = np.concatenate([part, np.zeros((block - len(part), *part.shape[1:]), part.dtype)])
-        out[start : start + len(part)] = np.asarray(_apply(model, params, filled))[: len(part)]
+    rows = features_on_host(model, x)
+    n = row_trees.count(rows)
+    block = min(block, _filled(n))
+    out = np.empty((n, model.n_outputs), np.dtype(model.param_dtype))
+    for start in range(0, n, block):
+        part = row_trees.take(rows, slice(start, start + block))
+        found = np.asarray(_apply(model, params, row_trees.filled(part, block)))
+        out[start : start + block] = found[: n - start]
     return out
+
+
+def features_on_host(model: Model, x: Any) -> Any:
+    """Features as NumPy's arrays, of the form and the shapes that the model takes.
+
+    Raises:
+      ValueError, TypeError: they are not.
+    """
+    rows = row_trees.on_host("x", x)
+    check_features("x", rows, model)
+    if model.float_features and rows.dtype.kind in "biu":  # as wide as they are: in 32 bits large ones would wrap
+        return rows.astype(np.dtype(model.param_dtype))
+    row_trees.check_integers("x", rows)
+    return rows
 
 
 def evaluate(
     model: Model,
     params: Params,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: Any,
     *,
     loss: str | Loss,
     metrics: Sequence[str] | Mapping[str, Metric] = (),
@@ -105,40 +115,38 @@ def evaluate(
 def score(
     model: Model,
     logits: np.ndarray,
-    y: ArrayLike,
+    y: Any,
     *,
     loss: str | Loss,
     metrics: Sequence[str] | Mapping[str, Metric] = (),
     sample_weight: ArrayLike | None = None,
 ) -> dict[str, float]:
     """`evaluate` for logits that `predict` already gave."""
-    labels = as_rows(arrays.host_real("y", y), model.n_outputs, kind_of(loss))
-    if labels.ndim == 0 or len(labels) != len(logits):
-        raise ValueError(f"y: expected {len(logits)} rows like x, got shape {list(labels.shape)}")
-    if not len(labels):
+    function = loss_function("loss", loss)
+    labels, n = row_trees.on_host("y", y), len(logits)
+    for path, leaf in row_trees.named("y", labels):
+        if leaf.ndim == 0 or len(leaf) != n:
+            raise ValueError(f"{path}: expected {n} rows like x, got shape {list(leaf.shape)}")
+        checks.finite(path, leaf)
+    if not n:
         raise ValueError("x: expected at least one row, got none")
-    checks.finite("y", labels)
+    if not row_trees.is_tree(labels):
+        labels = one_array_of_labels(labels, model, loss)
     weight = None if sample_weight is None else np.asarray(scaled(arrays.host_real("sample_weight", sample_weight)))
-    if weight is not None and weight.shape != labels.shape[:1]:
-        raise ValueError(f"sample_weight: expected shape [{len(labels)}], got {list(weight.shape)}")
+    if weight is not None and weight.shape != (n,):
+        raise ValueError(f"sample_weight: expected shape [{n}], got {list(weight.shape)}")
     if weight is not None:
         checks.finite("sample_weight", weight)
         checks.in_range("sample_weight", weight, 0, float("inf"))
         check_counted(weight)
-    if isinstance(loss, str):
-        function = lookup("loss", loss, LOSSES)
-        if kind_of(loss) != "class":
-            labels = labels.astype(model.param_dtype)
-        row_checks.labels_for(loss, labels, model)
-    else:
-        function = loss
+    row_checks.labels_for(loss, labels, model)
     check_measured(metrics, labels, model, loss)
     table = {name: metric_for(metric, loss) for name, metric in metric_functions("metrics", metrics)}
     if all(heeds_weights(metric) for metric in table.values()):
         # A user's own metric need not heed weights; ours do, so rows of weight zero may be added.
-        more = _filled(len(labels)) - len(labels)
-        weight = np.pad(np.ones(len(labels), np.float32) if weight is None else weight, (0, more))
-        logits, labels = (np.concatenate([a, np.repeat(a[-1:], more, axis=0)]) for a in (logits, labels))
+        rows = _filled(n)
+        weight = np.pad(np.ones(n, np.float32) if weight is None else weight, (0, rows - n))
+        logits, labels = row_trees.filled(logits, rows), row_trees.filled(labels, rows)
     values = _measure(function, tuple(table.items()), logits, labels, weight)
     return {name: float(values[name]) for name in ("loss", *table)}  # jit sorts a dictionary's names
 
@@ -148,12 +156,12 @@ def _filled(rows: int) -> int:
 
 
 @partial(jax.jit, static_argnums=0)
-def _apply(model: Model, params: Params, x: Array) -> Array:
+def _apply(model: Model, params: Params, x: Any) -> Array:
     return kernels.apply(model, params, x)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _measure(
-    loss: Loss, metrics: tuple[tuple[str, Metric], ...], logits: Array, labels: Array, weight: Array | None
+    loss: Loss, metrics: tuple[tuple[str, Metric], ...], logits: Array, labels: Any, weight: Array | None
 ) -> dict[str, Any]:
     return measured(loss, metrics, logits, labels, weight)

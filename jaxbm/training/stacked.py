@@ -1,11 +1,13 @@
 """Logits of many members in one compiled call."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxbm.core import rows as row_trees
 from jaxbm.kernels.mlp import apply as apply_mlp
 from jaxbm.models.protocol import Model, Params
 
@@ -13,7 +15,7 @@ from jaxbm.models.protocol import Model, Params
 def stacked_logits(
     model: Model,
     params: Params,
-    x: Array,
+    x: Any,
     start: Array | None = None,
     count: Array | None = None,
     most: int | None = None,
@@ -23,22 +25,25 @@ def stacked_logits(
     Args:
       model: the architecture of `params`; padded members are exact, since padding has no weights going out.
       params: with a leading axis of members.
-      x: float `[n, in]`, shared and not copied.
+      x: float `[n, in]` or a pytree of features, shared and not copied.
       start, count: int32 `[M]`; beyond `count` the result has no meaning.
       most: bound on `count`.
     """
-    return _logits(model, apply_mlp.slower(model, params, x) is None, most or x.shape[0], params, x, start, count)
+    return _logits(
+        model, apply_mlp.slower(model, params, x) is None, most or row_trees.count(x), params, x, start, count
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _logits(
-    model: Model, by_kernel: bool, most: int, params: Params, x: Array, start: Array | None, count: Array | None
+    model: Model, by_kernel: bool, most: int, params: Params, x: Any, start: Array | None, count: Array | None
 ) -> Array:
     def one(params: Params, start: Array | None, count: Array | None) -> Array:
         if by_kernel:
             return apply_mlp.call(model, params, x, None, None if start is None else (start, count), most)
         if start is None:
             return model.apply(params, x)
-        return model.apply(params, x[jnp.clip(start + lax.iota(jnp.int32, most), 0, x.shape[0] - 1)])
+        places = jnp.clip(start + lax.iota(jnp.int32, most), 0, row_trees.count(x) - 1)
+        return model.apply(params, row_trees.take(x, places))
 
     return jax.vmap(one)(params, start, count)

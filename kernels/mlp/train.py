@@ -262,16 +262,23 @@ def _labels(task: Task, y: Array) -> Array:
 
 
 def _loss_code(loss: Loss) -> int | None:
-    entry = losses.entry_of(loss)
-    return None if entry is None else code("loss", entry.name)
+    found = losses.known(loss)
+    if found is None or found.numbers != found.entry.defaults | _own_numbers(loss):
+        return None  # of its hyper-parameters the kernel takes numbers alone
+    return code("loss", found.entry.name)
+
+
+def _own_numbers(loss: Loss) -> dict[str, float]:
+    """A loss's hyper-parameters that are numbers."""
+    found = losses.known(loss)
+    return {} if found is None else {name: found.numbers[name] for name in found.entry.numbers}
 
 
 def _numbers(loss: Loss, optimizer: Any, hyper: Hyper) -> Array:
     names = ("b1", "b2", "eps", "eps_root", "weight_decay", "momentum")
     keep_scale = None if hyper.dropout is None else 1 / (1 - hyper.dropout)
     values = [getattr(optimizer, name, None) for name in names]
-    entry = losses.entry_of(loss)
-    own = [] if entry is None else [*entry.numbers.values()]
+    own = [*_own_numbers(loss).values()]
     values += [hyper.l2, hyper.clip_norm, keep_scale, hyper.min_delta, own[0] if own else None]
     return jnp.stack([jnp.asarray(0 if value is None else value, jnp.float32) for value in values])
 

@@ -59,14 +59,16 @@ def test_losses():
     assert losses.entry_of("squared") is None
     assert losses.losses_for("binary")[0] == "sigmoid_binary_cross_entropy"
     assert losses.losses_for("multiclass")[0] == "softmax_cross_entropy_with_integer_labels"
-    assert losses.losses_for("regression") == ("squared_error", "l2_loss", "absolute_error", "huber_loss", "log_cosh")
+    assert losses.losses_for("regression") == ("squared_error", "l2_loss", "absolute_error", "huber_loss", "log_cosh",
+                                                "pinball_loss")  # fmt: skip
     assert losses.entry_of("huber_loss").numbers == {"delta": 1.0}
     assert losses.entry_of("squared_error").numbers == {}
 
 
 def test_metrics():
     assert set(metrics.METRICS) == {entry.name for entry in metrics.TABLE}
-    better = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "r2"}
+    better = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "r2",
+              "concordance_index"}  # fmt: skip
     assert {name for name in metrics.METRICS if metrics.greater_is_better(name)} == better
     assert not metrics.greater_is_better("loss")
     assert metrics.metrics_for("binary") == ("accuracy", "balanced_accuracy", "f1", "roc_auc")

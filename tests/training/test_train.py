@@ -127,10 +127,16 @@ def test_class_weights():
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_every_loss_trains(name):
-    kinds = {"real": Y, "binary": Y, "sign": 2 * Y - 1, "class": C, "distribution": np.eye(3, dtype=np.float32)[C]}
-    kind = losses.kind_of(name)
-    model = jaxbm.MLP((4, 8, 3 if kind in ("class", "distribution") else 1))
-    result = fit(model=model, y=kinds[kind], loss=name, epochs=8, optimizer=jaxbm.adam(0.01))
+    kinds = {"real": Y, "binary": Y, "sign": 2 * Y - 1, "class": C, "distribution": np.eye(3, dtype=np.float32)[C],
+             "rank": C, "count": 2 * Y, "amount": Y + 0.5, "event": np.stack([np.exp(-X[:, 0]), Y], axis=1),
+             "group": C}  # fmt: skip
+    found = losses.known(name)
+    outputs = {"class": 3, "distribution": 3, "rank": 2, "group": 2}.get(found.labels, found.outputs_per_label)
+    labels = kinds[found.labels]
+    if name == "multilabel_margin_loss":
+        labels, outputs = (X[:, :2] > 0).astype(np.float32), 2
+    model = jaxbm.MLP((4, 8, outputs))
+    result = fit(model=model, y=labels, loss=name, epochs=8, optimizer=jaxbm.adam(0.01))
     assert result.history["loss"][-1] < result.history["loss"][0]
 
 

@@ -1,0 +1,194 @@
+"""Labels and features of any form: pytrees of arrays that are shuffled, split, listed and measured together."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbm
+from jaxbm import losses
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+N = 24
+X = RNG.normal(size=(N, 3)).astype(np.float32)
+ACTIONS = RNG.integers(0, 3, N)
+ADVANTAGES = RNG.normal(size=N).astype(np.float32)
+Y = {"action": ACTIONS, "advantage": ADVANTAGES, "legal": RNG.random((N, 3)) < 0.9}
+POLICY = jaxbm.MLP((3, 4, 3))
+TABLE = {"word": RNG.integers(0, 5, (N, 2)), "age": RNG.normal(size=N).astype(np.float32)}
+
+
+def policy_gradient(logits, labels):
+    logits = jnp.where(labels["legal"], logits, -10.0)
+    log_p = jax.nn.log_softmax(logits)[jnp.arange(logits.shape[0]), labels["action"]]
+    return -log_p * labels["advantage"]
+
+
+def embed(params, x):
+    words = params["words"][x["word"]].reshape(x["word"].shape[0], -1)
+    return jnp.concatenate([words, x["age"][:, None]], axis=1) @ params["w"]
+
+
+def fresh(key):
+    return {"words": jax.random.normal(key, (5, 2)), "w": jnp.ones((5, 1)) / 5}
+
+
+EMBEDDING = jaxbm.FunctionModel(fresh, embed, {"word": (2,), "age": ()}, 1)
+
+
+def packed(logits, labels):
+    """The same loss of labels in one array."""
+    legal = labels[:, 2:] > 0.5
+    return policy_gradient(logits, {"action": labels[:, 0].astype(int), "advantage": labels[:, 1], "legal": legal})
+
+
+PACKED = np.concatenate([ACTIONS[:, None], ADVANTAGES[:, None], Y["legal"]], axis=1).astype(np.float32)
+OPTIONS = {"epochs": 3, "batch_size": 5, "sample_weight": np.linspace(0, 1, N)}
+
+
+def equal(a, b, rtol=1e-5):
+    for name in a.history:
+        np.testing.assert_allclose(a.history[name], b.history[name], rtol=rtol, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [{"validation_split": 0.25}, {"rows": np.arange(3, 20), "validation_rows": np.arange(20, 24)}],
+    ids=["split", "rows"],
+)
+def test_a_pytree_of_labels_trains_as_one_array_of_them(way):
+    one = jaxbm.fit(KEY, POLICY, X, PACKED, loss=packed, **OPTIONS, **way)
+    tree = jaxbm.fit(KEY, POLICY, X, Y, loss=policy_gradient, **OPTIONS, **way)
+    equal(tree, one)
+    weight = OPTIONS["sample_weight"]
+    held_out = slice(18, None) if "validation_split" in way else slice(20, None)
+    part = jax.tree.map(lambda a: a[held_out], Y)
+    found = jaxbm.evaluate(
+        POLICY, tree.params, X[held_out], part, loss=policy_gradient, sample_weight=weight[held_out],
+        metrics={"mean": lambda logits, labels, weights: labels["advantage"].mean()},
+    )  # fmt: skip
+    assert found["loss"] == pytest.approx(float(tree.history["val_loss"][-1]), rel=1e-5)
+    assert found["mean"] == pytest.approx(ADVANTAGES[held_out].mean(), rel=1e-5)
+
+
+def test_members_share_a_pytree_or_have_their_own():
+    lists = [np.arange(15), np.arange(9, 24)]
+    many = jaxbm.fit_members(KEY, POLICY, X, Y, members=2, loss=policy_gradient, rows=lists, **OPTIONS)
+    second = jax.random.fold_in(KEY, 1)
+    equal(many.member(1), jaxbm.fit(second, POLICY, X, Y, loss=policy_gradient, rows=lists[1], **OPTIONS))
+    own = Y | {"advantage": np.stack([ADVANTAGES, 2 * ADVANTAGES])}
+    twice = jaxbm.fit_members(KEY, POLICY, X, own, members=2, loss=policy_gradient, validation_split=0.25, **OPTIONS)
+    doubled = Y | {"advantage": 2 * ADVANTAGES}
+    alone = jaxbm.fit(second, POLICY, X, doubled, loss=policy_gradient, validation_split=0.25, **OPTIONS)
+    equal(twice.member(1), alone)
+
+
+def test_features_of_any_form_with_integers_for_embeddings():
+    y = X[:, 0]
+    result = jaxbm.fit(KEY, EMBEDDING, TABLE, y, loss="squared_error", validation_split=0.25, epochs=3)
+    held_out = jax.tree.map(lambda a: a[18:], TABLE)
+    found = jaxbm.evaluate(EMBEDDING, result.params, held_out, y[18:], loss="squared_error", metrics=["mae"])
+    assert found["loss"] == pytest.approx(float(result.history["val_loss"][-1]), rel=1e-5)
+    of_any_form = jaxbm.FunctionModel(fresh, embed, None, 1)
+    equal(jaxbm.fit(KEY, of_any_form, TABLE, y, loss="squared_error", validation_split=0.25, epochs=3), result)
+    judged = jaxbm.cross_validate(KEY, EMBEDDING, TABLE, y, loss="squared_error", folds=2, epochs=2)
+    assert judged.predictions.shape == (1, N, 1)
+    assert np.isfinite(judged.predictions).all()
+    ensemble = jaxbm.Ensemble.of(judged.members)
+    np.testing.assert_allclose(
+        ensemble.logits(TABLE)[1], jaxbm.predict(EMBEDDING, judged.members.member(1).params, TABLE), rtol=1e-5
+    )
+    shop = np.arange(N) % 2
+    groups = jaxbm.fit_groups(KEY, EMBEDDING, TABLE, y, shop, loss="squared_error", epochs=2)
+    want = jaxbm.predict(EMBEDDING, groups.member(1).params, TABLE)
+    np.testing.assert_allclose(groups.predict(TABLE, shop)[1::2], want[1::2], rtol=1e-5)
+
+
+def test_rows_compared_with_each_other_heed_weights_and_what_only_fills_a_batch():
+    labels = np.stack([RNG.integers(1, 9, N), RNG.random(N) < 0.6], axis=1).astype(np.float32)
+    weight = RNG.integers(0, 3, N)
+    risks = X[:, 0]
+    repeated = np.repeat(np.arange(N), weight)
+    one = losses.cox_loss(risks, labels, weights=weight)
+    np.testing.assert_allclose(
+        one[repeated], losses.cox_loss(risks[repeated], labels[repeated]), rtol=1e-5, atol=1e-6
+    )
+    grad = jax.grad(lambda z: (weight * losses.cox_loss(z, labels, weights=weight)).sum())(risks)
+    assert np.isfinite(grad).all()
+    places, groups = X[:, :2], RNG.integers(0, 3, N)
+    kept = np.flatnonzero(weight)
+    found = losses.triplet_hard_loss(places, groups, weights=weight)[kept]
+    np.testing.assert_allclose(found, losses.triplet_hard_loss(places[kept], groups[kept]), rtol=1e-6)
+    distances = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    mine = (groups[:, None] == groups[None]) & ~np.eye(N, dtype=bool)
+    far = np.where(mine, distances, 0).max(axis=1)
+    near = np.where(groups[:, None] != groups[None], distances, np.inf).min(axis=1)
+    want = np.maximum(far - near + 0.5, 0)
+    np.testing.assert_allclose(losses.triplet_hard_loss(places, groups, 0.5), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"y": Y | {"advantage": ADVANTAGES[1:]}}, r"y.advantage: expected shape \[24, ...\] like x, got"),
+        ({"y": Y, "loss": "squared_error"}, "y: expected one array for loss='squared_error', got a dict"),
+        ({"y": Y, "metrics": ["mae"]}, "y: expected one array for metric 'mae', got a dict of arrays"),
+        ({"y": Y, "class_weight": "balanced"}, "class_weight: expected labels that are one array"),
+        ({"y": Y | {"advantage": ADVANTAGES * np.nan}}, "y.advantage: expected finite values"),
+        ({"x": {"a": X}}, r"x: expected shape \[n, 3\] for \(3, 4, 3\), got a dict of arrays"),
+        ({"loss": lambda logits, labels: logits.mean()}, r"loss: expected a value for each row, \[5\] or"),
+        ({"loss": lambda logits, labels: 1.0}, r"loss: expected a value for each row, .* got a float"),
+        ({"model": EMBEDDING}, r"x: expected arrays \{age: \[n\], word: \[n, 2\]\}"),
+        ({"model": EMBEDDING, "x": TABLE | {"word": TABLE["age"]}}, r"x.word: expected shape \[n, 2\]"),
+        ({"y": -ADVANTAGES**2, "loss": "poisson_deviance", "model": jaxbm.MLP((3, 1))},
+         "y: expected labels that are not negative for loss='poisson_deviance', got -"),
+        ({"y": ADVANTAGES**2 * 0, "loss": "gamma_deviance", "model": jaxbm.MLP((3, 1))},
+         "y: expected labels that are positive for loss='gamma_deviance', got 0"),
+        ({"y": ACTIONS + 2, "loss": "ordinal_cross_entropy"}, "y: expected labels 0 to 3 for loss='ordinal"),
+        ({"y": ADVANTAGES, "loss": "pinball_loss(quantiles=(0.1, 1.2, 0.9))"}, "quantiles: expected 0 to 1"),
+        ({"y": ADVANTAGES, "loss": "gaussian_nll"}, "loss: 'gaussian_nll' expects 2 outputs for each label"),
+        ({"y": ADVANTAGES, "loss": "cox_loss", "model": jaxbm.MLP((3, 1))}, r"y: expected shape \[n, 2\] for"),
+        ({"y": ADVANTAGES, "loss": losses.cox_loss}, "loss: 'cox_loss' expects one output"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(change, match):
+    given = {"x": X, "y": Y, "model": POLICY, "loss": policy_gradient} | OPTIONS | change
+    model, x, y = (given.pop(name) for name in ("model", "x", "y"))
+    with pytest.raises(ValueError, match=match):
+        jaxbm.fit(KEY, model, x, y, **given)
+
+
+NET = jaxbm.MLP((1, 4, 1), activation="sin", weight_init="siren")
+
+
+def residual(params, t):
+    """`u'' + u` of `u = t + t**2 * net(t)`."""
+
+    def u(t):
+        return t + t**2 * NET.apply(params, t[None])[0]
+
+    return jax.vmap(lambda one: jax.grad(jax.grad(u))(one) + u(one))(t[:, 0])[:, None]
+
+
+@pytest.mark.skipif(jaxbm.kernels.status()["program"][:2] != "on", reason="native functions need llvmlite")
+@pytest.mark.parametrize(
+    ("model", "x", "y", "loss"),
+    [
+        (POLICY, X, Y, policy_gradient),
+        (
+            jaxbm.FunctionModel(NET.init, residual, (1,), 1),
+            np.linspace(0, 1, N)[:, None],
+            np.zeros(N),
+            "squared_error",
+        ),
+    ],
+    ids=["policy", "equation"],
+)
+def test_policies_and_equations_train_the_same_as_one_native_function(model, x, y, loss):
+    options = {"loss": loss, "epochs": 3, "batch_size": 8, "validation_split": 0.25}
+    one, other = (jaxbm.fit(KEY, model, x, y, implementation=name, **options) for name in ("program", "xla"))
+    for name in one.history:
+        np.testing.assert_allclose(one.history[name], other.history[name], rtol=2e-5, err_msg=name)
+    for a, b in zip(*map(jax.tree.leaves, (one.params, other.params)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
