@@ -58,12 +58,13 @@ def native(session: nox.Session) -> None:
     """Compile the kernels into the tree, so that code of the checkout runs with them: `kernels/lib`."""
     build, prefix = ROOT / "build/native", ROOT / "build/installed"
     session.run("cmake", "-S", str(ROOT / "kernels/cpu"), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release")
-    session.run("cmake", "--build", str(build), "--target", "jaxbm_cpu", f"-j{os.cpu_count()}")
+    session.run("cmake", "--build", str(build), f"-j{os.cpu_count()}")
     session.run("cmake", "--install", str(build), "--prefix", str(prefix))
     library = prefix / "jaxbm/kernels/lib/jaxbm_cpu.so"
     target = ROOT / "kernels/lib" / library.name
     target.parent.mkdir(exist_ok=True)
-    shutil.copy(library, target)
+    shutil.copy(library, beside := target.with_suffix(".new"))
+    beside.replace(target)  # at once: a process may be using the old one
 
 
 @nox.session(python=False)
