@@ -19,7 +19,9 @@ Apply = Callable[["Tracer", Any, list[Value]], Sequence[Value]]
 PLACEMENT = ("sharding", "out_sharding", "layout")
 """Parameters of many primitives that don't matter within one device."""
 DEFAULT_ONLY = ("accuracy", "out_dtype")
-"""Parameters of many primitives that are native as None, their default, alone."""
+"""Parameters of many primitives that are native as None, their default, alone; but see `HIGHEST`."""
+HIGHEST = "HIGHEST"
+"""The mode of `accuracy` that asks for the most accurate implementation there is: each function has one only here."""
 
 
 class Rule(NamedTuple):
@@ -59,7 +61,8 @@ def rule_for(eqn: Any) -> Rule:
     if unknown:
         raise NotNative(f"parameter {sorted(unknown)[0]!r} is of a version of JAX that isn't known here", name)
     for default in DEFAULT_ONLY:
-        if eqn.params.get(default) is not None:
+        value = eqn.params.get(default)
+        if value is not None and not (default == "accuracy" and getattr(value, "name", None) == HIGHEST):
             raise NotNative(f"{default}={eqn.params[default]}", name)
     if eqn.effects and not found.params & {"jaxpr", "branches", "cond_jaxpr", "call_jaxpr", "fun_jaxpr"}:
         raise NotNative("it has side effects", name)

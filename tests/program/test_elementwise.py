@@ -153,6 +153,20 @@ def test_selection_clamping_and_broadcasts():
     )
 
 
+@pytest.mark.skipif(not hasattr(lax, "polynomial"), reason="this version of JAX has no such primitive")
+def test_polynomials():
+    x = floats("float32", low=-3, high=3)
+    short, long = [0.5, -1.0, 2.0], list(np.linspace(-1, 1, 11))
+    same(lambda x: (lax.polynomial(x, short), lax.polynomial(x[0, 0], short), lax.polynomial(x, long)), x, factor=3,
+         magnitude=1.0)  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(lax, "one_minus_square_p"), reason="this version of JAX has no such primitive")
+def test_the_derivative_of_tanh_keeps_its_digits():
+    x = jnp.tanh(jnp.linspace(-9, 9, 40))
+    same(lambda x: (lax.one_minus_square_p.bind(x), lax.one_minus_square_p.bind(x[3])), x, exact=True)
+
+
 def test_precision_is_reduced():
     x = floats("float32", seed=6)
     same(lambda x: (lax.reduce_precision(x, 5, 10), lax.reduce_precision(x, 8, 7)), x, exact=True)

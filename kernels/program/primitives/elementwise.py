@@ -51,10 +51,24 @@ def add_any(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 
 @rule("one_minus_square", kind="elementwise")
 def one_minus_square(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """1 - x * x."""
+    """1 - x * x as (1 + x) (1 - x), which keeps its digits where x is near 1 or -1."""
     (x,) = inputs
-    square = tracer.add("square", [x], x.shape, x.dtype)
-    return [tracer.add("sub", [tracer.full(1, x.shape, x.dtype), square], x.shape, x.dtype)]
+    one = tracer.full(1, x.shape, x.dtype)
+    above, below = (tracer.add(op, [one, x], x.shape, x.dtype) for op in ("add", "sub"))
+    return [tracer.add("mul", [above, below], x.shape, x.dtype)]
+
+
+@rule("polynomial", kind="elementwise", params=("unroll",))
+def polynomial(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Horner's scheme, coefficients in ascending order; JAX starts long ones from zero."""
+    x, *coefficients = operands(tracer, eqn, inputs)
+    most = eqn.params.get("unroll")
+    is_long = len(coefficients) > (8 if most is None else most)
+    total = tracer.full(0, x.shape, x.dtype) if is_long else coefficients.pop()
+    for c in reversed(coefficients):
+        product = tracer.add("mul", [total, x], x.shape, x.dtype)
+        total = tracer.add("add", [product, c], x.shape, x.dtype)
+    return [total]
 
 
 @rule("select_n", kind="elementwise")
