@@ -1,5 +1,6 @@
 """scikit-learn's checks of estimators."""
 
+import jax
 import pytest
 from sklearn.utils import estimator_checks
 
@@ -14,11 +15,21 @@ WEIGHTS = {
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quickly_compiled():
+    """Nearly every check has rows of another shape, so that compiling is most of what they cost."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.mark.slow
 @estimator_checks.parametrize_with_checks(
     [JaxMLPClassifier(max_iter=100), JaxMLPRegressor(max_iter=100)], expected_failed_checks=lambda _: WEIGHTS
 )
 def test_checks(estimator, check):
+    if check.func.__name__ in WEIGHTS:
+        pytest.xfail(WEIGHTS[check.func.__name__])  # it need not be run to fail
     check(estimator)
 
 
