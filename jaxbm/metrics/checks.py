@@ -42,6 +42,6 @@ def check_labels(name: str, labels: ArrayLike, kind: str | None = None, num_clas
     if not good.all():
         first = tuple(int(i) for i in np.argwhere(~good)[0])
         raise ValueError(
-            f"y: expected {expected} for metric {name!r}, got {host[first]} at {list(first)} "
+            f"y: expected {expected} for metric {name!r}, got {host[first]!s} at {list(first)} "
             f"({int((~good).sum())} in all)"
         )
