@@ -6,22 +6,11 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from support.commands import run
 
 import jaxbm
 from jaxbm import table
-from jaxbm.cli import main
 from jaxbm.kernels.native import native
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a model that the user trained here is not the tests' business
-
-
-def run(capsys, *argv):
-    status = main([str(a) for a in argv])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 @pytest.mark.parametrize("name", ["iris", "breast_cancer", "diabetes"])

@@ -7,25 +7,15 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from support.commands import run
 
 import jaxbm
 from jaxbm import table
-from jaxbm.cli import main, options
+from jaxbm.cli import options
 from jaxbm.studies import sweep_plan
 
 SWEEP = ["--demo", "iris", "--hidden", "8", "4,4", "--learning-rate", "log:1e-3:1e-1", "--l2", "0", "1e-3"]
 SWEEP += ["--trials", "6", "--folds", "3", "--epochs", "4"]
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a model that the user trained here is not the tests' business
-
-
-def run(capsys, *argv):
-    status = main([str(a) for a in argv])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def test_sweep_saves_trials_and_the_best_model_and_goes_on_after_a_kill(tmp_path, capsys):

@@ -11,26 +11,15 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from support.commands import run
 
 import jaxbm
 from jaxbm import table
-from jaxbm.cli import main
 from jaxbm.report.fitting import Fitting, console
 
 N = 600
 CLASSIC = ("--preset", "classic")
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a model that the user trained here is not the tests' business
-
-
-def run(capsys, *argv):
-    status = main([str(a) for a in argv])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def clean():

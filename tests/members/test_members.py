@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from support.trees import assert_close
 
 import jaxbm
 from jaxbm.kernels import native
@@ -37,14 +38,6 @@ def members(keys=KEYS, model=MODEL, x=X, y=Y, **options):
 
 def alone(k, model=MODEL, x=X, y=Y, **options):
     return jaxbm.fit(KEYS[k], model, x, y, **{**OPTIONS, **options})
-
-
-def assert_close(a, b, exact):
-    for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        if exact:
-            np.testing.assert_array_equal(one, other)
-        else:
-            np.testing.assert_allclose(one, other, rtol=5e-4, atol=1e-5)
 
 
 def assert_each_as_alone(many, implementation, own, shared=None):

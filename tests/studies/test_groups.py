@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from support.trees import assert_close as close
 
 import jaxbm
 from jaxbm.core.device import LARGE, on_device
@@ -29,14 +30,6 @@ OPTIONS = {"loss": "squared_error", "epochs": 4, "batch_size": 8, "optimizer": j
 
 def fit_groups(x=X, y=Y, groups=GROUPS, **options):
     return jaxbm.fit_groups(KEY, MODEL, x, y, groups, **{**OPTIONS, **options})
-
-
-def close(a, b, exact):
-    for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        if exact:
-            np.testing.assert_array_equal(one, other)
-        else:
-            np.testing.assert_allclose(one, other, rtol=5e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

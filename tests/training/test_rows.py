@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import trees
 
 import jaxbm
 from jaxbm.core import counter
@@ -33,11 +34,7 @@ def fit(x=X, y=Y, **options):
 
 
 def assert_close(a, b, exact):
-    for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        if exact:
-            np.testing.assert_array_equal(one, other)
-        else:
-            np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-6)
+    trees.assert_close(a, b, exact, rtol=2e-4, atol=2e-6)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
