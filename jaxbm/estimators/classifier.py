@@ -219,7 +219,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         y = _typed(_one_column(y))
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
             kind = type_of_target(y, input_name="y")
-            self._multilabel = kind.startswith("multilabel")
+            self._multilabel = kind == "multilabel-indicator"
             _check_kind(kind)
             self.classes_ = unique_labels(y)
         else:
@@ -227,7 +227,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
             if of_classes and (codes := known_codes(y, self.classes_)) is not None:
                 return X, class_targets(codes, len(self.classes_))
             if not hasattr(self, "_multilabel"):  # the classes of a first partial_fit are given
-                self._multilabel = type_of_target(y, input_name="y").startswith("multilabel")
+                self._multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
             self._check_classes(y)
         return X, self._targets(y)
 
