@@ -63,8 +63,8 @@ compilation included; the median over tables. The constants of the presets were 
 def _halves(results: Sequence[dict[str, Any]]) -> list[str]:
     parts = []
     for seen, told in (
-        (False, "Tables that no constant was chosen with"),
-        (True, "Tables that constants were chosen with"),
+        (False, "Tables that decided no constant, as far as is on record"),
+        (True, "Tables that decided constants"),
     ):
         found = standings(results, seen)
         if found:
