@@ -107,7 +107,8 @@ def test_parameter_count_no_bias_and_summary():
 @pytest.mark.parametrize("name", sorted(INITIALIZERS))
 def test_initializers(name):
     weight = np.asarray(jaxbm.MLP((200, 300), weight_init=name).init(KEY)[0].weight)
-    fans = {"glorot": 2 / 500, "xavier": 2 / 500, "he": 2 / 200, "kaiming": 2 / 200, "lecun": 1 / 200}
+    fans = {"glorot": 2 / 500, "xavier": 2 / 500, "he": 2 / 200, "kaiming": 2 / 200, "lecun": 1 / 200,
+            "siren": 2 / 200}  # fmt: skip
     kind = name.split("_")[0]
     if kind in fans:
         assert weight.var() == pytest.approx(fans[kind], rel=0.05)
