@@ -37,7 +37,7 @@ def noisy_gradient(
     def block(done: Array) -> tuple[Any, tuple[Array, Array]]:
         wanted = done + 1 + lax.iota(jnp.int32, rows)
         real = wanted <= ranks[-1]
-        places = jnp.where(real, jnp.searchsorted(ranks, wanted), 0)
+        places = jnp.where(real, _first_with(ranks, wanted), 0)
         return _clipped_sum(task, params, visited, hyper, places, real, dropout)
 
     def onward(carry: tuple[Array, Any]) -> tuple[Array, Any]:
@@ -67,6 +67,16 @@ def _ranks(stream: Words, most: int, count: Any, size: Any) -> Array:
     bits = counter.bits_2d(stream, places, jnp.zeros(1, jnp.uint32))[:, 0]
     drawn = counter.below(bits, count) < jnp.asarray(size, jnp.uint32)
     return jnp.cumsum((drawn & (places < jnp.asarray(count, jnp.uint32))).astype(jnp.int32))
+
+
+def _first_with(ranks: Array, wanted: Array) -> Array:
+    """int32: the first place of each wanted rank, by halving; plain gathers, which every implementation knows."""
+    below, last = jnp.zeros_like(wanted), ranks.shape[0] - 1
+    for bit in reversed(range(ranks.shape[0].bit_length())):
+        next_ = below + (1 << bit)
+        is_before = (next_ <= last + 1) & (ranks[jnp.minimum(next_ - 1, last)] < wanted)
+        below = jnp.where(is_before, next_, below)
+    return below
 
 
 def _block_rows(size: int, most: int, params: Params) -> int:

@@ -96,6 +96,14 @@ def test_each_row_is_drawn_by_itself_with_the_rate_that_is_accounted_for():
     assert np.abs(together).max() < 5 / math.sqrt(4000)
 
 
+def test_places_of_ranks_are_found_by_halving():
+    for n in (1, 2, 7, 8, 9):
+        ranks = np.cumsum(rng.integers(0, 2, n)).astype(np.int32)
+        wanted = np.arange(1, ranks[-1] + 1, dtype=np.int32)
+        found = private_step._first_with(jnp.asarray(ranks), jnp.asarray(wanted))
+        np.testing.assert_array_equal(found, np.searchsorted(ranks, wanted))
+
+
 def test_all_rows_drawn_are_in_the_sum_however_many_blocks_it_takes(monkeypatch):
     whole, (losses, count) = step(private(QUIET, 1e3))
     monkeypatch.setattr(private_step, "HELD_NUMBERS", 5 * MODEL.n_params)
