@@ -12,9 +12,9 @@ python=$(command -v "${PYTHON:-python3}")
 
 build() {  # kind, then further settings
   cmake -G Ninja -S "$source_folder" -B "$builds/$1" -DCMAKE_BUILD_TYPE=Release -DJAXBM_TESTS=ON \
-    -DPython_EXECUTABLE="$python" "${@:2}" >"$builds/log" && ninja -C "$builds/$1" kernel_tests >"$builds/log" ||
-    { cat "$builds/log"; return 1; }
-  if grep -i -A4 'warning:' "$builds/log"; then echo "$1: a warning is an error here"; return 1; fi
+    -DPython_EXECUTABLE="$python" "${@:2}" >"$builds/$1.log" && ninja -C "$builds/$1" kernel_tests >"$builds/$1.log" ||
+    { cat "$builds/$1.log"; return 1; }
+  if grep -i -A4 'warning:' "$builds/$1.log"; then echo "$1: a warning is an error here"; return 1; fi
 }
 
 plain() {
@@ -31,13 +31,13 @@ plain() {
 
 has_sanitizer() {
   echo 'int main() { return 0; }' >"$builds/probe.cc"
-  "${CXX:-c++}" "-fsanitize=$1" "$builds/probe.cc" -o "$builds/probe" 2>"$builds/log" && "$builds/probe"
+  "${CXX:-c++}" "-fsanitize=$1" "$builds/probe.cc" -o "$builds/probe.$1" 2>"$builds/$1.log" && "$builds/probe.$1"
 }
 
 sanitized() {
   if ! has_sanitizer "$1"; then
     echo "-- $1: SKIPPED, since ${CXX:-c++} can't build or run a program with -fsanitize=$1:"
-    tail -n 3 "$builds/log"
+    tail -n 3 "$builds/$1.log"
     return 0
   fi
   # One instruction set finds what there is to find; the narrowest that the machine would choose itself.
@@ -48,10 +48,22 @@ sanitized() {
   "$builds/$1/kernel_tests"
 }
 
-for kind in "${@:-plain address,undefined thread}"; do
-  for one in $kind; do
-    SECONDS=0
-    if [ "$one" = plain ]; then plain; else sanitized "$one"; fi
-    echo "-- $one: $SECONDS s"
-  done
+one() {  # kind, and how long it took
+  SECONDS=0
+  if [ "$1" = plain ]; then plain; else sanitized "$1"; fi
+  echo "-- $1: $SECONDS s"
+}
+
+# Side by side, since each keeps about one core busy; told one after another.
+kinds=$(echo "${@:-plain address,undefined thread}") processes=()
+for kind in $kinds; do
+  one "$kind" >"$builds/$kind.out" 2>&1 &
+  processes+=($!)
 done
+failed=0
+for kind in $kinds; do
+  wait "${processes[0]}" || { failed=1; echo "-- $kind: FAILED"; }
+  processes=("${processes[@]:1}")
+  cat "$builds/$kind.out"
+done
+exit $failed
