@@ -86,6 +86,11 @@ def _check_options(run: Run, training: Training) -> None:
             training.patience is not None and training.validation_data is None,
             "private rows must not choose the epoch; with public rows as validation_data they may",
         ),
+        (
+            "monitor",
+            training.patience is not None and not task.monitor.startswith("val_"),
+            "private rows must not choose the epoch",
+        ),
     ):
         if unusable:
             raise ValueError(
@@ -101,7 +106,13 @@ def _check_options(run: Run, training: Training) -> None:
 
 
 def _usable(name: str) -> str:
-    return {"bootstrap": "False", "shuffle": "True", "class_weight": "numbers, or None,", "patience": "None"}[name]
+    return {
+        "bootstrap": "False",
+        "shuffle": "True",
+        "class_weight": "numbers, or None,",
+        "patience": "None",
+        "monitor": 'what is measured on validation_data, such as "val_loss",',
+    }[name]
 
 
 def _check_optimizer(optimizer: Any, shapes: Any) -> None:

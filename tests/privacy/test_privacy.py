@@ -189,6 +189,11 @@ def test_groups_share_no_row_and_folds_do():
         ({"class_weight": "balanced"}, ValueError, "class_weight: expected numbers"),
         ({"patience": 2}, ValueError, "patience: expected None with privacy"),
         ({"patience": 2, "validation_split": 0.2}, ValueError, "patience: expected None with privacy"),
+        (
+            {"patience": 2, "validation_data": (X[:9], Y[:9]), "monitor": "loss"},
+            ValueError,
+            "monitor: expected what is measured on validation_data",
+        ),
         ({"rows": np.asarray([4, 5, 4])}, ValueError, "rows: expected each row at most once"),
         ({"optimizer": optax.lbfgs()}, TypeError, "optimizer: expected one that goes by gradients alone"),
         ({"privacy": 1.0}, TypeError, "privacy: expected a jaxbm.DPSGD or None, got float"),
