@@ -173,7 +173,8 @@ def prepare(
     data = whole_on_each(data)
     own_widths = None if len(set(models)) == 1 else jnp.asarray([m.member_widths for m in models], jnp.int32)
     run = training.build(padded, data, members=count, most=most, widths=own_widths)
-    run, spent = private_runs.accounted(run, training, count, own_rows=bool(own_data.x or own_data.y))
+    own_rows = any(jax.tree.leaves((own_data.x, own_data.y)))
+    run, spent = private_runs.accounted(run, training, count, own_rows=own_rows)
     optimizer = run.hyper.optimizer if run.task.optimizer is None else run.task.optimizer
     start = _Start(padded, models, optimizer, run.params, run.opt_state, count)
     return replace(_setup(run, training.implementation, keys, models, own_data, start), privacy=spent)

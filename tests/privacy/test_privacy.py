@@ -171,6 +171,15 @@ def test_members_of_one_call_share_a_budget_where_they_share_rows():
     assert same.paths == ((Mechanism(2.0, 1 / 3, 6),),)
 
 
+def test_rows_in_a_pytree_that_members_share_are_not_taken_for_each_ones_own():
+    def loss(logits, labels):
+        return jnp.square(logits[:, 0] - labels["target"])
+
+    halves = [np.arange(30), np.arange(30, 60)]
+    training = Training(**{**OPTIONS, "epochs": 1, "loss": loss}, privacy=private(), rows=halves)
+    assert prepare(KEY, MODEL, X, {"target": Y}, training, 2).privacy.paths == ((Mechanism(2.0, 2 / 3, 2),),)
+
+
 def test_groups_share_no_row_and_folds_do():
     group = np.repeat([0, 1, 2], [30, 20, 10])
     found = jaxbm.fit_groups(KEY, MODEL, X, Y, group, **OPTIONS, pooled=True, privacy=private())
