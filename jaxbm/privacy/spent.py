@@ -66,11 +66,11 @@ class PrivacySpent:
     def after(self, earlier: PrivacySpent) -> PrivacySpent:
         """This and `earlier`, where both may have looked at any row."""
         paths = tuple(undominated((*a, *b) for a in earlier.paths for b in self.paths))
-        return replace(self, paths=paths, told=tuple(dict.fromkeys((*earlier.told, *self.told))))
+        return replace(self, paths=paths, told=_told(earlier, self))
 
     def beside(self, other: PrivacySpent) -> PrivacySpent:
         """This and `other`, where no row was looked at by both."""
-        return replace(self, paths=tuple(undominated((*self.paths, *other.paths))))
+        return replace(self, paths=tuple(undominated((*self.paths, *other.paths))), told=_told(self, other))
 
     def described(self) -> dict[str, float | int | str]:
         """Epsilon and what it follows from, as JSON values."""
@@ -83,3 +83,7 @@ class PrivacySpent:
             f"{self.sampling_rate:.3g} in {self.steps:,} steps, gradients clipped to norm {self.clip_norm:g}, "
             f"noise multiplier {self.noise_multiplier:.4g}"
         )
+
+
+def _told(*parts: PrivacySpent) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(line for part in parts for line in part.told))

@@ -228,6 +228,8 @@ def test_public_rows_may_choose_the_epoch_and_that_is_told():
     assert len(found.told) == 2
     assert "validation rows" in found.told[0]
     assert "given parameters" in found.told[1]
+    plain = PrivacySpent(((Mechanism(2.0, 0.1, 3),),), 1.0, 1e-4)
+    assert plain.beside(found).told == plain.after(found).told == found.told
     with pytest.warns(UserWarning, match="privacy: expected delta well below 1 / rows"):
         fit(privacy=private(delta=0.05))
 
