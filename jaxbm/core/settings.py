@@ -1,5 +1,6 @@
-"""What users' settings of JAX ask of our code: guarded transfers, NaN watched for, arrays that vary over a mesh."""
+"""What surrounds a call asks of our code: guarded transfers, NaN watched for, a mesh, and whose line is warned of."""
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -44,6 +45,14 @@ def non_finite_is_told(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
 
     return on_purpose(watched)
+
+
+def callers_level() -> int:
+    """For `warnings.warn`: the `stacklevel` of the line outside of this package that called, whatever decorates."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "jaxbm":
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def varying_as(tree: T, *like: Any) -> T:

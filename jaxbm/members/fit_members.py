@@ -16,7 +16,7 @@ from jax import Array
 
 from jaxbm.core import checks
 from jaxbm.core.fingerprint import fingerprint
-from jaxbm.core.settings import non_finite_is_told, whole_on_each
+from jaxbm.core.settings import callers_level, non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
 from jaxbm.members import chunks, member_data, stacking, widths
 from jaxbm.members.checkpoint import Checkpoint
@@ -250,7 +250,7 @@ def warn_of_non_finite(setup: Setup, result: MembersResult) -> None:
     last = np.asarray(result.epochs_run) - 1
     bad = np.flatnonzero(~finite)
     found = [(int(k), int(last[k]), {name: float(values[k]) for name, values in own.items()}) for k in bad]
-    warnings.warn(NonFiniteMembersWarning(found, setup.keys.shape[0]), stacklevel=3)
+    warnings.warn(NonFiniteMembersWarning(found, setup.keys.shape[0]), stacklevel=callers_level())
 
 
 def _own_numbers(hyper: Hyper) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core.checks import is_traced
+from jaxbm.core.settings import callers_level
 from jaxbm.models.protocol import is_shape, shapes_of
 from jaxbm.privacy.accounting import Mechanism, Path, noise_for, undominated
 from jaxbm.privacy.dpsgd import DPSGD
@@ -48,7 +49,7 @@ def accounted(run: Run, training: Training, members: int | None = None, own_rows
         warnings.warn(
             f"privacy: expected delta well below 1 / rows = {1 / least:.2g}, got {privacy.delta:g}, which allows a "
             "row to be told outright",
-            stacklevel=4,
+            stacklevel=callers_level(),
         )
     paths = _paths(run, np.unique(counts), times)
     if privacy.epsilon is not None:

@@ -148,8 +148,10 @@ def test_fit_members_itself_can_be_transformed():
 @pytest.mark.filterwarnings("ignore::jaxbm.members.result.NonFiniteMembersWarning")
 def test_a_member_that_explodes_is_frozen_reported_and_disturbs_nobody(implementation):
     rates = jnp.asarray([1e-2, 1e30, 1e-2, 1e-2])
-    with pytest.warns(NonFiniteMembersWarning, match=r"1 of 4 .* member 1 in epoch 0 \(learning_rate=1e\+30\)"):
+    match = r"1 of 4 .* member 1 in epoch 0 \(learning_rate=1e\+30\)"
+    with pytest.warns(NonFiniteMembersWarning, match=match) as told:
         many = members(optimizer=jaxbm.sgd(rates), implementation=implementation)
+    assert told.pop(NonFiniteMembersWarning).filename == __file__
     np.testing.assert_array_equal(many.finite, [True, False, True, True])
     assert int(many.epochs_run[1]) == 1
     assert_close(many.member(1).params, MODEL.init(KEYS[1]), True)

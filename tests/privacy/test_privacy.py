@@ -230,8 +230,9 @@ def test_public_rows_may_choose_the_epoch_and_that_is_told():
     assert "given parameters" in found.told[1]
     plain = PrivacySpent(((Mechanism(2.0, 0.1, 3),),), 1.0, 1e-4)
     assert plain.beside(found).told == plain.after(found).told == found.told
-    with pytest.warns(UserWarning, match="privacy: expected delta well below 1 / rows"):
+    with pytest.warns(UserWarning, match="privacy: expected delta well below 1 / rows") as told:
         fit(privacy=private(delta=0.05))
+    assert told.pop(UserWarning).filename == __file__
 
 
 @pytest.mark.parametrize(
