@@ -200,6 +200,8 @@ class _Table:
         """All members' rows in the dtype of `one`, the first's as they were checked, and checked themselves."""
         if not is_own:
             return one
+        if not isinstance(given, jax.Array) and jnp.issubdtype(one.dtype, jnp.integer):
+            arrays.check_width(path, given)
         rows = jnp.asarray(given, one.dtype)
         if rows.shape[1:] != one.shape:
             raise ValueError(f"{path}: expected shape [{self.members}, {self.n}, ...], got {list(given.shape)}")

@@ -156,6 +156,7 @@ def _arrays(
     w = None if weight is None else scaled(_array(f"sample_weight{name}", weight))
     row_checks.rows(name, x, y, w, model)
     row_checks.labels_for(loss, y, model, name)
+    row_trees.check_integers(f"y{name}", y)
     return x, y, w
 
 

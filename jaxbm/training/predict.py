@@ -140,6 +140,7 @@ def score(
         checks.in_range("sample_weight", weight, 0, float("inf"))
         check_counted(weight)
     row_checks.labels_for(loss, labels, model)
+    row_trees.check_integers("y", labels)
     check_measured(metrics, labels, model, loss)
     table = {name: metric_for(metric, loss) for name, metric in metric_functions("metrics", metrics)}
     if all(heeds_weights(metric) for metric in table.values()):

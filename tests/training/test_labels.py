@@ -9,6 +9,7 @@ import pytest
 
 import jaxbm
 from jaxbm.kernels import native
+from jaxbm.training.predict import score
 
 IMPLEMENTATIONS = ["xla", pytest.param("cpu", marks=pytest.mark.skipif(
     native.native().reason is not None, reason="the kernels are not compiled here"))]  # fmt: skip
@@ -281,3 +282,19 @@ def test_whole_numbers_too_large_for_32_bits_are_features_as_they_are():
         MODEL.apply(params, stamps)
     with pytest.raises(TypeError, match="x: expected real numbers, got dtype complex"):
         jaxbm.predict(MODEL, params, stamps + 1j)
+
+
+def test_whole_labels_too_large_for_32_bits_are_refused():
+    def loss(logits, labels):
+        return jnp.square(logits - labels)
+
+    wide, small = np.full(60, 2**40), np.ones(60, np.int64)
+    told = "expected integers that fit int32, got 1099511627776"
+    with pytest.raises(ValueError, match=f"y: {told}"):
+        jaxbm.fit(KEY, MODEL, X, wide, loss=loss)
+    with pytest.raises(ValueError, match=rf"y \(validation\): {told}"):
+        jaxbm.fit(KEY, MODEL, X, small, loss=loss, validation_data=(X, wide))
+    with pytest.raises(ValueError, match=f"y: {told}"):
+        jaxbm.fit_members(KEY, MODEL, X, np.stack([small, wide]), members=2, loss=loss)
+    with pytest.raises(ValueError, match=f"y: {told}"):
+        score(MODEL, np.zeros((60, 1), np.float32), wide, loss=loss)
