@@ -246,8 +246,8 @@ def _one_step(
         total, count = weighted_sums(values, weight)
         value = ratio(total, count)
         if hyper.l2 is not None:
-            penalty = task.model.penalty(params)
-            value = value + hyper.l2.astype(value.dtype) * penalty.astype(value.dtype)
+            penalty = jnp.asarray(task.model.penalty(params), value.dtype)
+            value = value + hyper.l2.astype(value.dtype) * penalty
         return value, (total, count)
 
     (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(params)

@@ -105,6 +105,16 @@ def test_params_of_another_shape_are_refused(model):
         jaxbm.fit(KEY, model, features(model), Y, params=bad, **OPTIONS)
 
 
+def test_a_penalty_may_be_a_plain_number():
+    class Unpenalised(Linear):
+        def penalty(self, params):
+            return 0.0
+
+    x = features(Unpenalised(8))
+    found = jax.eval_shape(lambda key: jaxbm.fit(key, Unpenalised(8), x, Y, **OPTIONS, l2=0.1), KEY)
+    assert found.params["weight"].shape == (8, 1)
+
+
 def test_fit_descends_its_own_losses_and_penalty(model):
     x = features(model)
     start = model.init(KEY)
