@@ -112,7 +112,7 @@ class _Table:
         columns = columns_of(self.loss, self.model.n_outputs)
         if y.ndim == 2 and not own_x and len(y) == self.n:
             return as_rows(y, columns)
-        return y[..., 0] if y.ndim == 3 and y.shape[-1] == 1 and columns == 1 else y
+        return y[..., 0] if self._is_own(y) and y.ndim == 3 and y.shape[-1] == 1 and columns == 1 else y
 
     def _is_not_shared(self, y: Any, own_x: bool) -> bool:
         shared = (self.n, columns_of(self.loss, self.model.n_outputs))

@@ -7,6 +7,8 @@ import pytest
 
 import jaxbm
 from jaxbm import losses
+from jaxbm.members.fit_members import prepare
+from jaxbm.run.training import Training
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -71,6 +73,15 @@ def test_members_share_some_arrays_of_a_pytree_and_have_others_and_rows_of_their
     many = jaxbm.fit_members(KEY, POLICY, X, own, members=2, loss=policy_gradient, rows=lists, **OPTIONS)
     doubled, second = Y | {"advantage": 2 * ADVANTAGES}, jax.random.fold_in(KEY, 1)
     equal(many.member(1), jaxbm.fit(second, POLICY, X, doubled, loss=policy_gradient, rows=lists[1], **OPTIONS))
+
+
+def test_members_get_shared_labels_as_fit_does():
+    def loss(logits, labels):
+        return jnp.square(logits[:, :, None] - labels)
+
+    labels = np.ones((N, 2, 1), np.float32)
+    setup = prepare(KEY, jaxbm.MLP((3, 4, 1)), X, labels, Training(loss=loss, epochs=1), 2)
+    assert setup.shared.data.y.shape == labels.shape
 
 
 def test_features_of_any_form_with_integers_for_embeddings():
