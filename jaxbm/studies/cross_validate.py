@@ -138,8 +138,8 @@ def cross_validate(
     for i, (_, held_out) in enumerate(pairs):
         logits = predict(model, members.member(i).params, row_trees.take(x, held_out))
         predictions[i * repeats // len(pairs), held_out] = logits
-        weight = None if training.sample_weight is None else np.asarray(scaled(training.sample_weight))[held_out]
-        judged = {"loss": loss, "metrics": training.metrics, "sample_weight": weight}
+        own = None if weight is None else weight[held_out]
+        judged = {"loss": loss, "metrics": training.metrics, "sample_weight": own}
         scored.append(score(model, logits, row_trees.take(y, held_out), **judged))
     scores = {name: np.asarray([one[name] for one in scored]) for name in scored[0]}
     return CrossValidation(predictions, scores, pairs, members, repeats)
