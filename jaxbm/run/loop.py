@@ -211,13 +211,18 @@ def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words
 def _order(task: Task, visited: RowSet, epoch: Array, words: Words, length: int) -> tuple[Array, Array | None]:
     """`[length]`: the table's rows in this epoch's order, and which of them are real; the rest only fill a batch."""
     count = visited.most if visited.count is None else visited.count
-    places = lax.iota(jnp.uint32, length)
-    real = None if visited.count is None and length == visited.most else places < jnp.asarray(count, jnp.uint32)
+    places, n = lax.iota(jnp.uint32, length), jnp.asarray(count, jnp.uint32)
+    real = None if visited.count is None and length == visited.most else places < n
+    if real is not None and task.augment is not None:
+        # Rows that only fill a batch have no weight, but may be mixed into others: those of the epoch's start, then,
+        # not many copies of one.
+        places = places % n
     if task.shuffle:
         places = permuted_position(counter.derive(counter.derive(words, counter.SHUFFLE), epoch), places, count)
     if task.bootstrap:
         places = bootstrap_draws(words, places, count)
-    return visited.table_rows(places if real is None else jnp.where(real, places, 0)), real
+    is_usable = real is None or task.augment is not None
+    return visited.table_rows(places if is_usable else jnp.where(real, places, 0)), real
 
 
 def _batch_weight(weight: Array | None, real: Array | None) -> Array | None:

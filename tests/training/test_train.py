@@ -8,6 +8,10 @@ import jaxbm
 from jaxbm import losses, shuffle
 from jaxbm.core import counter
 from jaxbm.losses import LOSSES
+from jaxbm.run import loop
+from jaxbm.run.contract import Data
+from jaxbm.run.rows import training_rows
+from jaxbm.run.training import Training
 from jaxbm.training.fit import _chunk
 from jaxbm.training.whole_run import whole_run
 
@@ -148,6 +152,16 @@ def test_own_loss_metrics_and_augmentation():
     )
     assert np.isfinite(result.history["largest"]).all()
     assert result.history["loss"][-1] < result.history["loss"][0]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_batch_is_filled_up_for_augmentation_by_rows_of_the_epochs_start(shuffle):
+    training = Training(loss=BINARY, epochs=1, batch_size=8, augment=jaxbm.augment.Mixup(0.2), shuffle=shuffle)
+    task, data, *_ = training.build(MODEL, Data(jnp.zeros((12, 4)), jnp.zeros(12)))
+    order, real = loop._order(task, training_rows(task, data), jnp.int32(0), counter.words(KEY), 16)
+    assert sorted(order[:12].tolist()) == list(range(12))
+    assert order[12:].tolist() == order[:4].tolist()
+    assert real.tolist() == 12 * [True] + 4 * [False]
 
 
 def test_jit_vmap_and_grad():
