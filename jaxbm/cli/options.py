@@ -6,8 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from jaxbm import losses
-from jaxbm.core.names import unknown
+from jaxbm.tabular import recipes
 
 
 def loss_of(task: str, name: str | None = None) -> str:
@@ -16,15 +15,7 @@ def loss_of(task: str, name: str | None = None) -> str:
     Raises:
       ValueError: it does not fit the task, or there is no such loss or hyper-parameter.
     """
-    fitting = losses.losses_for(task)
-    if name is None:
-        return fitting[0]
-    found = losses.known(name)
-    if found is None or found.entry.name not in fitting:
-        raise unknown(f"--loss for task {task!r}", name, fitting)
-    if found.outputs_per_label != 1:
-        raise ValueError(f"--loss: expected one output for each label, got {name!r} with {found.outputs_per_label}")
-    return name
+    return recipes.loss_of(task, name, "--loss")
 
 
 def widths(text: str) -> tuple[int, ...]:

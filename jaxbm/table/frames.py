@@ -57,6 +57,17 @@ def without(frame: pd.DataFrame, missing: Iterable[Any]) -> pd.DataFrame:
     return frame.assign(**changed) if changed else frame
 
 
+def several(given: Iterable[Any]) -> list[Any]:
+    """Names or marks as a list; a single text is one of them, not its letters.
+
+    Example:
+      >>> from jaxbm.table.frames import several
+      >>> several("NA"), several(("NA", "?"))
+      (['NA'], ['NA', '?'])
+    """
+    return [given] if isinstance(given, str) else list(given)
+
+
 def check_names(kind: str, names: Iterable[str], frame: pd.DataFrame) -> None:
     """ValueError where one of the `names` is no column of the table."""
     for name in names:

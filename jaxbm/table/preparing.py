@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxbm.table.columns import USED, Column
 from jaxbm.table.encoding import check_far, learn
-from jaxbm.table.frames import check_names, named, without
+from jaxbm.table.frames import check_names, named, several, without
 from jaxbm.table.number_encodings import BINS, FREQUENCIES, check_encoding
 from jaxbm.table.numerals import decimal_of
 from jaxbm.table.preparation import Preparation
@@ -73,7 +73,8 @@ def prepare(
       >>> preparation.task, preparation.features(frame).shape
       ('multiclass', (150, 4))
     """
-    types, keep, drop, missing = dict(types or {}), set(keep), set(drop), [str(value) for value in missing]
+    types, keep, drop = dict(types or {}), set(several(keep)), set(several(drop))
+    missing = [str(value) for value in several(missing)]
     frame = without(named(frame), missing)
     for kind, names in (("types", types), ("keep", keep), ("drop", drop), ("group", [group] if group else [])):
         check_names(kind, names, frame)

@@ -81,9 +81,13 @@ def fit(
     `jaxbm.table.number_encodings.number_features`.
     """
     from jaxbm import table
+    from jaxbm.table.frames import several
 
     rows, other = (table.read(f) if isinstance(f, str | os.PathLike) else f for f in (frame, prepare_from))
-    columns = {"types": types, "keep": list(keep), "drop": list(drop), "missing": list(missing)}
+    for name, read in (("frame", rows), ("prepare_from", other)):
+        if not (hasattr(read, "columns") or (read is None and name == "prepare_from")):
+            raise TypeError(f"{name}: expected a table of pandas or a file, got a {type(read).__name__}")
+    columns = {"types": types, "keep": several(keep), "drop": several(drop), "missing": several(missing)}
     if time is not None:
         changes["time"] = time
     made = plan(rows, target, preset, task=task, seed=seed, columns=columns, changes=changes, prepare_from=other)

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.core.names import unknown
-from jaxbm.losses import losses_for
 from jaxbm.studies.folds import Fold
 from jaxbm.tabular.folds import member_folds
-from jaxbm.tabular.recipes import Recipe, recipe_of
+from jaxbm.tabular.recipes import Recipe, loss_of, recipe_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +41,7 @@ class Plan:
     @property
     def loss(self) -> str:
         """The name of the loss that is trained."""
-        return self.recipe.loss or losses_for(self.task)[0]
+        return loss_of(self.task, self.recipe.loss)
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -100,15 +98,14 @@ def plan(
     learned_from, fit_rows = _joined(training, held), len(training)
     if prepare_from is not None:
         prepare_from = without(named(prepare_from), columns.get("missing", ()))
-        learned_from, fit_rows = labelled(prepare_from, target, task), len(prepare_from)
+        learned_from = labelled(prepare_from, target, task)
+        fit_rows = len(learned_from)
         steps.append(f"the preparation was learned from {fit_rows:,} other rows, not from these:")
     preparation = table.prepare(
         learned_from, target, task=task, fit_rows=fit_rows, steps=steps, numbers=recipe.numbers,
         bins=recipe.bins, frequencies=recipe.frequencies, **columns,
     )  # fmt: skip
-    known = losses_for(preparation.task)
-    if recipe.loss is not None and recipe.loss not in known:
-        raise unknown(f"loss for task {preparation.task!r}", recipe.loss, known)
+    loss_of(preparation.task, recipe.loss)  # one that doesn't fit is an error now, not after the encoding
     x, y = preparation.features(training), preparation.labels(training)
     _check_varies(preparation, y)
     folds = None

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxbm.core import checks
 from jaxbm.core.names import lookup, unknown
+from jaxbm.losses import known, losses_for
 from jaxbm.run.options import NUMBERS, OPTIONS
 from jaxbm.table.number_encodings import BINS, FREQUENCIES
 
@@ -36,7 +37,7 @@ class Recipe:
       validation_split: without folds, fraction of the rows that validates.
       optimizer: its name.
       learning_rate: of the optimizer.
-      loss: its name; None for the task's own.
+      loss: its name, also with hyper-parameters (`"pinball_loss(quantiles=0.9)"`); None for the task's own.
       clip: keep a regression's predictions between the least and the greatest label.
       time: seconds for a search of widths, depth and rates; None for no search.
       training: further options of `jaxbm.fit`, such as `epochs`; what isn't there has that function's default.
@@ -135,8 +136,39 @@ def recipe_of(preset: str | Recipe, changes: Mapping[str, Any], rows: int) -> Re
     return made
 
 
+def loss_of(task: str, given: Any = None, option: str = "loss") -> str:
+    """The name of a loss that fits the task, hyper-parameters included; without one given, the task's default.
+
+    Args:
+      task: "binary", "multiclass" or "regression".
+      given: a name, or a loss of `jaxbm.losses`.
+      option: what it is called in messages.
+
+    Raises:
+      ValueError: it does not fit the task, or there is no such loss or hyper-parameter.
+
+    Example:
+      >>> from jaxbm.tabular.recipes import loss_of
+      >>> loss_of("regression"), loss_of("regression", "pinball_loss(quantiles=0.9)")
+      ('squared_error', 'pinball_loss(quantiles=0.9)')
+    """
+    fitting = losses_for(task)
+    if given is None:
+        return fitting[0]
+    found = known(given)
+    if found is None or found.entry.name not in fitting:
+        raise unknown(f"{option} for task {task!r}", given, fitting)
+    if found.outputs_per_label != 1:
+        raise ValueError(
+            f"{option}: expected one output for each label, got {found.__name__!r} with {found.outputs_per_label}"
+        )
+    return found.__name__
+
+
 def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
     checks.positive_int("members", recipe.members)
+    if np.ndim(recipe.hidden) != 1:
+        raise TypeError(f"hidden: expected widths such as (64, 32), got {recipe.hidden!r}")
     if recipe.training.get("privacy") is not None:
         _check_private(recipe)
     if recipe.time is not None:

@@ -162,6 +162,10 @@ def test_rare_classes_and_few_rows():
         ),
         ({"numbers": "ple"}, "numbers: unknown name 'ple'"),
         ({"loss": "hinge_loss"}, "loss for task 'regression': unknown name 'hinge_loss'"),
+        (
+            {"loss": "pinball_loss(quantiles=(0.1, 0.9))"},
+            r"loss: expected one output for each label, got 'pinball_loss\(quantiles=\(0.1, 0.9\)\)' with 2",
+        ),
         ({"members": 0}, "members: expected at least 1, got 0"),
     ],
 )
@@ -170,11 +174,31 @@ def test_bad_input(changes, match):
         tabular.fit(rows(), "price", **changes)
 
 
+@pytest.mark.parametrize(
+    "loss", ["pinball_loss(quantiles=0.9)", jaxbm.losses.loss("pinball_loss", quantiles=0.9)], ids=["text", "made"]
+)
+def test_a_loss_has_its_hyper_parameters(loss):
+    made = tabular.plan(rows().drop(columns="y"), "price", "classic", changes={"loss": loss})
+    assert made.loss == "pinball_loss(quantiles=0.9)"
+
+
 def test_a_target_that_is_the_same_in_each_row():
     with pytest.raises(ValueError, match=r"target 'price': expected a quantity that varies, got 2\.5 in each row"):
         tabular.fit(rows().assign(price=2.5), "price")
     with pytest.raises(ValueError, match="target 'y': expected two or more classes, got only 'yes'"):
         tabular.fit(rows().assign(y="yes"), "y")
+
+
+def test_a_single_name_or_mark_is_not_its_letters():
+    frame = rows().assign(word="NA")
+    made = jaxbm.table.prepare(frame.assign(word=["N", "A", "NA", "x"] * 30), "y", drop="price", missing="NA")
+    assert [column.name for column in made.columns] == ["a", "b", "word"]
+    word = made.columns[-1]
+    assert set(word.categories) >= {"N", "A", "x"}
+    with pytest.raises(TypeError, match="frame: expected a table of pandas or a file, got a ndarray"):
+        tabular.fit(frame.to_numpy(), "y")
+    with pytest.raises(TypeError, match=r"hidden: expected widths such as \(64, 32\), got 64"):
+        tabular.fit(frame, "y", hidden=64)
 
 
 def test_marks_for_missing_labels_are_no_class():
