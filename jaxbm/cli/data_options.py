@@ -136,7 +136,7 @@ def public_rows(arguments: argparse.Namespace, target: str, text: tuple[str, ...
     return frame
 
 
-def _toldpublic_rows(steps: list[str], arguments: argparse.Namespace, public: pd.DataFrame) -> list[str]:
+def _told_public_rows(steps: list[str], arguments: argparse.Namespace, public: pd.DataFrame) -> list[str]:
     return [*steps, f"learned from {len(public):,} public rows of {arguments.prepare_from}, not from those above:"]
 
 
@@ -165,7 +165,7 @@ def split_and_prepare(
     steps = table.split_summary(frame, target, counts, task=arguments.task)
     public = public_rows(arguments, target, () if group is None else (group,))
     if public is not None:
-        steps = _toldpublic_rows(steps, arguments, public)
+        steps = _told_public_rows(steps, arguments, public)
     learned_from = train if public is None else public
     preparation = table.prepare(learned_from, target, steps=steps, group=group, **column_options(arguments))
     frames = {"train": train, "test": test}

@@ -92,9 +92,10 @@ def run(arguments: argparse.Namespace) -> None:
     can_resume = is_ensemble and arguments.privacy is None  # a private run's key is kept nowhere
     with resumable(arguments.out) if can_resume else nullcontext() as unfinished:
         fitted = _trained(plan, unfinished, clock)
-        why = _told_and_saved(arguments, fitted, test, console, clock)
+        sets = fitted.sets(test)
+        why = _told_and_saved(arguments, fitted, sets, console, clock)
     console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
-    sets, unseen = fitted.sets(test), "out of fold"
+    unseen = "out of fold"
     options: dict[str, Any] = {"console": console, "implementation": why, "model": fitted.ensemble or fitted.model}
     options["caveats"] = private.caveats(arguments)
     outputs = {unseen: fitted.outputs_of(unseen, sets[unseen][0])} if unseen in sets else {}
@@ -143,7 +144,7 @@ def _trained(plan: Plan, folder: pathlib.Path | None, clock: Clock) -> Fitted:
 
 
 def _told_and_saved(
-    arguments: argparse.Namespace, fitted: Fitted, test: pd.DataFrame | None, console: Any, clock: Clock
+    arguments: argparse.Namespace, fitted: Fitted, sets: dict[str, Any], console: Any, clock: Clock
 ) -> str:
     """Metrics on the terminal and in the outcome, the model in its folder; which implementation trained it."""
     import jaxbm
@@ -154,7 +155,6 @@ def _told_and_saved(
     console.print(f"preset {plan.recipe.told}", markup=False, soft_wrap=True)
     for one in fitted.metadata.get("chosen", ()):
         console.print(f"  {_chosen(one)}", markup=False, soft_wrap=True)
-    sets = fitted.sets(test)
     logits = {name: fitted.outputs_of(name, x) for name, (x, _) in sets.items()}
     measured = {
         name: measure_outputs(fitted.model, logits[name], plan.preparation, plan.loss, y)
