@@ -80,6 +80,8 @@ def tweedie_deviance(log_means: ArrayLike, targets: ArrayLike, power: float = 1.
 
     Source: Jorgensen, "The Theory of Dispersion Models" (1997), chapter 4.
     """
+    if jnp.ndim(power):
+        raise ValueError(f"power: expected one number, got shape {list(jnp.shape(power))}")
     power = float(power)
     if not (power == 0 or power >= 1):
         raise ValueError(f"power: expected 0, or 1 and more, got {power}")

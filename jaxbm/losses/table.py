@@ -140,7 +140,7 @@ class KnownLoss:
     def labels(self) -> str:
         """Which labels it takes, see `LABELS`."""
         power = self.numbers.get("power", 0)
-        return "amount" if power >= 2 else self.entry.labels
+        return "amount" if np.max(power) >= 2 else self.entry.labels
 
     @property
     def outputs_per_label(self) -> int:

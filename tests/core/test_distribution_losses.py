@@ -101,6 +101,7 @@ def test_partial_likelihood_with_ties_by_hand():
         (lambda: losses.poisson_deviance(LOGS, COUNTS - 1), r"targets: expected 0 to inf, got -1"),
         (lambda: losses.gamma_deviance(LOGS, COUNTS), r"targets: expected 0 to inf, the ends excluded, got 0"),
         (lambda: losses.tweedie_deviance(LOGS, COUNTS, 0.5), "power: expected 0, or 1 and more, got 0.5"),
+        (lambda: losses.loss("tweedie_deviance", power=(1.5, 2)), r"power: expected one number, got shape \[2\]"),
         (lambda: losses.negative_binomial_nll(PAIRS, COUNTS - 1), "targets: expected 0 to inf, got -1"),
         (lambda: losses.pinball_loss(LOGS, COUNTS, 1.0), "quantiles: expected 0 to 1, the ends excluded, got 1"),
         (
