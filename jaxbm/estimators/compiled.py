@@ -123,13 +123,13 @@ class CompiledEpochs:
         losses = np.asarray(self.carry.state.history["loss"], np.float64)[:, :done]
         return losses * float(self.numbers.scale) + np.asarray(self.carry.penalties, np.float64)[:, :done]
 
-    def scores(self) -> np.ndarray | None:
-        """float64 `[M, epochs]`; None where none are taken."""
+    def scores(self, since: int = 0) -> np.ndarray | None:
+        """float64 `[M, epochs]` from one epoch on; None where none are taken."""
         if self.held_out is None:
             return None
         sums = np.asarray(self.carry.sums, np.float64)
-        epochs = [score_of(self.held_out.kind, sums[:, i], self.held_out.total) for i in range(self.training.epoch)]
-        return np.stack(epochs, axis=1)
+        kind, whole = self.held_out.kind, self.held_out.total
+        return np.stack([score_of(kind, sums[:, i], whole) for i in range(since, self.training.epoch)], axis=1)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)

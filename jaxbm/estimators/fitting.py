@@ -125,7 +125,7 @@ class _Compiled:
         if self.told is None:
             self.quick = next_chunk(done, time.perf_counter() - began, CHUNK_SECONDS)
             return
-        scores = self.loop.scores()
+        scores = self.loop.scores(self.training.epoch - 1)  # each is computed anew: the last one alone
         score = None if scores is None else _mean(scores[:, -1])
         self.told(self.training.epoch, _mean(self.loop.losses()[:, -1]), score)
 
