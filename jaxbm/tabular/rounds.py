@@ -124,6 +124,7 @@ class Store:
         recipe = plan.recipe
         found = fingerprint(
             *plan.training, plan.seed, plan.loss, recipe.activation, recipe.weight_init, dict(recipe.training),
+            list(recipe.hidden), recipe.learning_rate,
             [list(fold) for fold in plan.folds or []],
         )  # fmt: skip
         about = self.folder / ABOUT

@@ -94,6 +94,11 @@ def search(
 
     Source: Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble Selection from Libraries of Models" (2004).
     """
+    hidden = plan.recipe.hidden
+    if len(hidden) != DEPTHS[0] or max(hidden) > max(WIDTHS):
+        raise ValueError(
+            f"hidden: expected {DEPTHS[0]} widths of at most {max(WIDTHS)} to begin a search with, got {hidden}"
+        )
     store, budget = Store(folder, plan), float(plan.recipe.time or 0.0)
     pools, losses, lasted = dict[int, list[Entry]](), dict[int, float](), dict[int, float]()
     spent, number, tried = 0.0, 0, 0

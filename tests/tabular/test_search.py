@@ -1,6 +1,7 @@
 """The preset "best": rounds within a time, a greedy ensemble from out-of-fold predictions, going on after a stop."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from jaxbm import tabular
 from jaxbm.members.selection import log_loss
 from jaxbm.tabular import candidates, search
 from jaxbm.tabular.candidates import Candidate, drawn
+from jaxbm.tabular.recipes import PRESETS
 
 OPTIONS = {"preset": "best", "folds": 3, "epochs": 3, "patience": 2, "numbers": "standard"}
 
@@ -99,6 +101,7 @@ def test_candidates_stay_in_their_ranges_and_come_back():
         ({"preset": "classic", "time": 10}, "time: expected None with preset 'classic'"),
         ({"preset": "best", "time": 0}, "time: expected a positive number of seconds, got 0"),
         ({"preset": "best", "members": 4}, "members: expected nothing beside a search"),
+        ({"preset": replace(PRESETS["best"], hidden=(4, 4, 4))}, "hidden: expected 2 widths of at most 64 to begin"),
     ],
 )
 def test_bad_input(changes, match):
