@@ -58,6 +58,8 @@ def standings(results: Sequence[dict[str, Any]], seen: bool | None = None) -> li
         t: [s for s in sorted({k[2] for k in whole}) if all((c, t, s) in whole for c in ranked)] for t in tables
     }
     tables = [t for t in tables if splits[t]]
+    if not tables:
+        return []
 
     def mean(name: str) -> np.ndarray:
         return np.asarray([[np.mean([whole[c, t, s][name] for s in splits[t]]) for t in tables] for c in ranked])
