@@ -67,10 +67,10 @@ def gaussian_noise(stream: Words, like: Any, deviation: ArrayLike) -> Any:
         own = counter.derive(stream, number)
         places = jax.lax.iota(jnp.uint32, math.prod(leaf.shape))
         bits = counter.bits_2d(own, places, jnp.arange(2, dtype=jnp.uint32))
-        # Never 0, and 24 bits of each, which float32 holds exactly.
-        first, second = ((bits[:, i] >> 8).astype(jnp.float32) + 0.5 for i in (0, 1))
-        radius = jnp.sqrt(-2 * jnp.log(first * jnp.float32(2.0**-24)))
-        normal = radius * jnp.cos(second * jnp.float32(2 * math.pi * 2.0**-24))
+        # In (0, 1], all 32 bits of it: what is closest to 0 decides how far out the tail reaches, here 6.7 deviations.
+        first = (bits[:, 0].astype(jnp.float32) + 0.5) * jnp.float32(2.0**-32)
+        turn = (bits[:, 1] >> 8).astype(jnp.float32) * jnp.float32(2 * math.pi * 2.0**-24)
+        normal = jnp.sqrt(-2 * jnp.log(first)) * jnp.cos(turn)
         dtype = jnp.promote_types(leaf.dtype, jnp.float32)
         made.append((normal * deviation).reshape(leaf.shape).astype(dtype))
     return jax.tree.unflatten(tree, made)
