@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxbm import losses
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
 from jaxbm.members.selection import SCORES, greedy_selection
@@ -170,7 +171,18 @@ def _kept(entries: list[Entry]) -> list[Entry]:
 
 
 def _judge(plan: Plan) -> Any:
-    return SCORES["squared_error" if plan.task == "regression" else "log_loss"]
+    """The score of predictions `[M, n, k]`: for a quantity, the mean of the loss that is trained."""
+    if plan.task != "regression":
+        return SCORES["log_loss"]
+    if plan.loss == "squared_error":
+        return SCORES[plan.loss]
+    value = losses.loss(plan.loss)
+
+    def mean_loss(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        outputs = predictions[..., 0].astype(np.float32)
+        return np.asarray(value(outputs, np.broadcast_to(labels, outputs.shape)), np.float64).mean(axis=1)
+
+    return mean_loss
 
 
 def _greedy(plan: Plan, pool: list[Entry]) -> tuple[np.ndarray, float]:
