@@ -57,6 +57,7 @@ CASES = {
     "rows": _case(data={"rows": jnp.asarray(rng.permutation(50)[:30], jnp.int32)}),
     "momentum": _case(optimizer=jaxbm.sgd(0.05, momentum=0.9)),
     "a schedule": _case(optimizer=jaxbm.adam(optax.linear_schedule(1e-2, 1e-3, 12))),
+    "privacy": _case(privacy=jaxbm.DPSGD(noise_multiplier=0.5, clip_norm=1.0, delta=1e-5)),
     "Optax": _case(optimizer=optax.lion(1e-3)),
     "another activation of the output": _case(model=jaxbm.MLP((4, 6, 1), output_activation="tanh")),
     "another loss": _case(loss="squared_error", epochs=2)._replace(
@@ -98,7 +99,7 @@ def test_an_implementation_agrees_with_the_reference_or_refuses(name, case):
 
 #: What each implementation is known to refuse, so that a kernel can't come to refuse everything unnoticed.
 REFUSED = {
-    "cpu": {"augment", "Optax", "another activation of the output", "another loss"},
+    "cpu": {"augment", "Optax", "privacy", "another activation of the output", "another loss"},
     "program": set(),
     "xla": set(),
 }
