@@ -10,9 +10,9 @@ the same whatever the others do.
 
 from __future__ import annotations
 
-from jaxbm.kernels.program import control
+from jaxbm.kernels.program import control, foreign
 from jaxbm.kernels.program.text import Function, Module
-from jaxbm.kernels.program.types import I1, I32, I64, PTR, VOID, Type, type_of
+from jaxbm.kernels.program.types import I1, I32, I64, PTR, VOID, type_of
 from jaxbm.kernels.program.values import Index, Value
 
 NAME = "jaxbm_program"
@@ -34,61 +34,6 @@ INTERNAL = 13
 NOT_FOUND = 5
 
 
-def _word(f: Function, pointer: Value, offset: Index, type: Type = I64) -> Value:
-    """A field at an offset in bytes."""
-    return f.load(_at(f, pointer, offset), type)
-
-
-def _at(f: Function, pointer: Value, offset: Index) -> Value:
-    if isinstance(offset, int) and offset == 0:
-        return pointer
-    return f.pure(f"getelementptr inbounds i8, ptr {pointer.text}, i64 {f.index(offset).text}", PTR)
-
-
-def _set(f: Function, pointer: Value, offset: Index, value: Value) -> None:
-    f.store(value, _at(f, pointer, offset))
-
-
-def _constant(f: Function, value: int) -> Value:
-    return f.constant(I64, value)
-
-
-def _null(f: Function) -> Value:
-    return Value(f, "null", PTR)
-
-
-def _invoke(f: Function, function: Value, returns: Type, *args: Value) -> Value:
-    listed = ", ".join(f"{a.type.text} {a.text}" for a in args)
-    text = f"call {returns.text} {function.text}({listed})"
-    return f.instruction(text, returns)
-
-
-def _frame(f: Function, words: int) -> Value:
-    """A structure for a call of XLA's interface, filled with zeros."""
-    pointer = f.alloca(I64, words)
-    for k in range(words):
-        f.store(_constant(f, 0), pointer, k)
-    return pointer
-
-
-def _error(f: Function, api: Value, message: str, code: int) -> Value:
-    args = _frame(f, 4)
-    _set(f, args, 0, _constant(f, 28))
-    _set(f, args, 16, f.module.constant_bytes(message.encode() + b"\0"))
-    _set(f, args, 24, f.constant(I32, code))
-    return _invoke(f, _word(f, api, 48, PTR), PTR, args)
-
-
-def _destroy(f: Function, api: Value, error: Value) -> None:
-    def destroy() -> None:
-        args = _frame(f, 3)
-        _set(f, args, 0, _constant(f, 24))
-        _set(f, args, 16, error)
-        f.line(f"call void {_word(f, api, 64, PTR).text}(ptr {args.text})")
-
-    control.when(f, error.compare("ne", _null(f)), destroy)
-
-
 def module(major: int, minor: int) -> str:
     """The module's text; its version is that of the interface which the running jaxlib speaks."""
     m = Module()
@@ -106,19 +51,21 @@ def module(major: int, minor: int) -> str:
 
 def _answer_metadata(f: Function, frame: Value, major: int, minor: int) -> None:
     """Before the first call XLA asks for the version of the interface."""
-    extension = _word(f, frame, 8, PTR)
+    extension = foreign.word(f, frame, 8, PTR)
     asked, go_on = f.label(), f.label()
-    f.branch(extension.compare("ne", _null(f)), asked, go_on)
+    f.branch(extension.compare("ne", foreign.null(f)), asked, go_on)
     f.start(asked)
     with f.scope():
-        metadata = _word(f, extension, 24, PTR)
-        _set(f, metadata, 8, _constant(f, 24))
-        _set(f, metadata, 16, _null(f))
-        _set(f, metadata, 24, f.constant(I32, major))
-        _set(f, metadata, 28, f.constant(I32, minor))
-        _set(f, metadata, 32, f.constant(I32, 0))
-        control.when(f, _word(f, metadata, 0).ge(48), lambda: _set(f, metadata, 40, _constant(f, 0)))
-        f.ret(_null(f))
+        metadata = foreign.word(f, extension, 24, PTR)
+        foreign.put(f, metadata, 8, foreign.constant(f, 24))
+        foreign.put(f, metadata, 16, foreign.null(f))
+        foreign.put(f, metadata, 24, f.constant(I32, major))
+        foreign.put(f, metadata, 28, f.constant(I32, minor))
+        foreign.put(f, metadata, 32, f.constant(I32, 0))
+        control.when(
+            f, foreign.word(f, metadata, 0).ge(48), lambda: foreign.put(f, metadata, 40, foreign.constant(f, 0))
+        )
+        f.ret(foreign.null(f))
     f.start(go_on)
 
 
@@ -127,17 +74,17 @@ def _lookup(m: Module) -> None:
     f = m.function("lookup", [("hash", I64)], PTR, internal=True)
     (wanted,) = f.params
     table = f.instruction(f"load atomic ptr, ptr @{TABLE} acquire, align 8", PTR)
-    mask = _word(f, table, 0)
+    mask = foreign.word(f, table, 0)
 
     def slot(i: Value) -> Value:
-        return _at(f, table, f.iadd(f.imul(i & mask, 16), 8))
+        return foreign.at(f, table, f.iadd(f.imul(i & mask, 16), 8))
 
     def going(carry: list[Value]) -> Value:
         here = slot(carry[0])
-        return _word(f, here, 0).ne(wanted) & _word(f, here, 8, PTR).compare("ne", _null(f))
+        return foreign.word(f, here, 0).ne(wanted) & foreign.word(f, here, 8, PTR).compare("ne", foreign.null(f))
 
     (found,) = control.while_loop(f, going, lambda c: [c[0] + 1], [wanted])
-    f.ret(_word(f, slot(found), 8, PTR))
+    f.ret(foreign.word(f, slot(found), 8, PTR))
 
 
 def _take_arena(m: Module) -> None:
@@ -145,12 +92,12 @@ def _take_arena(m: Module) -> None:
     f = m.function("take_arena", [("program", PTR)], PTR, internal=True)
     (entry,) = f.params
     control.loop(f, KEPT, lambda k, _: _try_kept(f, entry, k))
-    size = _word(f, entry, 16) + 63
-    f.ret(f.call("aligned_alloc", PTR, [_constant(f, 64), (size.lshr(6) << 6) + 64]))
+    size = foreign.word(f, entry, 16) + 63
+    f.ret(f.call("aligned_alloc", PTR, [foreign.constant(f, 64), (size.lshr(6) << 6) + 64]))
 
 
 def _kept(f: Function, entry: Value, k: Index) -> Value:
-    return _at(f, entry, f.iadd(f.imul(k, 8), ENTRY_WORDS * 8))
+    return foreign.at(f, entry, f.iadd(f.imul(k, 8), ENTRY_WORDS * 8))
 
 
 def _try_kept(f: Function, entry: Value, k: Index) -> None:
@@ -159,9 +106,9 @@ def _try_kept(f: Function, entry: Value, k: Index) -> None:
 
     def swap() -> None:
         got = f.instruction(f"atomicrmw xchg ptr {place.text}, ptr null acq_rel", PTR)
-        control.when(f, got.compare("ne", _null(f)), lambda: _return(f, got))
+        control.when(f, got.compare("ne", foreign.null(f)), lambda: _return(f, got))
 
-    control.when(f, seen.compare("ne", _null(f)), swap)
+    control.when(f, seen.compare("ne", foreign.null(f)), swap)
 
 
 def _return(f: Function, value: Value | None) -> None:
@@ -183,9 +130,9 @@ def _keep_arena(m: Module) -> None:
             pair = f.instruction(text, type_of("{ ptr, i1 }"))
             control.when(f, f.extract(pair, 1, I1), lambda: _return(f, None))
 
-        control.when(f, f.load(place, PTR).compare("eq", _null(f)), swap)
+        control.when(f, f.load(place, PTR).compare("eq", foreign.null(f)), swap)
 
-    control.when(f, _word(f, entry, 16).le(LARGEST_KEPT), lambda: control.loop(f, KEPT, keep))
+    control.when(f, foreign.word(f, entry, 16).le(LARGEST_KEPT), lambda: control.loop(f, KEPT, keep))
     f.call("free", VOID, [arena])
     f.ret()
 
@@ -199,15 +146,15 @@ def _run_members(m: Module) -> None:
     """void run_members(ptr shared): take members until there is none left."""
     f = m.function("run_members", [("shared", PTR)], VOID, internal=True)
     (shared,) = f.params
-    entry, members = _word(f, shared, SHARED_ENTRY, PTR), _word(f, shared, MEMBERS)
-    lead, buffers = _word(f, shared, LEAD), _word(f, shared, BUFFERS)
+    entry, members = foreign.word(f, shared, SHARED_ENTRY, PTR), foreign.word(f, shared, MEMBERS)
+    lead, buffers = foreign.word(f, shared, LEAD), foreign.word(f, shared, BUFFERS)
     pointers = f.instruction(f"alloca ptr, i64 {buffers.text}, align 16", PTR)
-    n_args = _word(f, entry, 24)
+    n_args = foreign.word(f, entry, 24)
     results = f.offset(pointers, PTR, n_args)
-    function = _word(f, entry, 8, PTR)
+    function = foreign.word(f, entry, 8, PTR)
     arena = f.instruction(f"call ptr @take_arena(ptr {entry.text})", PTR)
-    no_memory = arena.compare("eq", _null(f))
-    lengths = _at(f, shared, SHARED)
+    no_memory = arena.compare("eq", foreign.null(f))
+    lengths = foreign.at(f, shared, SHARED)
     table = f.offset(lengths, I64, lead)
 
     def take() -> Value:
@@ -227,20 +174,20 @@ def _run_members(m: Module) -> None:
                 stride = f.load(row, I64, f.iadd(k, 1))
                 return [f.binary("udiv", c[0], length), c[1] + index * stride]
 
-            offset = control.loop(f, lead, axis, [member, _constant(f, 0)])[1]
-            f.store(_at(f, f.load(row, PTR), offset), pointers, b)
+            offset = control.loop(f, lead, axis, [member, foreign.constant(f, 0)])[1]
+            f.store(foreign.at(f, f.load(row, PTR), offset), pointers, b)
 
         control.loop(f, buffers, place)
 
         def run() -> list[Value]:
-            return [_invoke(f, function, I32, pointers, results, arena)]
+            return [foreign.invoke(f, function, I32, pointers, results, arena)]
 
         (status,) = control.choose(f, no_memory, lambda: [f.constant(I32, 2)], run)
-        at = _at(f, shared, STATUS)
+        at = foreign.at(f, shared, STATUS)
         control.when(
             f, status.ne(0), lambda: f.line(f"store atomic i32 {status.text}, ptr {at.text} monotonic, align 4")
         )
-        f.instruction(f"atomicrmw add ptr {_at(f, shared, DONE).text}, i64 1 acq_rel", I64)
+        f.instruction(f"atomicrmw add ptr {foreign.at(f, shared, DONE).text}, i64 1 acq_rel", I64)
         return [take()]
 
     control.while_loop(f, lambda c: c[0].lt(members), one, [take()])
@@ -249,7 +196,7 @@ def _run_members(m: Module) -> None:
 
 
 def _release(f: Function, shared: Value) -> None:
-    before = f.instruction(f"atomicrmw sub ptr {_at(f, shared, REFERENCES).text}, i64 1 acq_rel", I64)
+    before = f.instruction(f"atomicrmw sub ptr {foreign.at(f, shared, REFERENCES).text}, i64 1 acq_rel", I64)
     control.when(f, before.eq(1), lambda: f.call("free", VOID, [shared]))
 
 
@@ -258,26 +205,26 @@ def _task(m: Module) -> None:
     f = m.function("task", [("shared", PTR)], VOID, internal=True)
     (shared,) = f.params
     started = f.instruction(f"load atomic i64, ptr {shared.text} acquire, align 8", I64)
-    busy = started.lt(_word(f, shared, MEMBERS))
+    busy = started.lt(foreign.word(f, shared, MEMBERS))
     control.when(f, busy, lambda: f.line(f"call void @run_members(ptr {shared.text})"))
     _release(f, shared)
     f.ret()
 
 
 def _execute(f: Function, frame: Value) -> None:
-    api, context = _word(f, frame, 16, PTR), _word(f, frame, 24, PTR)
-    attributes = _word(f, frame, 160, PTR)
+    api, context = foreign.word(f, frame, 16, PTR), foreign.word(f, frame, 24, PTR)
+    attributes = foreign.word(f, frame, 160, PTR)
     lead = _scalar(f, attributes, 0)
     entry = f.call("lookup", PTR, [_scalar(f, attributes, 1)])
     unknown, known = f.label(), f.label()
-    f.branch(entry.compare("eq", _null(f)), unknown, known)
+    f.branch(entry.compare("eq", foreign.null(f)), unknown, known)
     f.start(unknown)
     with f.scope():
-        f.ret(_error(f, api, UNKNOWN, NOT_FOUND))
+        f.ret(foreign.error_of(f, api, UNKNOWN, NOT_FOUND))
     f.start(known)
-    n_args, n_results = _word(f, frame, 56), _word(f, frame, 96)
-    wrong = n_args.ne(_word(f, entry, 24)) | n_results.ne(_word(f, entry, 32))
-    control.when(f, wrong, lambda: _return(f, _error(f, api, WRONG, INTERNAL)))
+    n_args, n_results = foreign.word(f, frame, 56), foreign.word(f, frame, 96)
+    wrong = n_args.ne(foreign.word(f, entry, 24)) | n_results.ne(foreign.word(f, entry, 32))
+    control.when(f, wrong, lambda: _return(f, foreign.error_of(f, api, WRONG, INTERNAL)))
     alone, many = f.label(), f.label()
     f.branch(lead.eq(0), alone, many)
     f.start(alone)
@@ -290,18 +237,18 @@ def _execute(f: Function, frame: Value) -> None:
 
 def _scalar(f: Function, attributes: Value, k: int) -> Value:
     """The value of the k-th attribute, in the order of their names."""
-    return _word(f, f.load(f.load(attributes, PTR, k), PTR, 1), 0)
+    return foreign.word(f, f.load(f.load(attributes, PTR, k), PTR, 1), 0)
 
 
 def _buffers(f: Function, frame: Value) -> tuple[Value, Value]:
-    return _word(f, frame, 72, PTR), _word(f, frame, 112, PTR)
+    return foreign.word(f, frame, 72, PTR), foreign.word(f, frame, 112, PTR)
 
 
 def _finish(f: Function, api: Value, status: Value) -> None:
     for code, message in MESSAGES.items():
         text = message
-        control.when(f, status.eq(code), lambda text=text: _return(f, _error(f, api, text, INTERNAL)))  # type: ignore[misc]
-    f.ret(_null(f))
+        control.when(f, status.eq(code), lambda text=text: _return(f, foreign.error_of(f, api, text, INTERNAL)))  # type: ignore[misc]
+    f.ret(foreign.null(f))
 
 
 def _one_member(f: Function, api: Value, frame: Value, entry: Value, n_args: Value, n_results: Value) -> None:
@@ -310,18 +257,18 @@ def _one_member(f: Function, api: Value, frame: Value, entry: Value, n_args: Val
     for n, buffers, to in zip((n_args, n_results), _buffers(f, frame), (pointers, results), strict=True):
 
         def copy(k: Index, _: list[Value], buffers: Value = buffers, to: Value = to) -> None:
-            f.store(_word(f, f.load(buffers, PTR, k), 24, PTR), to, k)
+            f.store(foreign.word(f, f.load(buffers, PTR, k), 24, PTR), to, k)
 
         control.loop(f, n, copy)
     arena = f.instruction(f"call ptr @take_arena(ptr {entry.text})", PTR)
-    control.when(f, arena.compare("eq", _null(f)), lambda: _finish_now(f, api, 2))
-    status = _invoke(f, _word(f, entry, 8, PTR), I32, pointers, results, arena)
+    control.when(f, arena.compare("eq", foreign.null(f)), lambda: _finish_now(f, api, 2))
+    status = foreign.invoke(f, foreign.word(f, entry, 8, PTR), I32, pointers, results, arena)
     f.line(f"call void @keep_arena(ptr {entry.text}, ptr {arena.text})")
     _finish(f, api, status)
 
 
 def _finish_now(f: Function, api: Value, code: int) -> None:
-    _return(f, _error(f, api, MESSAGES[code], INTERNAL))
+    _return(f, foreign.error_of(f, api, MESSAGES[code], INTERNAL))
 
 
 def _many_members(
@@ -330,19 +277,19 @@ def _many_members(
     count = n_args + n_results
     words = lead + count * (lead + 1)
     shared = f.call("malloc", PTR, [words * 8 + SHARED])
-    control.when(f, shared.compare("eq", _null(f)), lambda: _finish_now(f, api, 2))
+    control.when(f, shared.compare("eq", foreign.null(f)), lambda: _finish_now(f, api, 2))
     arguments, results = _buffers(f, frame)
-    lengths = _at(f, shared, SHARED)
+    lengths = foreign.at(f, shared, SHARED)
     # Results have every leading axis in full.
-    dims = _word(f, f.load(results, PTR, 0), 40, PTR)
+    dims = foreign.word(f, f.load(results, PTR, 0), 40, PTR)
 
     def length(a: Index, carry: list[Value]) -> list[Value]:
         n = f.load(dims, I64, a)
         f.store(n, lengths, a)
         return [carry[0] * n]
 
-    (members,) = control.loop(f, lead, length, [_constant(f, 1)])
-    sizes = _word(f, entry, 40, PTR)
+    (members,) = control.loop(f, lead, length, [foreign.constant(f, 1)])
+    sizes = foreign.word(f, entry, 40, PTR)
     table = f.offset(lengths, I64, lead)
 
     def describe(b: Index, _: list[Value]) -> None:
@@ -354,8 +301,8 @@ def _many_members(
             lambda: [f.load(results, PTR, f.iadd(b, 0 - n_args))],
         )
         row = f.offset(table, I64, f.imul(b, lead + 1))
-        f.store(_word(f, buffer, 24, PTR), row)
-        own = _word(f, buffer, 40, PTR)
+        f.store(foreign.word(f, buffer, 24, PTR), row)
+        own = foreign.word(f, buffer, 40, PTR)
 
         def stride(a: Index, carry: list[Value]) -> list[Value]:
             k = f.iadd(f.iadd(lead, f.imul(a, -1)), -1)
@@ -366,16 +313,16 @@ def _many_members(
         control.loop(f, lead, stride, [f.load(sizes, I64, b)])
 
     control.loop(f, count, describe)
-    zero = _constant(f, 0)
+    zero = foreign.constant(f, 0)
     for offset in (NEXT, DONE, STATUS):
-        _set(f, shared, offset, zero)
+        foreign.put(f, shared, offset, zero)
     for offset, value in ((MEMBERS, members), (LEAD, lead), (BUFFERS, count)):
-        _set(f, shared, offset, value)
-    _set(f, shared, SHARED_ENTRY, entry)
-    _set(f, shared, REFERENCES, _constant(f, 1))
-    control.when(f, members.ge(_word(f, entry, 48)), lambda: _schedule(f, api, context, shared, members))
+        foreign.put(f, shared, offset, value)
+    foreign.put(f, shared, SHARED_ENTRY, entry)
+    foreign.put(f, shared, REFERENCES, foreign.constant(f, 1))
+    control.when(f, members.ge(foreign.word(f, entry, 48)), lambda: _schedule(f, api, context, shared, members))
     f.line(f"call void @run_members(ptr {shared.text})")
-    done = _at(f, shared, DONE)
+    done = foreign.at(f, shared, DONE)
 
     def waiting(_: list[Value]) -> Value:
         return f.instruction(f"load atomic i64, ptr {done.text} acquire, align 8", I64).lt(members)
@@ -385,7 +332,7 @@ def _many_members(
         return []
 
     control.while_loop(f, waiting, wait, [])
-    status = _word(f, shared, STATUS, I32)
+    status = foreign.word(f, shared, STATUS, I32)
     _release(f, shared)
     _finish(f, api, status)
 
@@ -393,27 +340,27 @@ def _many_members(
 def _schedule(f: Function, api: Value, context: Value, shared: Value, members: Value) -> None:
     """Ask XLA's threads for help."""
     threads = f.alloca(I64)
-    f.store(_constant(f, 1), threads)
-    question = _frame(f, 4)
-    _set(f, question, 0, _constant(f, 32))
-    _set(f, question, 16, context)
-    _set(f, question, 24, threads)
-    _destroy(f, api, _invoke(f, _word(f, api, 144, PTR), PTR, question))
+    f.store(foreign.constant(f, 1), threads)
+    question = foreign.structure(f, 4)
+    foreign.put(f, question, 0, foreign.constant(f, 32))
+    foreign.put(f, question, 16, context)
+    foreign.put(f, question, 24, threads)
+    foreign.destroy_error(f, api, foreign.invoke(f, foreign.word(f, api, 144, PTR), PTR, question))
     helpers = f.intrinsic("smin", f.load(threads, I64), members) - 1
 
     def ask(_: Index, __: list[Value]) -> None:
-        f.instruction(f"atomicrmw add ptr {_at(f, shared, REFERENCES).text}, i64 1 acq_rel", I64)
-        request = _frame(f, 5)
-        _set(f, request, 0, _constant(f, 40))
-        _set(f, request, 16, context)
-        _set(f, request, 24, Value(f, "@task", PTR))
-        _set(f, request, 32, shared)
-        error = _invoke(f, _word(f, api, 136, PTR), PTR, request)
+        f.instruction(f"atomicrmw add ptr {foreign.at(f, shared, REFERENCES).text}, i64 1 acq_rel", I64)
+        request = foreign.structure(f, 5)
+        foreign.put(f, request, 0, foreign.constant(f, 40))
+        foreign.put(f, request, 16, context)
+        foreign.put(f, request, 24, Value(f, "@task", PTR))
+        foreign.put(f, request, 32, shared)
+        error = foreign.invoke(f, foreign.word(f, api, 136, PTR), PTR, request)
 
         def refused() -> None:
             _release(f, shared)
-            _destroy(f, api, error)
+            foreign.destroy_error(f, api, error)
 
-        control.when(f, error.compare("ne", _null(f)), refused)
+        control.when(f, error.compare("ne", foreign.null(f)), refused)
 
     control.loop(f, helpers, ask)
