@@ -121,20 +121,7 @@ def job_of(
     penalty = 0.0 if decoupled or not mean_weight else 0.5 * estimator.alpha / (batch * mean_weight)
     scale = targets.gradient_scale
     rate_scale = scale if estimator.solver == "sgd" else 1
-    program = Program(
-        activation=activation,
-        loss=targets.kind.loss,
-        outputs=targets.outputs,
-        batch_size=batch if batch < len(rows) else ALL_ROWS,
-        shuffle=bool(estimator.shuffle) and batch < len(rows),
-        solver=estimator.solver,
-        nesterov=bool(estimator.nesterovs_momentum) and estimator.solver == "sgd",
-        bootstrap=bool(estimator.bootstrap),
-        dropout=estimator.dropout is not None,
-        clip=estimator.clip_norm is not None,
-        schedule=estimator.learning_rate_schedule,
-        implementation=estimator.implementation,
-    )
+    program = _program(estimator, targets, batch, len(rows))
     networks, limits = [], []
     for k in range(estimator.members):
         rate = estimator.learning_rate_init if state.rates is None else state.rates[k]
@@ -172,6 +159,24 @@ def job_of(
         )
     schedule = estimator.learning_rate if estimator.solver == "sgd" else "constant"
     return Job(program, networks, limits, schedule, penalty, targets.loss_scale, rate_scale, held_out)
+
+
+def _program(estimator: Any, targets: Targets, batch: int, rows: int) -> Program:
+    """What decides the compiled program."""
+    return Program(
+        activation=ALIASES.get(estimator.activation, estimator.activation),
+        loss=targets.kind.loss,
+        outputs=targets.outputs,
+        batch_size=batch if batch < rows else ALL_ROWS,
+        shuffle=bool(estimator.shuffle) and batch < rows,
+        solver=estimator.solver,
+        nesterov=bool(estimator.nesterovs_momentum) and estimator.solver == "sgd",
+        bootstrap=bool(estimator.bootstrap),
+        dropout=estimator.dropout is not None,
+        clip=estimator.clip_norm is not None,
+        schedule=estimator.learning_rate_schedule,
+        implementation=estimator.implementation,
+    )
 
 
 def _split(
