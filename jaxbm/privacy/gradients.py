@@ -67,7 +67,7 @@ def gaussian_noise(stream: Words, like: Any, deviation: ArrayLike) -> Any:
         own = counter.derive(stream, number)
         places = jax.lax.iota(jnp.uint32, math.prod(leaf.shape))
         bits = counter.bits_2d(own, places, jnp.arange(2, dtype=jnp.uint32))
-        # In (0, 1], all 32 bits of it: what is closest to 0 decides how far out the tail reaches, here 6.7 deviations.
+        # In (0, 1], of all 32 bits: what is closest to 0 decides how far out the tail reaches, here 6.7 deviations.
         first = (bits[:, 0].astype(jnp.float32) + 0.5) * jnp.float32(2.0**-32)
         turn = (bits[:, 1] >> 8).astype(jnp.float32) * jnp.float32(2 * math.pi * 2.0**-24)
         normal = jnp.sqrt(-2 * jnp.log(first)) * jnp.cos(turn)
