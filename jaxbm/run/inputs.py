@@ -124,7 +124,16 @@ def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Ar
 
 def _arrays_of(name: str, tree: Any) -> Any:
     """Every array checked for what JAX can hold."""
-    return row_trees.mapped(_array, name, tree)
+    return row_trees.mapped(_narrow, name, tree)
+
+
+def _narrow(name: str, value: ArrayLike) -> Any:
+    """As wide as JAX will hold it; what is beyond becomes infinite, and is named by the checks of values."""
+    array = _array(name, value)
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        return array
+    with np.errstate(over="ignore"):
+        return array.astype(jax.dtypes.canonicalize_dtype(array.dtype), copy=False)
 
 
 def _array(name: str, value: ArrayLike) -> Any:
@@ -133,9 +142,7 @@ def _array(name: str, value: ArrayLike) -> Any:
         return _real(name, whole_on_each(value))
     if checks.is_traced(value):  # a list of what is traced
         return _real(name, jnp.asarray(value))
-    host = arrays.host_numbers(name, np.asarray(value))
-    host = host.astype(jax.dtypes.canonicalize_dtype(host.dtype), copy=False) if host.dtype.kind == "f" else host
-    return _real(name, host)
+    return _real(name, arrays.host_numbers(name, np.asarray(value)))
 
 
 def _real(name: str, values: Any) -> Any:
