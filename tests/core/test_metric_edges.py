@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics as sk
+from support.metric_inputs import inputs_of
 
 from jaxbm import metrics
 from jaxbm.core.counts import by_class
@@ -140,8 +141,7 @@ def test_a_row_of_weight_zero_may_be_nan():
 def test_under_strict_settings(setting):
     with jax.numpy_rank_promotion("raise") if setting == "rank" else jax.numpy_dtype_promotion("strict"):
         for name, hook in metrics.METRICS.items():
-            y = LABELS[:, 0] if name in OF_CLASSES else SCORES[:, 1]
-            calls = [(hook, SCORES[:, 0], y)]
+            calls = [(hook, *inputs_of(name, SCORES[:, 0], LABELS[:, 0]))]
             if name in OF_CLASSES:
                 calls.append((hook, SCORES, CLASSES))
                 if name != "balanced_accuracy":

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics as sk
+from support.metric_inputs import inputs_of
 
 from jaxbm import metrics
 
@@ -132,10 +133,9 @@ def test_zeros_of_both_signs_tie_and_infinite_ones_come_first_and_last():
 def test_zero_weights_have_no_influence():
     p, y = RNG.normal(size=50).astype(np.float32), RNG.integers(0, 2, 50)
     w = np.ones(50, np.float32)
-    longer = (np.append(p, 9.0).astype(np.float32), np.append(y, 0), np.append(w, 0).astype(np.float32))
     for name, metric in metrics.METRICS.items():
-        a = metric(jnp.asarray(p), jnp.asarray(y, jnp.float32), jnp.asarray(w))
-        b = metric(jnp.asarray(longer[0]), jnp.asarray(longer[1], jnp.float32), jnp.asarray(longer[2]))
+        a = metric(*inputs_of(name, p, y), w)
+        b = metric(*inputs_of(name, np.append(p, 9), np.append(y, 0)), np.append(w, np.float32(0)))
         assert float(a) == pytest.approx(float(b), rel=1e-6), name
 
 
