@@ -221,8 +221,9 @@ def _order(task: Task, visited: RowSet, epoch: Array, words: Words, length: int)
         places = permuted_position(counter.derive(counter.derive(words, counter.SHUFFLE), epoch), places, count)
     if task.bootstrap:
         places = bootstrap_draws(words, places, count)
-    is_usable = real is None or task.augment is not None
-    return visited.table_rows(places if is_usable else jnp.where(real, places, 0)), real
+    if real is not None and task.augment is None:
+        places = jnp.where(real, places, 0)
+    return visited.table_rows(places), real
 
 
 def _batch_weight(weight: Array | None, real: Array | None) -> Array | None:

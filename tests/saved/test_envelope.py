@@ -1,5 +1,6 @@
 """Folders of saved models: older versions, damage, and what an interruption or a full disk leaves behind."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -38,7 +39,7 @@ def first_version(folder, file, arrays, **described):
     data = pack(arrays)
     (folder / file).write_bytes(data)
     name = "model.json" if file.startswith("arrays") else "members.json"
-    architecture = {field: getattr(MODEL, field) for field in MODEL.__dataclass_fields__}
+    architecture = {field.name: getattr(MODEL, field.name) for field in dataclasses.fields(MODEL)}
     rest = {"version": 1, "sha256": hashlib.sha256(data).hexdigest(), "model": architecture, "preparation": None}
     (folder / name).write_text(json.dumps({**rest, "metadata": {"loss": "squared_error"}, **described}))
 
