@@ -6,6 +6,7 @@ ValueError; under a transformation, where values can't be looked at, it gives Na
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -80,8 +81,8 @@ def tweedie_deviance(log_means: ArrayLike, targets: ArrayLike, power: float = 1.
 
     Source: Jorgensen, "The Theory of Dispersion Models" (1997), chapter 4.
     """
-    if jnp.ndim(power):
-        raise ValueError(f"power: expected one number, got shape {list(jnp.shape(power))}")
+    if np.ndim(power):
+        raise ValueError(f"power: expected one number, got shape {list(np.shape(power))}")
     power = float(power)
     if not (power == 0 or power >= 1):
         raise ValueError(f"power: expected 0, or 1 and more, got {power}")

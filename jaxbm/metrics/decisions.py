@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -166,7 +167,7 @@ def _tallies(
 ) -> _Tallies:
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES)
-    several = jnp.ndim(predictions) == 2 and jnp.shape(predictions)[1] != 1
+    several = np.ndim(predictions) == 2 and np.shape(predictions)[1] != 1
     if average == "binary" and (several or num_classes != 2):
         what = "several labels a row" if several else f"{num_classes} classes"
         raise ValueError(f"average: expected 'macro', 'micro' or 'weighted' for {what}, got 'binary'")

@@ -139,6 +139,11 @@ def test_zero_weights_have_no_influence():
         assert float(a) == pytest.approx(float(b), rel=1e-6), name
 
 
+@pytest.mark.parametrize("metric", [metrics.f1, metrics.precision, metrics.recall, metrics.balanced_accuracy])
+def test_lists_are_taken(metric):
+    assert float(metric([0, 1, 1], [0, 1, 0])) == float(metric(np.asarray([0, 1, 1]), np.asarray([0, 1, 0])))
+
+
 def test_calibration_error_by_hand():
     p = jnp.asarray([0.05, 0.05, 0.95, 0.95])
     y = jnp.asarray([0, 1, 1, 1])
