@@ -14,7 +14,7 @@ from jaxbm.benchmarks.contest import OURS
 from jaxbm.benchmarks.contests import contests
 from jaxbm.benchmarks.record import Records, Result
 from jaxbm.benchmarks.report import claims_table, losses_text, title
-from jaxbm.benchmarks.text import seconds_text, table
+from jaxbm.benchmarks.text import put_between, seconds_text, table
 
 MAIN = {"quick", "targets"}
 """selections whose contests get lines; the others are in the results and in a report"""
@@ -61,10 +61,7 @@ def rewrite(text: str, records: Records) -> str:
     Raises:
       ValueError: a marker is missing.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"README: expected {BEGIN} and {END} once each")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{block(records)}\n\n{END}{rest.split(END)[1]}"
+    return put_between(text, BEGIN, END, block(records))
 
 
 def _peers(results: dict[str, Result]) -> dict[str, Result]:

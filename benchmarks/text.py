@@ -32,3 +32,15 @@ def seconds_text(seconds: float) -> str:
             break
     value = seconds / factor
     return f"{value:.{max(0, 2 - int(math.log10(max(value, 1))))}f} {unit}"
+
+
+def put_between(text: str, begin: str, end: str, block: str) -> str:
+    """`text` with what is between the two markers replaced by `block`.
+
+    Raises:
+      ValueError: a marker is missing, or there twice.
+    """
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README: expected {begin} and {end} once each")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n\n{block}\n\n{end}{rest.split(end)[1]}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxbm.benchmarks.accuracy.contest import load, load_machine
 from jaxbm.benchmarks.accuracy.ranking import Standing, standings
-from jaxbm.benchmarks.text import table
+from jaxbm.benchmarks.text import put_between, table
 
 BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 HEADER = ["contestant", "average rank", "95% interval", "loss over the best", "rank by accuracy, R2", "CPU seconds"]
@@ -32,10 +32,7 @@ def rewrite(text: str, path: Path) -> str:
     Raises:
       ValueError: a marker is missing.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"README: expected {BEGIN} and {END} once each")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{block(path)}\n\n{END}{rest.split(END)[1]}"
+    return put_between(text, BEGIN, END, block(path))
 
 
 def write(path: Path, folder: Path) -> Path:
