@@ -22,6 +22,7 @@ from jaxbm.kernels.program import handler, machine
 from jaxbm.kernels.program.compile import Code, compile_text
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.emit import ENTRY
+from jaxbm.kernels.program.entry import ENTRY_WORDS, KEPT
 
 _lock = threading.Lock()
 
@@ -88,7 +89,7 @@ class _Table:
             return
         sides = (*signature.arguments, *signature.results)
         sizes = np.array([int(np.prod(s, dtype=np.int64)) * itemsize(d) for s, d in sides] or [0], np.int64)
-        entry: Any = (ctypes.c_int64 * (handler.ENTRY_WORDS + handler.KEPT))()
+        entry: Any = (ctypes.c_int64 * (ENTRY_WORDS + KEPT))()
         n_args, n_results = len(signature.arguments), len(signature.results)
         words = [key, code.addresses[ENTRY], arena_bytes, n_args, n_results, sizes.ctypes.data, parallel_from]
         entry[: len(words)] = words
