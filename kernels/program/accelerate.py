@@ -32,7 +32,9 @@ def accelerate(
 
     The result works as a jitted function does: under `jax.jit`, `jax.vmap` (each member by the same instructions as
     alone, several on several threads, shared arrays not copied), inside `scan` and `cond`, in several threads, under
-    `shard_map`. Differentiated it is `f`; accelerate the gradient itself, `accelerate(jax.grad(f))`, for speed. On
+    `shard_map`. Its derivatives are native too; where a value is wanted with its gradient,
+    `accelerate(jax.value_and_grad(f))` computes it once instead of twice. A branch that has no native counterpart (a
+    callback, a check that raises) makes it give up when it would run: then XLA runs `f` from the same arguments. On
     other platforms than CPUs, and in a `jax.export`, it is `f`.
 
     Args:
@@ -87,7 +89,7 @@ def run(closed: Any, name: str, require: bool, arrays: list[Any]) -> list[Any]:
     from jaxbm.kernels.program.ir import NotNative
     from jaxbm.kernels.program.parts import evaluate
 
-    if not closed.out_avals:
+    if not closed.out_avals and not closed.effects:
         return []
     try:
         return build(closed, name, judge=not require)(*arrays)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
 
 import jaxbm.kernels.program.nodes  # noqa: F401 - the rules by which nodes are written
 from jaxbm.kernels.program import cost, machine, table
-from jaxbm.kernels.program.call import Native
+from jaxbm.kernels.program.call import GAVE_UP, Native
 from jaxbm.kernels.program.compile import compile_text
-from jaxbm.kernels.program.emit import ENTRY, emit
+from jaxbm.kernels.program.emit import ENTRY, bail_outs, emit
 from jaxbm.kernels.program.ir import NotNative
 from jaxbm.kernels.program.traced import Program, trace_jaxpr
 
@@ -27,6 +31,11 @@ class Built(NamedTuple):
     def __call__(self, *arrays: Any) -> list[Any]:
         """Run it."""
         return self.native(*arrays, *self.program.captured)
+
+    def over(self, lead: int, arrays: Sequence[Any]) -> list[Any]:
+        """Run it for members along so many leading axes."""
+        captured = [jnp.expand_dims(a, tuple(range(lead))) for a in self.program.captured]
+        return self.native(*arrays, *captured, lead=lead)
 
 
 _compile_seconds: dict[int, dict[str, float]] = {}
@@ -54,6 +63,9 @@ def build(closed: Any, name: str, *, judge: bool = True) -> Built:
     start = clock()
     program = trace_jaxpr(closed)
     block = program.block
+    reasons = bail_outs(block)
+    if reasons and jax.sharding.get_abstract_mesh().manual_axes:
+        raise NotNative(f"within shard_map nothing may give up, and a branch isn't native: {reasons[0]}")
     slower = cost.reason_for_xla(block) if judge else None
     if slower is not None:
         raise NotNative(slower)
@@ -62,7 +74,8 @@ def build(closed: Any, name: str, *, judge: bool = True) -> Built:
     emitted = clock()
     key = table.hash_of(written.text + written.products)
     signature = table.Signature(
-        tuple((v.shape, v.dtype) for v in block.inputs), tuple((v.shape, v.dtype) for v in block.outputs)
+        tuple((v.shape, v.dtype) for v in block.inputs),
+        (*((v.shape, v.dtype) for v in block.outputs), *([GAVE_UP] if written.gives_up else [])),
     )
     if key not in _compile_seconds:
         code = compile_text(written.text, (ENTRY,), written.products)
@@ -73,5 +86,5 @@ def build(closed: Any, name: str, *, judge: bool = True) -> Built:
         }  # fmt: skip
     seconds = {"trace": traced - start, "write": emitted - traced, **_compile_seconds[key]}
     weak = [getattr(a, "weak_type", False) for a in closed.out_avals]
-    native = Native(key, signature, weak, closed, name, program.captured)
+    native = Native(key, signature, weak, closed, name, program.captured, gives_up=written.gives_up)
     return Built(native, program, written.text + written.products, written.arena_bytes, seconds)

@@ -21,6 +21,8 @@ from jaxbm.kernels.program.types import I32, PTR
 
 ENTRY = "program"
 """The name of the compiled function: i32 program(ptr arguments, ptr results, ptr arena)."""
+GIVE_UP = "give_up"
+"""The label to which a program jumps that gives up."""
 
 
 class Work(NamedTuple):
@@ -147,7 +149,7 @@ class Writer:
 
     def _apply(self, work: Work) -> Sequence[Array]:
         node = work.node
-        if not node.blocks and all(v.size == 0 for v in node.outputs):
+        if not node.blocks and node.op != "bail" and all(v.size == 0 for v in node.outputs):
             return [Splat(v.shape, v.dtype, self.e.constant(v.dtype, 0)) for v in node.outputs]
         rule = RULES.get(node.op)
         try:
@@ -177,15 +179,16 @@ class Writer:
 
 
 class Written(NamedTuple):
-    """LLVM IR of a program, that of its products, and the bytes of arena that a call needs."""
+    """LLVM IR of a program and of its products, the bytes of arena that a call needs, and whether it may give up."""
 
     text: str
     products: str
     arena_bytes: int
+    gives_up: bool
 
 
 def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Written:
-    """The module that runs a program.
+    """The module that runs a program. One that may give up has a last result, an int32: whether it did.
 
     Raises:
       NotNative: something in it has no instructions here.
@@ -202,6 +205,8 @@ def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Writ
     w.count(block)
     pointers = [_pointer(f, arguments, k) for k in range(len(block.inputs))]
     out_pointers = [_pointer(f, results, k) for k in range(len(block.outputs))]
+    gives_up = bool(bail_outs(block))
+    flag = _pointer(f, results, len(block.outputs)) if gives_up else None
     for v, pointer in zip(block.inputs, pointers, strict=True):
         array: Array = View(v.shape, v.dtype, Buffer(lambda p=pointer: p, v.size * itemsize(v.dtype)))  # type: ignore[misc]
         w.bind(v, e.registers(array) if v.size <= FEW else array)
@@ -214,13 +219,24 @@ def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Writ
             w.places.setdefault(v, place)
     w.run(block)
     e.give(list(zip(w.outputs(block), places, strict=True)))
+    if flag is not None:
+        f.store(f.constant(I32, 0), flag)
     f.ret(f.constant(I32, 0))
+    if flag is not None:
+        f.start(GIVE_UP)
+        f.store(f.constant(I32, 1), flag)
+        f.ret(f.constant(I32, 0))
     if e.may_fail:
         f.start("out_of_bounds")
         f.ret(f.constant(I32, 1))
     # Functions that another module calls must be visible there.
     products = e.products.text().replace("define internal void @dot.", "define void @dot.")
-    return Written(module.text(), products, e.arena.top)
+    return Written(module.text(), products, e.arena.top, gives_up)
+
+
+def bail_outs(block: Block) -> list[str]:
+    """Why a program may give up, for each branch where it does."""
+    return [node.params["reason"] for _, node in block.walk() if node.op == "bail"]
 
 
 def _pointer(f: Function, table: Any, k: int) -> Any:
@@ -232,4 +248,4 @@ def small(shape: Sequence[int]) -> bool:
     return math.prod(shape) <= FEW
 
 
-__all__ = ["Work", "Writer", "Written", "emit", "emits", "small"]
+__all__ = ["GIVE_UP", "Work", "Writer", "Written", "bail_outs", "emit", "emits", "small"]

@@ -27,14 +27,17 @@ class Part(NamedTuple):
     """what tracing and compiling took"""
     listing: str
     """the operations, one a line"""
+    bail_outs: tuple[str, ...] = ()
+    """why branches aren't native: where one of them would run, XLA runs the whole part instead"""
 
     def __str__(self) -> str:
         if self.reason is not None:
             return f"{self.name}: by XLA, since {self.reason}"
         total = sum(self.seconds.values())
+        bail_outs = "".join(f"\n    gives up, for XLA to run it, in a branch: {why}" for why in self.bail_outs)
         return (
             f"{self.name}: native: {self.nodes} operations, {self.loops} loops, {self.arena_bytes:,} bytes of "
-            f"intermediate arrays, {self.llvm_lines:,} lines of LLVM IR, compiled in {total:.2f} s"
+            f"intermediate arrays, {self.llvm_lines:,} lines of LLVM IR, compiled in {total:.2f} s{bail_outs}"
         )
 
 
@@ -116,6 +119,7 @@ def _explain(f: Callable[..., Any], args: Any, kwargs: Any) -> ProgramExplanatio
 
 def _part(closed: Any, name: str, parts: list[Part]) -> Any:
     from jaxbm.kernels.program.build import build
+    from jaxbm.kernels.program.emit import bail_outs
     from jaxbm.kernels.program.ir import listing
 
     built = build(closed, name)
@@ -123,5 +127,6 @@ def _part(closed: Any, name: str, parts: list[Part]) -> Any:
     loops = sum(node.op in ("scan", "while") for node in nodes)
     lines = built.llvm.count("\n")
     text = listing(built.program.block)
-    parts.append(Part(name, None, len(nodes), loops, built.arena_bytes, lines, built.seconds, text))
+    reasons = tuple(dict.fromkeys(bail_outs(built.program.block)))
+    parts.append(Part(name, None, len(nodes), loops, built.arena_bytes, lines, built.seconds, text, reasons))
     return built

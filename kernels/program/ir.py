@@ -11,6 +11,9 @@ every operand of an elementwise node has the shape of its result. Three nodes ho
     scan     operands: initial carry, then arrays to scan over; block: (carry, rows) -> (carry, results of a step)
     while    operands: initial carry; blocks: (carry) -> bool and (carry) -> carry
     switch   operand: an int32 index, clamped; blocks without inputs, one for each case
+
+A branch that can't be native is a single node, `bail`: where it would run, the program gives up, and XLA runs all of
+the function from the same arguments. `effects` says that what it stands for is done even if nobody needs its results.
 """
 
 from __future__ import annotations
@@ -66,7 +69,7 @@ class Const(Value):
 class Node:
     """One operation."""
 
-    __slots__ = ("blocks", "inputs", "op", "outputs", "params")
+    __slots__ = ("blocks", "effects", "inputs", "op", "outputs", "params")
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Node:
     ) -> None:
         self.op, self.inputs, self.outputs, self.params = op, tuple(inputs), tuple(outputs), params
         self.blocks = tuple(blocks)
+        self.effects: bool = params.get("effects", False) or any(b.effects for b in blocks)
 
     def reads(self) -> Iterator[Value]:
         """Operands, and what its blocks read of the blocks around them."""
@@ -89,7 +93,7 @@ class Node:
 class Block:
     """Nodes in the order in which they run. `free` are the values of outer blocks that this one reads."""
 
-    __slots__ = ("depth", "free", "inputs", "nodes", "outputs")
+    __slots__ = ("depth", "effects", "free", "inputs", "nodes", "outputs")
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
@@ -97,19 +101,21 @@ class Block:
         self.nodes: list[Node] = []
         self.outputs: list[Value] = []
         self.free: tuple[Value, ...] = ()
+        self.effects = False
 
     def close(self) -> None:
-        """Drop the nodes whose results nobody uses, and note what is read of outer blocks."""
+        """Drop nodes whose results nobody uses; note what is read of outer blocks, and whether there are effects."""
         needed = set(self.outputs)
         kept = []
         for node in reversed(self.nodes):
-            if needed.isdisjoint(node.outputs):
+            if not node.effects and needed.isdisjoint(node.outputs):
                 continue
             if node.op == "scan":
                 _drop_unused_carry(node, needed)
             kept.append(node)
             needed.update(node.reads())
         self.nodes = kept[::-1]
+        self.effects = any(node.effects for node in kept)
         own = {v for n in self.nodes for v in n.outputs}.union(self.inputs)
         self.free = tuple(v for v in needed if v not in own and not isinstance(v, Const))
 
@@ -127,7 +133,7 @@ def _needed(nodes: Sequence[Node], outputs: Iterable[Value]) -> set[Value]:
     """What these outputs depend on, themselves included."""
     needed = set(outputs)
     for node in reversed(nodes):
-        if not needed.isdisjoint(node.outputs):
+        if node.effects or not needed.isdisjoint(node.outputs):
             needed.update(node.reads())
     return needed
 
@@ -178,4 +184,4 @@ def _lines(block: Block, names: dict[Value, str], indent: str) -> Iterable[str]:
 
 
 def _short(value: Any) -> str:
-    return str(value).replace(" ", "")
+    return repr(value) if isinstance(value, str) else str(value).replace(" ", "")

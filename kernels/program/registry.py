@@ -23,6 +23,9 @@ DEFAULT_ONLY = ("accuracy", "out_dtype")
 HIGHEST = "HIGHEST"
 """The mode of `accuracy` that asks for the most accurate implementation there is: each function has one only here."""
 
+INSIDE = ("jaxpr", "branches", "cond_jaxpr", "call_jaxpr", "fun_jaxpr", "native")
+"""Parameters that hold functions: their effects are those of equations inside, which are judged one by one."""
+
 
 class Rule(NamedTuple):
     """How one primitive is traced, under which heading it stands in the documentation, and what is said of it."""
@@ -34,6 +37,13 @@ class Rule(NamedTuple):
 
 
 RULES: dict[str, Rule] = {}
+_FOREIGN: list[Callable[[Any], Rule | None]] = []
+
+
+def foreign(find: Callable[[Any], Rule | None]) -> Callable[[Any], Rule | None]:
+    """Register what finds the rules of primitives that aren't JAX's, for an equation."""
+    _FOREIGN.append(find)
+    return find
 
 
 def rule(*names: str, kind: str, params: Collection[str] = (), note: str = "") -> Callable[[Apply], Apply]:
@@ -54,7 +64,7 @@ def rule_for(eqn: Any) -> Rule:
       NotNative: there is none, or the equation has effects or parameters that the rule doesn't know.
     """
     name = eqn.primitive.name
-    found = RULES.get(name)
+    found = RULES.get(name) or next(filter(None, (find(eqn) for find in _FOREIGN)), None)
     if found is None:
         raise NotNative("it has no native counterpart", name)
     unknown = set(eqn.params) - found.params
@@ -64,6 +74,6 @@ def rule_for(eqn: Any) -> Rule:
         value = eqn.params.get(default)
         if value is not None and not (default == "accuracy" and getattr(value, "name", None) == HIGHEST):
             raise NotNative(f"{default}={eqn.params[default]}", name)
-    if eqn.effects and not found.params & {"jaxpr", "branches", "cond_jaxpr", "call_jaxpr", "fun_jaxpr"}:
+    if eqn.effects and found.params.isdisjoint(INSIDE):
         raise NotNative("it has side effects", name)
     return found

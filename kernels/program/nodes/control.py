@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxbm.kernels.program import control, loops
-from jaxbm.kernels.program.emit import Work, Writer, emits, small
+from jaxbm.kernels.program.emit import GIVE_UP, Work, Writer, emits, small
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.ir import Block
 from jaxbm.kernels.program.ir import Value as Name
@@ -199,6 +199,19 @@ def switch(work: Work) -> list[Array]:
     for name in taken:
         w.env.pop(name, None)
     return _arrays(node.outputs, slots, values)
+
+
+@emits("bail")
+def bail(work: Work) -> list[Array]:
+    """The program ends here, undone; what is written after it can't be reached."""
+    e = work.e
+    e.f.jump(GIVE_UP)
+    e.f.start(e.f.label())
+    zeros = [(v, e.constant(v.dtype, 0)) for v in work.node.outputs]
+    return [
+        Registers.of(v.shape, [zero] * v.size, v.dtype) if small(v.shape) else Splat(v.shape, v.dtype, zero)
+        for v, zero in zeros
+    ]
 
 
 def _kept_place(work: Work, k: int, taken: set[Name]) -> View | None:

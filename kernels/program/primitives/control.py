@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.ir import Block, NotNative, Value
 from jaxbm.kernels.program.primitives.reductions import reduced
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
@@ -93,10 +93,24 @@ def cond(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     if hasattr(which, "array"):
         known = min(max(int(which.array), 0), len(branches) - 1)
         return tracer.closed(branches[known], operands)
-    blocks = []
+    types = _types([v.aval for v in eqn.outvars])
+    blocks: list[Block] = []
+    reasons: list[NotNative] = []
     for branch in branches:
-        with tracer.block([], may_not_run=True) as block:
-            block.outputs = tracer.closed(branch, operands)
+        try:
+            with tracer.block([], may_not_run=True) as block:
+                block.outputs = tracer.closed(branch, operands)
+        except NotNative as reason:
+            reasons.append(reason)
+            block = _bail_out(tracer, branch, types, reason)
         blocks.append(block)
-    index = tracer.convert(which, "int32")
-    return tracer.add_control("switch", [index], _types([v.aval for v in eqn.outvars]), blocks)
+    if len(reasons) == len(branches):
+        raise reasons[0]
+    return tracer.add_control("switch", [tracer.convert(which, "int32")], types, blocks)
+
+
+def _bail_out(tracer: Tracer, branch: Any, types: Sequence[tuple[tuple[int, ...], str]], reason: NotNative) -> Block:
+    """A branch that isn't native: the program gives up where it would run."""
+    with tracer.block([], may_not_run=True) as block:
+        block.outputs = tracer.add_control("bail", [], types, [], reason=str(reason), effects=bool(branch.effects))
+    return block

@@ -1,0 +1,5 @@
+"""Small programs of the kind that people run by the thousand: each a plain JAX function, as its field writes it.
+
+A workload is a function of no arguments that gives the function, its arguments and its numbers of steps. `unroll` is
+`lax.scan`'s, so that JAX can be timed with the remedy that its users know.
+"""

@@ -1,0 +1,200 @@
+"""Derivatives of compiled programs, which are compiled programs themselves.
+
+Forwards, the primitive `jaxbm_tangent` stands for the tangents: a linear function of the tangents of the arguments,
+compiled from `jax.jvp`. Transposed, for `jax.grad`, it becomes the program of `jax.vjp`. Both compute the function
+again from its arguments, so that nothing is kept between; a value that nobody needs is never computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from jaxbm.kernels.program.ir import NotNative
+
+if TYPE_CHECKING:
+    from jaxbm.kernels.program.build import Built
+    from jaxbm.kernels.program.call import Native
+
+Arrays = Sequence[Any]
+Places = tuple[int, ...]
+LARGEST_SUM = 64 << 20
+"""Bytes of gradients of all members for one shared array up to which they are summed after the call."""
+
+tangent_p = Primitive("jaxbm_tangent")
+tangent_p.multiple_results = True
+
+
+def floating(native: Native) -> Places:
+    """The results that have tangents."""
+    results = native.signature.results[: len(native.weak)]
+    return tuple(k for k, (_, dtype) in enumerate(results) if jnp.issubdtype(dtype, jnp.floating))
+
+
+def _of_moving(native: Native, moving: Places, wanted: Places, lead: int, arrays: Arrays) -> Any:
+    """Those results that are wanted as a function of those arguments that move."""
+
+    def function(*values: Any) -> list[Any]:
+        given = list(arrays)
+        for k, v in zip(moving, values, strict=True):
+            given[k] = v
+        out = native.plain(given, lead)
+        return [out[k] for k in wanted]
+
+    return function
+
+
+def by_jvp(native: Native, moving: Places, lead: int, arrays: Arrays, tangents: Arrays) -> list[Any]:
+    """Tangents of the floating results, by JAX."""
+    function = _of_moving(native, moving, floating(native), lead, arrays)
+    return list(jax.jvp(function, [arrays[k] for k in moving], list(tangents))[1])
+
+
+def by_vjp(
+    native: Native, moving: Places, wanted: Places, lead: int, arrays: Arrays, cotangents: Arrays
+) -> list[Any]:
+    """Cotangents of the moving arguments from those of the wanted results, by JAX."""
+    function = _of_moving(native, moving, wanted, lead, arrays)
+    return list(jax.vjp(function, *[arrays[k] for k in moving])[1](list(cotangents)))
+
+
+def _program(native: Native, moving: Places, wanted: Places | None) -> Built | None:
+    """The program of `jax.jvp`, or of `jax.vjp` for some results; None where it isn't native."""
+    from jaxbm.kernels.program.build import build
+
+    key = moving, wanted
+    if key not in native.derivatives:
+        specs = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in native.closed.in_avals]
+        if wanted is None:
+            function: Any = lambda arrays, tangents: by_jvp(native, moving, 0, arrays, tangents)  # noqa: E731
+            more = [specs[k] for k in moving]
+        else:
+            function = lambda arrays, cotangents: by_vjp(native, moving, wanted, 0, arrays, cotangents)  # noqa: E731
+            more = [jax.ShapeDtypeStruct(*native.signature.results[k]) for k in wanted]
+        try:
+            native.derivatives[key] = build(jax.make_jaxpr(function)(specs, more), f"derivative of {native.name}")
+        except NotNative:
+            native.derivatives[key] = None
+    return native.derivatives[key]
+
+
+def is_differentiated_natively(native: Native, primals: Arrays) -> bool:
+    """Whether it has no effects, which would come twice, and isn't within `shard_map`, whose sums are JAX's."""
+    return not native.effects and not jax.sharding.get_abstract_mesh().manual_axes
+
+
+def jvp(native: Native, lead: int, primals: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
+    """Results and tangents of a program, the rule for differentiating it."""
+    from jaxbm.kernels.program.call import program_p
+
+    moving = tuple(k for k, t in enumerate(tangents) if not isinstance(t, ad.Zero))
+    if not is_differentiated_natively(native, primals):
+        function = _of_moving(native, moving, tuple(range(len(native.weak))), lead, primals)
+        out, out_tangents = jax.jvp(function, [primals[k] for k in moving], [tangents[k] for k in moving])
+        return list(out), list(out_tangents)
+    results = program_p.bind(*primals, native=native, lead=lead)
+    inputs = [*primals, *(tangents[k] for k in moving)]
+    made = dict(zip(floating(native), tangent_p.bind(*inputs, native=native, moving=moving, lead=lead), strict=True))
+    zeros = [np.zeros(r.shape, jax.dtypes.float0) if k not in made else None for k, r in enumerate(results)]
+    return results, [made.get(k, zeros[k]) for k in range(len(results))]
+
+
+def _split(args: Arrays, moving: Places) -> tuple[list[Any], list[Any]]:
+    n = len(args) - len(moving)
+    return list(args[:n]), list(args[n:])
+
+
+@tangent_p.def_impl
+def by_jax(*args: Any, native: Native, moving: Places, lead: int) -> list[Any]:
+    """`jaxbm_tangent` as JAX computes it."""
+    return by_jvp(native, moving, lead, *_split(args, moving))
+
+
+@tangent_p.def_abstract_eval
+def _abstract(*avals: Any, native: Native, moving: Places, lead: int) -> list[Any]:
+    members = np.broadcast_shapes(*(a.shape[:lead] for a in avals)) if lead else ()
+    types = [native.signature.results[k] for k in floating(native)]
+    return [jax.core.ShapedArray((*members, *shape), jnp.dtype(dtype)) for shape, dtype in types]
+
+
+def _natively(*args: Any, native: Native, moving: Places, lead: int) -> list[Any]:
+    arrays, tangents = _split(args, moving)
+    built = _program(native, moving, None)
+    if built is None:
+        return by_jvp(native, moving, lead, arrays, tangents)
+    return built.over(lead, [*arrays[: len(native.closed.in_avals)], *tangents])
+
+
+def _transpose(cotangents: Arrays, *args: Any, native: Native, moving: Places, lead: int) -> list[Any]:
+    arrays, undefined = _split(args, moving)
+    places = floating(native)
+    pairs = [(k, ct) for k, ct in zip(places, cotangents, strict=True) if not isinstance(ct, ad.Zero)]
+    nothing: list[Any] = [None] * len(arrays)
+    if not pairs:
+        return [*nothing, *(ad.Zero(x.aval) for x in undefined)]
+    wanted, given = zip(*pairs, strict=True)
+    return [*nothing, *pullback(native, moving, wanted, lead, arrays, given)]
+
+
+def pullback(
+    native: Native, moving: Places, wanted: Places, lead: int, arrays: Arrays, cotangents: Arrays
+) -> list[Any]:
+    """Cotangents of the moving arguments, natively where that is possible; those of shared arrays are summed."""
+    members = math.prod(cotangents[0].shape[:lead])
+    shared = max([arrays[k].nbytes for k in moving if math.prod(arrays[k].shape[:lead]) < members], default=0)
+    built = _program(native, moving, wanted) if shared * members <= LARGEST_SUM else None
+    if built is None:
+        return by_vjp(native, moving, wanted, lead, arrays, cotangents)
+    out = built.over(lead, [*arrays[: len(native.closed.in_avals)], *cotangents])
+    sums = []
+    for k, g in zip(moving, out, strict=True):
+        axes = tuple(d for d in range(lead) if arrays[k].shape[d] < g.shape[d])
+        sums.append(g.sum(axes, keepdims=True) if axes else g)
+    return sums
+
+
+def _batch(args: Arrays, dims: Sequence[Any], *, native: Native, moving: Places, lead: int) -> tuple[Any, Any]:
+    lifted = [jnp.expand_dims(a, 0) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
+    # A tangent has the shape of its array: where one of both differs between members, so do both.
+    arrays, tangents = _split(lifted, moving)
+    for i, k in enumerate(moving):
+        shape = np.broadcast_shapes(arrays[k].shape, tangents[i].shape)
+        arrays[k], tangents[i] = jnp.broadcast_to(arrays[k], shape), jnp.broadcast_to(tangents[i], shape)
+    out = tangent_p.bind(*arrays, *tangents, native=native, moving=moving, lead=lead + 1)
+    return out, [0] * len(out)
+
+
+def _again(primals: Arrays, tangents: Arrays, *, native: Native, moving: Places, lead: int) -> tuple[Any, Any]:
+    """The derivative of a derivative."""
+    places = [k for k, t in enumerate(tangents) if not isinstance(t, ad.Zero)]
+
+    def function(*values: Any) -> list[Any]:
+        args = list(primals)
+        for k, v in zip(places, values, strict=True):
+            args[k] = v
+        return by_jax(*args, native=native, moving=moving, lead=lead)
+
+    return jax.jvp(function, [primals[k] for k in places], [tangents[k] for k in places])
+
+
+batching.primitive_batchers[tangent_p] = _batch
+ad.primitive_jvps[tangent_p] = _again
+ad.primitive_transposes[tangent_p] = _transpose
+_lower_by_jax = mlir.lower_fun(by_jax, multiple_results=True)
+_lower_natively = mlir.lower_fun(_natively, multiple_results=True)
+
+
+def _lower_on_cpu(ctx: Any, *operands: Any, **params: Any) -> Any:
+    exported = getattr(ctx.module_context.lowering_parameters, "for_export", False)
+    return (_lower_by_jax if exported else _lower_natively)(ctx, *operands, **params)
+
+
+mlir.register_lowering(tangent_p, _lower_by_jax)
+mlir.register_lowering(tangent_p, _lower_on_cpu, platform="cpu")
