@@ -10,7 +10,7 @@ import sys
 import jax
 import pytest
 
-#: Compiling is most of a test's time, and a third of it without optimizing: XLA's results are then the same to rounding.
+#: Compiling is most of a test's time, a third of it without optimizing; XLA's results are then the same to rounding.
 #: What is set in the environment stays: `XLA_FLAGS= pytest` compiles as users do, as CI does on the newest JAX.
 QUICK = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
 if jax.__version_info__ < (0, 11):  # later ones have no other way to emit loops
