@@ -43,7 +43,7 @@ def measure(*, repeats: int = 5, elements: int = STREAM_ELEMENTS) -> dict[str, f
 
     if jax.default_backend() == "cpu":
         found = _cpu(repeats, elements)
-        found["matmul"] = _matmul(repeats, 1_536)
+        found["matmul"] = matmul(repeats, 1_536)
     else:
         found = _accelerator(repeats, elements)
     found["call"] = _call_overhead()
@@ -129,7 +129,7 @@ def _accelerator(repeats: int, elements: int) -> dict[str, float]:
     import jax
     import jax.numpy as jnp
 
-    rate = _matmul(repeats, GPU_MATMUL)
+    rate = matmul(repeats, GPU_MATMUL)
     b, c = jnp.full(10 * elements, 0.5), jnp.full(10 * elements, 1.5)
     triad = jax.jit(lambda b, c: b + 0.5 * c)
     seconds = _best(repeats, lambda: jax.block_until_ready(triad(b, c)))
@@ -145,7 +145,7 @@ def _accelerator(repeats: int, elements: int) -> dict[str, float]:
     }
 
 
-def _matmul(repeats: int, n: int) -> float:
+def matmul(repeats: int, n: int) -> float:
     import jax
 
     a, b = (jax.random.normal(jax.random.key(i), (n, n)) for i in range(2))

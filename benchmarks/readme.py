@@ -1,4 +1,4 @@
-"""The README's tables of figures and of accuracy, written from committed results, never by hand.
+"""The README's tables of figures, of a GPU and of accuracy, written from committed results, never by hand.
 
 python -m jaxbm.benchmarks.readme README.md benchmarks/results
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from jaxbm.benchmarks import analysis, record
+from jaxbm.benchmarks import analysis, gpu_table, record
 from jaxbm.benchmarks.accuracy import report as accuracy
 from jaxbm.benchmarks.contest import OURS
 from jaxbm.benchmarks.contests import contests
@@ -83,6 +83,7 @@ def main(argv: list[str]) -> None:
     """Rewrite the file given first from the results given second."""
     path, results = Path(argv[0]), Path(argv[1])
     text = rewrite(path.read_text(encoding="utf-8"), record.load(results))
+    text = gpu_table.rewrite(text, results / gpu_table.FOLDER)
     path.write_text(accuracy.rewrite(text, results / ACCURACY), encoding="utf-8")
 
 

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxbm.core.names import unknown
+from jaxbm.core.precision import Precision, used
 from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
 from jaxbm.losses import columns_of, kind_of
 from jaxbm.models.protocol import is_shape
 from jaxbm.privacy.dpsgd import DPSGD
 from jaxbm.run.accepts import Accepts
-from jaxbm.run.contract import Data, Run
+from jaxbm.run.contract import Data, Run, Task
 from jaxbm.run.options import OPTIONS, ROWS, TrainingOptions
 from jaxbm.run.training import Training
 
@@ -68,10 +69,13 @@ class Explanation(NamedTuple):
     implementation: str
     reason: str
     others: dict[str, str]
+    precision: str = "float32"
+    """in which numbers products of float32 are computed"""
 
     def __str__(self) -> str:
+        told = "" if self.precision == "float32" else f"; its products are computed in {self.precision}"
         lines = [
-            f"{self.implementation}: {self.reason}",
+            f"{self.implementation}: {self.reason}{told}",
             *(f"not {name}: {why}" for name, why in self.others.items()),
         ]
         return "\n".join(lines)
@@ -105,7 +109,7 @@ def explain(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOpt
     run = _described(training, model, one)
     name, reason = choose(training.implementation, run)
     others = {other: _against(other, run) for other in status() if other != name}
-    return Explanation(name, reason, others)
+    return Explanation(name, reason, others, precision_of(name, run.task))
 
 
 def _described(training: Training, model: Any, x: Any) -> Run:
@@ -141,6 +145,11 @@ def _against(name: str, run: Run) -> str:
     if name == "xla":
         return "the compiled kernel is faster here"
     return IMPLEMENTATIONS[name].slower(run) or "it was not asked for"
+
+
+def precision_of(name: str, task: Task) -> Precision:
+    """In which numbers an implementation computes a run's products of float32, here."""
+    return used(task.precision, in_float32=IMPLEMENTATIONS[name].in_float32)
 
 
 def runner(name: str, differentiable: bool = True) -> Any:

@@ -26,6 +26,7 @@ class Implementation:
       run: `(task, state, data, hyper, words, stop) -> state`, see `contract`.
       direct: the same on the machine's own processor and where nobody differentiates, without the other paths that
         `run` has to trace for both; None where there is nothing to leave out.
+      in_float32: whether it computes products of float32 in nothing less, whatever precision is asked for.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Implementation:
     slower: Callable[[Run], str | None]
     run: Callable[..., RunState]
     direct: Callable[..., RunState] | None = None
+    in_float32: bool = True
 
 
 def _nothing(*_: Any) -> None:
@@ -54,7 +56,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             native_loop.run,
         ),
         # The reference: whatever a run may be, this is what it means.
-        Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run),
+        Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run, in_float32=False),
     )
 }
 ABSENT = {

@@ -178,9 +178,11 @@ def _told_and_saved(
         "out": arguments.out,
     }
     fitted.save(arguments.out)
-    asked: dict[str, Any] = {name: plan.recipe.training.get(name) for name in ("implementation", "privacy")}
+    asked: dict[str, Any] = {
+        name: plan.recipe.training.get(name) for name in ("implementation", "precision", "privacy")
+    }
     why = jaxbm.kernels.explain(fitted.model, loss=plan.loss, **asked)
-    return f"{why.implementation}, since {why.reason}"
+    return f"{why.implementation}, since {why.reason}; products in {why.precision}"
 
 
 def _chosen(one: dict[str, Any]) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from jaxbm.core.precision import PRECISIONS
 from jaxbm.run.options import NUMBERS, OPTIONS
 
-TAKEN = ("batch_size", *NUMBERS, "implementation")
+NAMED = {"implementation": None, "precision": PRECISIONS}
+"""Options that are names, and which there are; None for whatever the registry knows."""
+TAKEN = ("batch_size", *NUMBERS, *NAMED)
 """What every training command takes; a number that `fit` learns is among them."""
 
 
@@ -24,9 +27,11 @@ def add(parser: argparse._ActionsContainer, *names: str, **defaults: Any) -> Non
         if isinstance(default, bool):
             parser.add_argument(flag, action="store_true", default=default, help=option.brief)
             continue
-        kind: Any = str if name == "implementation" else int if is_whole(name) else float
+        kind: Any = str if name in NAMED else int if is_whole(name) else float
         shown = name.upper() if default is None else str(default)
-        parser.add_argument(flag, type=kind, default=default, metavar=shown, help=option.brief)
+        parser.add_argument(
+            flag, type=kind, default=default, metavar=shown, choices=NAMED.get(name), help=option.brief
+        )
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:

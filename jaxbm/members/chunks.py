@@ -24,7 +24,9 @@ from jaxbm.run.contract import RunState, Task
 from jaxbm.training.whole_run import FitResult, next_chunk, result_of, start_state, whole_run
 
 COMPACTION_FLOPS = 2e10
-"""A smaller state means compiling anew, about a second: it has to save more than XLA computes in that time."""
+"""A smaller state means compiling anew, about a second: it has to save more than a CPU computes in that time."""
+ACCELERATION = 100.0
+"""How much more XLA computes in that time on a GPU or TPU."""
 REPORT_SECONDS, QUIET_SECONDS = 1.0, 2.0
 """About how long a chunk takes, with and without reports of progress: Ctrl-C and checkpoints wait for its end. Each
 call costs 2 to 3 us for every member, however little there is to do: that is to be lost in the time it takes."""
@@ -32,11 +34,14 @@ FIRST_FLOPS = 5e10
 """The first chunk, before anything was timed, takes about so many operations: some tenths of a second or seconds."""
 LEAST_STEP_FLOPS = 2e4
 """What a step takes at least, counted as operations, however small the network."""
+LEAST_LAUNCHED_FLOPS = 1e8
+"""The same on a GPU or TPU, for all members together: the time of starting some twenty kernels."""
 SHORT_SECONDS = 5.0
 """A run with less training than that which is not kept yet is not kept at its end: writing would be a noticeable part
 of the time, and training again is as quick."""
 XLA_CHUNKS = 16
-"""Into how many chunks a run is cut on the XLA path where members may finish at different times."""
+"""Into how many chunks a run is cut on the XLA path where members may finish at different times, none of them shorter
+than that part of what a compaction has to save."""
 
 
 class Run:
@@ -60,6 +65,9 @@ class Run:
         self._words = _words(keys)
         self._own, self._shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
         self._part: tuple[np.ndarray, RunState, counter.Words, Inputs] | None = None
+        self._seen: Any = (
+            None if kept is not None else (np.ones(self.members, bool), np.zeros(self.members, np.int32))
+        )
         self._steps = np.broadcast_to(steps_per_epoch(task, own, shared), self.members)
         epochs = stacking.merged(own, shared).hyper.epochs
         self._epochs = np.broadcast_to(task.epochs if epochs is None else np.asarray(epochs), self.members)
@@ -67,22 +75,33 @@ class Run:
     def advance(self, stop: int) -> None:
         """Train until epoch `stop`, exclusive."""
         if self._part is None:
-            self.state = self._advance(self.state, self._words, self._own, stop)
+            self.state, self._seen = self._advance(self.state, self._words, self._own, stop)
         else:
             index, state, words, own = self._part
-            self._part = index, self._advance(state, words, own, stop), words, own
+            state, self._seen = self._advance(state, words, own, stop)
+            self._part = index, state, words, own
 
     def going(self) -> np.ndarray:
         """bool `[M]`: members with epochs left to do."""
         mask = np.zeros(self.members, bool)
-        index, state = (np.arange(self.members), self.state) if self._part is None else self._part[:2]
-        mask[index] = np.asarray(state.active) & (np.asarray(state.epoch) < self._epochs[index])
+        index = np.arange(self.members) if self._part is None else self._part[0]
+        active, epoch = self.seen()
+        mask[index] = active & (epoch < self._epochs[index])
         return mask
+
+    def seen(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the members in training, which are active, and the epoch that each is in; waits for the device once."""
+        if self._seen is None:
+            self._seen = _seen(self.state if self._part is None else self._part[1])
+        if not isinstance(self._seen, tuple):
+            epoch = np.asarray(self._seen)
+            self._seen = epoch >= 0, np.where(epoch < 0, ~epoch, epoch)
+        return self._seen
 
     def retire(self, mask: np.ndarray) -> None:
         """Stop members for good where `mask` `[M]` is True."""
         self.gather()
-        self.state = self.state._replace(active=self.state.active & ~jnp.asarray(mask))
+        self.state, self._seen = self.state._replace(active=self.state.active & ~jnp.asarray(mask)), None
 
     def compact(self) -> None:
         """On the XLA path, go on with fewer members where that pays."""
@@ -91,22 +110,22 @@ class Run:
         going = self.going()
         now = self.members if self._part is None else len(self._part[0])
         size = 1 << max(0, int(going.sum()) - 1).bit_length()
-        epochs_left = self.task.epochs - int(jnp.max(self.state.epoch if self._part is None else self._part[1].epoch))
+        epochs_left = self.task.epochs - int(self.seen()[1].max())
         rows = float(self._steps.mean()) * self.task.batch_size
         saved = 6.0 * self.task.model.n_params * rows * epochs_left * (now - size)
-        if not going.any() or size >= now or saved < COMPACTION_FLOPS:
+        if not going.any() or size >= now or saved < compaction_flops():
             return
         self.gather()
         # Filled up to a power of two by members that are finished, so that few shapes are compiled.
         index = np.concatenate([np.flatnonzero(going), np.flatnonzero(~going)])[:size]
-        self._part = index, *_taken((self.state, self._words, self._own), jnp.asarray(index))
+        self._part, self._seen = (index, *_taken((self.state, self._words, self._own), jnp.asarray(index))), None
 
     def gather(self) -> None:
         """Put the members that went on in a smaller state back to their places."""
         if self._part is not None:
             index, state, _, _ = self._part
             self.state = _put_back(self.state, state, jnp.asarray(index))
-            self._part = None
+            self._part, self._seen = None, None
 
     def result(self) -> FitResult:
         """Everything so far."""
@@ -145,9 +164,12 @@ class Run:
     def epochs_in(self, flops: float) -> int:
         """About how many epochs of all members take so many operations, at least one."""
         step = max(6.0 * self.task.model.n_params * self.task.batch_size, LEAST_STEP_FLOPS)
-        return max(1, int(flops / (step * float(self._steps.sum()))))
+        epoch = step * float(self._steps.sum())
+        if _is_accelerated():
+            epoch = max(epoch, LEAST_LAUNCHED_FLOPS * float(self._steps.max()))
+        return max(1, int(flops / epoch))
 
-    def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> RunState:
+    def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> tuple[RunState, Array]:
         return _advance(self.task, self.name, state, words, own, self._shared, jnp.asarray(stop, jnp.int32))
 
 
@@ -158,18 +180,19 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
       MembersInterrupted: Ctrl-C was pressed; the chunk is finished and the state kept first.
     """
     stop = run.task.epochs if stop is None else stop
-    done, before = int(np.asarray(run.state.epoch).max()), run.seconds
-    most = max(1, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
+    done, before = int(run.seen()[1].max()), run.seconds
+    shortest = run.epochs_in(compaction_flops() / XLA_CHUNKS)
+    most = max(shortest, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
     seconds = REPORT_SECONDS if progress else QUIET_SECONDS
-    chunk = 1 if progress else min(most, run.epochs_in(FIRST_FLOPS))
+    chunk = 1 if progress else min(most, run.epochs_in(FIRST_FLOPS * (ACCELERATION if _is_accelerated() else 1)))
     with deferred_interrupt() as interrupted, reporter(progress) as report:
         began = time.perf_counter()
-        while done < stop and run.going().any():  # waits for the device
+        while done < stop and run.going().any():
             started = time.perf_counter()
             chunk = chunk if 3 * chunk < 2 * (stop - done) or run.name == "xla" else stop - done  # no small rest
             done = min(done + chunk, stop)
             run.advance(done)
-            jax.block_until_ready(run.state if run._part is None else run._part[1])
+            run.seen()  # the only thing that comes to the host
             chunk = min(most, next_chunk(chunk, time.perf_counter() - started, seconds))
             run.seconds = before + time.perf_counter() - began
             if report is not None:
@@ -193,10 +216,21 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     return _mapped(one, keys, own)
 
 
-def may_compact(task: Task, own: Inputs, shared: Inputs, members: int) -> bool:
-    """Whether compaction would pay if half of the members went non-finite at once: then XLA trains in chunks."""
+def may_compact(task: Task, own: Inputs, shared: Inputs, members: int, early: bool) -> bool:
+    """Whether compaction would pay if half of the members went non-finite at once, or where some may be through
+    `early` all but one of them: then XLA trains in chunks."""
     rows = float(np.mean(steps_per_epoch(task, own, shared))) * task.batch_size
-    return 6.0 * task.model.n_params * rows * task.epochs * (members // 2) >= COMPACTION_FLOPS
+    spared = members - 1 if early else members // 2
+    return 6.0 * task.model.n_params * rows * task.epochs * spared >= compaction_flops()
+
+
+def compaction_flops() -> float:
+    """How many operations a compaction has to save, here."""
+    return COMPACTION_FLOPS * (ACCELERATION if _is_accelerated() else 1.0)
+
+
+def _is_accelerated() -> bool:
+    return jax.default_backend() != "cpu"
 
 
 def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
@@ -225,12 +259,15 @@ def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _advance(
     task: Task, name: str, state: RunState, words: counter.Words, own: Inputs, shared: Inputs, stop: Array
-) -> RunState:
+) -> tuple[RunState, Array]:
+    """The state at epoch `stop`, and what the host looks at of it."""
+
     def one(state: RunState, words: counter.Words, own: Inputs) -> RunState:
         data, hyper, _, _ = stacking.merged(own, shared)
         return dispatch.runner(name)(task, state, data, hyper, words, stop)
 
-    return _mapped(one, state, words, own)
+    state = _mapped(one, state, words, own)
+    return state, _seen(state)
 
 
 def _mapped(one: Callable[..., Any], *members: Any) -> Any:
@@ -238,6 +275,12 @@ def _mapped(one: Callable[..., Any], *members: Any) -> Any:
     if jax.tree.leaves(members)[0].shape[0] > 1:
         return jax.vmap(one)(*members)
     return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], members)))
+
+
+@jax.jit
+def _seen(state: RunState) -> Array:
+    """int32 `[M]`: the epoch that each member is in, `~epoch` of those that are through; one array, fetched once."""
+    return jnp.where(state.active, state.epoch, ~state.epoch)
 
 
 _words = jax.jit(jax.vmap(counter.words))

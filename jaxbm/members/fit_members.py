@@ -27,7 +27,7 @@ from jaxbm.models.protocol import Model, Params, as_model
 from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run import private_runs
 from jaxbm.run.accepts import Accepts
-from jaxbm.run.contract import Data, Hyper, Run, Task
+from jaxbm.run.contract import Data, Hyper, Run, Task, evaluation_rows
 from jaxbm.run.options import NUMBERS, TrainingOptions
 from jaxbm.run.training import Training
 from jaxbm.training.whole_run import FitResult
@@ -134,7 +134,7 @@ def fit_members(
         raise ValueError(f"folder: expected None inside a transformation such as jit or vmap, got {folder}")
     in_chunks = progress is not False or folder is not None
     if setup.name == "xla" and not setup.is_traced:
-        in_chunks |= may_finish_early or chunks.may_compact(setup.task, setup.own, setup.shared, setup.keys.shape[0])
+        in_chunks |= chunks.may_compact(setup.task, setup.own, setup.shared, len(setup.keys), may_finish_early)
     if setup.is_traced or not in_chunks:
         result = chunks.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:
@@ -153,7 +153,8 @@ def fit_members(
 
 
 def _result(result: FitResult, setup: Setup) -> MembersResult:
-    return MembersResult.of(result._replace(privacy=setup.privacy), setup.models)
+    precision = dispatch.precision_of(setup.name, setup.task)
+    return MembersResult.of(result._replace(privacy=setup.privacy, precision=precision), setup.models)
 
 
 def prepare(
@@ -175,6 +176,7 @@ def prepare(
     run = training.build(padded, data, members=count, most=most, widths=own_widths)
     own_rows = any(jax.tree.leaves((own_data.x, own_data.y)))
     run, spent = private_runs.accounted(run, training, count, own_rows=own_rows)
+    run = run._replace(task=replace(run.task, evaluation_rows=evaluation_rows(count)))
     optimizer = run.hyper.optimizer if run.task.optimizer is None else run.task.optimizer
     start = _Start(padded, models, optimizer, run.params, run.opt_state, count)
     return replace(_setup(run, training.implementation, keys, models, own_data, start), privacy=spent)

@@ -13,12 +13,16 @@ from jax import Array
 from jaxbm.models.protocol import Params
 from jaxbm.run.options import NUMBERS, OPTIONS, REQUIRED, STATICS, Loss, Metric
 
+EVALUATION_ROWS = 4096
+"""Rows whose activations one run holds at once when a whole data set is evaluated."""
+EVALUATION_ROWS_OF_ALL = 1 << 19
+"""The same of all members together."""
 __all__ = ["Data", "Hyper", "Loss", "Metric", "Params", "Run", "RunState", "Task"]
 
 
 def _task_fields() -> Any:
     required = [name for name in STATICS if OPTIONS[name].default is REQUIRED]
-    absent = {"optimizer": None, "most_rows": None, "most_rows_val": None}
+    absent = {"optimizer": None, "most_rows": None, "most_rows_val": None, "evaluation_rows": EVALUATION_ROWS}
     defaults = {name: OPTIONS[name].default for name in STATICS if name not in (*required, "batch_size")} | absent
     first = ["model", *required, "batch_size", "epochs"]
     return make_dataclass(
@@ -48,11 +52,17 @@ class Task(_Task):
       optimizer: an Optax `GradientTransformation`, which is functions, not data; None when `Hyper.optimizer` is used.
       most_rows, most_rows_val: the most rows that a run visits, where `Data.count` says how many it really does; None
         for all there are.
+      evaluation_rows: the rows that are evaluated at once, fewer where there are many members.
     """
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
+
+
+def evaluation_rows(members: int) -> int:
+    """How many rows each of so many members evaluates at once: a power of two."""
+    return min(EVALUATION_ROWS, 1 << max(0, (EVALUATION_ROWS_OF_ALL // members).bit_length() - 1))
 
 
 class Hyper(_Hyper):

@@ -11,6 +11,7 @@ from jax import Array, lax
 from jaxbm.core import counter
 from jaxbm.core import rows as row_trees
 from jaxbm.core.counter import Words
+from jaxbm.core.precision import computing
 from jaxbm.core.settings import varying_as
 from jaxbm.models.protocol import Params
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
@@ -19,6 +20,12 @@ from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.run.measuring import measure, ratio, weighted_sums, with_weights
 from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows
 from jaxbm.shuffle import permuted_position
+
+Pass = Callable[[Task, RunState, Data, Hyper, Words], tuple[Params, Any, Array]]
+SUMMED_STEPS = 64
+"""Losses of so many steps make a sum of their own."""
+_Sums = tuple[tuple[Array, Array | None], tuple[Array, Array | None]]
+"""Losses and weights of the last steps, and of all before them; weights only where rows have some."""
 
 
 def init(task: Task, params: Params, opt_state: Any, data: Data, hyper: Hyper) -> RunState:
@@ -46,24 +53,43 @@ def init(task: Task, params: Params, opt_state: Any, data: Data, hyper: Hyper) -
     )
 
 
-def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:
+def run(
+    task: Task,
+    state: RunState,
+    data: Data,
+    hyper: Hyper,
+    words: Words,
+    stop: Array | None = None,
+    one_pass: Pass | None = None,
+) -> RunState:
     """Train until every epoch of `task` ran, or until epoch `stop`, exclusive, which may be traced.
 
-    Without `stop` the run is a scan, so reverse-mode differentiation works through it.
+    Without `stop` the run is a scan, so reverse-mode differentiation works through it. `one_pass` is another way to
+    visit an epoch's rows, to the same numbers; whether its run goes on at all is `state.active`.
     """
+    with computing(task.precision):
+        return _run(task, state, data, hyper, words, stop, one_pass or pass_over_rows)
+
+
+def _run(
+    task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None, one_pass: Pass
+) -> RunState:
+    # Who may stop before the others is worth a branch, for which a GPU's host has to wait in every epoch. Where only
+    # a run that went non-finite is through early, what it computes from then on is thrown away.
+    may_stop = hyper.patience is not None or hyper.epochs is not None
 
     def advance(state: RunState, epoch: Array) -> RunState:
         mine = state.epoch == epoch
         going = is_going(state, hyper) & mine
 
         def trained(state: RunState) -> RunState:
-            new = _one_epoch(task, state._replace(epoch=epoch), data, hyper, words)
-            skipped = skipped_by_member(going)
+            new = _one_epoch(task, state._replace(epoch=epoch, active=going), data, hyper, words, one_pass)
+            skipped = skipped_by_member(going) if may_stop else ~going
             return jax.tree.map(lambda new, old: jnp.where(skipped, old, new), new, state)
 
         # The condition and the epoch are the same for all members: under `vmap` a branch or a loop that each of them
         # takes or not would give every one a copy of what it reads, the shared table too.
-        state = lax.cond(any_member(going), trained, lambda s: s, state)
+        state = lax.cond(any_member(going), trained, lambda s: s, state) if may_stop else trained(state)
         return state._replace(epoch=jnp.where(mine, epoch + 1, state.epoch))
 
     first = _least_member(state.epoch)
@@ -117,8 +143,8 @@ def takes_more(optimizer: Any) -> bool:
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken)
 
 
-def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> RunState:
-    params, opt_state, loss = _pass_over_rows(task, state, data, hyper, words)
+def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, one_pass: Pass) -> RunState:
+    params, opt_state, loss = one_pass(task, state, data, hyper, words)
     leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
     finite = jnp.stack(leaves).all()
     if task.privacy is None:  # else the loss, which nobody's noise covers, must not decide
@@ -162,7 +188,8 @@ def early_stopping(state: RunState, value: Array, task: Task, hyper: Hyper) -> R
     return state._replace(best_params=best, active=state.active & (state.wait < hyper.patience))
 
 
-def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> tuple[Params, Any, Array]:
+def pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> tuple[Params, Any, Array]:
+    """One epoch: parameters, optimizer state and the mean loss, NaN where no row counted."""
     visited = training_rows(task, data)
     most, size = visited.most, min(task.batch_size, visited.most)
     steps = -(-most // size)
@@ -170,42 +197,60 @@ def _pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words
     order, real = (None, None) if is_private else _order(task, visited, state.epoch, words, steps * size)
     own_steps = steps if visited.count is None else -(-visited.count // size)
 
-    def step(carry: tuple[Params, Any], inputs: tuple[Array, Any, Any]) -> tuple[Any, tuple[Array, Array]]:
+    def step(carry: tuple[Params, Any, _Sums], inputs: tuple[Array, Any, Any]) -> tuple[Any, None]:
         i, rows, real = inputs
         number = state.epoch * own_steps + i
         batch = None
         if rows is not None:
             batch = (*row_trees.take((visited.x, visited.y), rows), _batch_weight(visited.weights(rows), real))
 
-        def taken(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
-            params, opt_state = carry
+        def taken(carry: tuple[Params, Any, _Sums]) -> tuple[Params, Any, _Sums]:
+            params, opt_state, sums = carry
             if batch is None:
-                grads, sums = private_step.noisy_gradient(task, params, visited, hyper, words, number)
-                return _updated(task, params, opt_state, grads, hyper), sums
-            stream = counter.derive(counter.derive(words, counter.DROPOUT), number)
-            params, opt_state, sums = _one_step(task, params, opt_state, batch, hyper, stream)
-            return (params, opt_state), sums
-
-        def skipped(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
-            nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(taken, carry)[1])
-            return carry, varying_as(nothing, carry, batch, hyper)
+                grads, more = private_step.noisy_gradient(task, params, visited, hyper, words, number)
+                params, opt_state = _updated(task, params, opt_state, grads, hyper)
+            else:
+                stream = counter.derive(counter.derive(words, counter.DROPOUT), number)
+                params, opt_state, more = _one_step(task, params, opt_state, batch, hyper, stream)
+            return params, opt_state, _added(sums, *more, i)
 
         if visited.count is None:
-            return taken(carry)
+            return taken(carry), None
         mine = i < own_steps
 
-        def taken_by_some(carry: tuple[Params, Any]) -> tuple[Any, tuple[Array, Array]]:
+        def taken_by_some(carry: tuple[Params, Any, _Sums]) -> tuple[Params, Any, _Sums]:
             passed = skipped_by_member(mine)
-            return jax.tree.map(lambda new, old: jnp.where(passed, old, new), taken(carry), skipped(carry))
+            return jax.tree.map(lambda new, old: jnp.where(passed, old, new), taken(carry), carry)
 
-        return lax.cond(any_member(mine), taken_by_some, skipped, carry)
+        return lax.cond(any_member(mine), taken_by_some, lambda carry: carry, carry), None
 
     filled = None if real is None else real.reshape(steps, size)
     listed = None if order is None else order.reshape(steps, size)
     inputs = (lax.iota(jnp.int32, steps), listed, filled)
-    (params, opt_state), (totals, counts) = lax.scan(step, (state.params, state.opt_state), inputs)
-    unknown = (counts.sum() == 0) | visited.is_strange()  # where no row counts, nothing was learnt
-    return params, opt_state, jnp.where(unknown, jnp.nan, ratio(totals.sum(), counts.sum()))
+    is_weighted = is_private or real is not None or visited.weights(jnp.zeros(1, jnp.int32)) is not None
+    zero = varying_as(jnp.zeros((), float), state, data, hyper, words)
+    nothing = (zero, zero if is_weighted else None)
+    (params, opt_state, sums), _ = lax.scan(step, (state.params, state.opt_state, (nothing, nothing)), inputs)
+    total, count = jax.tree.map(jnp.add, *sums)
+    count = jnp.asarray(steps * size, total.dtype) if count is None else count
+    unknown = (count == 0) | visited.is_strange()  # where no row counts, nothing was learnt
+    return params, opt_state, jnp.where(unknown, jnp.nan, ratio(total, count))
+
+
+def _added(sums: _Sums, total: Array, count: Array, i: Array) -> _Sums:
+    """The sums over an epoch, with those of step `i`.
+
+    They are carried, not stacked: where a step writes to an address that depends on its number, a GPU's graph of the
+    step is patched every time. Sums of some steps are summed in their turn, so that a million steps don't make a
+    million roundings.
+    """
+    (block, counted), before = sums
+    is_first = i % SUMMED_STEPS == 0
+    before = jax.tree.map(lambda new, old: jnp.where(is_first, old + new, old), (block, counted), before)
+    block = jnp.where(is_first, 0, block) + total.astype(block.dtype)
+    if counted is not None:
+        counted = jnp.where(is_first, 0, counted) + count.astype(counted.dtype)
+    return (block, counted), before
 
 
 def _order(task: Task, visited: RowSet, epoch: Array, words: Words, length: int) -> tuple[Array, Array | None]:

@@ -11,17 +11,15 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import joined
 from jaxbm.losses import takes_weights
 from jaxbm.models.protocol import Params, example_losses, match_labels
-from jaxbm.run.contract import Data, Hyper, Loss, Metric, Task
+from jaxbm.run.contract import EVALUATION_ROWS, Data, Hyper, Loss, Metric, Task
 from jaxbm.run.rows import RowSet, training_rows, validation_rows
 
 Logits = Callable[[Task, Params, RowSet, Hyper], Array]
-EVALUATION_ROWS = 4096
-"""Rows whose activations are held at once when a whole data set is evaluated."""
 
 
 def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
-    """`[most, out]`: the model at all visited rows, with those of `EVALUATION_ROWS` of them alive at once."""
-    index, n, block = visited.gathered()[0], visited.most, EVALUATION_ROWS
+    """`[most, out]`: the model at all visited rows, with those of `Task.evaluation_rows` of them alive at once."""
+    index, n, block = visited.gathered()[0], visited.most, task.evaluation_rows
     options = {} if hyper.widths is None else {"widths": hyper.widths}
     if n <= block:
         return task.model.apply(params, visited.x if index is None else row_trees.take(visited.x, index), **options)
@@ -29,6 +27,25 @@ def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Arra
     blocks = jnp.pad(index, (0, -n % block)).reshape(-1, block)
     out = lax.map(lambda rows: task.model.apply(params, row_trees.take(visited.x, rows), **options), blocks)
     return out.reshape(-1, out.shape[-1])[:n]
+
+
+def loss_by_blocks(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
+    """The loss at all visited rows, of which no more than `Task.evaluation_rows` are gathered or computed at once."""
+    n, block = visited.most, task.evaluation_rows
+    options = {} if hyper.widths is None else {"widths": hyper.widths}
+    count = n if visited.count is None else jnp.minimum(visited.count, n)
+
+    def sums(first: Array) -> tuple[Array, Array]:
+        places = first + lax.iota(jnp.int32, block)
+        real = places < count
+        index = visited.table_rows(jnp.where(real, places, 0))
+        x, y = row_trees.take((visited.x, visited.y), index)
+        weight = visited.weights(index)
+        weight = jnp.where(real, jnp.float32(1) if weight is None else weight, 0)
+        return weighted_sums(example_losses(task.loss, task.model.apply(params, x, **options), y), weight)
+
+    total, counted = lax.map(sums, jnp.arange(0, n, block, dtype=jnp.int32))
+    return jnp.where(counted.sum() == 0, jnp.nan, ratio(total.sum(), counted.sum()))
 
 
 def weighted_sums(values: Array, weight: Array | None) -> tuple[Array, Array]:
@@ -79,10 +96,18 @@ def measure(
         loss = task.loss if prefix and with_loss else None
         if visited is None or not (loss or task.metrics):
             continue
-        logits = logits_of(task, params, visited, hyper)
-        _, y, weight = visited.gathered()
-        found = measured(loss, task.metrics, logits, y, weight)
+        if loss is not None and not task.metrics and _is_crowded(task, visited):
+            found = {"loss": loss_by_blocks(task, params, visited, hyper)}
+        else:
+            logits = logits_of(task, params, visited, hyper)
+            _, y, weight = visited.gathered()
+            found = measured(loss, task.metrics, logits, y, weight)
         if loss is not None:
             found["loss"] = jnp.where(visited.is_strange(), jnp.nan, found["loss"])
         record |= {prefix + name: value for name, value in found.items()}
     return record
+
+
+def _is_crowded(task: Task, visited: RowSet) -> bool:
+    """Whether there are so many members that even their outputs at all rows are better not held at once."""
+    return task.evaluation_rows < min(EVALUATION_ROWS, visited.most) and not takes_weights(task.loss)

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxbm import losses
 from jaxbm.core import checks
+from jaxbm.core import precision as precisions
 from jaxbm.core.names import lookup
 from jaxbm.metrics import METRICS, Hook, for_labels
 from jaxbm.privacy import dpsgd
@@ -317,6 +318,17 @@ class TrainingOptions(TypedDict, total=False):
             "`jaxbm.DPSGD(...)`, differentially private training: the parameters tell little of any one row. Runs by "
             "XLA or as a native function; see the guide to privacy for what it covers.",
             convert=dpsgd.checked,
+        ),
+    ]
+    precision: Annotated[
+        str | None,
+        Option(
+            None,
+            STATIC,
+            'the least precision of matrix products of float32; "highest" (float32), "tf32" or "bfloat16", where a '
+            "device has something faster than float32. None is JAX's own setting, by default TF32 on a GPU, with "
+            "which parameters drift by a per cent or two in some hundred steps. CPUs always compute in float32.",
+            convert=precisions.checked,
         ),
     ]
     params: Annotated[

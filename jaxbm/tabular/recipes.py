@@ -14,7 +14,7 @@ from jaxbm.losses import known, losses_for
 from jaxbm.run.options import NUMBERS, OPTIONS
 from jaxbm.table.number_encodings import BINS, FREQUENCIES
 
-TRAINING = ("batch_size", *NUMBERS, "bootstrap", "augment", "privacy", "implementation")
+TRAINING = ("batch_size", *NUMBERS, "bootstrap", "augment", "privacy", "precision", "implementation")
 """Options of `jaxbm.fit` that a recipe may hold; rows, start and what is recorded are `tabular.fit`'s own affair."""
 BATCHES = 128
 """Batches of an epoch at which the accurate preset's batches begin to grow with the table."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
@@ -17,7 +18,7 @@ from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Model, Params
 from jaxbm.run import private_runs, start_checks
 from jaxbm.run.accepts import Accepts
-from jaxbm.run.contract import Data, Hyper, RunState, Task
+from jaxbm.run.contract import Data, Hyper, RunState, Task, evaluation_rows
 from jaxbm.run.inputs import training_data
 from jaxbm.run.options import TrainingOptions
 from jaxbm.training.whole_run import FitResult, next_chunk, result_of, start_state, whole_run
@@ -110,15 +111,17 @@ def fit(
                 "progress: expected False with members; jaxbm.fit_members tells it, got " + repr(progress)
             )
         count = jnp.arange(checks.positive_int("members", members), dtype=jnp.uint32)
+        task = replace(task, evaluation_rows=evaluation_rows(members))
         many = jax.vmap(lambda k: whole_run(task, name, jax.random.fold_in(key, k), data, hyper, params, opt_state))
-        return many(count)._replace(privacy=spent)
+        return many(count)._replace(privacy=spent, precision=dispatch.precision_of(name, task))
     if checks.is_traced(key, data, hyper, params, opt_state):
-        return whole_run(task, name, key, data, hyper, params, opt_state)._replace(privacy=spent)
+        result = whole_run(task, name, key, data, hyper, params, opt_state)
+        return result._replace(privacy=spent, precision=dispatch.precision_of(name, task))
     if progress is False:
         result = whole_run(task, name, key, data, hyper, params, opt_state)
     else:
         result = _fit_with_progress(task, name, key, data, hyper, params, opt_state, progress)
-    result = result._replace(privacy=spent)
+    result = result._replace(privacy=spent, precision=dispatch.precision_of(name, task))
     # A loss of the user's may close over what is traced, which nothing else here shows.
     if not checks.is_traced(result.finite) and not bool(result.finite):
         raise NonFiniteError(int(result.epochs_run) - 1, result)

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks, counter
+from jaxbm.core.precision import Precision
 from jaxbm.core.settings import varying_as
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Params
@@ -35,6 +36,8 @@ class FitResult(NamedTuple):
     """bool: False when a loss or parameter became NaN or infinite; `params` are then those before that epoch"""
     privacy: PrivacySpent | None = None
     """with `privacy`, what `params` tell of any one row, `.epsilon` and `.delta`; the rest of this is not covered"""
+    precision: Precision | None = None
+    """in which numbers products of float32 were computed: "float32", "tf32", "bfloat16", ..."""
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -44,9 +44,10 @@ THREADS = 0
 """Threads of one call; 0 for as many as pay. The result is the same, bit for bit."""
 
 
+# Whatever precision is the least that a run asks for: the kernel computes in float32.
 KNOWN_TASK = (
     "model", "loss", "batch_size", "epochs", "shuffle", "metrics", "monitor", "monitor_mode", "most_rows",
-    "most_rows_val", "bootstrap",
+    "most_rows_val", "bootstrap", "precision", "evaluation_rows",
 )  # fmt: skip
 KNOWN_DATA = Data._fields
 KNOWN_HYPER = ("optimizer", "l2", "clip_norm", "dropout", "patience", "min_delta", "epochs", "widths")
