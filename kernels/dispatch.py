@@ -155,6 +155,10 @@ def precision_of(name: str, task: Task) -> Precision:
 def runner(name: str, differentiable: bool = True) -> Any:
     """The function `run` of the implementation called `name`; one that is not differentiable may be traced sooner."""
     entry = IMPLEMENTATIONS[name]
-    if differentiable or entry.direct is None or jax.default_backend() != "cpu":
-        return entry.run
-    return entry.direct
+    return entry.run if differentiable or not has_direct_runner(name) else entry.direct
+
+
+def has_direct_runner(name: str) -> bool:
+    """Whether the implementation called `name` has a function here that is traced sooner for not being
+    differentiable."""
+    return IMPLEMENTATIONS[name].direct is not None and jax.default_backend() == "cpu"

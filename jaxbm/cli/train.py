@@ -48,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     data.add_argument("--out", default="model", metavar="FOLDER", help="where the model goes [model]")
     model = parser.add_argument_group("model")
     model.add_argument(
-        "--preset", choices=tuple(PRESETS), default=DEFAULT, help=f"what is decided where nothing is said [{DEFAULT}]"
+        "--preset", choices=tuple(PRESETS), help=f"what is decided where nothing is said [{DEFAULT}; private: classic]"
     )
     model.add_argument("--time", type=float, metavar="SECONDS", help="of the preset best [60]")
     model.add_argument("--hidden", type=widths, metavar="64,32", help="widths of hidden layers")
@@ -57,6 +57,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     training = parser.add_argument_group("training")
     none: dict[str, Any] = dict.fromkeys(training_options.TAKEN)
     training_options.add(training, *training_options.TAKEN, "bootstrap", **none)
+    training.add_argument("--sample-weight", metavar="COLUMN", help="how much each row counts; no feature")
+    training.add_argument("--class-weight", choices=("balanced",), help="rows of rare classes count more")
     training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="[adam]")
     training.add_argument("--learning-rate", type=float, metavar="RATE", help="[0.002; classic 0.001]")
     training.add_argument(
@@ -75,21 +77,20 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.saved import many_models, one_model
 
     arguments.privacy = private.privacy_of(arguments)
-    if arguments.privacy is not None and arguments.preset == DEFAULT:  # whose members are validated on private rows
-        arguments.preset = "classic"
+    if arguments.preset is None:  # the default's members are validated on private rows
+        arguments.preset = DEFAULT if arguments.privacy is None else "classic"
     changes = _changes(arguments)
     recipe = recipe_of(arguments.preset, changes, 0)
-    # An ensemble is stored in another way than one model.
-    is_ensemble = recipe.members > 1 or recipe.folds > 0
-    (many_models if is_ensemble else one_model).check_folder(arguments.out)  # before the work, not after it
     check_writable(arguments.out)
     clock = Clock()
     plan, test = _planned(arguments, recipe, changes)
+    # An ensemble is stored in another way than one model.
+    (many_models if plan.is_ensemble else one_model).check_folder(arguments.out)  # before the work, not after it
     console = make_console()
     tell(console, plan.preparation)
     clock.lap("read and prepare")
     prepare_report(arguments)
-    can_resume = is_ensemble and arguments.privacy is None  # a private run's key is kept nowhere
+    can_resume = plan.is_ensemble and arguments.privacy is None  # a private run's key is kept nowhere
     with resumable(arguments.out) if can_resume else nullcontext() as unfinished:
         fitted = _trained(plan, unfinished, clock)
         sets = fitted.sets(test)
@@ -124,6 +125,7 @@ def _planned(
         )
     options = {"task": arguments.task, "seed": arguments.seed, "columns": columns_of(arguments)}
     options["prepare_from"] = public_rows(arguments, target)
+    options |= {name: getattr(arguments, name) for name in ("sample_weight", "class_weight")}
     return tabular.plan(rest, target, arguments.preset, test=test, whole=frame, changes=changes, **options), test
 
 

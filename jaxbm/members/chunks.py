@@ -21,7 +21,7 @@ from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
 from jaxbm.members.stacking import Inputs
 from jaxbm.run.contract import RunState, Task
-from jaxbm.training.whole_run import FitResult, next_chunk, result_of, start_state, whole_run
+from jaxbm.training.whole_run import FitResult, final_state, next_chunk, result_of, start_state, whole_run
 
 COMPACTION_FLOPS = 2e10
 """A smaller state means compiling anew, about a second: it has to save more than a CPU computes in that time."""
@@ -216,6 +216,21 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     return _mapped(one, keys, own)
 
 
+def whole_directly(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> FitResult:
+    """`whole` outside of every transformation: where a kernel trains, compiled in a fraction of the time."""
+    if not dispatch.has_direct_runner(name):
+        return whole(task, name, keys, own, shared)
+    return result_of(_whole_state(task, name, keys, own, shared))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _whole_state(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState:
+    def one(key: Array, own: Inputs) -> RunState:
+        return final_state(task, name, key, *stacking.merged(own, shared))
+
+    return _mapped(one, keys, own)
+
+
 def may_compact(task: Task, own: Inputs, shared: Inputs, members: int, early: bool) -> bool:
     """Whether compaction would pay if half of the members went non-finite at once, or where some may be through
     `early` all but one of them: then XLA trains in chunks."""
@@ -264,7 +279,7 @@ def _advance(
 
     def one(state: RunState, words: counter.Words, own: Inputs) -> RunState:
         data, hyper, _, _ = stacking.merged(own, shared)
-        return dispatch.runner(name)(task, state, data, hyper, words, stop)
+        return dispatch.runner(name, differentiable=False)(task, state, data, hyper, words, stop)
 
     state = _mapped(one, state, words, own)
     return state, _seen(state)

@@ -136,7 +136,8 @@ def fit_members(
     if setup.name == "xla" and not setup.is_traced:
         in_chunks |= chunks.may_compact(setup.task, setup.own, setup.shared, len(setup.keys), may_finish_early)
     if setup.is_traced or not in_chunks:
-        result = chunks.whole(setup.task, setup.name, setup.keys, setup.own, setup.shared)
+        train = chunks.whole if setup.is_traced else chunks.whole_directly
+        result = train(setup.task, setup.name, setup.keys, setup.own, setup.shared)
     else:
         begun = setup.run(setup.checkpoint(folder))
         try:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxbm.core.member_keys import member_keys
 from jaxbm.models.protocol import Params
 from jaxbm.run.contract import Data, Hyper
 
@@ -113,8 +114,7 @@ def key_array(keys: Any, members: int | None) -> Array:
     if axes == 0:
         if members is None:
             raise ValueError("members: expected how many, since one key came, not keys [M]; got None")
-        # Member k's key does not depend on how many there are.
-        return jax.vmap(lambda k: jax.random.fold_in(keys, k))(jnp.arange(members, dtype=jnp.uint32))
+        return member_keys(keys, members)
     if axes != 1 or keys.shape[0] == 0:
         raise ValueError(f"keys: expected one key or keys [M], got shape {list(keys.shape)}")
     if members not in (None, keys.shape[0]):

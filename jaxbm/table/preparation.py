@@ -44,6 +44,17 @@ class Preparation:
         return len(self.classes) if self.task == "multiclass" else 1
 
     @property
+    def class_array(self) -> np.ndarray:
+        """`[classes]`: the classes as an array; of objects where their kinds are mixed, so that 1 stays a number
+        beside text."""
+        kinds = {"number" if type(name) in (int, float) else type(name) for name in self.classes}
+        if len(kinds) <= 1:
+            return np.asarray(self.classes)
+        found = np.empty(len(self.classes), object)
+        found[:] = self.classes
+        return found
+
+    @property
     def feature_names(self) -> list[str]:
         """Names of the features, in order."""
         return [name for column in self.columns for name in column.feature_names]

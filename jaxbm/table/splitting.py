@@ -64,6 +64,12 @@ def validation_rows(rows: pd.DataFrame, validation_split: float) -> tuple[pd.Dat
     Raises:
       ValueError: no rows are left to train on.
     """
+    second = is_validation(rows, validation_split)
+    return rows[~second], rows[second]
+
+
+def is_validation(rows: pd.DataFrame, validation_split: float) -> np.ndarray:
+    """bool `[n]`: which rows `validation_rows` sets apart; raises as it does."""
     first = int(len(rows) * (1 - validation_split))
     if not 0 <= validation_split < 1 or first == 0:
         raise ValueError(
@@ -73,7 +79,7 @@ def validation_rows(rows: pd.DataFrame, validation_split: float) -> tuple[pd.Dat
     second = np.arange(len(rows)) >= first
     if groups is not None:
         second = together(groups, second, None)
-    return rows[~second], rows[second]
+    return second
 
 
 def within_groups(rows: pd.DataFrame, group: str, validation_split: float) -> pd.DataFrame:

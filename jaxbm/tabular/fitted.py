@@ -68,7 +68,7 @@ class TableModel:
         if self.preparation.task == "regression":
             return self.preparation.unscale(logits[:, 0])
         decided = (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
-        return np.asarray(self.classes)[decided]
+        return self.preparation.class_array[decided]
 
     def probabilities(self, frame: pd.DataFrame) -> np.ndarray:
         """float64 `[n, classes]`, in the order of `classes`.

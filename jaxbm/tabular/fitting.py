@@ -29,6 +29,8 @@ def fit(
     drop: Iterable[str] = (),
     missing: Iterable[Any] = (),
     prepare_from: pd.DataFrame | str | os.PathLike[str] | None = None,
+    sample_weight: Any = None,
+    class_weight: str | Mapping[Any, float] | None = None,
     folder: str | os.PathLike[str] | None = None,
     progress: bool | Report = False,
     **changes: Any,
@@ -53,6 +55,11 @@ def fit(
       types, keep, drop, missing: what columns are, as for `jaxbm.table.prepare`.
       prepare_from: other rows, as `frame`, to learn scales, categories and kinds of columns from: public ones, where
         those of `frame` are private. None for `frame` itself.
+      sample_weight: how much each row counts in training and where a fold or a part of the rows validates: the name
+        of a column, which is then no feature, or nonnegative numbers `[n]`, one for each row of `frame`. What is
+        reported of rows counts each of them once.
+      class_weight: "balanced" for weights inversely proportional to how frequent classes are, or `{class: weight}`
+        with the names of the table, 1 for those left out; in training alone, as in Keras.
       folder: where an ensemble's state is kept in training, as for `jaxbm.fit_members`, and of "best" every finished
         round; the same call goes on there.
       progress: True for a bar, or a function as for `jaxbm.fit_members`; of "best" a line after each round.
@@ -90,5 +97,6 @@ def fit(
     columns = {"types": types, "keep": several(keep), "drop": several(drop), "missing": several(missing)}
     if time is not None:
         changes["time"] = time
-    made = plan(rows, target, preset, task=task, seed=seed, columns=columns, changes=changes, prepare_from=other)
+    made = plan(rows, target, preset, task=task, seed=seed, columns=columns, changes=changes, prepare_from=other,
+                sample_weight=sample_weight, class_weight=class_weight)  # fmt: skip
     return train(made, folder=folder, progress=progress)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxbm.studies.folds import Fold
 from jaxbm.tabular.folds import member_folds
 from jaxbm.tabular.recipes import Recipe, loss_of, recipe_of
+from jaxbm.tabular.weights import class_weights, row_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,28 @@ class Plan:
     folds: list[Fold] | None
     """each member's rows to train on and rows held out"""
     seed: int
+    weights: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    """how much each row to train on and to validate on counts, float64 `[n]`; None where all count the same"""
+    class_weight: Any = None
+    """as for `jaxbm.fit`"""
+
+    @property
+    def weighting(self) -> dict[str, Any]:
+        """The options of `jaxbm.fit` that weigh rows."""
+        given = {"sample_weight": self.weights[0], "class_weight": self.class_weight}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def validation_data(self) -> tuple[np.ndarray, ...] | None:
+        """As for `jaxbm.fit`."""
+        if self.validation is None or self.weights[1] is None:
+            return self.validation
+        return (*self.validation, self.weights[1])
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether several networks predict, or what is predicted is kept within bounds."""
+        return self.recipe.members > 1 or self.folds is not None or self.bounds is not None
 
     @property
     def task(self) -> str:
@@ -64,6 +87,8 @@ def plan(
     columns: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
     prepare_from: pd.DataFrame | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
 ) -> Plan:
     """Prepare a table for training.
 
@@ -78,26 +103,36 @@ def plan(
       columns: options of `jaxbm.table.prepare`: types, keep, drop, missing.
       changes: to the recipe.
       prepare_from: other rows to learn the preparation from, such as public ones; None for those to train on.
+      sample_weight: a column's name, or `[n]`, see `jaxbm.tabular.fit`.
+      class_weight: "balanced" or by class.
 
     Raises:
       ValueError: the table, the target or the recipe is unusable.
     """
     from jaxbm import table
     from jaxbm.table.frames import named, without
-    from jaxbm.table.target import labelled
+    from jaxbm.table.splitting import is_validation
+    from jaxbm.table.target import has_label, labelled
 
     changes = dict(changes or {})
     recipe, columns = recipe_of(preset, changes, len(frame)), dict(columns or {})
     frame = without(named(frame), columns.get("missing", ()))  # a mark in the target is no class
+    told_of = frame if whole is None else whole
+    frame, weight = row_weights(frame, target, sample_weight)
     rows = labelled(frame, target, task)
-    training, held = (rows, rows[:0]) if recipe.folds else table.validation_rows(rows, recipe.validation_split)
+    second = np.zeros(len(rows), bool) if recipe.folds else is_validation(rows, recipe.validation_split)
+    training, held = (rows, rows[:0]) if recipe.folds else (rows[~second], rows[second])
     parts = {"training": len(training), "validation": len(held), "test": 0 if test is None else len(test)}
     steps = table.split_summary(
-        frame if whole is None else whole, target, parts if len(held) or parts["test"] else {}, task=task
+        told_of, target, parts if len(held) or parts["test"] else {}, task=task
     )
+    if isinstance(sample_weight, str):
+        steps.append(f"rows count by column {sample_weight!r}, which is no feature")
     learned_from, fit_rows = _joined(training, held), len(training)
     if prepare_from is not None:
         prepare_from = without(named(prepare_from), columns.get("missing", ()))
+        if isinstance(sample_weight, str):
+            prepare_from = prepare_from.drop(columns=sample_weight, errors="ignore")
         learned_from = labelled(prepare_from, target, task)
         fit_rows = len(learned_from)
         steps.append(f"the preparation was learned from {fit_rows:,} other rows, not from these:")
@@ -121,7 +156,12 @@ def plan(
         )
         preparation.steps += told
     validation = (preparation.features(held), preparation.labels(held)) if len(held) else None
-    return Plan(recipe, preparation, (x, y), validation, folds, seed)
+    weights: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    if weight is not None:
+        weight = weight[has_label(frame, target, task)]
+        weights = weight[~second], weight[second] if len(held) else None
+    by_class = class_weights(preparation, class_weight)
+    return Plan(recipe, preparation, (x, y), validation, folds, seed, weights, by_class)
 
 
 def _check_varies(preparation: Preparation, y: np.ndarray) -> None:

@@ -18,9 +18,10 @@ from jaxbm.members.fit_members import fit_members
 from jaxbm.models.mlp import MLP
 from jaxbm.optimizers import adamw
 from jaxbm.tabular.candidates import Candidate
-from jaxbm.training.predict import predict
+from jaxbm.tabular.unseen import held_out_logits, values_of
 
 if TYPE_CHECKING:
+    from jaxbm.members.result import MembersResult
     from jaxbm.tabular.plan import Plan
 
 ABOUT = "search.json"
@@ -83,26 +84,26 @@ def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained
         rows=[train for train, _ in folds] * count,
         validation_rows=[held for _, held in folds] * count,
         optimizer=adamw(own("learning_rate"), weight_decay=own("weight_decay")),
+        **plan.weighting,
         **{**plan.recipe.training, "dropout": own("dropout")},
     )
-    unseen = [_unseen(plan, result, k * len(folds)) for k in range(count)]
+    unseen = _unseen(plan, result, count)
     history = result.history
     trained = Trained(
         result.params, history["loss"], history["val_loss"], result.best_epoch, result.epochs_run, result.finite,
-        np.stack(unseen),
+        unseen,
     )  # fmt: skip
     return jax.tree.map(np.asarray, trained)
 
 
-def _unseen(plan: Plan, result: Any, first: int) -> np.ndarray:
-    from jaxbm.report.terminal import probabilities
-
+def _unseen(plan: Plan, result: MembersResult, count: int) -> np.ndarray:
+    """float32 `[candidates, n, k]`: probabilities or outputs of each row by the member that was not trained on it."""
     assert plan.folds is not None
-    classes = 1 if plan.task == "regression" else max(2, plan.preparation.n_outputs)
-    out = np.empty((len(plan.training[0]), classes), np.float32)
-    for k, (_, held) in enumerate(plan.folds, first):
-        logits = predict(result.model, jax.tree.map(lambda leaf, k=k: leaf[k], result.params), plan.training[0][held])
-        out[held] = logits if plan.task == "regression" else probabilities(logits)
+    x, is_regression = plan.training[0], plan.task == "regression"
+    out = np.empty((count, len(x), 1 if is_regression else max(2, plan.preparation.n_outputs)), np.float32)
+    held_out = [held for _, held in plan.folds] * count
+    for k, (held, logits) in enumerate(zip(held_out, held_out_logits(result, x, held_out), strict=True)):
+        out[k // len(plan.folds), held] = values_of(logits, is_regression)
     return out
 
 
@@ -125,7 +126,7 @@ class Store:
         found = fingerprint(
             *plan.training, plan.seed, plan.loss, recipe.activation, recipe.weight_init, dict(recipe.training),
             list(recipe.hidden), recipe.learning_rate,
-            [list(fold) for fold in plan.folds or []],
+            [list(fold) for fold in plan.folds or []], plan.weighting,
         )  # fmt: skip
         about = self.folder / ABOUT
         if about.is_file():

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -170,19 +171,26 @@ def _kept(entries: list[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.loss)[:KEPT]
 
 
-def _judge(plan: Plan) -> Any:
-    """The score of predictions `[M, n, k]`: for a quantity, the mean of the loss that is trained."""
+def _judge(plan: Plan, rows: Any = slice(None)) -> Any:
+    """The score of predictions `[M, n, k]` of some rows: for a quantity, the mean of the loss that is trained."""
+    weight = None if plan.weights[0] is None else plan.weights[0][rows]
     if plan.task != "regression":
-        return SCORES["log_loss"]
-    if plan.loss == "squared_error":
+        return SCORES["log_loss"] if weight is None else partial(_weighted_log_loss, weight)
+    if plan.loss == "squared_error" and weight is None:
         return SCORES[plan.loss]
     value = losses.loss(plan.loss)
 
     def mean_loss(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
         outputs = predictions[..., 0].astype(np.float32)
-        return np.asarray(value(outputs, np.broadcast_to(labels, outputs.shape)), np.float64).mean(axis=1)
+        found = np.asarray(value(outputs, np.broadcast_to(labels, outputs.shape)), np.float64)
+        return np.average(found, axis=1, weights=weight)
 
     return mean_loss
+
+
+def _weighted_log_loss(weight: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    picked = probabilities[:, np.arange(len(labels)), labels.astype(int)]
+    return np.average(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)), axis=1, weights=weight)
 
 
 def _greedy(plan: Plan, pool: list[Entry]) -> tuple[np.ndarray, float]:
@@ -194,9 +202,9 @@ def _greedy(plan: Plan, pool: list[Entry]) -> tuple[np.ndarray, float]:
     if len(y) > MOST_ROWS:
         rows = np.random.default_rng(plan.seed).choice(len(y), MOST_ROWS, replace=False)
     predictions = np.stack([entry.unseen[rows] for entry in pool]).astype(np.float64)
-    counts = greedy_selection(predictions, y[rows], score=_judge(plan), size=SIZE)
+    counts = greedy_selection(predictions, y[rows], score=_judge(plan, rows), size=SIZE)
     mean = np.tensordot(counts / counts.sum(), predictions, axes=1)
-    return counts, float(_judge(plan)(mean[None], y[rows])[0])
+    return counts, float(_judge(plan, rows)(mean[None], y[rows])[0])
 
 
 def _found(plan: Plan, pool: list[Entry]) -> Found:

@@ -17,9 +17,9 @@ from jaxbm.optimizers import optimizer
 from jaxbm.privacy import entropy_key
 from jaxbm.tabular.fitted import Fitted
 from jaxbm.tabular.measuring import measure_outputs
+from jaxbm.tabular.unseen import held_out_logits, values_of
 from jaxbm.tabular.search import search
 from jaxbm.training.fit import fit
-from jaxbm.training.predict import predict
 
 if TYPE_CHECKING:
     from jaxbm.members.result import MembersResult
@@ -49,10 +49,10 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
     )
     options: dict[str, Any] = {
         "loss": plan.loss, "optimizer": optimizer(recipe.optimizer)(recipe.learning_rate), **recipe.training,
-        "validation_data": plan.validation,
+        **plan.weighting, "validation_data": plan.validation_data,
     }  # fmt: skip
     key = jax.random.key(plan.seed) if recipe.training.get("privacy") is None else entropy_key()
-    if recipe.members == 1 and plan.folds is None:
+    if not plan.is_ensemble:
         result = fit(key, model, x, y, progress=bool(progress), **options)
         return _fitted(plan, model, result, None, None)
     if plan.folds is not None:
@@ -78,10 +78,10 @@ def out_of_fold(plan: Plan, result: MembersResult) -> np.ndarray:
     is_regression, finite = plan.task == "regression", np.asarray(result.finite)
     classes = 1 if is_regression else max(2, outputs)
     total, count = np.zeros((len(x), classes)), np.zeros((len(x), 1))
-    for k, (_, held) in enumerate(plan.folds):
-        if finite[k]:
-            logits = predict(result.model, jax.tree.map(lambda leaf, k=k: leaf[k], result.params), x[held])
-            total[held] += _values(logits, is_regression)
+    held_out = [held for _, held in plan.folds]
+    for held, logits, is_finite in zip(held_out, held_out_logits(result, x, held_out), finite, strict=True):
+        if is_finite:
+            total[held] += values_of(logits, is_regression)
             count[held] += 1
     with np.errstate(invalid="ignore"):
         mean = total / count
@@ -94,12 +94,6 @@ def _logits(plan: Plan, mean: np.ndarray) -> np.ndarray:
         return mean if plan.bounds is None else np.clip(mean, *plan.bounds)
     logs = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
     return logs[:, 1:] - logs[:, :1] if plan.preparation.n_outputs == 1 else logs
-
-
-def _values(logits: np.ndarray, is_regression: bool) -> np.ndarray:
-    from jaxbm.report.terminal import probabilities
-
-    return logits.astype(np.float64) if is_regression else probabilities(logits)
 
 
 def _fitted(plan: Plan, model: Model, result: Any, ensemble: Ensemble | None, unseen: np.ndarray | None) -> Fitted:

@@ -21,7 +21,7 @@ from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Hyper, RunState, Task, evaluation_rows
 from jaxbm.run.inputs import training_data
 from jaxbm.run.options import TrainingOptions
-from jaxbm.training.whole_run import FitResult, next_chunk, result_of, start_state, whole_run
+from jaxbm.training.whole_run import FitResult, next_chunk, result_of, start_state, whole_run, whole_run_directly
 
 Progress = Callable[[int, int, dict[str, np.ndarray]], None]
 CHUNK_SECONDS = 0.25
@@ -118,7 +118,7 @@ def fit(
         result = whole_run(task, name, key, data, hyper, params, opt_state)
         return result._replace(privacy=spent, precision=dispatch.precision_of(name, task))
     if progress is False:
-        result = whole_run(task, name, key, data, hyper, params, opt_state)
+        result = whole_run_directly(task, name, key, data, hyper, params, opt_state)
     else:
         result = _fit_with_progress(task, name, key, data, hyper, params, opt_state, progress)
     result = result._replace(privacy=spent, precision=dispatch.precision_of(name, task))
@@ -139,7 +139,7 @@ def _own_start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params 
 def _chunk(
     task: Task, name: str, state: RunState, data: Data, hyper: Hyper, words: counter.Words, stop: Array
 ) -> RunState:
-    return dispatch.runner(name)(task, state, data, hyper, words, stop)
+    return dispatch.runner(name, differentiable=False)(task, state, data, hyper, words, stop)
 
 
 def _fit_with_progress(

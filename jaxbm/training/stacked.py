@@ -19,6 +19,7 @@ def stacked_logits(
     start: Array | None = None,
     count: Array | None = None,
     most: int | None = None,
+    rows: Array | None = None,
 ) -> Array:
     """`[M, most, out]`: member `k` at rows `start[k]` to `start[k] + count[k]` of `x`; without a range, at all rows.
 
@@ -28,22 +29,31 @@ def stacked_logits(
       x: float `[n, in]` or a pytree of features, shared and not copied.
       start, count: int32 `[M]`; beyond `count` the result has no meaning.
       most: bound on `count`.
+      rows: int32 `[k]`, a list of rows of `x` of which the ranges are; None for `x` itself.
     """
-    return _logits(
-        model, apply_mlp.slower(model, params, x) is None, most or row_trees.count(x), params, x, start, count
-    )
+    by_kernel = apply_mlp.slower(model, params, x) is None
+    return _logits(model, by_kernel, most or row_trees.count(x), params, x, start, count, rows)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _logits(
-    model: Model, by_kernel: bool, most: int, params: Params, x: Any, start: Array | None, count: Array | None
+    model: Model,
+    by_kernel: bool,
+    most: int,
+    params: Params,
+    x: Any,
+    start: Array | None,
+    count: Array | None,
+    rows: Array | None,
 ) -> Array:
     def one(params: Params, start: Array | None, count: Array | None) -> Array:
         if by_kernel:
-            return apply_mlp.call(model, params, x, None, None if start is None else (start, count), most)
+            return apply_mlp.call(model, params, x, rows, None if start is None else (start, count), most)
         if start is None:
             return model.apply(params, x)
-        places = jnp.clip(start + lax.iota(jnp.int32, most), 0, row_trees.count(x) - 1)
-        return model.apply(params, row_trees.take(x, places))
+        places = start + lax.iota(jnp.int32, most)
+        if rows is not None:
+            places = rows[jnp.clip(places, 0, rows.shape[0] - 1)]
+        return model.apply(params, row_trees.take(x, jnp.clip(places, 0, row_trees.count(x) - 1)))
 
     return jax.vmap(one)(params, start, count)

@@ -58,6 +58,7 @@ def _dicts(value):
         (["--prepare-from", "public.csv"], "--prepare-from: expected --epsilon"),
         (["--epsilon", "2", "--delta", "1e-5", "--patience", "3"], "--patience: expected none with privacy"),
         (["--epsilon", "2", "--delta", "1e-5", "--preset", "best"], "folds: expected none with privacy"),
+        (["--epsilon", "2", "--delta", "1e-5", "--preset", "accurate"], "folds: expected none with privacy"),
     ],
 )
 def test_what_does_not_go_together_is_told(capsys, more, match):

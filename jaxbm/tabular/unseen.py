@@ -1,0 +1,50 @@
+"""What members say of the rows that they were not trained on, in one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxbm.core.settings import on_purpose
+from jaxbm.training.stacked import stacked_logits
+
+if TYPE_CHECKING:
+    from jaxbm.members.result import MembersResult
+
+BLOCK_NUMBERS = 2**22
+"""Logits, or activations of the widest layer, that are held at once, in numbers."""
+SMALLEST_BLOCK = 64
+
+
+@on_purpose
+def held_out_logits(result: MembersResult, x: np.ndarray, held_out: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Each member's logits `[held out, out]` of its own rows.
+
+    Args:
+      result: of M members.
+      x: float32 `[n, in]`.
+      held_out: M lists of rows.
+    """
+    counts = np.asarray([len(held) for held in held_out], np.int32)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
+    width = result.members * max(result.model.member_widths[1:])
+    block = 1 << max(0, max(BLOCK_NUMBERS // width, 1).bit_length() - 1)
+    block = max(SMALLEST_BLOCK, min(block, 1 << max(0, int(counts.max()) - 1).bit_length()))  # few shapes to compile
+    table, rows = jnp.asarray(x), jnp.asarray(np.concatenate(held_out), jnp.int32)
+    parts = []
+    for first in range(0, int(counts.max()), block):
+        some = np.clip(counts - first, 0, block)
+        at = np.minimum(starts + first, len(rows) - 1)
+        parts.append(np.asarray(stacked_logits(result.model, result.params, table, at, some, block, rows)))
+    logits = np.concatenate(parts, axis=1)
+    return [logits[k, :count] for k, count in enumerate(counts)]
+
+
+def values_of(logits: np.ndarray, is_regression: bool) -> np.ndarray:
+    """float64 `[n, k]`: probabilities of logits; a quantity's outputs as they are."""
+    from jaxbm.report.terminal import probabilities
+
+    return logits.astype(np.float64) if is_regression else probabilities(logits)

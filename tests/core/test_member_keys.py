@@ -1,0 +1,26 @@
+"""Keys of members, computed on the host, are those that `jax.random.fold_in` gives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxbm.core.member_keys import member_keys
+
+data = jax.random.key_data
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1, -1])
+def test_they_are_the_folded_ones(seed):
+    for key in (jax.random.key(seed), jax.random.PRNGKey(seed)):
+        got = member_keys(key, 3)
+        want = jnp.stack([jax.random.fold_in(key, k) for k in range(3)])
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(data(got), data(want))
+
+
+def test_other_generators_and_traced_keys():
+    other = jax.random.key(3, impl="rbg")
+    np.testing.assert_array_equal(data(member_keys(other, 2)[1]), data(jax.random.fold_in(other, 1)))
+    key = jax.random.key(5)
+    np.testing.assert_array_equal(data(jax.jit(lambda k: member_keys(k, 4))(key)), data(member_keys(key, 4)))
