@@ -48,7 +48,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     data.add_argument("--out", default="model", metavar="FOLDER", help="where the model goes [model]")
     model = parser.add_argument_group("model")
     model.add_argument(
-        "--preset", choices=tuple(PRESETS), help=f"what is decided where nothing is said [{DEFAULT}; private: classic]"
+        "--preset",
+        choices=tuple(PRESETS),
+        help=f"what is decided where nothing is said [{DEFAULT}; private: classic]",
     )
     model.add_argument("--time", type=float, metavar="SECONDS", help="of the preset best [60]")
     model.add_argument("--hidden", type=widths, metavar="64,32", help="widths of hidden layers")
@@ -217,7 +219,7 @@ def _told(fitted: Fitted, seconds: tuple[float, float]) -> str:
     import numpy as np
 
     training = fitted.plan.recipe.training
-    ran, best = int(np.max(fitted.result.epochs_run)), int(np.median(fitted.result.best_epoch))
+    ran, best = int(np.max(np.asarray(fitted.result.epochs_run))), int(np.median(fitted.result.best_epoch))
     text = f"{ran} epochs in {seconds[1]:.3f} s, after {seconds[0]:.2f} s of compilation"
     if training.get("patience") is None:
         return text

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxbm.core.device import placed
+
 
 def as_array(name: str, value: Any) -> Array:
     """`jnp.asarray(value)`, also for byte orders and widths that JAX doesn't take, and never a wrapped integer.
@@ -34,7 +36,7 @@ def as_array(name: str, value: Any) -> Array:
     if host.dtype.kind in "iu":
         check_width(name, host)
     # A Python number keeps its weak type: it takes the width of what it meets.
-    return jnp.asarray(value if isinstance(value, bool | int | float | complex) else host)
+    return jnp.asarray(value) if isinstance(value, bool | int | float | complex) else placed(host)
 
 
 def check_width(name: str, host: np.ndarray) -> None:

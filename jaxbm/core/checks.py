@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.core.device import placed
+
 
 def is_traced(*trees: Any) -> bool:
     """True where any leaf is being traced, so that its values can't be looked at."""
@@ -101,7 +103,7 @@ def row_index(name: str, rows: Any, n: int) -> Any:
     """`rows` as int32 `[k]`, each a row of a table of `n`; inside a transformation -1 for one that is none of them,
     which makes the run's loss NaN."""
     if not is_traced(rows):
-        return jnp.asarray(_host_rows(name, rows, n))
+        return placed(_host_rows(name, rows, n))
     _integers(name, rows)
     return jnp.where((rows < 0) | (rows >= n), -1, rows).astype(jnp.int32)
 
@@ -110,7 +112,7 @@ def row_indices(name: str, lists: Sequence[Any], n: int) -> Any:
     """`row_index` of each, one after another in one int32 array; concrete lists stay on the host until then."""
     if is_traced(list(lists)):
         return jnp.concatenate([row_index(name, rows, n) for rows in lists])
-    return jnp.asarray(np.concatenate([_host_rows(name, rows, n) for rows in lists]))
+    return placed(np.concatenate([_host_rows(name, rows, n) for rows in lists]))
 
 
 def _host_rows(name: str, rows: Any, n: int) -> np.ndarray:

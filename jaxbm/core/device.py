@@ -1,4 +1,4 @@
-"""The table that all members read: brought to the device once, without a detour."""
+"""Arrays of the host brought to the device, without a detour and without compiling anything."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def on_device(array: ArrayLike) -> Array:
     """
     array = array if isinstance(array, jax.Array) else np.asarray(array)
     if isinstance(array, jax.Array) or array.nbytes < LARGE or jax.default_backend() != "cpu":
-        return jnp.asarray(array)
+        return placed(array)
     dtype: Any = jax.dtypes.canonicalize_dtype(array.dtype)
     item = np.dtype(dtype).itemsize
     memory = np.empty(array.size + ALIGNMENT // item, dtype)
@@ -38,3 +38,25 @@ def on_device(array: ArrayLike) -> Array:
     copy = memory[first : first + array.size].reshape(array.shape)
     np.copyto(copy, array, casting="same_kind")
     return jax.device_put(copy)
+
+
+def placed(array: Any, dtype: Any = None) -> Array:
+    """`jnp.asarray` of an array; JAX would compile a program for every shape that comes from the host.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.core.device import placed
+      >>> placed(np.arange(3), np.float32).dtype.name
+      'float32'
+    """
+    if isinstance(array, jax.Array) or _is_inside():
+        return jnp.asarray(array, dtype)
+    return jax.device_put(np.asarray(array, dtype))
+
+
+def _is_inside() -> bool:
+    """Whether a transformation is going on, which may have to know of every array."""
+    from jax.extend.core import take_current_trace  # not at the top: it takes 20 ms to import
+
+    with take_current_trace() as trace:
+        return type(trace).__name__ != "EvalTrace"

@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core.checks import is_traced
+from jaxbm.core.device import placed
 
 LARGE = 2.0**60
 """Sums and products of weights between its inverse and it neither overflow nor vanish in float32."""
@@ -37,9 +38,9 @@ def scaled(weights: Any, dtype: Any = jnp.float32) -> Array:
     largest = host.max(axis=-1, keepdims=True, initial=0).astype(np.float64) if host.ndim else host.astype(np.float64)
     strange = (largest > 0) & np.isfinite(largest) & ((largest <= 1 / LARGE) | (largest >= LARGE))
     if not strange.any():
-        return jnp.asarray(weights).astype(dtype) if isinstance(weights, Array) else jnp.asarray(host, dtype)
+        return jnp.asarray(weights).astype(dtype) if isinstance(weights, Array) else placed(host, dtype)
     exponent = np.where(strange, np.frexp(largest)[1], 0)
-    return jnp.asarray(np.ldexp(host.astype(np.float64), -exponent), dtype)
+    return placed(np.ldexp(host.astype(np.float64), -exponent), dtype)
 
 
 def _scaled_inside(wide: Array) -> Array:

@@ -15,12 +15,14 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import counter
+from jaxbm.core.keys import host_data, member_words
 from jaxbm.kernels import dispatch
 from jaxbm.members import stacking
 from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
 from jaxbm.members.stacking import Inputs
 from jaxbm.run.contract import RunState, Task
+from jaxbm.training.host_start import host_start
 from jaxbm.training.whole_run import FitResult, final_state, next_chunk, result_of, start_state, whole_run
 
 COMPACTION_FLOPS = 2e10
@@ -61,8 +63,8 @@ class Run:
         like = partial(jax.eval_shape, partial(_begin, task), keys, own, shared)
         kept = None if checkpoint is None else checkpoint.load(like)
         self.state: RunState
-        self.state, self.seconds = (_begin(task, keys, own, shared), 0.0) if kept is None else kept
-        self._words = _words(keys)
+        self.state, self.seconds = (_begun(task, name, keys, own, shared), 0.0) if kept is None else kept
+        self._words = member_words(keys)
         self._own, self._shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
         self._part: tuple[np.ndarray, RunState, counter.Words, Inputs] | None = None
         self._seen: Any = (
@@ -170,7 +172,7 @@ class Run:
         return max(1, int(flops / epoch))
 
     def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> tuple[RunState, Array]:
-        return _advance(self.task, self.name, state, words, own, self._shared, jnp.asarray(stop, jnp.int32))
+        return _advance(self.task, self.name, state, words, own, self._shared, np.int32(stop))
 
 
 def train(run: Run, progress: bool | Report = False, stop: int | None = None) -> None:
@@ -220,7 +222,21 @@ def whole_directly(task: Task, name: str, keys: Array, own: Inputs, shared: Inpu
     """`whole` outside of every transformation: where a kernel trains, compiled in a fraction of the time."""
     if not dispatch.has_direct_runner(name):
         return whole(task, name, keys, own, shared)
-    return result_of(_whole_state(task, name, keys, own, shared))
+    state = _host_start(task, name, keys, own, shared)
+    if state is None:
+        return result_of(_whole_state(task, name, keys, own, shared))
+    own, shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
+    return result_of(_advance(task, name, state, member_words(keys), own, shared, np.int32(task.epochs)))
+
+
+def _host_start(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState | None:
+    data, hyper, params, opt_state = stacking.merged(own, shared)
+    return host_start(task, name, host_data(keys), data, hyper) if params is None and opt_state is None else None
+
+
+def _begun(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState:
+    state = _host_start(task, name, keys, own, shared)
+    return _begin(task, keys, own, shared) if state is None else state
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -273,7 +289,7 @@ def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _advance(
-    task: Task, name: str, state: RunState, words: counter.Words, own: Inputs, shared: Inputs, stop: Array
+    task: Task, name: str, state: RunState, words: counter.Words, own: Inputs, shared: Inputs, stop: Any
 ) -> tuple[RunState, Array]:
     """The state at epoch `stop`, and what the host looks at of it."""
 
@@ -296,9 +312,6 @@ def _mapped(one: Callable[..., Any], *members: Any) -> Any:
 def _seen(state: RunState) -> Array:
     """int32 `[M]`: the epoch that each member is in, `~epoch` of those that are through; one array, fetched once."""
     return jnp.where(state.active, state.epoch, ~state.epoch)
-
-
-_words = jax.jit(jax.vmap(counter.words))
 
 
 @jax.jit

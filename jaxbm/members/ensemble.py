@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
+from jaxbm.core.device import placed
 from jaxbm.core.labels import host_classes
 from jaxbm.core.settings import on_purpose
 from jaxbm.members.result import MembersResult
@@ -186,7 +186,7 @@ class Ensemble:
 
     @on_purpose
     def _block(self, rows: Any) -> np.ndarray:
-        return np.asarray(stacked_logits(self.model, self.params, jax.tree.map(jnp.asarray, rows)))
+        return np.asarray(stacked_logits(self.model, self.params, jax.tree.map(placed, rows)))
 
     def _average(self, block: np.ndarray) -> np.ndarray:
         block = block.astype(np.float64)

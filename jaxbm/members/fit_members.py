@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks
+from jaxbm.core.device import placed
 from jaxbm.core.fingerprint import fingerprint
 from jaxbm.core.settings import callers_level, non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
@@ -173,7 +174,7 @@ def prepare(
     padded = models[0].padded(models)
     data, own_data, most = member_data.member_data(training, padded, x, y, count)
     data = whole_on_each(data)
-    own_widths = None if len(set(models)) == 1 else jnp.asarray([m.member_widths for m in models], jnp.int32)
+    own_widths = None if len(set(models)) == 1 else placed([m.member_widths for m in models], np.int32)
     run = training.build(padded, data, members=count, most=most, widths=own_widths)
     own_rows = any(jax.tree.leaves((own_data.x, own_data.y)))
     run, spent = private_runs.accounted(run, training, count, own_rows=own_rows)

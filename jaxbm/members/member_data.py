@@ -14,6 +14,7 @@ from jax import Array
 
 from jaxbm.core import arrays, checks
 from jaxbm.core import rows as row_trees
+from jaxbm.core.device import placed
 from jaxbm.core.labels import as_rows, class_codes
 from jaxbm.core.weights import scaled
 from jaxbm.losses import columns_of, kind_of
@@ -202,7 +203,7 @@ class _Table:
             return one
         if not isinstance(given, jax.Array) and jnp.issubdtype(one.dtype, jnp.integer):
             arrays.check_width(path, given)
-        rows = jnp.asarray(given, one.dtype)
+        rows = placed(given, one.dtype)
         if rows.shape[1:] != one.shape:
             raise ValueError(f"{path}: expected shape [{self.members}, {self.n}, ...], got {list(given.shape)}")
         checks.finite(path, rows)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from jaxbm.core import checks
+from jaxbm.core.device import placed
 
 
 class MemberRows(NamedTuple):
@@ -30,7 +30,7 @@ def stretches(starts: np.ndarray, counts: np.ndarray, rows: Array | None = None)
 def _known(values: np.ndarray) -> Array:
     """int32 on the device, whose values stay known inside a transformation too: lengths decide shapes."""
     with jax.ensure_compile_time_eval():
-        return jnp.asarray(values, jnp.int32)
+        return placed(values, np.int32)
 
 
 def member_rows(name: str, rows: Any, n: int, members: int) -> MemberRows:

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxbm.core.member_keys import member_keys
+from jaxbm.core.device import placed
+from jaxbm.core.keys import member_keys
 from jaxbm.models.protocol import Params
 from jaxbm.run.contract import Data, Hyper
 
@@ -107,7 +108,7 @@ def key_array(keys: Any, members: int | None) -> Array:
     """
     is_typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     if not is_typed:
-        keys = jnp.asarray(keys)
+        keys = placed(keys)
         if keys.dtype != jnp.uint32 or keys.ndim not in (1, 2):
             raise TypeError(f"keys: expected JAX random keys [M], got {keys.dtype} of shape {list(keys.shape)}")
     axes = keys.ndim if is_typed else keys.ndim - 1

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks
 from jaxbm.core import rows as row_trees
+from jaxbm.core.device import placed
 from jaxbm.core.labels import as_rows, class_codes
 from jaxbm.core.settings import whole_on_each
 from jaxbm.core.weights import scaled
@@ -53,7 +54,7 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
         picked = class_weights(training.class_weight, y, model, loss, index)
         weight = picked if plain is None else scaled(plain * picked)
     if way != "validation_split" or index is not None:
-        x, y = jax.tree.map(jnp.asarray, (x, y))
+        x, y = jax.tree.map(placed, (x, y))
     learnt = slice(None) if index is None else index
     if way is None:
         _check_learnt(training, weight, learnt)
@@ -78,7 +79,7 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     _check_learnt(training, weight, slice(first))
     check_counted(plain, slice(first, None))
     parts: list[Any] = [
-        jax.tree.map(jnp.asarray, row_trees.take(a, part))
+        jax.tree.map(placed, row_trees.take(a, part))
         for part, weights in ((slice(first), weight), (slice(first, None), plain))
         for a in (x, y, weights)
     ]
@@ -119,7 +120,7 @@ def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Ar
     x, y, weight = _arrays(model, training.loss, *(*given, None)[:3], " (validation)")  # type: ignore[call-arg]
     check_counted(weight)
     check_measured(training.metrics, y, model, training.loss)
-    return jax.tree.map(jnp.asarray, (x, y, weight))
+    return jax.tree.map(placed, (x, y, weight))
 
 
 def _arrays_of(name: str, tree: Any) -> Any:

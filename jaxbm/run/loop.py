@@ -30,9 +30,6 @@ _Sums = tuple[tuple[Array, Array | None], tuple[Array, Array | None]]
 
 def init(task: Task, params: Params, opt_state: Any, data: Data, hyper: Hyper) -> RunState:
     """The state before the first epoch."""
-    names = ["loss", *(name for name, _ in task.metrics)]
-    if data.x_val is not None:
-        names += [f"val_{name}" for name in names]
     never = jnp.full((task.epochs,), jnp.nan, jnp.float32)
     zero = jnp.zeros((), jnp.int32)
     if opt_state is None:
@@ -49,8 +46,14 @@ def init(task: Task, params: Params, opt_state: Any, data: Data, hyper: Hyper) -
         epochs_run=zero,
         active=jnp.ones((), bool),
         finite=jnp.ones((), bool),
-        history=dict.fromkeys(names, never),
+        history=dict.fromkeys(recorded(task, data), never),
     )
+
+
+def recorded(task: Task, data: Data) -> list[str]:
+    """The names of what history holds."""
+    names = ["loss", *(name for name, _ in task.metrics)]
+    return names + [f"val_{name}" for name in names] if data.x_val is not None else names
 
 
 def run(

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import field, make_dataclass, replace
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from jaxbm.core import checks
 from jaxbm.core.checks import told
+from jaxbm.core.device import placed
 from jaxbm.metrics import greater_is_better, heeds_weights
 from jaxbm.optimizers import adam, is_data
 from jaxbm.run.contract import Data, Hyper, Run, Task
@@ -108,7 +108,7 @@ class Training(_Options):
         own = np.asarray(self.epochs)
         if own.shape != (members,) or own.dtype.kind not in "iu" or own.min() < 1:
             raise ValueError(f"epochs: expected positive integers of shape [{members}], got {told(own)}")
-        return int(own.max()), jnp.asarray(own, jnp.int32)
+        return int(own.max()), placed(own, np.int32)
 
     def _number(self, name: str, members: int | None) -> Array | None:
         option, value = OPTIONS[name], getattr(self, name)
@@ -122,4 +122,4 @@ class Training(_Options):
             raise ValueError(f"{name}: expected a number{or_own}, got {list(np.shape(value))}")
         if option.beside is not None and getattr(self, option.beside) is None:
             return None
-        return jnp.asarray(value, jnp.int32 if option.whole else jnp.float32)
+        return placed(value, np.int32 if option.whole else np.float32)

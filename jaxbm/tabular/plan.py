@@ -123,9 +123,7 @@ def plan(
     second = np.zeros(len(rows), bool) if recipe.folds else is_validation(rows, recipe.validation_split)
     training, held = (rows, rows[:0]) if recipe.folds else (rows[~second], rows[second])
     parts = {"training": len(training), "validation": len(held), "test": 0 if test is None else len(test)}
-    steps = table.split_summary(
-        told_of, target, parts if len(held) or parts["test"] else {}, task=task
-    )
+    steps = table.split_summary(told_of, target, parts if len(held) or parts["test"] else {}, task=task)
     if isinstance(sample_weight, str):
         steps.append(f"rows count by column {sample_weight!r}, which is no feature")
     learned_from, fit_rows = _joined(training, held), len(training)

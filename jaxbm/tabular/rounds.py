@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxbm.core import files
 from jaxbm.core.fingerprint import fingerprint
+from jaxbm.core.keys import seed_key
 from jaxbm.members.checkpoint import check_folder, load_tree, save_tree
 from jaxbm.members.fit_members import fit_members
 from jaxbm.models.mlp import MLP
@@ -75,7 +76,7 @@ def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained
 
     models = [model_of(plan, one.hidden) for one in every]
     result = fit_members(
-        jax.random.fold_in(jax.random.key(plan.seed), number),
+        jax.random.fold_in(seed_key(plan.seed), number),
         models,
         x,
         y,

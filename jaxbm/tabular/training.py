@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
+from jaxbm.core.keys import seed_key
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.progress import Report
@@ -17,8 +17,8 @@ from jaxbm.optimizers import optimizer
 from jaxbm.privacy import entropy_key
 from jaxbm.tabular.fitted import Fitted
 from jaxbm.tabular.measuring import measure_outputs
-from jaxbm.tabular.unseen import held_out_logits, values_of
 from jaxbm.tabular.search import search
+from jaxbm.tabular.unseen import held_out_logits, values_of
 from jaxbm.training.fit import fit
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
         "loss": plan.loss, "optimizer": optimizer(recipe.optimizer)(recipe.learning_rate), **recipe.training,
         **plan.weighting, "validation_data": plan.validation_data,
     }  # fmt: skip
-    key = jax.random.key(plan.seed) if recipe.training.get("privacy") is None else entropy_key()
+    key = seed_key(plan.seed) if recipe.training.get("privacy") is None else entropy_key()
     if not plan.is_ensemble:
         result = fit(key, model, x, y, progress=bool(progress), **options)
         return _fitted(plan, model, result, None, None)
@@ -105,7 +105,7 @@ def _fitted(plan: Plan, model: Model, result: Any, ensemble: Ensemble | None, un
         )
     metadata = {
         "loss": plan.loss, "preset": plan.recipe.name, "recipe": plan.recipe.told, "metrics": metrics,
-        "epochs_run": int(np.max(result.epochs_run)), "seed": plan.seed,
+        "epochs_run": int(np.max(np.asarray(result.epochs_run))), "seed": plan.seed,
     }  # fmt: skip
     if result.privacy is not None:
         metadata["privacy"] = result.privacy.described()

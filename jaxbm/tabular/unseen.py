@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.core.device import placed
 from jaxbm.core.settings import on_purpose
 from jaxbm.training.stacked import stacked_logits
 
@@ -33,7 +33,7 @@ def held_out_logits(result: MembersResult, x: np.ndarray, held_out: Sequence[np.
     width = result.members * max(result.model.member_widths[1:])
     block = 1 << max(0, max(BLOCK_NUMBERS // width, 1).bit_length() - 1)
     block = max(SMALLEST_BLOCK, min(block, 1 << max(0, int(counts.max()) - 1).bit_length()))  # few shapes to compile
-    table, rows = jnp.asarray(x), jnp.asarray(np.concatenate(held_out), jnp.int32)
+    table, rows = placed(x), placed(np.concatenate(held_out), np.int32)
     parts = []
     for first in range(0, int(counts.max()), block):
         some = np.clip(counts - first, 0, block)

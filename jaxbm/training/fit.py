@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks, counter
+from jaxbm.core.keys import host_data, key_words
 from jaxbm.core.settings import non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Model, Params
@@ -21,7 +22,16 @@ from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Hyper, RunState, Task, evaluation_rows
 from jaxbm.run.inputs import training_data
 from jaxbm.run.options import TrainingOptions
-from jaxbm.training.whole_run import FitResult, next_chunk, result_of, start_state, whole_run, whole_run_directly
+from jaxbm.training.host_start import host_start
+from jaxbm.training.whole_run import (
+    FitResult,
+    advanced,
+    next_chunk,
+    result_of,
+    start_state,
+    whole_run,
+    whole_run_directly,
+)
 
 Progress = Callable[[int, int, dict[str, np.ndarray]], None]
 CHUNK_SECONDS = 0.25
@@ -135,13 +145,6 @@ def _own_start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params 
     return jax.tree.map(jnp.copy, start_state(task, key, data, hyper, params, opt_state))
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
-def _chunk(
-    task: Task, name: str, state: RunState, data: Data, hyper: Hyper, words: counter.Words, stop: Array
-) -> RunState:
-    return dispatch.runner(name, differentiable=False)(task, state, data, hyper, words, stop)
-
-
 def _fit_with_progress(
     task: Task,
     name: str,
@@ -152,13 +155,19 @@ def _fit_with_progress(
     opt_state: Any,
     progress: bool | Progress,
 ) -> FitResult:
-    state = _own_start(task, key, data, hyper, params, opt_state)
-    words, done, chunk = counter.words(key), 0, 1
+    start = None
+    if params is None and opt_state is None:
+        start = host_start(task, name, host_data(key)[None], data, hyper)
+    if start is None:
+        state = _own_start(task, key, data, hyper, params, opt_state)
+    else:
+        state = jax.tree.map(lambda leaf: leaf[0], start)
+    words, done, chunk = key_words(key), 0, 1
     with nullcontext(progress) if callable(progress) else _progress_bar() as report:
         while done < task.epochs:
             began = time.perf_counter()
             stop = min(done + chunk, task.epochs)
-            state = _chunk(task, name, state, data, hyper, words, jnp.asarray(stop, jnp.int32))
+            state = advanced(task, name, state, data, hyper, words, np.int32(stop))
             done = stop if bool(state.active) else task.epochs
             seconds = time.perf_counter() - began
             chunk = next_chunk(chunk, seconds, CHUNK_SECONDS)

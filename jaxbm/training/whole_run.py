@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks, counter
+from jaxbm.core.keys import host_data, key_words
 from jaxbm.core.precision import Precision
 from jaxbm.core.settings import varying_as
 from jaxbm.kernels import dispatch
@@ -16,6 +17,7 @@ from jaxbm.models.protocol import Params
 from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, RunState, Task
+from jaxbm.training.host_start import host_start
 
 
 class FitResult(NamedTuple):
@@ -55,7 +57,13 @@ def whole_run_directly(
     """`whole_run` outside of every transformation: where a kernel trains, compiled in a fraction of the time."""
     if not dispatch.has_direct_runner(name):
         return whole_run(task, name, key, data, hyper, params, opt_state)
-    return result_of(_whole_state(task, name, key, data, hyper, params, opt_state))
+    start = None
+    if params is None and opt_state is None:
+        start = host_start(task, name, host_data(key)[None], data, hyper)
+    if start is None:
+        return result_of(_whole_state(task, name, key, data, hyper, params, opt_state))
+    start = jax.tree.map(lambda leaf: leaf[0], start)
+    return result_of(advanced(task, name, start, data, hyper, key_words(key), np.int32(task.epochs)))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -63,6 +71,14 @@ def _whole_state(
     task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
 ) -> RunState:
     return final_state(task, name, key, data, hyper, params, opt_state)
+
+
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def advanced(
+    task: Task, name: str, state: RunState, data: Data, hyper: Hyper, words: counter.Words, stop: Any
+) -> RunState:
+    """The state at epoch `stop`, where nobody differentiates."""
+    return dispatch.runner(name, differentiable=False)(task, state, data, hyper, words, stop)
 
 
 def final_state(
@@ -85,8 +101,9 @@ def result_of(state: RunState) -> FitResult:
     if state.best_params is None:
         return FitResult(state.params, state.opt_state, state.history, *_told(state, state.best_epoch))
     # Where the monitored value was never a number, no epoch is the best one, and training is what there is to show.
-    never = ~(state.best_value < jnp.inf)
-    if not checks.is_traced(never) and not np.any(never):
+    is_traced = checks.is_traced(state.best_value)
+    never: Any = ~((state.best_value if is_traced else np.asarray(state.best_value)) < np.inf)
+    if not is_traced and not np.any(never):
         return FitResult(state.best_params, state.opt_state, state.history, *_told(state, state.best_epoch))
     last = jnp.maximum(state.epochs_run - 1, 0)
     params = jax.tree.map(

@@ -64,7 +64,11 @@ def test_a_search_judges_by_the_weights():
     [
         ({"sample_weight": "v"}, ValueError, "sample_weight: unknown name 'v'"),
         ({"sample_weight": "y"}, ValueError, "sample_weight: expected another column than the target, got 'y'"),
-        ({"sample_weight": np.ones(5)}, ValueError, r"sample_weight: expected shape \[120\] like the table, got \[5\]"),
+        (
+            {"sample_weight": np.ones(5)},
+            ValueError,
+            r"sample_weight: expected shape \[120\] like the table, got \[5\]",
+        ),
         ({"sample_weight": -np.ones(120)}, ValueError, "sample_weight: expected 0 to inf, got -1.0 at"),
         ({"sample_weight": [np.nan] * 120}, ValueError, "sample_weight: expected finite values"),
         ({"sample_weight": ["x"] * 120}, TypeError, "sample_weight: expected numbers or the name of a column"),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbm.core.member_keys import member_keys
+from jaxbm.core.keys import member_keys
 
 data = jax.random.key_data
 

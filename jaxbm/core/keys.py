@@ -1,4 +1,4 @@
-"""Keys of many members from one key, on the host: drawn by JAX, a handful of operations would each be compiled."""
+"""Keys from seeds and of many members, made on the host: by JAX, a handful of operations would each be compiled."""
 
 from __future__ import annotations
 
@@ -10,9 +10,50 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core.checks import is_traced
+from jaxbm.core.counter import Words
+from jaxbm.core.counter import words as words_inside
+from jaxbm.core.device import placed
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
+
+
+def seed_key(seed: int) -> Array:
+    """`jax.random.key(seed)`.
+
+    Example:
+      >>> import jax
+      >>> from jaxbm.core.keys import seed_key
+      >>> bool(seed_key(3) == jax.random.key(3))
+      True
+    """
+    if jax.config.jax_default_prng_impl != "threefry2x32" or not 0 <= seed < 2**31:  # type: ignore[attr-defined]
+        return jax.random.key(seed)
+    return jax.random.wrap_key_data(placed(np.asarray([0, seed], np.uint32)), impl="threefry2x32")
+
+
+def member_words(keys: Array) -> Words:
+    """`counter.words` of each of the keys `[M]`, uint32 `[M]` each."""
+    data = host_data(keys)
+    if data.shape[-1] != 2:
+        return _words_inside(keys)
+    w0, w1 = data.T.copy()
+    return placed(w0), placed(w1)
+
+
+def key_words(key: Array) -> Words:
+    """`counter.words` of one key."""
+    data = host_data(key)
+    return (data[0], data[1]) if len(data) == 2 else words_inside(key)
+
+
+def host_data(keys: Array) -> np.ndarray:
+    """uint32 `[..., k]`: what keys are made of, typed ones or raw ones."""
+    typed = jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(keys) if typed else keys)
+
+
+_words_inside = jax.jit(jax.vmap(words_inside))
 
 
 def member_keys(key: Any, members: int) -> Array:
@@ -24,7 +65,7 @@ def member_keys(key: Any, members: int) -> Array:
 
     Example:
       >>> import jax
-      >>> from jaxbm.core.member_keys import member_keys
+      >>> from jaxbm.core.keys import member_keys
       >>> key = jax.random.key(3)
       >>> bool((member_keys(key, 5)[4] == jax.random.fold_in(key, 4)).all())
       True
@@ -33,9 +74,10 @@ def member_keys(key: Any, members: int) -> Array:
     kind = jax.random.key_impl(key) if typed else jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
     if is_traced(key) or kind != "threefry2x32" or key.ndim != (0 if typed else 1):
         return jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(members, dtype=jnp.uint32))
-    words = np.asarray(jax.random.key_data(key) if typed else key)
-    folded = np.stack(threefry(words, np.zeros(members, np.uint32), np.arange(members, dtype=np.uint32)), axis=1)
-    return jax.random.wrap_key_data(jnp.asarray(folded), impl=kind) if typed else jnp.asarray(folded)
+    folded = np.stack(
+        threefry(host_data(key), np.zeros(members, np.uint32), np.arange(members, dtype=np.uint32)), axis=1
+    )
+    return jax.random.wrap_key_data(placed(folded), impl=kind) if typed else placed(folded)
 
 
 def threefry(key: np.ndarray, x0: np.ndarray, x1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

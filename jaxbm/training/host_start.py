@@ -1,0 +1,62 @@
+"""The state before the first epoch, made on the host: compiled, it would take longer than many a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxbm.kernels import dispatch
+from jaxbm.models import host_init
+from jaxbm.models.protocol import Params
+from jaxbm.optimizers import Adam, AdamState, Sgd, SgdState
+from jaxbm.run import loop
+from jaxbm.run.contract import Data, Hyper, RunState, Task
+
+MOST_NUMBERS = 1 << 22
+"""Numbers in all parameters together beyond which a compiled program draws them sooner."""
+
+
+def host_start(task: Task, name: str, words: np.ndarray, data: Data, hyper: Hyper) -> RunState | None:
+    """What `start_state` gives for each of M keys, with fresh parameters, as NumPy's arrays; None where the
+    host can't make it, or would be slower.
+
+    Args:
+      task, name: what is trained, by which implementation.
+      words: uint32 `[M, k]`, what the keys are made of.
+      data, hyper: of any one member; it only matters what is there.
+    """
+    model: Any = task.model
+    optimizer = hyper.optimizer
+    if not dispatch.has_direct_runner(name) or host_init.unsupported(model) or words.shape[1:] != (2,):
+        return None
+    if not isinstance(optimizer, Adam | Sgd) or len(words) * model.n_params > MOST_NUMBERS:
+        return None
+    params = host_init.host_init(model, words)
+    members = len(words)
+
+    def of_all(value: Any, dtype: Any, *sizes: int) -> Any:
+        return np.full((members, *sizes), value, dtype)
+
+    return RunState(
+        params=params,
+        opt_state=_opt_state(optimizer, params, of_all(0, np.int32)),
+        best_params=None if hyper.patience is None else jax.tree.map(np.copy, params),
+        best_value=of_all(np.inf, np.float32),
+        best_epoch=of_all(0, np.int32),
+        wait=of_all(0, np.int32),
+        epoch=of_all(0, np.int32),
+        epochs_run=of_all(0, np.int32),
+        active=of_all(True, bool),
+        finite=of_all(True, bool),
+        history={name: of_all(np.nan, np.float32, task.epochs) for name in loop.recorded(task, data)},
+    )
+
+
+def _opt_state(optimizer: Adam | Sgd, params: Params, count: Any) -> Any:
+    """A kernel keeps every running mean in float32."""
+    zeros = [jax.tree.map(np.zeros_like, params) for _ in range(2)]
+    if isinstance(optimizer, Adam):
+        return AdamState(count, *zeros)
+    return SgdState(count, None if optimizer.momentum is None else zeros[0])
