@@ -1,16 +1,20 @@
 """Gradient clipping."""
 
+from __future__ import annotations
+
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import joined
 from jaxbm.optimizers.protocol import Protocol, PyTree, abs_square, as_pytree, cast, check_nonnegative, tree_map, wide
+
+if TYPE_CHECKING:
+    import optax
 
 
 @as_pytree()
@@ -22,6 +26,8 @@ class ClipByGlobalNorm(Protocol):
 
     def init(self, params: PyTree) -> optax.EmptyState:
         """Clipping has no state."""
+        import optax  # here, since it takes as long to import as a tenth of all the rest
+
         del params
         return optax.EmptyState()
 

@@ -1,11 +1,15 @@
 """Adam's state as Optax keeps it, and back."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import jax
-import optax
 
 from jaxbm.optimizers.moments import AdamState
+
+if TYPE_CHECKING:
+    import optax
 
 
 def to_optax(state: AdamState) -> optax.ScaleByAdamState:
@@ -17,6 +21,8 @@ def to_optax(state: AdamState) -> optax.ScaleByAdamState:
       >>> type(to_optax(jaxbm.adam().init(jnp.ones(2)))).__name__
       'ScaleByAdamState'
     """
+    import optax
+
     return optax.ScaleByAdamState(state.count, state.mu, state.nu)
 
 
@@ -32,6 +38,8 @@ def from_optax(state: Any) -> AdamState:
       >>> type(from_optax(optax.adam(1e-3).init(jnp.ones(2)))).__name__
       'AdamState'
     """
+
+    import optax
 
     def is_adam(node: Any) -> bool:
         return isinstance(node, optax.ScaleByAdamState)

@@ -30,8 +30,8 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 def class_metrics(p: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Accuracy, balanced accuracy, F1 (macro for three or more classes) and ROC AUC (mean of one against the rest).
 
-    The same as `jaxbm.metrics`, but on the host and in float64 by scikit-learn, which the table needed anyhow: for
-    a report of a few numbers, nothing has to be compiled.
+    The same as `jaxbm.metrics`, but on the host and in float64: for a report of a few numbers nothing has to be
+    compiled, nor a library imported.
 
     Args:
       p: probabilities `[n, classes]`.
@@ -40,29 +40,45 @@ def class_metrics(p: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     Returns:
       `{name: value}`; the AUC is NaN where a class does not occur.
     """
-    from sklearn import metrics
-
-    decided, present = p.argmax(axis=1), np.unique(labels)
-    average = "binary" if p.shape[1] == 2 else "macro"
-    curves = [1] if p.shape[1] == 2 else range(p.shape[1])
-    complete = len(present) == p.shape[1]
-    areas = [metrics.roc_auc_score(labels == c, p[:, c]) for c in curves] if complete else [np.nan]
+    classes, labels = p.shape[1], np.asarray(labels, np.int64)
+    decided = p.argmax(axis=1)
+    right = np.bincount(labels[decided == labels], minlength=classes)
+    true, claimed = (np.bincount(which, minlength=classes) for which in (labels, decided))
+    f1 = 2 * right / np.maximum(true + claimed, 1)
+    curves = [1] if classes == 2 else range(classes)
     values = (
-        metrics.accuracy_score(labels, decided),
-        metrics.recall_score(labels, decided, labels=present, average="macro", zero_division=0),
-        metrics.f1_score(labels, decided, average=average, zero_division=0),
-        np.mean(areas),
+        (decided == labels).mean(),
+        (right[true > 0] / true[true > 0]).mean(),
+        f1[1] if classes == 2 else f1[true + claimed > 0].mean(),
+        np.mean([area_under_curve(p[:, c], labels == c) for c in curves]) if true.all() else np.nan,
     )
     return dict(zip(metrics_for("binary"), map(float, values), strict=True))
 
 
+def area_under_curve(scores: np.ndarray, is_positive: np.ndarray) -> float:
+    """ROC AUC: how often one of the positives has a higher score than one of the others, equal ones counting half.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.report.terminal import area_under_curve
+      >>> area_under_curve(np.asarray([0.1, 0.4, 0.4, 0.8]), np.asarray([False, False, True, True]))
+      0.875
+
+    Source: Hanley and McNeil, The meaning and use of the area under a ROC curve, Radiology 1982.
+    """
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    positives = int(is_positive.sum())
+    above = ranks[is_positive].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * (len(scores) - positives)))
+
+
 def regression_metrics(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """Mean squared error, its root, mean absolute error and R2 of `[n]` against `[n]`, on the host in float64."""
-    from sklearn import metrics
-
-    mse = metrics.mean_squared_error(targets, predictions)
-    r2 = metrics.r2_score(targets, predictions) if len(targets) > 1 else np.nan
-    values = (mse, np.sqrt(mse), metrics.mean_absolute_error(targets, predictions), r2)
+    errors = np.asarray(predictions, np.float64) - np.asarray(targets, np.float64)
+    mse, variance = np.square(errors).mean(), np.asarray(targets, np.float64).var()
+    r2 = 1 - mse / variance if variance else float(mse == 0)
+    values = (mse, np.sqrt(mse), np.abs(errors).mean(), r2 if len(targets) > 1 else np.nan)
     return dict(zip(metrics_for("regression"), map(float, values), strict=True))
 
 

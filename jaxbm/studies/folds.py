@@ -58,13 +58,42 @@ def make_folds(
         k = checks.positive_int("folds", folds)
         if k < 2:
             raise ValueError(f"folds: expected at least 2, got {k}")
-        places = np.zeros((n, 1))
-        splitters = [_splitter(k, stratified, groups is not None, seed + i) for i in range(repeats)]
-        made = [pair for splitter in splitters for pair in splitter.split(places, np.asarray(y), groups)]
+        places, labels = np.zeros((n, 1)), np.asarray(y)
+        made = []
+        for i in range(repeats):
+            part = None if groups is not None else _parts(n, labels if stratified else None, k, seed + i)
+            if part is None:
+                made += _splitter(k, stratified, groups is not None, seed + i).split(places, labels, groups)
+            else:
+                made += [(np.flatnonzero(part != j), np.flatnonzero(part == j)) for j in range(k)]
     pairs = [(np.asarray(train), np.asarray(held_out)) for train, held_out in made]
     if not pairs or any(not len(train) or not len(held_out) for train, held_out in pairs):
         raise ValueError("folds: expected rows to train on and rows held out in every fold")
     return pairs
+
+
+def _parts(n: int, labels: np.ndarray | None, k: int, seed: int) -> np.ndarray | None:
+    """int `[n]`: the part of each row, as scikit-learn's `KFold` or `StratifiedKFold` shuffles them, whose import takes
+    longer than many a training run; None for what it refuses or warns of."""
+    rng = np.random.RandomState(seed)
+    part = np.empty(n, np.int64)
+    if labels is None:
+        if k > n:
+            return None
+        part[rng.permutation(n)] = np.repeat(np.arange(k), [n // k + (j < n % k) for j in range(k)])
+        return part
+    if labels.ndim != 1 or labels.dtype.kind not in "biu":
+        return None
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    counts = np.bincount(codes)
+    if counts.min() < k:
+        return None
+    dealt, at = np.arange(n) % k, 0  # sorted by class, rows are dealt like cards
+    for c in np.argsort(first):  # classes in the order in which they occur
+        own = np.sort(dealt[at : at + counts[c]])
+        rng.shuffle(own)
+        part[codes == c], at = own, at + counts[c]
+    return part
 
 
 def _splitter(k: int, stratified: bool, grouped: bool, seed: int) -> Any:
