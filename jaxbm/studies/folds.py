@@ -73,8 +73,8 @@ def make_folds(
 
 
 def _parts(n: int, labels: np.ndarray | None, k: int, seed: int) -> np.ndarray | None:
-    """int `[n]`: the part of each row, as scikit-learn's `KFold` or `StratifiedKFold` shuffles them, whose import takes
-    longer than many a training run; None for what it refuses or warns of."""
+    """int `[n]`: the part of each row, as scikit-learn's `KFold` or `StratifiedKFold` shuffles them; None for what it
+    refuses or warns of. Its import takes longer than many a training run."""
     rng = np.random.RandomState(seed)
     part = np.empty(n, np.int64)
     if labels is None:

@@ -27,10 +27,7 @@ def measure_outputs(
     from jaxbm.report import terminal
 
     found = default_loss(logits, preparation, loss, y)
-    if found is None:
-        values = score(model, logits.astype(model.param_dtype), y, loss=loss)
-    else:
-        values = {"loss": found}
+    values = {"loss": found} if found is not None else score(model, logits.astype(model.param_dtype), y, loss=loss)
     if preparation.task == "regression":
         predicted, target = preparation.unscale(logits[:, 0]), preparation.unscale(y)
         return values | terminal.regression_metrics(predicted, target)
