@@ -88,6 +88,20 @@ def tests_of_versions(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def ahead(session: nox.Session) -> None:
+    """Compile training for a GPU that need not be there, and count what its host launches; brings 140 MB of JAX's
+    CUDA plugin, of JAX's own version, into `build/cuda`."""
+    import jax
+
+    folder = ROOT / "build" / "cuda" / jax.__version__
+    packages = [f"{name}=={jax.__version__}" for name in ("jax-cuda13-plugin", "jax-cuda13-pjrt")]
+    if not folder.exists():
+        session.run("python", "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), *packages)
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    session.run("pytest", "tests/run/test_ahead_of_time.py", *session.posargs, env=CPU | {"PYTHONPATH": path})
+
+
+@nox.session(python=False)
 def quality(session: nox.Session) -> None:
     """The estimators against scikit-learn's, paired over seeds: many minutes."""
     session.run("pytest", "tests/estimators/test_quality.py", *session.posargs, env=CPU | {"JAXBM_QUALITY": "1"})

@@ -101,8 +101,8 @@ def _is_first(case: Workload) -> bool:
 
 def _ours(case: Workload, *, implementation: str, precision: str | None = None) -> Job:
     rows = jax.tree.map(jax.device_put, case.data())
-    options = {"loss": case.loss, "optimizer": jaxbm.adam(case.learning_rate), "epochs": case.epochs}
-    options |= {"batch_size": case.batch_size, "implementation": implementation, "precision": precision}
+    options: dict[str, Any] = {"loss": case.loss, "optimizer": jaxbm.adam(case.learning_rate)}
+    options |= {"epochs": case.epochs, "batch_size": case.batch_size, "implementation": implementation, "precision": precision}
 
     def run(key: Any) -> Any:
         train = jaxbm.fit if case.members == 1 else jaxbm.fit_members
