@@ -226,7 +226,7 @@ def whole_directly(task: Task, name: str, keys: Array, own: Inputs, shared: Inpu
     if state is None:
         return result_of(_whole_state(task, name, keys, own, shared))
     own, shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
-    return result_of(_advance(task, name, state, member_words(keys), own, shared, np.int32(task.epochs)))
+    return result_of(_advance(task, name, state, member_words(keys), own, shared, np.int32(task.epochs))[0])
 
 
 def _host_start(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState | None:
