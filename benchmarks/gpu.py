@@ -102,7 +102,8 @@ def _is_first(case: Workload) -> bool:
 def _ours(case: Workload, *, implementation: str, precision: str | None = None) -> Job:
     rows = jax.tree.map(jax.device_put, case.data())
     options: dict[str, Any] = {"loss": case.loss, "optimizer": jaxbm.adam(case.learning_rate)}
-    options |= {"epochs": case.epochs, "batch_size": case.batch_size, "implementation": implementation, "precision": precision}
+    options |= {"epochs": case.epochs, "batch_size": case.batch_size}
+    options |= {"implementation": implementation, "precision": precision}
 
     def run(key: Any) -> Any:
         train = jaxbm.fit if case.members == 1 else jaxbm.fit_members
@@ -157,6 +158,8 @@ def timed(case: Workload, run: str, wrong: dict[str, str], rounds: int) -> Itera
                 jobs[contestant.name] = job
             except Exception as error:
                 yield replace(result, reason=_told(error))
+    if not jobs:
+        return
     if OURS in jobs:
         jobs[AGAIN], first[AGAIN] = jobs[OURS], first[OURS]
     calls = {name: partial(method.timed, job) for name, job in jobs.items()}

@@ -77,11 +77,10 @@ def reference(case: Workload) -> list[list[tuple[np.ndarray, np.ndarray]]]:
 
 
 def _alone(case: Workload, x: np.ndarray, y: np.ndarray, key: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    state = [
-        [np.asarray(leaf, np.float64), np.zeros(leaf.shape), np.zeros(leaf.shape)]
-        for layer in case.model.init(key)
-        for leaf in (layer.weight, layer.bias)
-    ]
+    leaves = [
+        np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(case.model.init(key))
+    ]  # weight, bias, weight, ...
+    state = [[leaf, np.zeros_like(leaf), np.zeros_like(leaf)] for leaf in leaves]
     words, t = counter.words(key), 0
     for epoch in range(case.epochs):
         stream = counter.derive(counter.derive(words, counter.SHUFFLE), epoch)

@@ -71,7 +71,8 @@ def _train(workload: Workload, rows: Any, params: Any, order: jax.Array) -> Any:
         return (params, mu, nu, t), loss
 
     zeros = jax.tree.map(jnp.zeros_like, params)
-    (params, *_), losses = jax.lax.scan(step, (params, zeros, zeros, jnp.float32(0)), order)
+    start: Any = (params, zeros, zeros, jnp.float32(0))
+    (params, *_), losses = jax.lax.scan(step, start, order)
     return params, losses
 
 

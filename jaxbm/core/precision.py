@@ -62,7 +62,8 @@ def used(precision: str | None, in_float32: bool = False) -> Precision:
       algorithms, where JAX's setting is such.
     """
     platform = jax.default_backend()
-    setting = jax.config.jax_default_matmul_precision if precision is None else precision
+    config: Any = jax.config
+    setting = config.jax_default_matmul_precision if precision is None else precision
     if in_float32 or platform == "cpu" or setting in ("highest", "float32"):
         return Precision("float32")
     if setting not in _AS_BY_DEFAULT:

@@ -22,7 +22,7 @@ from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows
 from jaxbm.shuffle import permuted_position
 
 Pass = Callable[[Task, RunState, Data, Hyper, Words], tuple[Params, Any, Array]]
-SUMMED_STEPS = 64
+SUMMED_STEPS = 1024
 """Losses of so many steps make a sum of their own."""
 _Sums = tuple[tuple[Array, Array | None], tuple[Array, Array | None]]
 """Losses and weights of the last steps, and of all before them; weights only where rows have some."""

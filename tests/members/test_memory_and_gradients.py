@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import jaxbm
+from jaxbm.members import chunks, fit_members
+from jaxbm.run.contract import EVALUATION_ROWS_OF_ALL
+from jaxbm.run.training import Training
 
 ROWS, FEATURES = 20_000, 20
 rng = np.random.default_rng(0)
@@ -91,3 +94,20 @@ def test_members_of_a_vmap_that_stop_at_different_times_keep_their_own_results()
         alone = one(KEY, patience[k])
         np.testing.assert_allclose(many.history["loss"][k], alone.history["loss"], rtol=1e-5)
         np.testing.assert_allclose(many.params[0].weight[k], alone.params[0].weight, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("members", [1, 64, 1024])
+@pytest.mark.parametrize("options", [{}, {"metrics": ("mse",)}], ids=["loss", "metric"])
+def test_what_evaluation_holds_at_once_is_bounded_over_all_members(members, options):
+    rows, width = 4_096, 128
+    model = jaxbm.MLP((FEATURES, width, 1))
+    training = Training(
+        loss="squared_error", epochs=1, batch_size=16, implementation="xla", validation_data=(X[:rows], Y[:rows]),
+        **options,
+    )  # fmt: skip
+    setup = fit_members.prepare(KEY, model, X[:64], Y[:64], training, members)
+    program = chunks.whole.lower(setup.task, setup.name, setup.keys, setup.own, setup.shared).compile()
+    held = EVALUATION_ROWS_OF_ALL if members > 100 else members * rows
+    outputs, states = 4 * 4 * members * rows, 10 * 4 * members * model.n_params
+    assert program.memory_analysis().temp_size_in_bytes < 3 * 4 * held * width + outputs + states + (1 << 20)
+    assert held * width * 3 < members * rows * width or members < 1024  # unbounded, it would show

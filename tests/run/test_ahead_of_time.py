@@ -1,4 +1,4 @@
-"""What a GPU's host launches in a run, counted in programs compiled for one: no GPU is needed, JAX's CUDA plugin is."""
+"""What a GPU's host launches in a run, counted in programs that are compiled for a GPU where there is none."""
 
 import jax
 import jax.numpy as jnp

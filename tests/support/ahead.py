@@ -69,7 +69,7 @@ def compiled_for_a_gpu(function, *shapes):
     mesh = AbstractMesh((1,), ("x",), (AxisType.Auto,), abstract_device=AbstractDevice("NVIDIA H100", 132, "cuda"))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(mock.patch.object(jax, "default_backend", lambda: "gpu"))
+        stack.enter_context(mock.patch.object(jax, "default_backend", return_value="gpu"))
         stack.enter_context(jax.sharding.use_abstract_mesh(mesh))
         lowered = jax.jit(function).trace(*args).lower()
         program = lowered.compile(compiler_options={"xla_dump_to": folder, "xla_dump_hlo_as_text": True})

@@ -1,0 +1,106 @@
+"""The benchmark for GPUs, dry on a CPU; its judgement of numbers; the README's table from its results."""
+
+import importlib.util
+import pathlib
+
+import numpy as np
+import pytest
+
+from jaxbm.benchmarks import gpu, gpu_numerics, gpu_table, record
+from jaxbm.benchmarks.record import Records, Result, Run
+from jaxbm.benchmarks.workloads import Workload
+from jaxbm.models.dense import Dense
+
+ROOT = pathlib.Path(__file__).parents[2]
+LIMITS = {"triad": 2.5e12, "matmul": 3.6e14, "matmul_float32": 5e13}
+RUN = Run(
+    "2026-01-01T00:00:00Z", {"device": "a GPU", "cpu": "a CPU"}, {"jax": "0.11.2", "torch": "2.11.0"}, None, LIMITS
+)
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "torch" else find(name, *a))
+
+
+@pytest.mark.usefixtures("no_torch")
+def test_dry_every_contestant_runs_and_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(gpu, "_limits", lambda dry: LIMITS)
+    path = tmp_path / "gpu.jsonl"
+    assert gpu.main(["--dry", "--out", str(path)]) == 0
+    records = record.load(path)
+    for case in gpu.cases(dry=True):
+        results = records.contest(case.name)
+        assert {r.status for name, r in results.items() if "orch" not in name} == {"ok"}
+        assert {r.status for name, r in results.items() if "orch" in name} == {"absent"}
+        assert all(r.units == case.steps_per_epoch and len(r.samples) >= 2 for r in results.values() if r.samples)
+    assert "plain scan float32 / jaxbm float32" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        gpu.main(["--dry", "--out", str(path)])
+    assert "expected a new file" in capsys.readouterr().err
+
+
+def test_it_needs_a_gpu_or_to_be_dry(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        gpu.main(["--out", str(tmp_path / "gpu.jsonl")])
+    assert "JAX's default backend is cpu, expected a GPU" in capsys.readouterr().err
+
+
+def test_cases_for_which_no_time_is_left_are_recorded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "_limits", lambda dry: LIMITS)
+    monkeypatch.setattr(gpu_numerics, "results", lambda run, shapes: [])
+    path = tmp_path / "gpu.jsonl"
+    assert gpu.main(["--dry", "--minutes", "0", "--out", str(path)]) == 0
+    results = list(record.load(path).results.values())
+    assert [r.reason for r in results] == ["no time was left"] * 2
+
+
+def test_whoever_is_wrong_is_told_and_not_timed(monkeypatch):
+    def wrong(case, implementation, precision):
+        off = 0.0 if precision is None else 1e-3
+        return [
+            Dense(np.stack([weight for weight, _ in members]), np.stack([bias + off for _, bias in members]))
+            for members in zip(*gpu_numerics.reference(case), strict=True)
+        ]
+
+    monkeypatch.setattr(gpu_numerics, "trained", wrong)
+    found = {r.contestant: r for r in gpu_numerics.results("r", [(4, 3, 1)])}
+    assert found["jaxbm"].status == "ok"
+    assert found["jaxbm"].curves["largest error"] == [0.0]
+    assert found["jaxbm float32"].status == "failed"
+    assert "expected 0.0001" in found["jaxbm float32"].reason
+    told = dict.fromkeys((c.name for c in gpu.contestants()), "wrong numbers")
+    case = Workload("a case", (4, 3, 1), 16, 8)
+    assert {(r.status, r.reason) for r in gpu.timed(case, "r", told, 2) if "orch" not in r.contestant} == {
+        ("failed", "wrong numbers")
+    }
+
+
+def timed(case, contestant, microseconds, **fields):
+    samples = [microseconds * 1e-6 * (1 + 0.01 * i) for i in (-1, 0, 1)]
+    return Result(RUN.run, case, contestant, "ok", samples=samples, **fields)
+
+
+def test_the_table_has_a_line_for_each_case_and_the_ratios_to_reach():
+    results = [
+        Result(RUN.run, "numbers of 4-3-1", "jaxbm float32", "ok", curves={"largest error": [1e-6]}),
+        Result(RUN.run, "numbers of 4-3-1", "jaxbm cuda", "failed", "error 1, expected 0.0001"),
+        timed("4-3-1, batch 8", "jaxbm", 20.0),
+        timed("4-3-1, batch 8", "plain scan", 18.0),
+        Result(RUN.run, "4-3-1, batch 8", "torch.func", "absent", "torch is not installed"),
+        Result(RUN.run, "other", "jaxbm", "absent", "no time was left"),
+    ]
+    told = gpu_table.block(Records([RUN], {(r.contest, r.contestant): r for r in results}))
+    assert "a GPU; jax 0.11.2, torch 2.11.0." in told
+    assert "A large copy moves 2.5 TB/s" in told
+    assert "jaxbm float32 1.0e-06, jaxbm cuda wrong (error 1, expected 0.0001)." in told
+    assert "| case | jaxbm | plain scan | plain scan / jaxbm |" in told
+    assert "| 4-3-1, batch 8 | 20.0 | 18.0 | 0.90x |" in told
+    assert "other" not in told
+
+
+def test_the_readme_says_what_the_committed_results_of_a_gpu_say():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert gpu_table.rewrite(text, ROOT / "benchmarks" / "results" / gpu_table.FOLDER) == text
+    assert gpu_table.block(Records()) == gpu_table.UNKNOWN
