@@ -32,6 +32,7 @@ def resident():
 def pytest_collection_finish():
     gc.collect()
     gc.freeze()  # what was imported is there to stay, so that no later collection need look through it
+    gc.set_threshold(2000, 10, 50)  # programs that are kept are many objects: each look through all of them is dear
 
 
 @pytest.fixture(autouse=True, scope="module")
