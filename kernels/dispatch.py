@@ -14,7 +14,8 @@ from jaxbm.models.protocol import is_shape
 from jaxbm.privacy.dpsgd import DPSGD
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Run, Task
-from jaxbm.run.options import OPTIONS, ROWS, TrainingOptions
+from jaxbm.run.option import ROWS
+from jaxbm.run.options import OPTIONS, TrainingOptions
 from jaxbm.run.training import Training
 
 

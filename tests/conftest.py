@@ -34,6 +34,15 @@ def pytest_collection_finish():
     gc.freeze()  # what was imported is there to stay, so that no later collection need look through it
     gc.set_threshold(2000, 10, 50)  # programs that are kept are many objects: each look through all of them is dear
 
+#: No number changes its type unless a cast says so. Tests of those who rely on promotion are marked `promotes`.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(autouse=True)
+def promotion(request):
+    with jax.numpy_dtype_promotion("standard" if request.node.get_closest_marker("promotes") else "strict"):
+        yield
+
 
 @pytest.fixture(autouse=True, scope="module")
 def bounded_memory():

@@ -1,5 +1,7 @@
 """Arrays as users bring them, made into JAX arrays without changing a value silently."""
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import jax
@@ -110,3 +112,17 @@ def joined(first: Any, second: Any = jnp.float32) -> Any:
     """
     with jax.numpy_dtype_promotion("standard"):
         return jnp.promote_types(first, second)
+
+
+def sum_of_squares(arrays: Sequence[Array]) -> Array:
+    """The sum of `abs(x)**2` over everything in all arrays, in at least float32; 0 of none.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxbm.core.arrays import sum_of_squares
+      >>> float(sum_of_squares([jnp.asarray([3 + 4j]), jnp.full(2, 300, jnp.float16)]))
+      180025.0
+    """
+    parts = [part for x in arrays for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
+    wide = reduce(joined, (part.dtype for part in parts), jnp.dtype("float32"))
+    return sum((jnp.square(part.astype(wide)).sum() for part in parts), jnp.zeros((), wide))

@@ -104,6 +104,7 @@ def row_index(name: str, rows: Any, n: int) -> Any:
     which makes the run's loss NaN."""
     if not is_traced(rows):
         return placed(_host_rows(name, rows, n))
+    rows = jnp.asarray(rows)  # a list of what is traced
     _integers(name, rows)
     return jnp.where((rows < 0) | (rows >= n), -1, rows).astype(jnp.int32)
 

@@ -19,7 +19,8 @@ from jaxbm.core.labels import as_rows, class_codes
 from jaxbm.core.weights import scaled
 from jaxbm.losses import columns_of, kind_of
 from jaxbm.members.row_lists import MemberRows, cut_off, member_rows
-from jaxbm.models.protocol import Model, is_shape, rows_text
+from jaxbm.members.weight_checks import check_each_counts
+from jaxbm.models.protocol import Model, check_features, is_shape, rows_text
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data
 from jaxbm.run.inputs import (
@@ -60,6 +61,8 @@ def member_data(training: Training, model: Model, x: Any, y: Any, members: int) 
         data, own = data._replace(weight_val=plain), own._replace(weight_val=None if plain is None else is_own)
     data, own = _with_rows(data, own, listed, "")
     data, own = _with_rows(data, own, held_out, "_val")
+    if listed is not None or held_out is not None or given.weight_is_own or given.class_weight is not None:
+        check_each_counts(data, given.plain, members)
     own = jax.tree.map(lambda leaf, mine: bool(mine), data, own)
     return data, own, (listed.most if listed else None, held_out.most if held_out else None)
 
@@ -72,17 +75,20 @@ class _Table:
         weight = training.sample_weight
         self.x, self.y = (row_trees.mapped(_shaped, name, tree) for name, tree in (("x", x), ("y", y)))
         self.weight = None if weight is None else _shaped("sample_weight", weight)
-        self.plain = weight  # as given, without the weights of classes
+        self.plain = self.weight  # without the weights of classes
         self.class_weight: Array | None = None
         self.x_is_own = self._own_features()
         own_x = any(jax.tree.leaves(self.x_is_own))
+        if not jax.tree.leaves(self.x):
+            check_features("x", self.x, model)
+            raise ValueError("x: expected at least one row, got none")
         first, its_own = jax.tree.leaves(self.x)[0], jax.tree.leaves(self.x_is_own)[0]
         self.n = first.shape[1 if its_own else 0] if first.ndim else 0
         if row_trees.is_tree(self.y):
             self.y_is_own = jax.tree.map(partial(self._is_own_label, own_x), self.y)
         else:
             self.y = self._one_label_a_row(self.y, own_x)
-            self.y_is_own = self._is_own(self.y) and (self.y.ndim == 3 or self._is_not_shared(self.y, own_x))
+            self.y_is_own = self._is_own(self.y) and self._is_not_shared(self.y, own_x)
         self.weight_is_own = self.weight is not None and self.weight.shape == (members, self.n)
 
     def _own_features(self) -> Any:
@@ -116,8 +122,9 @@ class _Table:
         return y[..., 0] if self._is_own(y) and y.ndim == 3 and y.shape[-1] == 1 and columns == 1 else y
 
     def _is_not_shared(self, y: Any, own_x: bool) -> bool:
-        shared = (self.n, columns_of(self.loss, self.model.n_outputs))
-        return y.ndim == 2 and (own_x or y.shape != shared)
+        if y.ndim == 2:
+            return own_x or y.shape != (self.n, columns_of(self.loss, self.model.n_outputs))
+        return y.ndim == 3 or self._is_own_label(own_x, y)
 
     def plain_weight(self, like: Any) -> Any:
         """The given weights of the last rows, as many as `like` has, without those of classes; None where there are
@@ -173,7 +180,7 @@ class _Table:
         elsewhere = dict.fromkeys(("rows", "validation_rows", "class_weight"))
         split = self.training.validation_split if split_here else 0.0
         alone = replace(self.training, sample_weight=weight, validation_split=split, **elsewhere)
-        return training_data(alone, self.model, x, y)
+        return training_data(alone, self.model, x, y, None if self.weight_is_own else self.plain)
 
     def with_own(self, data: Data) -> tuple[Data, Any]:
         """Every member's arrays instead of member 0's, and `is_own` for them."""
@@ -186,11 +193,6 @@ class _Table:
             weight = scaled(self.weight)
             checks.finite("sample_weight", weight)
             checks.in_range("sample_weight", weight, 0, float("inf"))
-            if not checks.is_traced(weight) and not (counted := np.asarray(weight).any(axis=1)).all():
-                raise ValueError(
-                    "sample_weight: expected a positive weight for each member, got zeros alone for member "
-                    f"{int(np.argmin(counted))}"
-                )
             data, own = data._replace(weight=weight), own._replace(weight=True)
         if self.class_weight is not None:
             data = data._replace(class_weight=self.class_weight)

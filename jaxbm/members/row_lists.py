@@ -47,6 +47,9 @@ def member_rows(name: str, rows: Any, n: int, members: int) -> MemberRows:
     """
     if isinstance(rows, MemberRows):
         return rows
+    if isinstance(rows, list | tuple) and checks.is_traced(rows):  # lists of numbers that are traced
+        rows = [part if hasattr(part, "ndim") else jnp.asarray(part) for part in rows]
+        rows = jnp.stack(rows) if all(part.ndim == 0 for part in rows) else rows
     if _is_ragged(rows):
         return _packed(name, rows, n, members)
     array = rows if isinstance(rows, jax.Array) else np.asarray(rows)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxbm.core import checks
 from jaxbm.core.device import placed
 from jaxbm.core.keys import member_keys
 from jaxbm.models.protocol import Params
@@ -106,6 +107,7 @@ def key_array(keys: Any, members: int | None) -> Array:
       TypeError: they are not JAX keys.
       ValueError: `members` contradicts them, or is missing.
     """
+    members = None if members is None else checks.positive_int("members", members)
     is_typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     if not is_typed:
         keys = placed(keys)

@@ -10,6 +10,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import counter
+from jaxbm.core.arrays import real, sum_of_squares
+from jaxbm.core.checks import positive_int
 from jaxbm.models.activations import activation
 from jaxbm.models.dense import Dense, Params, compute_dtype, drop, stream_of
 from jaxbm.models.mlp import MLP
@@ -48,6 +50,7 @@ class BatchEnsemble(Model):
 
     Raises:
       ValueError: `members` is less than 1.
+      TypeError: it is not an integer.
 
     Example:
       >>> import jax, jaxbm
@@ -68,8 +71,7 @@ class BatchEnsemble(Model):
     float_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.members < 1:
-            raise ValueError(f"members: expected at least 1, got {self.members}")
+        object.__setattr__(self, "members", positive_int("members", self.members))
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -134,7 +136,7 @@ class BatchEnsemble(Model):
         Raises:
           ValueError: `x` does not fit the architecture, or `dropout` came without `key`.
         """
-        x = jnp.asarray(x)
+        x = real("x", x)
         if x.ndim == 0 or x.shape[-1] != self.sizes[0]:
             raise ValueError(f"x: expected shape [..., {self.sizes[0]}], got {list(x.shape)}")
         if dropout is not None and key is None:
@@ -164,7 +166,7 @@ class BatchEnsemble(Model):
 
     def penalty(self, params: tuple[ScaledDense, ...]) -> Array:
         """The sum of squares of the shared weights: what `l2` multiplies."""
-        return sum((jnp.square(layer.weight).sum() for layer in params), jnp.zeros((), params[0].weight.dtype))
+        return sum_of_squares([layer.weight for layer in params])
 
     def member_params(self, params: tuple[ScaledDense, ...], k: int) -> Params:
         """Member `k` as the parameters of a plain `MLP`, `model`: `W * r_k s_k^T` and `b_k`."""

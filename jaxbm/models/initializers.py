@@ -8,7 +8,15 @@ import jax.numpy as jnp
 from jax.nn import initializers as _jax
 from jax.nn.initializers import Initializer
 
+from jaxbm.core.arrays import joined
 from jaxbm.core.names import lookup
+
+
+def _orthogonal(key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Any:
+    # In at least float32: JAX has no QR decomposition of narrower types.
+    del out_sharding
+    return _jax.orthogonal()(key, shape, joined(dtype)).astype(dtype)
+
 
 #: The names `MLP` accepts. Glorot and Xavier are two names of one thing (Glorot and Bengio, 2010), as are He and
 #: Kaiming (He et al., 2015).
@@ -23,7 +31,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "kaiming_normal": _jax.he_normal(),
     "lecun_uniform": _jax.lecun_uniform(),
     "lecun_normal": _jax.lecun_normal(),
-    "orthogonal": _jax.orthogonal(),
+    "orthogonal": _orthogonal,
     "zeros": _jax.zeros,
     "siren": _jax.he_uniform(),
 }

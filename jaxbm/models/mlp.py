@@ -11,7 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxbm.core import counter
-from jaxbm.core.arrays import real
+from jaxbm.core.arrays import real, sum_of_squares
 from jaxbm.models import padding
 from jaxbm.models.activations import Activation, activation, named, title
 from jaxbm.models.dense import Dense, Params, affine, compute_dtype, drop, stream_of
@@ -198,7 +198,7 @@ class MLP(Model):
 
     def penalty(self, params: Params) -> Array:
         """The sum of squares of all weights, without the biases: what `l2` multiplies."""
-        return sum((jnp.square(layer.weight).sum() for layer in params), jnp.zeros((), params[0].weight.dtype))
+        return sum_of_squares([layer.weight for layer in params])
 
     def check_params(self, params: Any) -> None:
         """ValueError where `params` are not what `init` gives: one weight, and a bias where the model has them, for

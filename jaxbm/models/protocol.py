@@ -10,7 +10,6 @@ form, or None where the model says nothing of what it takes.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
@@ -21,7 +20,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from jaxbm.core import rows as row_trees
-from jaxbm.core.arrays import joined
+from jaxbm.core.arrays import sum_of_squares
 
 Params = Any
 """Parameters: a pytree of arrays, as the model's `init` returns them."""
@@ -107,9 +106,7 @@ class Model(Protocol):
 
     def penalty(self, params: Params) -> Array:
         """What `l2` multiplies: the sum of squares of all weights, which are leaves with two or more axes."""
-        weights = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
-        dtype = functools.reduce(joined, (leaf.dtype for leaf in weights), jnp.dtype("float32"))
-        return sum((jnp.square(leaf).sum().astype(dtype) for leaf in weights), jnp.zeros((), dtype))
+        return sum_of_squares([leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1])
 
     def check_params(self, params: Params) -> None:
         """ValueError where `params` are not of the structure and the shapes that `init` gives."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from jaxbm.core.names import suggestion
-from jaxbm.run.options import OPTIONS, REQUIRED
+from jaxbm.run.option import REQUIRED
+from jaxbm.run.options import OPTIONS
 from jaxbm.run.training import Training
 
 Function = TypeVar("Function", bound=Callable[..., Any])

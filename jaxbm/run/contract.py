@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jax import Array
 
 from jaxbm.models.protocol import Params
-from jaxbm.run.options import NUMBERS, OPTIONS, REQUIRED, STATICS, Loss, Metric
+from jaxbm.run.conversions import Loss, Metric
+from jaxbm.run.option import REQUIRED
+from jaxbm.run.options import NUMBERS, OPTIONS, STATICS
 
 EVALUATION_ROWS = 4096
 """Rows whose activations one run holds at once when a whole data set is evaluated."""

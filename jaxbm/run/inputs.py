@@ -20,7 +20,7 @@ from jaxbm.metrics import Hook, check_labels
 from jaxbm.models.protocol import Model, as_model
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Data, Loss
-from jaxbm.run.options import metric_for, metric_functions
+from jaxbm.run.conversions import metric_for, metric_functions
 from jaxbm.run.training import Training
 
 
@@ -39,8 +39,13 @@ def way_to_validate(training: Training) -> str | None:
     return given[0] if given else None
 
 
-def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
-    """The checked rows of one run."""
+def training_data(training: Training, model: Model, x: Any, y: Any, unweighed: Any = None) -> Data:
+    """The checked rows of one run.
+
+    Args:
+      training, model, x, y: as for `fit`.
+      unweighed: `[n]`, the rows' weights without those of classes, where `sample_weight` has these already.
+    """
     loss, way = training.loss, way_to_validate(training)
     x, y, plain = _arrays(as_model(model), loss, x, y, training.sample_weight, "")
     if training.privacy is not None and takes_weights(loss):
@@ -55,17 +60,18 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
         weight = picked if plain is None else scaled(plain * picked)
     if way != "validation_split" or index is not None:
         x, y = jax.tree.map(placed, (x, y))
+    given = plain if unweighed is None else unweighed
     learnt = slice(None) if index is None else index
     if way is None:
-        _check_learnt(training, weight, learnt)
+        _check_learnt(given, weight, learnt)
         return Data(x, y, weight, rows=index)
     if way == "validation_rows":
         held_out = checks.row_index("validation_rows", training.validation_rows, rows)
-        _check_learnt(training, weight, learnt)
+        _check_learnt(given, weight, learnt)
         check_counted(plain, held_out)
         return Data(x, y, weight, x, y, plain, rows=index, rows_val=held_out)
     if way == "validation_data":
-        _check_learnt(training, weight, learnt)
+        _check_learnt(given, weight, learnt)
         return Data(x, y, weight, *_validation_data(training, model))._replace(rows=index)
     split = float(training.validation_split)
     n = rows if index is None else index.shape[0]
@@ -73,10 +79,10 @@ def training_data(training: Training, model: Model, x: Any, y: Any) -> Data:
     if not 0 < first < n:
         raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
     if index is not None:
-        _check_learnt(training, weight, index[:first])
+        _check_learnt(given, weight, index[:first])
         check_counted(plain, index[first:])
         return Data(x, y, weight, x, y, plain, rows=index[:first], rows_val=index[first:])
-    _check_learnt(training, weight, slice(first))
+    _check_learnt(given, weight, slice(first))
     check_counted(plain, slice(first, None))
     parts: list[Any] = [
         jax.tree.map(placed, row_trees.take(a, part))
@@ -108,9 +114,10 @@ def check_counted(
         raise ValueError(f"{name}: expected a positive weight among the rows {what}, got zeros alone")
 
 
-def _check_learnt(training: Training, weight: Any, rows: Any) -> None:
-    name = "sample_weight" if training.class_weight is None else "class_weight"
-    check_counted(weight, rows, "trained on", name)
+def _check_learnt(given: Any, weight: Any, rows: Any) -> None:
+    """ValueError where nothing is learnt from rows: by the weights given, or by those of classes beside them."""
+    check_counted(given, rows, "trained on")
+    check_counted(weight, rows, "trained on", "class_weight")
 
 
 def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Array | None]:
@@ -118,7 +125,7 @@ def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Ar
     if len(given) not in (2, 3):
         raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(given)} items")
     x, y, weight = _arrays(model, training.loss, *(*given, None)[:3], " (validation)")  # type: ignore[call-arg]
-    check_counted(weight)
+    check_counted(weight, name="validation_data")
     check_measured(training.metrics, y, model, training.loss)
     return jax.tree.map(placed, (x, y, weight))
 

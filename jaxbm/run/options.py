@@ -9,122 +9,17 @@ loop.
 # No `from __future__ import annotations`: the annotations are the description, and are read when this is imported.
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Required, TypedDict
 
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm import losses
 from jaxbm.core import checks
 from jaxbm.core import precision as precisions
-from jaxbm.core.names import lookup
-from jaxbm.metrics import METRICS, Hook, for_labels
 from jaxbm.privacy import dpsgd
-
-Loss = Callable[..., Array]
-Metric = Callable[[Array, Any, Array | None], Array]
-
-INF = float("inf")
-REQUIRED: Any = object()
-"""The default of an option that has none."""
-
-STATIC = "static"
-"""Fixes the compiled program: a field of `Task`."""
-NUMBER = "number"
-"""An array of the run, which members may have their own of: a field of `Hyper`."""
-OPTIMIZER = "optimizer"
-"""Numbers where it is data, static where it is functions."""
-ROWS = "rows"
-"""Decides which rows are visited, and how much each counts."""
-START = "start"
-"""Where training begins."""
-EXECUTION = "execution"
-"""How the run is carried out; the results don't depend on it, but for rounding."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of a training run.
-
-    Args:
-      default: what it is where nobody says; `REQUIRED` where somebody must.
-      role: STATIC, NUMBER, OPTIMIZER, ROWS, START or EXECUTION.
-      help: its meaning; the first clause alone is the command line's help.
-      many: its meaning in the many-member forms, where that is another.
-      convert: for a static option, `(name, value)` to what `Task` holds; checks it.
-      low, high, open_high: for a number, its range.
-      whole: for a number, that it is a whole one.
-      beside: for a number, the option without which it has no meaning and is left out.
-      searched: for a static option, that a sweep may search it; it may search every number.
-    """
-
-    default: Any
-    role: str
-    help: str
-    many: str | None = None
-    convert: Callable[[str, Any], Any] = lambda name, value: value
-    low: float = 0.0
-    high: float = INF
-    open_high: bool = False
-    whole: bool = False
-    beside: str | None = None
-    searched: bool = False
-
-    @property
-    def brief(self) -> str:
-        """The first clause of its meaning."""
-        return self.help.split("; ")[0].split(". ")[0].removesuffix(".")
-
-
-def loss_function(name: str, loss: Any) -> Loss:
-    """The loss called so, or the function itself."""
-    if isinstance(loss, str):
-        return losses.loss(loss)
-    if not callable(loss):
-        raise TypeError(f"{name}: expected a name or a function (logits, labels) -> values, got {loss!r}")
-    return loss
-
-
-def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
-    """`(name, function)` of each metric, from names or a mapping."""
-    if isinstance(metrics, str):
-        metrics = (metrics,)
-    if isinstance(metrics, Mapping):
-        return tuple(metrics.items())
-    return tuple((metric, lookup(name.removesuffix("s"), metric, METRICS)) for metric in metrics)
-
-
-def metric_for(metric: Metric, loss: str | Loss) -> Metric:
-    """A metric of ours for the labels that a loss takes and the outputs that it asks for; any other as it is."""
-    found = losses.known(loss)
-    if not isinstance(metric, Hook) or found is None:
-        return metric
-    quantiles = found.numbers["quantiles"] if found.entry.outputs == "quantiles" else 0.5
-    return for_labels(metric.name, found.labels, found.entry.outputs, quantiles)
-
-
-def _augmentation(name: str, augment: Any) -> Any:
-    if augment is not None and not (callable(augment) and checks.is_hashable(augment)):
-        raise TypeError(f"{name}: expected a hashable function (key, x, y) -> (x, y), got {type(augment).__name__}")
-    return augment
-
-
-def _monitor(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name}: expected the name of a recorded value such as 'val_loss', got {value!r}")
-    return value
-
-
-def _mode(name: str, value: Any) -> str:
-    if value not in ("auto", "min", "max"):
-        raise ValueError(f"{name}: expected 'auto', 'min' or 'max', got {value!r}")
-    return value
-
-
-def _flag(name: str, value: Any) -> bool:
-    del name
-    return bool(value)
+from jaxbm.run import conversions
+from jaxbm.run.conversions import Loss, Metric
+from jaxbm.run.option import EXECUTION, NUMBER, OPTIMIZER, REQUIRED, ROWS, START, STATIC, Option
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -141,7 +36,7 @@ class TrainingOptions(TypedDict, total=False):
                 "over outputs. With one output and labels `[n]`, logits come as `[n]`. Labels are whatever the "
                 "function takes: an array `[n, ...]` or a pytree of such. One that compares rows with each other "
                 "takes `weights` by name alone, `[n]` or None.",
-                convert=loss_function,
+                convert=conversions.loss_function,
             ),
         ]
     ]
@@ -219,7 +114,7 @@ class TrainingOptions(TypedDict, total=False):
             STATIC,
             "draw the training rows with replacement, once, from the key; as many as there are.",
             many="each member draws its rows with replacement (bagging).",
-            convert=_flag,
+            convert=conversions.flag,
         ),
     ]
     sample_weight: Annotated[
@@ -251,10 +146,10 @@ class TrainingOptions(TypedDict, total=False):
             STATIC,
             "names from `jaxbm.metrics.METRICS` or `{name: function(logits, labels, weights)}`, measured at the end "
             "of each epoch over all training and validation rows.",
-            convert=metric_functions,
+            convert=conversions.metric_functions,
         ),
     ]
-    shuffle: Annotated[bool, Option(True, STATIC, "a new order of the rows in each epoch.", convert=_flag)]
+    shuffle: Annotated[bool, Option(True, STATIC, "a new order of the rows in each epoch.", convert=conversions.flag)]
     patience: Annotated[
         ArrayLike | None,
         Option(
@@ -273,7 +168,7 @@ class TrainingOptions(TypedDict, total=False):
             STATIC,
             'the value that says which epoch is the best; "loss", "val_loss" or one of `metrics`, with "val_" '
             'before its name on the rows validated on. Without validation "val_loss" means "loss".',
-            convert=_monitor,
+            convert=conversions.monitor,
         ),
     ]
     monitor_mode: Annotated[
@@ -283,7 +178,7 @@ class TrainingOptions(TypedDict, total=False):
             STATIC,
             '"min" or "max", whether less or more of `monitor` is better; "auto" knows it of losses and of our '
             "metrics.",
-            convert=_mode,
+            convert=conversions.mode,
         ),
     ]
     min_delta: Annotated[ArrayLike, Option(0.0, NUMBER, "how much better counts as better.", beside="patience")]
@@ -307,7 +202,7 @@ class TrainingOptions(TypedDict, total=False):
             None,
             STATIC,
             "a hashable function `(key, x, y) -> (x, y)` for each batch, see `jaxbm.augment`.",
-            convert=_augmentation,
+            convert=conversions.augmentation,
         ),
     ]
     privacy: Annotated[

@@ -13,7 +13,9 @@ from jaxbm.core.device import placed
 from jaxbm.metrics import greater_is_better, heeds_weights
 from jaxbm.optimizers import adam, is_data
 from jaxbm.run.contract import Data, Hyper, Run, Task
-from jaxbm.run.options import EXECUTION, NUMBERS, OPTIONS, REQUIRED, STATICS, metric_for
+from jaxbm.run.conversions import metric_for
+from jaxbm.run.option import EXECUTION, REQUIRED
+from jaxbm.run.options import NUMBERS, OPTIONS, STATICS
 
 _Options: Any = make_dataclass(
     "_Options",

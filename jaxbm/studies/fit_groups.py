@@ -24,6 +24,7 @@ from jaxbm.members.fit_members import fit_members, prepare
 from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult
 from jaxbm.members.resumable_fit import fit_single
+from jaxbm.members.weight_checks import NoRowCounts
 from jaxbm.models.protocol import Model
 from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run.accepts import Accepts
@@ -260,10 +261,13 @@ def _train(
 
     def train(members: slice) -> None:
         rows, held_out = layout.rows(members)
-        part = fit_members(
-            keys[members], model, x, y, folder=None if folder is None else folder / f"part-{len(done)}",
-            progress=progress, **{**vars(training), "rows": rows, "validation_rows": held_out},
-        )  # fmt: skip
+        try:
+            part = fit_members(
+                keys[members], model, x, y, folder=None if folder is None else folder / f"part-{len(done)}",
+                progress=progress, **{**vars(training), "rows": rows, "validation_rows": held_out},
+            )  # fmt: skip
+        except NoRowCounts as error:
+            raise ValueError(error.told(f"group {layout.labels[members][error.member]!s}")) from None
         done.append(part)
 
     probe = replace(training, class_weight=None, sample_weight=None, privacy=None)  # they are of all rows

@@ -109,6 +109,7 @@ def fit(
     Source: the training loop of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithms 7.1, 8.1.
     """
     training = ACCEPTS.training(options)
+    members = None if members is None else checks.positive_int("members", members)
     run = training.build(model, whole_on_each(training_data(training, model, x, y)))
     run, spent = private_runs.accounted(run, training, members)
     task, data, hyper, params, opt_state = run
@@ -120,7 +121,7 @@ def fit(
             raise ValueError(
                 "progress: expected False with members; jaxbm.fit_members tells it, got " + repr(progress)
             )
-        count = jnp.arange(checks.positive_int("members", members), dtype=jnp.uint32)
+        count = jnp.arange(members, dtype=jnp.uint32)
         task = replace(task, evaluation_rows=evaluation_rows(members))
         many = jax.vmap(lambda k: whole_run(task, name, jax.random.fold_in(key, k), data, hyper, params, opt_state))
         return many(count)._replace(privacy=spent, precision=dispatch.precision_of(name, task))

@@ -22,9 +22,9 @@ from jaxbm.metrics import heeds_weights
 from jaxbm.models.protocol import Model, Params, check_features
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Loss, Metric
+from jaxbm.run.conversions import loss_function, metric_for, metric_functions
 from jaxbm.run.inputs import check_counted, check_measured, one_array_of_labels
 from jaxbm.run.measuring import measured
-from jaxbm.run.options import loss_function, metric_for, metric_functions
 
 SMALLEST_BLOCK = 512
 

@@ -8,7 +8,7 @@ import sklearn.metrics as sk
 from scipy import integrate, stats
 
 from jaxbm import losses, metrics
-from jaxbm.run.options import metric_for
+from jaxbm.run.conversions import metric_for
 
 RNG = np.random.default_rng(0)
 N = 40

@@ -120,6 +120,22 @@ def test_initializers(name):
         assert np.abs(weight).max() <= np.sqrt(6 / 500)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_initializers_of_narrow_types(dtype):
+    for name in INITIALIZERS:
+        model = jaxbm.MLP((30, 40, 50), weight_init=name, param_dtype=dtype)
+        narrow, exact = (jax.jit(m.init)(KEY) for m in (model, jaxbm.MLP((30, 40, 50), weight_init=name)))
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(narrow)} == {dtype}, name
+        for ours, like in zip(narrow, exact, strict=True):
+            size = np.asarray(ours.weight, np.float64)
+            assert np.isfinite(size).all(), name
+            # Other draws in another type, of one law: of 1200 numbers and more.
+            assert size.std() == pytest.approx(float(like.weight.std()), rel=0.07), name
+        if name == "orthogonal":
+            turned = np.asarray(narrow[0].weight, np.float64)
+            np.testing.assert_allclose(turned @ turned.T, np.eye(30), atol=0.02)
+
+
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_activations(name):
     act = activation(name)

@@ -15,7 +15,8 @@ import jaxbm
 from jaxbm.cli import training_options
 from jaxbm.kernels import dispatch
 from jaxbm.run import accepts, contract, options
-from jaxbm.run.options import OPTIONS, REQUIRED
+from jaxbm.run.option import REQUIRED
+from jaxbm.run.options import OPTIONS
 from jaxbm.run.training import Training
 
 rng = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import pytest
 
 import jaxbm
 from jaxbm.kernels import native
+from jaxbm.members.result import MembersResult
 from jaxbm.training.predict import score
 
 IMPLEMENTATIONS = ["xla", pytest.param("cpu", marks=pytest.mark.skipif(
@@ -148,7 +149,8 @@ def test_nothing_to_measure_is_an_error():
         jaxbm.evaluate(MODEL, params, X, Y, loss=BINARY, sample_weight=zero)
     for way in ({"validation_split": 0.2}, {"validation_data": (X[:9], Y[:9], zero[:9])}):
         weight = np.where(np.arange(60) < 48, 1.0, 0.0)
-        with pytest.raises(ValueError, match="sample_weight: expected a positive weight among the rows measured"):
+        blamed = "validation_data" if "validation_data" in way else "sample_weight"
+        with pytest.raises(ValueError, match=f"{blamed}: expected a positive weight among the rows measured"):
             jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, sample_weight=weight, **way)
 
 
@@ -208,7 +210,7 @@ def test_what_is_no_key_is_named(key):
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_where_no_row_counts_nothing_is_known(implementation):
-    """All weights zero: under a transformation, where nothing is looked at, and for one member of several."""
+    """All weights zero, under a transformation, where nothing is looked at; and for one member of several."""
     options = {"loss": BINARY, "epochs": 3, "implementation": implementation}
 
     def run(weight, held_out):
@@ -223,9 +225,10 @@ def test_where_no_row_counts_nothing_is_known(implementation):
     assert np.isnan(result.history["loss"][2, 0])
     rows = [np.arange(40, 60), np.arange(20)]
     weight = np.where(np.arange(60) < 20, 0.0, 1.0)
-    members = jaxbm.fit_members(
+    members = jax.jit(lambda weight: tuple(jaxbm.fit_members(
         KEY, MODEL, X, Y, members=2, rows=np.arange(20, 60), validation_rows=rows, sample_weight=weight, **options
-    )
+    )))(weight)  # fmt: skip
+    members = MembersResult(*members, models=(MODEL,))
     assert np.isfinite(members.history["val_loss"][0]).all()
     assert np.isnan(members.history["val_loss"][1]).all()
     assert members.best == 0

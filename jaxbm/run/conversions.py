@@ -1,0 +1,70 @@
+"""What users give for an option that fixes the compiled program, checked, and made into what that holds."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jax import Array
+
+from jaxbm import losses
+from jaxbm.core import checks
+from jaxbm.core.names import lookup
+from jaxbm.metrics import METRICS, Hook, for_labels
+
+Loss = Callable[..., Array]
+Metric = Callable[[Array, Any, Array | None], Array]
+
+
+def loss_function(name: str, loss: Any) -> Loss:
+    """The loss called so, or the function itself."""
+    if isinstance(loss, str):
+        return losses.loss(loss)
+    if not callable(loss):
+        raise TypeError(f"{name}: expected a name or a function (logits, labels) -> values, got {loss!r}")
+    return loss
+
+
+def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
+    """`(name, function)` of each metric, from names or a mapping."""
+    if isinstance(metrics, str):
+        metrics = (metrics,)
+    if isinstance(metrics, Mapping):
+        return tuple(metrics.items())
+    return tuple((metric, lookup(name.removesuffix("s"), metric, METRICS)) for metric in metrics)
+
+
+def metric_for(metric: Metric, loss: str | Loss) -> Metric:
+    """A metric of ours for the labels that a loss takes and the outputs that it asks for; any other as it is."""
+    found = losses.known(loss)
+    if not isinstance(metric, Hook) or found is None:
+        return metric
+    quantiles = found.numbers["quantiles"] if found.entry.outputs == "quantiles" else 0.5
+    return for_labels(metric.name, found.labels, found.entry.outputs, quantiles)
+
+
+def augmentation(name: str, augment: Any) -> Any:
+    """A function that can be part of what fixes a compiled program, or None."""
+    if augment is not None and not (callable(augment) and checks.is_hashable(augment)):
+        raise TypeError(f"{name}: expected a hashable function (key, x, y) -> (x, y), got {type(augment).__name__}")
+    return augment
+
+
+def monitor(name: str, value: Any) -> str:
+    """The name of a recorded value; which ones there are is known where the run is built."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected the name of a recorded value such as 'val_loss', got {value!r}")
+    return value
+
+
+def mode(name: str, value: Any) -> str:
+    """ "auto", "min" or "max"."""
+    if value not in ("auto", "min", "max"):
+        raise ValueError(f"{name}: expected 'auto', 'min' or 'max', got {value!r}")
+    return value
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False; TypeError for what is merely true in a condition, as the text "no" is."""
+    if not (isinstance(value, bool | np.bool | int) and value in (0, 1)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
