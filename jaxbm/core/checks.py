@@ -106,6 +106,7 @@ def row_index(name: str, rows: Any, n: int) -> Any:
         return placed(_host_rows(name, rows, n))
     rows = jnp.asarray(rows)  # a list of what is traced
     _integers(name, rows)
+    rows = rows.astype(jnp.int32) if rows.dtype.itemsize < 4 else rows  # so that n fits beside them
     return jnp.where((rows < 0) | (rows >= n), -1, rows).astype(jnp.int32)
 
 

@@ -9,6 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 
+def folder_path(folder: Any) -> pathlib.Path:
+    """`folder` as a path; TypeError where it is none."""
+    try:
+        return pathlib.Path(folder)
+    except TypeError:
+        raise TypeError(f"folder: expected a path, got {type(folder).__name__}") from None
+
+
 def write(path: pathlib.Path, writer: Callable[[BinaryIO], Any]) -> None:
     """Call `writer` on a new file beside `path` and give it that name: readers see the old content or the new."""
     beside = path.with_name(path.name + ".partial")

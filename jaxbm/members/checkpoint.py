@@ -81,7 +81,7 @@ def _reading(path: pathlib.Path) -> Iterator[Any]:
 
 def check_folder(folder: str | os.PathLike[str], known: Sequence[str], kind: str) -> pathlib.Path:
     """`folder` as a path; ValueError where it is a file, or holds something else than `known` (endings count)."""
-    folder = pathlib.Path(folder)
+    folder = files.folder_path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, {folder} is a file")
     for entry in folder.iterdir() if folder.exists() else ():

@@ -180,7 +180,10 @@ class _Table:
         elsewhere = dict.fromkeys(("rows", "validation_rows", "class_weight"))
         split = self.training.validation_split if split_here else 0.0
         alone = replace(self.training, sample_weight=weight, validation_split=split, **elsewhere)
-        return training_data(alone, self.model, x, y, None if self.weight_is_own else self.plain)
+        unweighed = None
+        if self.training.class_weight is not None and not self.weight_is_own:
+            unweighed = np.ones(self.n, bool) if self.plain is None else self.plain
+        return training_data(alone, self.model, x, y, unweighed)
 
     def with_own(self, data: Data) -> tuple[Data, Any]:
         """Every member's arrays instead of member 0's, and `is_own` for them."""

@@ -87,6 +87,8 @@ def reporter(progress: bool | Report) -> Iterator[Report | None]:
     if callable(progress):
         yield progress
         return
+    if not isinstance(progress, bool):
+        raise TypeError(f"progress: expected True, False or a function, got {progress!r}")
     if not progress:
         yield None
         return

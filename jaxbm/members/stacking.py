@@ -108,6 +108,10 @@ def key_array(keys: Any, members: int | None) -> Array:
       ValueError: `members` contradicts them, or is missing.
     """
     members = None if members is None else checks.positive_int("members", members)
+    if isinstance(keys, list | tuple) and keys:
+        keys = jnp.stack([jnp.asarray(key) for key in keys])
+    if not hasattr(keys, "dtype"):
+        raise TypeError(f"keys: expected JAX random keys [M], or one and members, got {type(keys).__name__}")
     is_typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     if not is_typed:
         keys = placed(keys)

@@ -56,7 +56,7 @@ def check_folder(folder: str | os.PathLike[str], kind: Kind) -> pathlib.Path:
 
     What an interrupted writing left behind does not count.
     """
-    folder = pathlib.Path(folder)
+    folder = files.folder_path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, {folder} is a file")
     if not folder.exists() or (folder / kind.configuration).exists():
@@ -115,7 +115,7 @@ def read(folder: str | os.PathLike[str], kind: Kind) -> Content:
       FileNotFoundError: there is nothing of the kind in `folder`.
       ValueError: a file is damaged or foreign; says which, and what to do.
     """
-    folder = pathlib.Path(folder)
+    folder = files.folder_path(folder)
     if not (folder / kind.configuration).is_file():
         raise FileNotFoundError(
             f"{folder / kind.configuration}: no such file; expected a folder that jaxbm saved {kind.what} in"

@@ -25,7 +25,7 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, fingerprint: str):
-        self.folder, self.fingerprint = None if folder is None else pathlib.Path(folder), fingerprint
+        self.folder, self.fingerprint = None if folder is None else files.folder_path(folder), fingerprint
         if self.folder is None:
             return
         about = self.folder / "sweep.json"

@@ -156,6 +156,8 @@ def _fit_with_progress(
     opt_state: Any,
     progress: bool | Progress,
 ) -> FitResult:
+    if progress is not True and not callable(progress):
+        raise TypeError(f"progress: expected True, False or a function, got {progress!r}")
     start = None
     if params is None and opt_state is None:
         start = host_start(task, name, host_data(key)[None], data, hyper)

@@ -103,6 +103,14 @@ ANY_FORM = jaxbm.FunctionModel(lambda key: {"w": jnp.ones((3, 1))}, lambda param
         (lambda: prepared(members=0), ValueError, "members: expected at least 1, got 0"),
         (lambda: jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, members="3", privacy=jaxbm.DPSGD(noise_multiplier=1.0)),
          TypeError, "members: expected an integer, got '3'"),
+        (lambda: prepare(None, MODEL, X, Y, Training(loss=BINARY), 2), TypeError, r"keys: .* NoneType"),
+        (lambda: prepared(class_weight={0: 0, 1: 0}), ValueError, "class_weight: expected a positive weight"),
+        (lambda: jaxbm.fit_members(KEY, MODEL, X, Y, loss=BINARY, members=2, folder=3), TypeError,
+         "folder: expected a path, got int"),
+        (lambda: jaxbm.fit_members(KEY, MODEL, X, Y, loss=BINARY, members=2, folder="x", progress=3), TypeError,
+         "progress: expected True, False or a function, got 3"),
+        (lambda: jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, progress="x"), TypeError,
+         "progress: expected True, False or a function, got 'x'"),
         (lambda: prepared(shuffle="no"), TypeError, "shuffle: expected True or False, got 'no'"),
         (lambda: prepared(bootstrap=2), TypeError, "bootstrap: expected True or False, got 2"),
     ],
@@ -119,6 +127,15 @@ def test_lists_of_rows_that_are_traced():
     assert of(lambda a: [[a, a + 1, 2], [a, a, a]]).count.shape == (2,)
     assert of(lambda a: [[a, a + 1, 2], [a]]).count.shape == (2,)
     assert of(lambda a: [jnp.arange(3) + a, [1, 2]]).count.shape == (2,)
+    # Rows are as few as int8 holds, the table's 240 are not.
+    narrow = jax.jit(lambda rows: prepare(list(jax.random.split(KEY)), MODEL, np.tile(X, (10, 1)), np.tile(Y, 10),
+                                          Training(loss=BINARY, rows=rows)).shared.data.rows)  # fmt: skip
+    assert narrow(jnp.asarray([3, 99, 127, -1], jnp.int8)).tolist() == [
+        3,
+        99,
+        127,
+        -1,
+    ]
     shared = jax.eval_shape(lambda a: prepared(rows=[a, a + 1, 2]).shared.data, 0)
     assert shared.rows.shape == (3,)
     with pytest.raises(ValueError, match=r"rows: expected integers of shape \[k\], got int32 of shape \[1, 2\]"):
