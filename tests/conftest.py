@@ -34,13 +34,17 @@ def pytest_collection_finish():
     gc.freeze()  # what was imported is there to stay, so that no later collection need look through it
     gc.set_threshold(2000, 10, 50)  # programs that are kept are many objects: each look through all of them is dear
 
-#: No number changes its type unless a cast says so. Tests of those who rely on promotion are marked `promotes`.
-jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+#: Folders in which no number changes its type unless a cast says so: of the arithmetic that all others stand on.
+#: Elsewhere promotion is JAX's standard, as users have it in functions of their own and in other libraries.
+STRICT = ("contracts", "core", "members", "models", "run", "studies", "training")
 
 
 @pytest.fixture(autouse=True)
 def promotion(request):
-    with jax.numpy_dtype_promotion("standard" if request.node.get_closest_marker("promotes") else "strict"):
+    """Strict in the folders of `STRICT`, but for tests marked `promotes`, in which others rely on promotion."""
+    is_strict = request.path.parent.name in STRICT and not request.node.get_closest_marker("promotes")
+    with jax.numpy_dtype_promotion("strict" if is_strict else "standard"):
         yield
 
 

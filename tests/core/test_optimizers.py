@@ -58,6 +58,7 @@ def start(dtype):
     }
 
 
+@pytest.mark.promotes  # Optax does
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("name", sorted(PAIRS))
 def test_agrees_with_optax_over_1000_steps(name, dtype):
@@ -70,6 +71,7 @@ def test_agrees_with_optax_over_1000_steps(name, dtype):
             )
 
 
+@pytest.mark.promotes  # Optax does
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_narrower_first_moment_agrees_with_optax(dtype):
     with jax.enable_x64(dtype == "float64"):
@@ -104,6 +106,7 @@ def test_a_sweep_is_a_vmap_over_the_optimizer():
         np.testing.assert_allclose(many[i], run(jaxbm.adam(rates[i], b1=b1)), rtol=1e-6)
 
 
+@pytest.mark.promotes  # Optax does
 def test_states_convert_both_ways_and_go_on():
     params = {"w": jnp.asarray([1.0, -2.0])}
     ours, theirs = jaxbm.adam(0.01), optax.adam(0.01)
@@ -150,6 +153,7 @@ class Steps:
         return self.rates[jnp.minimum(count, self.rates.shape[0] - 1)]
 
 
+@pytest.mark.promotes  # schedules do
 def test_a_schedule_that_is_a_pytree_is_data():
     partial = jax.tree_util.Partial(decaying, jnp.asarray(0.5))
     leaves = jax.tree.leaves(jaxbm.sgd(partial))
@@ -168,6 +172,7 @@ def test_a_schedule_that_is_a_pytree_is_data():
     assert step._cache_size() == 1
 
 
+@pytest.mark.promotes  # schedules do
 @pytest.mark.parametrize(("implementation", "build"), [("xla", jaxbm.adam), ("cpu", jaxbm.adam), ("cpu", jaxbm.sgd)])
 def test_a_sweep_over_the_parameters_of_a_schedule(implementation, build):
     if implementation == "cpu" and native().reason is not None:
@@ -208,6 +213,7 @@ def test_bad_input(build, match):
         build()
 
 
+@pytest.mark.promotes  # Optax does
 def test_complex_parameters_agree_with_optax():
     start = jnp.asarray([1 + 2j, -3 + 0.5j, 0.1 - 1j], "complex64")
     pairs = (
@@ -233,6 +239,7 @@ def test_complex_gradients_are_clipped_by_their_size():
     np.testing.assert_allclose(clipped, [0.6j, 0.8], rtol=1e-6)
 
 
+@pytest.mark.promotes  # Optax does
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_an_accumulator_of_another_dtype_agrees_with_optax(dtype, nesterov):

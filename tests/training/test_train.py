@@ -56,6 +56,7 @@ def by_hand(epochs, batch, weight=None, x=X, y=Y, l2=0.0, clip=None, dropout=Non
     return params, history
 
 
+@pytest.mark.promotes  # Optax does
 @pytest.mark.parametrize(
     ("batch", "options", "hand"),
     [
