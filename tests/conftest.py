@@ -35,15 +35,10 @@ def pytest_collection_finish():
     gc.set_threshold(2000, 10, 50)  # programs that are kept are many objects: each look through all of them is dear
 
 
-#: Folders in which no number changes its type unless a cast says so: of the arithmetic that all others stand on.
-#: Elsewhere promotion is JAX's standard, as users have it in functions of their own and in other libraries.
-STRICT = ("contracts", "core", "members", "models", "run", "studies", "training")
-
-
 @pytest.fixture(autouse=True)
 def promotion(request):
-    """Strict in the folders of `STRICT`, but for tests marked `promotes`, in which others rely on promotion."""
-    is_strict = request.path.parent.name in STRICT and not request.node.get_closest_marker("promotes")
+    """Strict in tests marked so, unless one of them is marked `promotes`: others rely on promotion there."""
+    is_strict = request.node.get_closest_marker("strict") and not request.node.get_closest_marker("promotes")
     with jax.numpy_dtype_promotion("strict" if is_strict else "standard"):
         yield
 

@@ -20,6 +20,7 @@ from jaxbm.members.fit_members import prepare
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.run.training import Training
 
+pytestmark = pytest.mark.strict
 IMPLEMENTATIONS = [
     pytest.param("cpu", marks=pytest.mark.skipif(native.native().reason is not None, reason="no compiled kernels")),
     "xla",
