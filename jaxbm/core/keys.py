@@ -50,7 +50,8 @@ def key_words(key: Array) -> Words:
 def host_data(keys: Array) -> np.ndarray:
     """uint32 `[..., k]`: what keys are made of, typed ones or raw ones."""
     typed = jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
-    return np.asarray(jax.random.key_data(keys) if typed else keys)
+    with jax.ensure_compile_time_eval():  # keys that are known stay so inside a transformation
+        return np.asarray(jax.random.key_data(keys) if typed else keys)
 
 
 _words_inside = jax.jit(jax.vmap(words_inside))
