@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from jaxbm.kernels.program import machine
+from jaxbm.kernels.program import disk, machine
 from jaxbm.kernels.program.linalg import lapack
 
 LONG = 8000
@@ -37,9 +37,13 @@ def optimise(module: Any, target: Any, *, level: int, slp: bool) -> None:
 
 
 def compile_text(text: str, exports: Sequence[str], products: str = "") -> Code:
-    """Machine code of a module, and of one whose functions it calls."""
-    b = machine.llvm()
+    """Machine code of a module, and of one whose functions it calls; from disk where it is known there."""
     started = time.perf_counter()
+    image = disk.read(text, products)
+    if image is not None:
+        addresses, keep = load(image, exports)
+        return Code(addresses, keep, 0.0, 0.0, time.perf_counter() - started)
+    b = machine.llvm()
     modules = [b.parse_assembly(t) for t in (text, products) if t.strip()]
     for module in modules:
         module.triple = b.get_process_triple()
@@ -52,8 +56,10 @@ def compile_text(text: str, exports: Sequence[str], products: str = "") -> Code:
     for module in modules[1:]:
         modules[0].link_in(module)
     optimised = time.perf_counter()
-    addresses, keep = load(target.emit_object(modules[0]), exports)
+    image = target.emit_object(modules[0])
+    addresses, keep = load(image, exports)
     generated = time.perf_counter()
+    disk.write(image, generated - started, text, products)
     return Code(addresses, keep, parsed - started, optimised - parsed, generated - optimised)
 
 
