@@ -70,7 +70,8 @@ def build(closed: Any, name: str, *, judge: bool = True) -> Built:
     if slower is not None:
         raise NotNative(slower)
     traced = clock()
-    written = emit(block, vector_bytes=machine.vector_bytes(), checked=checked())
+    widths = {"vector_bytes": machine.vector_bytes(), "wide_bytes": machine.wide_bytes()}
+    written = emit(block, **widths, checked=checked())
     emitted = clock()
     key = table.hash_of(written.text + written.products)
     signature = table.Signature(

@@ -187,7 +187,7 @@ class Written(NamedTuple):
     gives_up: bool
 
 
-def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Written:
+def emit(block: Block, *, vector_bytes: int = 32, wide_bytes: int = 0, checked: bool = False) -> Written:
     """The module that runs a program. One that may give up has a last result, an int32: whether it did.
 
     Raises:
@@ -200,7 +200,7 @@ def emit(block: Block, *, vector_bytes: int = 32, checked: bool = False) -> Writ
         ENTRY, [("arguments", PTR, noalias), ("results", PTR, noalias), ("arena", PTR, f"{noalias} align 64")], I32
     )
     arguments, results, arena = f.params
-    e = Emitter(f, arena, vector_bytes=vector_bytes, checked=checked)
+    e = Emitter(f, arena, vector_bytes=vector_bytes, wide_bytes=wide_bytes, checked=checked)
     w = Writer(e)
     w.count(block)
     pointers = [_pointer(f, arguments, k) for k in range(len(block.inputs))]

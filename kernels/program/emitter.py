@@ -25,9 +25,11 @@ LONG = 400
 class Emitter:
     """Writes one function. `level` counts the loops and branches around what is written now."""
 
-    def __init__(self, f: Function, arena: Value, *, vector_bytes: int = 32, checked: bool = False) -> None:
+    def __init__(
+        self, f: Function, arena: Value, *, vector_bytes: int = 32, wide_bytes: int = 0, checked: bool = False
+    ) -> None:
         self.f, self.arena_pointer = f, arena
-        self.vector_bytes, self.checked = vector_bytes, checked
+        self.vector_bytes, self.wide_bytes, self.checked = vector_bytes, wide_bytes or vector_bytes, checked
         self.arena = Arena()
         self.level = 0
         self.frames: list[dict[Any, Array]] = []

@@ -18,6 +18,8 @@ Indices = list[tuple[int, Index]]
 """The loops around: an axis and its index for each."""
 SHARED = 3
 """Cost from which on an expression that is read twice is stored rather than computed again."""
+LONG = 8
+"""Vectors of a loop from which on the widest are used, although there is a remainder."""
 
 
 def below(roots: Sequence[Array]) -> tuple[list[Array], dict[int, int]]:
@@ -169,9 +171,12 @@ def _ramp(e: Emitter, first: Index, stride: int, dtype: str, lanes: int) -> Valu
     return elements.converted(f, f.splat(f.index(first), lanes) + steps, "int64", dtype)
 
 
-def lanes_for(e: Emitter, order: Sequence[Array]) -> int:
-    """Elements of a vector: as many as the widest type that occurs allows."""
+def lanes_for(e: Emitter, order: Sequence[Array], n: int = 0) -> int:
+    """Elements of a vector: as many as the widest type that occurs allows; of a wide one in a loop that it suits."""
     widest = max([itemsize(x.dtype) for x in order if x.dtype != "bool"], default=4)
+    wide = e.wide_bytes // max(widest, 4)
+    if n and (n % wide == 0 or n >= LONG * wide):
+        return wide
     return max(1, e.vector_bytes // max(widest, 4))
 
 
@@ -220,7 +225,7 @@ def _inner_loop(
     f, (n, axis) = e.f, dim
     reader = Reader(e, order, axis, outer)
     bases = [place(e, d, outer) for _, d in targets]
-    lanes = lanes_for(e, order)
+    lanes = lanes_for(e, order, n)
 
     def step(i: Index, lanes: int) -> None:
         get = reader.read(i, lanes)

@@ -33,8 +33,14 @@ def features() -> str:
 
 @cache
 def vector_bytes() -> int:
-    """Bytes of a vector in loops over elements. Wider ones than 32 gain little there and have longer remainders."""
+    """Bytes of a vector in loops over elements and for scalars packed together."""
     return 32 if "+avx2" in features().split(",") else 16
+
+
+@cache
+def wide_bytes() -> int:
+    """Bytes of the widest vector there is, for loops that have no remainder with it, or are long."""
+    return 64 if "+avx512f" in features().split(",") else vector_bytes()
 
 
 @cache

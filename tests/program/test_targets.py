@@ -11,9 +11,9 @@ from jaxbm.kernels.program.emit import emit
 from jaxbm.kernels.program.traced import trace_jaxpr
 
 TARGETS = {
-    "aarch64": ("aarch64-unknown-linux-gnu", "generic", 16),
-    "no AVX": ("x86_64-unknown-linux-gnu", "x86-64", 16),
-    "AVX-512": ("x86_64-unknown-linux-gnu", "skylake-avx512", 32),
+    "aarch64": ("aarch64-unknown-linux-gnu", "generic", 16, 16),
+    "no AVX": ("x86_64-unknown-linux-gnu", "x86-64", 16, 16),
+    "AVX-512": ("x86_64-unknown-linux-gnu", "skylake-avx512", 32, 64),
 }
 
 
@@ -40,12 +40,12 @@ def block():
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_code_for(name, block):
-    triple, cpu, vector_bytes = TARGETS[name]
+    triple, cpu, vector_bytes, wide_bytes = TARGETS[name]
     b = machine.llvm()
     b.initialize_all_targets()
     b.initialize_all_asmprinters()
     target = b.Target.from_triple(triple).create_target_machine(cpu=cpu, opt=1, reloc="pic", codemodel="small")
-    written = emit(block, vector_bytes=vector_bytes)
+    written = emit(block, vector_bytes=vector_bytes, wide_bytes=wide_bytes)
     for text in (written.text, written.products, handler.module(0, 1)):
         module = b.parse_assembly(text)
         module.triple = triple
