@@ -85,6 +85,7 @@ def _name(f: Callable[..., Any]) -> str:
 
 def run(closed: Any, name: str, require: bool, arrays: list[Any]) -> list[Any]:
     """A closed jaxpr at these arrays: natively, or its loops natively, or by XLA."""
+    from jaxbm.kernels.program import derivative  # noqa: F401 - how programs are differentiated
     from jaxbm.kernels.program.build import build
     from jaxbm.kernels.program.ir import NotNative
     from jaxbm.kernels.program.parts import evaluate

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import batching, mlir
 
-from jaxbm.kernels.program import derivative, handler
+from jaxbm.kernels.program import handler
 from jaxbm.kernels.program.table import Signature
 
 Arrays = Sequence[jax.Array]
@@ -128,12 +128,6 @@ def _batch(arrays: Arrays, dims: Sequence[Any], *, native: Native, lead: int) ->
 
 batching.primitive_batchers[program_p] = _batch
 
-
-def _jvp(primals: Any, tangents: Any, *, native: Native, lead: int) -> tuple[Any, Any]:
-    return derivative.jvp(native, lead, primals, tangents)
-
-
-ad.primitive_jvps[program_p] = _jvp
 
 _as_function = mlir.lower_fun(lambda *arrays, native, lead: native.plain(arrays, lead), multiple_results=True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +17,9 @@ import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jaxbm.kernels.program.build import Built, build
+from jaxbm.kernels.program.call import Native, program_p
 from jaxbm.kernels.program.ir import NotNative
-
-if TYPE_CHECKING:
-    from jaxbm.kernels.program.build import Built
-    from jaxbm.kernels.program.call import Native
 
 Arrays = Sequence[Any]
 Places = tuple[int, ...]
@@ -67,8 +65,6 @@ def by_vjp(
 
 def _program(native: Native, moving: Places, wanted: Places | None) -> Built | None:
     """The program of `jax.jvp`, or of `jax.vjp` for some results; None where it isn't native."""
-    from jaxbm.kernels.program.build import build
-
     key = moving, wanted
     if key not in native.derivatives:
         specs = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in native.closed.in_avals]
@@ -85,17 +81,15 @@ def _program(native: Native, moving: Places, wanted: Places | None) -> Built | N
     return native.derivatives[key]
 
 
-def is_differentiated_natively(native: Native, primals: Arrays) -> bool:
+def is_differentiated_natively(native: Native) -> bool:
     """Whether it has no effects, which would come twice, and isn't within `shard_map`, whose sums are JAX's."""
     return not native.effects and not jax.sharding.get_abstract_mesh().manual_axes
 
 
-def jvp(native: Native, lead: int, primals: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
+def jvp(primals: Arrays, tangents: Arrays, *, native: Native, lead: int) -> tuple[list[Any], list[Any]]:
     """Results and tangents of a program, the rule for differentiating it."""
-    from jaxbm.kernels.program.call import program_p
-
     moving = tuple(k for k, t in enumerate(tangents) if not isinstance(t, ad.Zero))
-    if not is_differentiated_natively(native, primals):
+    if not is_differentiated_natively(native):
         function = _of_moving(native, moving, tuple(range(len(native.weak))), lead, primals)
         out, out_tangents = jax.jvp(function, [primals[k] for k in moving], [tangents[k] for k in moving])
         return list(out), list(out_tangents)
@@ -184,6 +178,7 @@ def _again(primals: Arrays, tangents: Arrays, *, native: Native, moving: Places,
     return jax.jvp(function, [primals[k] for k in places], [tangents[k] for k in places])
 
 
+ad.primitive_jvps[program_p] = jvp
 batching.primitive_batchers[tangent_p] = _batch
 ad.primitive_jvps[tangent_p] = _again
 ad.primitive_transposes[tangent_p] = _transpose

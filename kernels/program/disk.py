@@ -11,6 +11,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -18,12 +19,13 @@ from jaxbm.kernels.program import machine
 
 OPTIONS = 1
 """To be raised where the same text is compiled with other options than before."""
+_CONFIG: Any = jax.config
 _DIGEST = hashlib.sha256().digest_size
 
 
 def _folder() -> Path | None:
-    folder = jax.config.jax_compilation_cache_dir
-    if not folder or not jax.config.jax_enable_compilation_cache or "://" in str(folder):
+    folder = _CONFIG.jax_compilation_cache_dir
+    if not folder or not _CONFIG.jax_enable_compilation_cache or "://" in str(folder):
         return None
     return Path(folder)
 
@@ -50,7 +52,7 @@ def read(*texts: str) -> bytes | None:
 def write(image: bytes, seconds: float, *texts: str) -> None:
     """Keep an object file that took so long to compile, if JAX would keep what took it as long."""
     path = _path(texts)
-    if path is None or seconds < jax.config.jax_persistent_cache_min_compile_time_secs:
+    if path is None or seconds < _CONFIG.jax_persistent_cache_min_compile_time_secs:
         return
     # A folder that can't be written to is no reason to fail; JAX itself says so.
     with contextlib.suppress(OSError):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxbm.kernels.program import derivative
 from jaxbm.kernels.program.ir import NotNative, Value
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer
@@ -73,12 +72,6 @@ def platform_index(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]
 def pvary(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """Notes of `shard_map` about what varies between devices."""
     return inputs
-
-
-@rule("jaxbm_tangent", kind="call", params=("native", "moving", "lead"))
-def jaxbm_tangent(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """The derivative of an accelerated function inside another."""
-    return tracer.call(lambda *arrays: derivative.by_jax(*arrays, **eqn.params), *inputs)
 
 
 @rule("jaxbm_program", kind="call", params=("native", "lead"))

@@ -1,4 +1,4 @@
-"""Primitives of other libraries: what defines them when they run one by one becomes a part of the program."""
+"""Primitives that aren't JAX's: what defines them when they run one by one becomes a part of the program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxbm.kernels.program.trace import Tracer, dtype_of, is_key, shape_of
 
 
 def _is_foreign(function: Any) -> bool:
-    """Whether it is a function of a library other than JAX, whose own primitives are defined by XLA's operations."""
+    """Whether it is a function of a library other than JAX, whose primitives are defined by XLA's operations."""
     function = getattr(function, "func", function)
     return str(getattr(function, "__module__", None) or "jax").split(".")[0] not in ("jax", "jaxlib", "functools")
 
