@@ -231,7 +231,8 @@ def whole_directly(task: Task, name: str, keys: Array, own: Inputs, shared: Inpu
 
 def _host_start(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState | None:
     data, hyper, params, opt_state = stacking.merged(own, shared)
-    return host_start(task, name, host_data(keys), data, hyper) if params is None and opt_state is None else None
+    all_own = params is None or not jax.tree.leaves(shared.params)
+    return host_start(task, name, host_data(keys), data, hyper, params) if opt_state is None and all_own else None
 
 
 def _begun(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState:

@@ -20,6 +20,10 @@ UNIFORM = {
 """Scale of the variance, and whether it is by the mean of inputs and outputs or by the inputs alone."""
 
 
+MOST_NUMBERS = 1 << 22
+"""Numbers in all parameters together beyond which a compiled program draws them sooner."""
+
+
 def unsupported(model: Any) -> str | None:
     """Why the host can't draw this network's parameters; None where it can."""
     if type(model) is not MLP:
@@ -44,7 +48,7 @@ def host_init(model: MLP, words: np.ndarray) -> Params:
         uniform = ((bits >> np.uint32(9)) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)  # 23 bits
         variance = np.float32(scale / ((fan_in + fan_out) / 2 if by_mean else fan_in))
         weight = (uniform * np.float32(2) - np.float32(1)) * np.sqrt(np.float32(3) * variance)
-        bias = np.zeros((len(words), fan_out), np.float32) if model.use_bias else None
+        bias: Any = np.zeros((len(words), fan_out), np.float32) if model.use_bias else None
         layers.append(Dense(weight.reshape(-1, fan_in, fan_out), bias))
     return tuple(layers)
 

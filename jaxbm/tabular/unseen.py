@@ -30,14 +30,14 @@ def held_out_logits(result: MembersResult, x: np.ndarray, held_out: Sequence[np.
     """
     counts = np.asarray([len(held) for held in held_out], np.int32)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
-    width = result.members * max(result.model.member_widths[1:])
+    width = result.members * max(result.model.member_widths or (result.model.n_outputs,))
     block = 1 << max(0, max(BLOCK_NUMBERS // width, 1).bit_length() - 1)
     block = max(SMALLEST_BLOCK, min(block, 1 << max(0, int(counts.max()) - 1).bit_length()))  # few shapes to compile
     table, rows = placed(x), placed(np.concatenate(held_out), np.int32)
     parts = []
     for first in range(0, int(counts.max()), block):
-        some = np.clip(counts - first, 0, block)
-        at = np.minimum(starts + first, len(rows) - 1)
+        some = placed(np.clip(counts - first, 0, block))
+        at = placed(np.minimum(starts + first, len(rows) - 1))
         parts.append(np.asarray(stacked_logits(result.model, result.params, table, at, some, block, rows)))
     logits = np.concatenate(parts, axis=1)
     return [logits[k, :count] for k, count in enumerate(counts)]

@@ -14,26 +14,28 @@ from jaxbm.optimizers import Adam, AdamState, Sgd, SgdState
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 
-MOST_NUMBERS = 1 << 22
-"""Numbers in all parameters together beyond which a compiled program draws them sooner."""
 
-
-def host_start(task: Task, name: str, words: np.ndarray, data: Data, hyper: Hyper) -> RunState | None:
-    """What `start_state` gives for each of M keys, with fresh parameters, as NumPy's arrays; None where the
-    host can't make it, or would be slower.
+def host_start(
+    task: Task, name: str, words: np.ndarray, data: Data, hyper: Hyper, params: Params | None = None
+) -> RunState | None:
+    """What `start_state` gives for each of M keys, as NumPy's arrays; None where the host can't make it, or would be
+    slower.
 
     Args:
       task, name: what is trained, by which implementation.
       words: uint32 `[M, k]`, what the keys are made of.
       data, hyper: of any one member; it only matters what is there.
+      params: float32 `[M, ...]`, copied; None for fresh ones.
     """
     model: Any = task.model
     optimizer = hyper.optimizer
-    if not dispatch.has_direct_runner(name) or host_init.unsupported(model) or words.shape[1:] != (2,):
+    if not dispatch.has_direct_runner(name) or words.shape[1:] != (2,):
         return None
-    if not isinstance(optimizer, Adam | Sgd) or len(words) * model.n_params > MOST_NUMBERS:
+    if params is None and host_init.unsupported(model):
         return None
-    params = host_init.host_init(model, words)
+    if not isinstance(optimizer, Adam | Sgd) or len(words) * model.n_params > host_init.MOST_NUMBERS:
+        return None
+    params = host_init.host_init(model, words) if params is None else jax.tree.map(np.array, params)
     members = len(words)
 
     def of_all(value: Any, dtype: Any, *sizes: int) -> Any:

@@ -1,0 +1,62 @@
+"""Members that start on the host are those that start in a compiled program, bit for bit."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxbm
+from jaxbm.kernels import dispatch
+from jaxbm.models import host_init
+from jaxbm.tabular.unseen import held_out_logits
+
+X = np.random.default_rng(0).normal(size=(60, 5)).astype("float32")
+Y = (X[:, 0] > 0).astype("float32")
+MODELS = [jaxbm.MLP((5, *hidden, 1)) for hidden in ((4, 3), (8, 2), (4, 3))]
+
+
+def trained(model, **options):
+    options = {"epochs": 3, "patience": 2, "validation_split": 0.2, "dropout": 0.1} | options
+    return jaxbm.fit_members(
+        jax.random.key(1), model, X, Y, members=3, loss="sigmoid_binary_cross_entropy", **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        (MODELS, {}),
+        (MODELS[0], {"optimizer": jaxbm.sgd(0.1, momentum=0.9), "patience": None, "metrics": ["accuracy"]}),
+    ],
+    ids=["widths", "momentum"],
+)
+@pytest.mark.skipif(not dispatch.has_direct_runner("cpu"), reason="no kernel here")
+def test_the_start_makes_no_difference(model, options, monkeypatch, tmp_path):
+    found = trained(model, **options)
+    in_chunks = trained(model, **options, progress=lambda told: None)
+    monkeypatch.setattr(host_init, "MOST_NUMBERS", 0)
+    wanted = trained(model, **options)
+    for one in (found, in_chunks):
+        jax.tree.map(np.testing.assert_array_equal, tuple(one), tuple(wanted))
+        jax.tree.map(lambda a, b: np.testing.assert_equal(a.dtype, b.dtype), tuple(one), tuple(wanted))
+
+
+def test_given_parameters_are_not_written_to():
+    start = jax.tree.map(np.asarray, trained(MODELS[0]).params)
+    kept = jax.tree.map(np.copy, start)
+    trained(MODELS[0], params=start)
+    jax.tree.map(np.testing.assert_array_equal, start, kept)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16"])
+def test_outputs_of_rows_held_out_are_those_of_each_member(kind):
+    result = trained(MODELS[0])
+    held = [np.asarray([3, 1]), np.arange(5, 60), np.asarray([59])]
+    params = result.params
+    if kind == "float16":  # parameters that the kernel does not take
+        params = jax.tree.map(lambda leaf: np.asarray(leaf, "float16"), params)
+        result = jaxbm.MembersResult(*result._replace(params=params), models=result.models)
+    for k, logits in enumerate(held_out_logits(result, X, held)):
+        one = jax.tree.map(lambda leaf, k=k: leaf[k], params)
+        assert logits.shape == (len(held[k]), 1)
+        wanted = jaxbm.predict(MODELS[0], one, X[held[k]])
+        np.testing.assert_allclose(logits, wanted, rtol=1e-5, atol=1e-6)
