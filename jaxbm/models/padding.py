@@ -45,13 +45,15 @@ def padded_model(models: Sequence[Any]) -> Any:
 
 
 def padded_params(sizes: Sizes, params: Params) -> Params:
-    """Parameters (with any leading axes) of a narrower network, filled up with zeros to the widths `sizes`."""
+    """Parameters (with any leading axes) of a narrower network, filled up with zeros to the widths `sizes`; those on
+    the host stay there."""
     layers = []
     for layer, fan_in, fan_out in zip(params, sizes[:-1], sizes[1:], strict=True):
         lead = [(0, 0)] * (layer.weight.ndim - 2)
         rows, columns = fan_in - layer.weight.shape[-2], fan_out - layer.weight.shape[-1]
-        weight = jnp.pad(layer.weight, [*lead, (0, rows), (0, columns)])
-        bias = None if layer.bias is None else jnp.pad(layer.bias, [*lead, (0, columns)])
+        pad: Any = np.pad if isinstance(layer.weight, np.ndarray) else jnp.pad
+        weight = pad(layer.weight, [*lead, (0, rows), (0, columns)])
+        bias = None if layer.bias is None else pad(layer.bias, [*lead, (0, columns)])
         layers.append(Dense(weight, bias))
     return tuple(layers)
 

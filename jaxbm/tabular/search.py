@@ -159,7 +159,7 @@ def _entries(plan: Plan, done: Round) -> list[Entry]:
         one = jax.tree.map(lambda leaf, rows=rows: leaf[rows], done.trained._replace(unseen=None))
         if not one.finite.all():
             continue
-        params = jax.tree.map(np.asarray, jax.vmap(wide.pad)(one.params))
+        params = wide.pad(one.params)
         history = {"loss": one.loss, "val_loss": one.val_loss}
         members = FitResult(params, None, history, one.best_epoch, one.epochs_run, one.finite)
         unseen = done.trained.unseen[k]
