@@ -12,6 +12,7 @@ from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
 from jaxbm.losses import columns_of, kind_of
 from jaxbm.models.protocol import is_shape
 from jaxbm.privacy.dpsgd import DPSGD
+from jaxbm.run import private_runs
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Run, Task
 from jaxbm.run.option import ROWS
@@ -95,7 +96,7 @@ def explain(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOpt
       dtype: of the features.
 
     Raises:
-      ValueError, NotImplementedError: as for `fit`, when `implementation` can't do it.
+      ValueError, TypeError, NotImplementedError: as for `fit`, also when `implementation` can't do it.
 
     Example:
       >>> import jaxbm
@@ -136,7 +137,10 @@ def _described(training: Training, model: Any, x: Any) -> Run:
     )
     if isinstance(training.privacy, DPSGD):  # how much noise it needs does not matter here
         training = replace(training, privacy=training.privacy.with_noise(1.0))
-    return training.build(model, data)
+    run = training.build(model, data)
+    if run.task.privacy is not None:
+        private_runs.check_options(run, training)
+    return run
 
 
 def _against(name: str, run: Run) -> str:

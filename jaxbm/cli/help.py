@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import textwrap
 
 EXAMPLES = {
     "train": """
@@ -36,10 +38,32 @@ EXAMPLES = {
 
 
 class Help(argparse.HelpFormatter):
-    """Wraps what is text, and leaves examples as they stand."""
+    """Wraps what is text; examples keep their lines where these fit."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
+        if not text.startswith("examples:"):
+            return super()._fill_text(text, width, indent)
+        if max(map(len, lines := text.split("\n"))) <= width:
+            return text
+        return "\n".join(part for line in lines for part in _fitted(line, width))
+
+
+def _fitted(line: str, width: int) -> list[str]:
+    """An example in lines of so many letters: what it does below the command, which goes on after a backslash."""
+    if not line.startswith(" "):
+        return [line]
+    command, _, told = line.strip().partition("   ")
+    whole = re.sub(r" (?!-)", "\N{NO-BREAK SPACE}", command)  # an option stays with its values
+    lines = textwrap.wrap(
+        whole, width - 2, initial_indent="  ", subsequent_indent="    ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+    lines = [part.replace("\N{NO-BREAK SPACE}", " ") for part in lines]
+    return [
+        *(f"{part} \\" for part in lines[:-1]),
+        lines[-1],
+        *textwrap.wrap(told.strip(), width, initial_indent="      ", subsequent_indent="      "),
+    ]
 
 
 def complete(parser: argparse.ArgumentParser, commands: dict[str, argparse.ArgumentParser]) -> None:

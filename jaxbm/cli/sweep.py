@@ -33,14 +33,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         told = OPTIONS[name].brief if name in OPTIONS else None
         parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", metavar="RANGE", help=told)
     parser.add_argument("--hidden", nargs="+", type=widths, default=[(64, 32)], metavar="64,32", help="hidden widths")
-    parser.add_argument("--activation", nargs="+", default=["relu"])
-    parser.add_argument("--weight-init", nargs="+", default=["glorot_uniform"])
+    for flag, default in (("--activation", "relu"), ("--weight-init", "glorot_uniform")):
+        told = f"one to fix it, several to choose from [{default}]"
+        parser.add_argument(flag, nargs="+", default=[default], metavar="NAME", help=told)
     parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam")
     parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
     parser.add_argument("--metric", default="loss", help="what to compare the trials by")
     training_options.add(parser, "epochs")
-    parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--method", choices=("random", "sobol", "grid"), default="random")
+    parser.add_argument("--trials", type=int, default=20, metavar="20", help="how many points are tried")
+    told = "how points are drawn from the ranges [random]"
+    parser.add_argument("--method", choices=("random", "sobol", "grid"), default="random", help=told)
     parser.add_argument("--grid-points", type=int, default=5, help="values of each range in a grid")
     parser.add_argument("--seeds", type=int, default=1, help="members of each trial that differ in their seed")
     parser.add_argument("--folds", type=int, help="cross-validate; otherwise --validation-split")

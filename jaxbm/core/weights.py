@@ -43,6 +43,17 @@ def scaled(weights: Any, dtype: Any = jnp.float32) -> Array:
     return placed(np.ldexp(host.astype(np.float64), -exponent), dtype)
 
 
+def as_given(weights: Any, dtype: Any = jnp.float32) -> Array:
+    """`weights` in `dtype`, each by itself: no row's weight depends on another's, as differential privacy needs it.
+
+    What the dtype can't hold becomes infinite or zero, for the checks of values to tell.
+    """
+    if is_traced(weights) or isinstance(weights, Array):
+        return jnp.asarray(weights).astype(dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        return jnp.asarray(np.asarray(weights).astype(dtype))
+
+
 def _scaled_inside(wide: Array) -> Array:
     largest = jax.lax.stop_gradient(jnp.max(wide, axis=-1, keepdims=True, initial=0) if wide.ndim else wide)
     mantissa, _ = jnp.frexp(largest)

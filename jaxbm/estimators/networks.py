@@ -277,10 +277,27 @@ def mapped(one: Callable[..., Any], *members: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], members)))
 
 
-@partial(jax.jit, static_argnums=0)
 def _begin(task: Task, own: Inputs, shared: Inputs) -> RunState:
-    # Copies, since the state is donated from chunk to chunk: no two parts of it may share a buffer.
-    return jax.tree.map(jnp.copy, mapped(lambda own: _start(task, stacking.merged(own, shared)), own))
+    """The state before the first epoch, laid out on the host: compiled code would have to be compiled for it first."""
+    shapes = _starts.eval_shape(task, own, shared)
+
+    def filled(value: float, tree: Any) -> Any:
+        return jax.tree.map(lambda like: np.full(like.shape, value, like.dtype), tree)
+
+    given = own.opt_state
+    return filled(0, shapes)._replace(
+        params=jax.tree.map(np.array, own.params),
+        opt_state=filled(0, shapes.opt_state) if given is None else jax.tree.map(np.array, given),
+        best_value=filled(np.inf, shapes.best_value),
+        active=filled(True, shapes.active),
+        finite=filled(True, shapes.finite),
+        history=filled(np.nan, shapes.history),
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def _starts(task: Task, own: Inputs, shared: Inputs) -> RunState:
+    return mapped(lambda own: _start(task, stacking.merged(own, shared)), own)
 
 
 def _start(task: Task, inputs: Inputs) -> RunState:

@@ -28,6 +28,7 @@ from jaxbm.run.inputs import (
     class_table,
     class_weights,
     n_classes,
+    scale_of,
     training_data,
     way_to_validate,
 )
@@ -145,7 +146,7 @@ class _Table:
         if row_trees.is_tree(self.y) or not (self.any_own or lists):
             index = listed.rows if listed is not None and of_name else None
             picked = class_weights(class_weight, self.y, self.model, self.loss, index)
-            self.weight = picked if self.weight is None else scaled(self.weight) * picked
+            self.weight = picked if self.weight is None else scale_of(self.training)(self.weight) * picked
             return
         classes = n_classes(self.model, self.loss)
         for labels in self.y if self.y_is_own else (self.y,):
@@ -193,7 +194,7 @@ class _Table:
             whole = jax.tree.map(self._of_all, mine, paths, given, getattr(data, name))
             data, own = data._replace(**{name: whole}), own._replace(**{name: mine})
         if self.weight_is_own:
-            weight = scaled(self.weight)
+            weight = scale_of(self.training)(self.weight)
             checks.finite("sample_weight", weight)
             checks.in_range("sample_weight", weight, 0, float("inf"))
             data, own = data._replace(weight=weight), own._replace(weight=True)

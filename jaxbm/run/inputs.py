@@ -1,6 +1,6 @@
 """What `fit` and its many-member forms are given, checked and turned into the arrays of a training run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,8 +14,8 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.device import placed
 from jaxbm.core.labels import as_rows, class_codes
 from jaxbm.core.settings import whole_on_each
-from jaxbm.core.weights import scaled
-from jaxbm.losses import columns_of, kind_of, takes_weights
+from jaxbm.core.weights import as_given, scaled
+from jaxbm.losses import columns_of, kind_of
 from jaxbm.metrics import Hook, check_labels
 from jaxbm.models.protocol import Model, as_model
 from jaxbm.run import row_checks
@@ -47,17 +47,15 @@ def training_data(training: Training, model: Model, x: Any, y: Any, unweighed: A
       unweighed: `[n]`, the rows' weights without those of classes, where `sample_weight` has these already.
     """
     loss, way = training.loss, way_to_validate(training)
-    x, y, plain = _arrays(as_model(model), loss, x, y, training.sample_weight, "")
-    if training.privacy is not None and takes_weights(loss):
-        name = getattr(loss, "__name__", loss)
-        raise ValueError(f"loss: expected one of each row alone with privacy, got {name!r}, which compares rows")
+    scale = scale_of(training)
+    x, y, plain = _arrays(as_model(model), loss, x, y, training.sample_weight, "", scale)
     check_measured(training.metrics, y, model, loss)
     rows = row_trees.count(x)
     index = None if training.rows is None else checks.row_index("rows", training.rows, rows)
     weight = plain  # weights of classes are for training alone, as in Keras
     if training.class_weight is not None:
         picked = class_weights(training.class_weight, y, model, loss, index)
-        weight = picked if plain is None else scaled(plain * picked)
+        weight = picked if plain is None else scale(plain * picked)
     if way != "validation_split" or index is not None:
         x, y = jax.tree.map(placed, (x, y))
     given = plain if unweighed is None else unweighed
@@ -90,6 +88,11 @@ def training_data(training: Training, model: Model, x: Any, y: Any, unweighed: A
         for a in (x, y, weights)
     ]
     return Data(*parts)
+
+
+def scale_of(training: Training) -> Callable[[Any], Array]:
+    """How weights of rows become float32: with privacy by no factor for all of them, which the largest would decide."""
+    return scaled if training.privacy is None else as_given
 
 
 def check_measured(metrics: Any, y: Any, model: Model, loss: str | Loss) -> None:
@@ -160,7 +163,13 @@ def _real(name: str, values: Any) -> Any:
 
 
 def _arrays(
-    model: Model, loss: str | Loss, x: Any, y: Any, weight: ArrayLike | None, name: str
+    model: Model,
+    loss: str | Loss,
+    x: Any,
+    y: Any,
+    weight: ArrayLike | None,
+    name: str,
+    scale: Callable[[Any], Array] = scaled,
 ) -> tuple[Any, Any, Array | None]:
     x, y = _arrays_of(f"x{name}", x), _arrays_of(f"y{name}", y)
     if model.float_features and not row_trees.is_tree(x) and not jnp.issubdtype(x.dtype, jnp.floating):
@@ -168,7 +177,7 @@ def _arrays(
     row_trees.check_integers(f"x{name}", x)
     if not row_trees.is_tree(y):
         y = one_array_of_labels(y, model, loss)
-    w = None if weight is None else scaled(_array(f"sample_weight{name}", weight))
+    w = None if weight is None else scale(_array(f"sample_weight{name}", weight))
     row_checks.rows(name, x, y, w, model)
     row_checks.labels_for(loss, y, model, name)
     row_trees.check_integers(f"y{name}", y)

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxbm.core.checks import is_traced
 from jaxbm.core.settings import callers_level
+from jaxbm.losses import takes_weights
 from jaxbm.models.protocol import is_shape, shapes_of
 from jaxbm.privacy.accounting import Mechanism, Path, noise_for, undominated
 from jaxbm.privacy.dpsgd import DPSGD
@@ -42,7 +43,7 @@ def accounted(run: Run, training: Training, members: int | None = None, own_rows
     privacy: DPSGD | None = run.task.privacy
     if privacy is None:
         return run, None
-    _check_options(run, training)
+    check_options(run, training)
     counts, times = _visits(run, members or 1, own_rows)
     least = int(counts.min())
     if privacy.delta * least >= 1:
@@ -76,8 +77,16 @@ def _paths(run: Run, counts: np.ndarray, times: int) -> Callable[[float], tuple[
     return with_noise
 
 
-def _check_options(run: Run, training: Training) -> None:
+def check_options(run: Run, training: Training) -> None:
+    """Whether a private run may be asked for with these options.
+
+    Raises:
+      ValueError, TypeError: one can't go with privacy; names it.
+    """
     task = run.task
+    if takes_weights(training.loss):
+        name = getattr(training.loss, "__name__", training.loss)
+        raise ValueError(f"loss: expected one of each row alone with privacy, got {name!r}, which compares rows")
     for name, unusable, why in (
         ("bootstrap", task.bootstrap, "a row drawn twice counts twice"),
         ("shuffle", not task.shuffle, "each batch is drawn at random"),

@@ -66,6 +66,7 @@ struct Run {
 struct Team {
   int size;
   int arrived, generation;
+  int sleeping = 0;  // waiting without a processor
 };
 
 // The arithmetic, compiled once for each instruction set.

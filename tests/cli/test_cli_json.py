@@ -60,15 +60,26 @@ def test_an_error_is_in_the_object_too(capsys):
     assert err == "error: none.csv: no such file\n"
 
 
-def test_help_shows_groups_and_examples(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
+def told_help(capsys, monkeypatch, columns, *command):
+    monkeypatch.setenv("COLUMNS", str(columns))
     with pytest.raises(SystemExit):
-        main(["train", "--help"])
-    out = capsys.readouterr().out
-    for words in ("\ndata:", "\nmodel:", "\ntraining:", "\nreport:", "examples:\n  jaxbm train --demo "):
+        main([*command, "--help"])
+    return capsys.readouterr().out
+
+
+def test_help_shows_groups_and_examples(capsys, monkeypatch):
+    out = told_help(capsys, monkeypatch, 120, "train")
+    for words in ("\ndata:", "\nmodel:", "\ntraining:", "\nreport:", "examples:\n  jaxbm train --demo   "):
         assert words in out
-    options, _ = out.split("examples:")
-    assert max(map(len, options.splitlines())) <= 60
+    assert "--target label --out model      sixteen networks" in out
+
+
+def test_help_fits_a_narrow_terminal(capsys, monkeypatch):
+    for command in ([], *([name] for name in EXAMPLES)):
+        assert max(map(len, told_help(capsys, monkeypatch, 60, *command).splitlines())) <= 60
+    out = told_help(capsys, monkeypatch, 60, "sweep")
+    first = "  jaxbm sweep data.csv --target label \\\n    --learning-rate log:1e-4:1e-1 --hidden 32 64,32\n"
+    assert first in out  # as it stands there it can be pasted
 
 
 def test_examples_are_commands():

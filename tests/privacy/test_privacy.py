@@ -1,5 +1,6 @@
 """Differentially private training: its arithmetic, its accounting, and what it refuses."""
 
+import dataclasses
 import functools
 import math
 
@@ -153,6 +154,21 @@ def test_every_path_gives_the_same_private_run():
     assert alone.privacy == many.privacy == PrivacySpent(((Mechanism(2.0, 1 / 3, 6),),), 1.0, 1e-4)
 
 
+def test_no_rows_weight_changes_what_anothers_counts_for():
+    """A factor for all weights, as they are made fit for float32 elsewhere, would be decided by the largest one."""
+    weight = np.full(60, 2.0**-70)
+    training = Training(**OPTIONS, privacy=private(), sample_weight=weight)
+    assert (np.asarray(prepare(KEY, MODEL, X, Y, training, 2).shared.data.weight) == weight).all()
+    each = dataclasses.replace(training, sample_weight=np.stack([weight, 2 * weight]))
+    own = prepare(KEY, MODEL, X, Y, each, 2).own.data.weight
+    np.testing.assert_array_equal(np.asarray(own)[:, 0], [2.0**-70, 2.0**-69])
+    classes = dataclasses.replace(training, class_weight=[1.0, 2.0])
+    both = np.asarray(prepare(KEY, MODEL, X, Y, classes, 2).shared.data.weight)
+    np.testing.assert_array_equal(both, np.where(Y == 1, 2.0**-69, 2.0**-70))
+    with pytest.raises(ValueError, match="sample_weight: expected finite"):
+        fit(privacy=private(), sample_weight=np.full(60, 1e60))
+
+
 def test_the_compiled_kernel_refuses_by_name():
     with pytest.raises(NotImplementedError, match="cpu"):
         fit(privacy=private(), implementation="cpu")
@@ -211,6 +227,9 @@ def test_groups_share_no_row_and_folds_do():
 def test_what_privacy_cannot_go_with_is_named(given, error, match):
     with pytest.raises(error, match=match):
         fit(**{"privacy": private(), **given})
+    if "rows" not in given:  # of arrays, an explanation only asks whether they are there
+        with pytest.raises(error, match=match):
+            jaxbm.kernels.explain(MODEL, **{**OPTIONS, "privacy": private(), **given})
 
 
 def test_what_depends_on_rows_that_nobody_can_look_at_is_refused():

@@ -1,6 +1,12 @@
 // Threads that work on one run in step with each other: who does which share, and where they meet.
 #pragma once
 #include <sched.h>
+#if defined(__linux__)
+#include <climits>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -16,20 +22,53 @@ struct Share {
   bool is_last() const { return rank == size - 1; }
 };
 
-inline void barrier(Team* team) {
-  if (team->size <= 1) return;
-  int generation = __atomic_load_n(&team->generation, __ATOMIC_ACQUIRE);
-  if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) == team->size) {
-    __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&team->generation, generation + 1, __ATOMIC_RELEASE);
-    return;
-  }
-  for (int spins = 0; __atomic_load_n(&team->generation, __ATOMIC_ACQUIRE) == generation; spins++) {
+// How a member of a team waits: awake while the others need microseconds, which is what they do on a free processor;
+// then the processor goes to whoever else wants it, and in the end the thread sleeps until the last one wakes it. Awake
+// for longer it would hold the processor that another program, or the very thread it waits for, could use.
+constexpr int kSpins = 1000, kYields = 200;
+
+inline void sleep_while(int* word, int value) {
+#if defined(__linux__)
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+#else
+  (void)word, (void)value;
+  sched_yield();
+#endif
+}
+
+inline void wake_all(int* word) {
+#if defined(__linux__)
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+#else
+  (void)word;
+#endif
+}
+
+inline void wait_while(Team* team, int generation) {
+  const auto is_over = [&] { return __atomic_load_n(&team->generation, __ATOMIC_ACQUIRE) != generation; };
+  for (int i = 0; i < kSpins; i++) {
+    if (is_over()) return;
 #if defined(__x86_64__)
     _mm_pause();
 #endif
-    if (spins > 4000) sched_yield();  // more threads than cores
   }
+  for (int i = 0; i < kYields; i++) {
+    if (is_over()) return;
+    sched_yield();
+  }
+  // In one total order with what the last one does: either it sees a sleeper, or the sleeper sees its generation.
+  __atomic_add_fetch(&team->sleeping, 1, __ATOMIC_SEQ_CST);
+  while (__atomic_load_n(&team->generation, __ATOMIC_SEQ_CST) == generation) sleep_while(&team->generation, generation);
+  __atomic_sub_fetch(&team->sleeping, 1, __ATOMIC_RELAXED);
+}
+
+inline void barrier(Team* team) {
+  if (team->size <= 1) return;
+  const int generation = __atomic_load_n(&team->generation, __ATOMIC_ACQUIRE);
+  if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) != team->size) return wait_while(team, generation);
+  __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&team->generation, generation + 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&team->sleeping, __ATOMIC_SEQ_CST) > 0) wake_all(&team->generation);
 }
 
 // Subnormal numbers as zero while in scope: they cost a hundred cycles each, and XLA does the same.

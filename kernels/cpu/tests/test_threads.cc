@@ -1,7 +1,9 @@
 // Calls from several threads at once, over one pool, and pools that are of no use.
+#include <chrono>
 #include <thread>
 
 #include "calls.h"
+#include "mlp/team.h"
 
 namespace jaxbm_tests {
 namespace {
@@ -55,6 +57,28 @@ TEST(a_useless_pool_changes_nothing) {
     CHECK(expected.run(good).ok(), "a valid call");
     for (Runtime* runtime : {&refusing, &countless, &empty}) CHECK(gives(call, expected, *runtime), "another pool");
   }
+}
+
+TEST(a_team_waits_for_a_member_that_is_late) {
+  jaxbm::Team team{3, 0, 0};
+  constexpr int kRounds = 30;
+  int done[3] = {0, 0, 0};
+  bool together = true;
+  const auto member = [&](int rank) {
+    for (int round = 0; round < kRounds; round++) {
+      // Long enough that the others sleep, in every third round of each; in the rest they meet awake.
+      if (round % 9 == 3 * rank) std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      done[rank]++;
+      jaxbm::barrier(&team);
+      if (rank == round % 3) together = together && done[0] == done[1] && done[1] == done[2];
+      jaxbm::barrier(&team);
+    }
+  };
+  std::thread first(member, 1), second(member, 2);
+  member(0);
+  first.join(), second.join();
+  CHECK(together && done[0] == kRounds, "all met in every round");
+  CHECK(team.sleeping == 0, "nobody sleeps on");
 }
 
 }  // namespace
