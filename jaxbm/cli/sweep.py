@@ -30,13 +30,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
     add_data_options(parser)
     for name in RANGES:
-        told = OPTIONS[name].brief if name in OPTIONS else None
+        told = OPTIONS[name].brief if name in OPTIONS else f"{name.replace('_', ' ')} of the optimizer"
         parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", metavar="RANGE", help=told)
     parser.add_argument("--hidden", nargs="+", type=widths, default=[(64, 32)], metavar="64,32", help="hidden widths")
     for flag, default in (("--activation", "relu"), ("--weight-init", "glorot_uniform")):
         told = f"one to fix it, several to choose from [{default}]"
         parser.add_argument(flag, nargs="+", default=[default], metavar="NAME", help=told)
-    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam")
+    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="[adam]")
     parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
     parser.add_argument("--metric", default="loss", help="what to compare the trials by")
     training_options.add(parser, "epochs")

@@ -91,6 +91,11 @@ def test_examples_are_commands():
             parser.parse_args(words)  # ends the program where an option does not exist
 
 
+def test_every_option_says_what_it_is():
+    (commands,) = _parser()._subparsers._group_actions
+    assert [(n, a.dest) for n, one in commands.choices.items() for a in one._actions if not a.help] == []
+
+
 def test_completion(capsys):
     pytest.importorskip("shtab")
     with pytest.raises(SystemExit):
