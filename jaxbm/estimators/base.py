@@ -20,6 +20,7 @@ from jaxbm.estimators.jobs import ALIASES, Job, State, hidden_sizes, job_of
 from jaxbm.estimators.lbfgs import minimize, wide_logits
 from jaxbm.estimators.networks import Training, Weights
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters
+from jaxbm.estimators.presets import fit_preset, preset_outputs
 from jaxbm.estimators.rows import NON_FINITE, block_rows, blocks, dense
 from jaxbm.estimators.tables import host_table, table
 from jaxbm.estimators.targets import Targets, outputs_of
@@ -48,6 +49,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
     warm_start: bool
     early_stopping: bool
     members: int
+    preset: str | None
     # Fitted.
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
@@ -88,11 +90,24 @@ class BaseJaxMLP(BaseEstimator, ABC):
         self : object
         """
         check_parameters(self)
+        if self.preset is not None:
+            return self._fit_preset(X, y, sample_weight, validation_data)
+        self.__dict__.pop("_preset", None)
         return self._fit(X, y, sample_weight, validation_data)
+
+    def _fit_preset(self, X: Any, y: Any, sample_weight: Any, validation_data: Any) -> Self:
+        for name, given in (("sample_weight", sample_weight), ("validation_data", validation_data)):
+            if given is not None:
+                raise ValueError(f"{name}: expected None beside preset={self.preset!r}, which validates on folds")
+        X, targets = self._samples(X, y, incremental=False, reset=True)
+        fit_preset(self, X, targets)
+        return self
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: Any = None, incremental: bool = False
     ) -> Self:
+        if self.preset is not None:
+            raise ValueError(f"partial_fit needs preset=None, got preset={self.preset!r}")
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         hidden = hidden_sizes(self)
@@ -208,8 +223,10 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     @property
     def ensemble_(self) -> Ensemble:
-        """The members as a `jaxbm.Ensemble`, of logits."""
+        """The members as a `jaxbm.Ensemble`, of logits; of a preset it takes encoded features."""
         check_is_fitted(self)
+        if getattr(self, "_preset", None) is not None and self._preset.ensemble is not None:
+            return self._preset.ensemble
         return Ensemble(self.model_, _stacked(fitted.member_weights(self, np.float32)))
 
     def _logits(self, X: Any) -> np.ndarray:
@@ -235,6 +252,9 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     def _outputs(self, X: Any) -> np.ndarray:
         """`[M, n, out]`: every member's prediction."""
+        check_is_fitted(self)
+        if getattr(self, "_preset", None) is not None:
+            return preset_outputs(self, self._features(X))
         logits = self._logits(X)
         return outputs_of(self.out_activation_, logits)
 

@@ -128,7 +128,9 @@ class Candidates:
         whole = clone(self.estimator).set_params(**clone(params, safe=False))
         last = whole.steps[-1][1] if isinstance(whole, Pipeline) else whole
         own = self._own_fit_params(whole)
-        if not isinstance(last, BaseJaxMLP) or last.solver == "lbfgs" or last.warm_start or own is None:
+        if not isinstance(last, BaseJaxMLP) or last.solver == "lbfgs" or last.warm_start:
+            return None
+        if last.preset is not None or own is None:
             return None
         check_parameters(last)
         source = self._source(whole, last, own, fold)

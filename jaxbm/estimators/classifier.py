@@ -86,6 +86,11 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         Learning rate as a function of the step, such as an Optax schedule, instead of `learning_rate_init`.
     implementation : str, default=None
         As for `jaxbm.fit`.
+    preset : {"accurate", "best", "classic"}, default=None
+        Learn as `jaxbm.tabular.fit` does with this preset: it decides how numbers are encoded and scaled, how many
+        networks are validated on which folds, and how long they train. Parameters that differ from their defaults
+        change it; those that have no meaning there are errors. Needs pandas. `coefs_` are then those behind the
+        encoding, `loss_` is of the standardised target.
 
     Attributes
     ----------
@@ -179,6 +184,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         weight_init: str = "auto",
         learning_rate_schedule: Callable[..., Any] | None = None,
         implementation: str | None = None,
+        preset: str | None = None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -211,6 +217,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         self.weight_init = weight_init
         self.learning_rate_schedule = learning_rate_schedule
         self.implementation = implementation
+        self.preset = preset
 
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
         X, y = validate_data(

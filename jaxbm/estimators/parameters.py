@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import (
 from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
 from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.models.initializers import INITIALIZERS
+from jaxbm.tabular.recipes import PRESETS
 
 SOLVERS = ("adam", "adamw", "sgd", "lbfgs")
 
@@ -53,6 +54,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "weight_init": [StrOptions({"auto", *INITIALIZERS})],
     "learning_rate_schedule": [None, callable],
     "implementation": [None, StrOptions({*IMPLEMENTATIONS, *ABSENT})],
+    "preset": [None, StrOptions(set(PRESETS))],
 }
 
 STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule")

@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
+from jaxbm.estimators.presets import preset_spread
 from jaxbm.estimators.targets import Targets, quantity_targets
 
 
@@ -84,6 +85,11 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         Learning rate as a function of the step, such as an Optax schedule, instead of `learning_rate_init`.
     implementation : str, default=None
         As for `jaxbm.fit`.
+    preset : {"accurate", "best", "classic"}, default=None
+        Learn as `jaxbm.tabular.fit` does with this preset: it decides how numbers are encoded and scaled, how many
+        networks are validated on which folds, and how long they train. Parameters that differ from their defaults
+        change it; those that have no meaning there are errors. Needs pandas. `coefs_` are then those behind the
+        encoding, `loss_` is of the standardised target.
 
     Attributes
     ----------
@@ -176,6 +182,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         weight_init: str = "auto",
         learning_rate_schedule: Callable[..., Any] | None = None,
         implementation: str | None = None,
+        preset: str | None = None,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -208,6 +215,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         self.weight_init = weight_init
         self.learning_rate_schedule = learning_rate_schedule
         self.implementation = implementation
+        self.preset = preset
 
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
         del incremental
@@ -244,7 +252,11 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         if outputs.shape[2] == 1:
             outputs = outputs[:, :, 0]
         mean = outputs.mean(axis=0)
-        return (mean, outputs.std(axis=0)) if return_std else mean
+        if not return_std:
+            return mean
+        if self.preset is not None:
+            return mean, preset_spread(self, self._features(X))
+        return mean, outputs.std(axis=0)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
