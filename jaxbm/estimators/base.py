@@ -6,6 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -31,6 +32,7 @@ from jaxbm.training.predict import predict
 
 Samples = tuple[Any, np.ndarray, np.ndarray | None]
 """Features, encoded labels and weights."""
+_parameter_names: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
 
 
 class BaseJaxMLP(BaseEstimator, ABC):
@@ -55,6 +57,14 @@ class BaseJaxMLP(BaseEstimator, ABC):
     intercepts_: list[np.ndarray]
     out_activation_: str
     n_outputs_: int
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        # scikit-learn reads the constructor's signature each time, which takes a search longer than its training.
+        names = _parameter_names.get(cls)
+        if names is None:
+            names = _parameter_names[cls] = super()._get_param_names()
+        return list(names)
 
     @abstractmethod
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from numbers import Integral, Real
 from operator import is_
 from typing import Any
@@ -63,17 +62,12 @@ STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule"
 def check_parameters_again(estimator: Any) -> None:
     """`check_parameters`, but not of the same objects twice, since it takes longer than a step."""
     kind: Any = type(estimator)
-    given = tuple(getattr(estimator, name) for name in _names(kind))
+    given = tuple(getattr(estimator, name) for name in kind._get_param_names())
     known = getattr(estimator, "_checked", ())
     if len(known) == len(given) and all(map(is_, known, given)):
         return
     check_parameters(estimator)
     estimator._checked = given
-
-
-@lru_cache
-def _names(kind: Any) -> list[str]:
-    return kind._get_param_names()
 
 
 def check_parameters(estimator: Any) -> None:

@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_method_params
 
 from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.candidates import Candidates, Fit
+from jaxbm.estimators.scoring import QuickScores
 
 
 class MembersSearchCV(BaseSearchCV):
@@ -156,6 +157,8 @@ class MembersSearchCV(BaseSearchCV):
     ) -> list[dict[str, Any]]:
         """What scikit-learn's own search gathers of each fit."""
         parts = [(_part(X, y, score_params, train), _part(X, y, score_params, test)) for train, test in folds]
+        labels = [] if score_params else [y_test for _, (_, y_test, _) in parts]
+        quick = QuickScores(self.scoring if labels else (), is_classifier(self.estimator), labels)
         out = []
         for i, fit in enumerate(fits):
             (X_train, y_train, p_train), (X_test, y_test, p_test) = parts[i % len(folds)]
@@ -170,9 +173,11 @@ class MembersSearchCV(BaseSearchCV):
                 failed = self.error_score if names is None else dict.fromkeys(names, self.error_score)
                 row |= {"fit_error": fit.trace, "test_scores": failed, "train_scores": failed, "score_time": 0.0}
                 continue
+            row["test_scores"] = quick(fit, i % len(folds))
             # A scorer of the user's own may look into the pipeline; scikit-learn's only ask for predictions.
             scored = (fit.estimator, X_test) if callable(self.scoring) else (fit.scored, fit.X_test)
-            row["test_scores"] = _score(*scored, y_test, scorers, p_test, self.error_score)
+            if row["test_scores"] is None:
+                row["test_scores"] = _score(*scored, y_test, scorers, p_test, self.error_score)
             row["score_time"] = time.perf_counter() - began
             if self.return_train_score:
                 row["train_scores"] = _score(fit.estimator, X_train, y_train, scorers, p_train, self.error_score)

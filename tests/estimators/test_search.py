@@ -6,11 +6,13 @@ from scipy.stats import loguniform
 from sklearn import datasets
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, MembersSearchCV
+from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, MembersSearchCV, scoring
+from jaxbm.estimators.candidates import Fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -121,6 +123,23 @@ def test_candidates_that_fail():
         MembersSearchCV(LogisticRegression(), {"C": [1]}).fit(SCALED, Y)
     with pytest.raises(ValueError, match="param_grid: expected either it or param_distributions"):
         MembersSearchCV(MODEL).fit(SCALED, Y)
+
+
+@pytest.mark.parametrize("classes", [2, 3, None])
+def test_quick_scores_are_scikit_learn_s(classes):
+    y = (Y % classes) if classes else X[:, 0] + 0.1 * Y
+    model = JaxMLPRegressor(max_iter=2) if classes is None else JaxMLPClassifier(max_iter=2)
+    fit = Fit(scored=model.set_params(random_state=0).fit(SCALED, y), X_test=SCALED)
+    table = scoring.OF_QUANTITIES if classes is None else scoring.OF_CLASSES
+    found = scoring.QuickScores(list(table), classes is not None, [y])(fit, 0)
+    for name in table:
+        assert found[name] == pytest.approx(get_scorer(name)(fit.scored, SCALED, y), rel=1e-12)
+    default = scoring.QuickScores(None, classes is not None, [y])(fit, 0)
+    assert default == pytest.approx(fit.scored.score(SCALED, y), rel=1e-12)
+    # What isn't plain is scikit-learn's: other scores, labels that are all the same, features of float32.
+    single = Fit(scored=fit.scored, X_test=SCALED.astype(np.float32))
+    for names, labels, asked in (("max_error", y, fit), (None, np.full_like(y, y[0]), fit), (None, y, single)):
+        assert scoring.QuickScores(names, classes is not None, [labels])(asked, 0) is None
 
 
 def test_all_fits_are_one_call(monkeypatch):
