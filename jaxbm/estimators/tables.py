@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jax import Array
 
@@ -34,8 +34,9 @@ def filled(n: int) -> int:
 def table(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None, length: int | None = None) -> Table:
     """Put rows on the device, filled up to `length` where it is given."""
     more = (filled(len(x)) if length is None else length) - len(x)
-    own = None if weight is None else jnp.asarray(_lengthened(weight, more))
-    return Table(jnp.asarray(_lengthened(x, more)), jnp.asarray(_lengthened(y, more)), own, len(x))
+    arrays = (x, y) if weight is None else (x, y, weight)
+    placed = jax.device_put([_lengthened(a, more) for a in arrays])  # `jnp.asarray` compiles a copy for each shape
+    return Table(placed[0], placed[1], None if weight is None else placed[2], len(x))
 
 
 def host_table(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Any:

@@ -54,7 +54,7 @@ class HeldOut:
         rows = block_rows(x)
         if rows is None:
             flat, start, count = packed(lists)
-            arrays = [jnp.asarray(a) for a in (dense(x[flat]), y[flat], weight[flat])]
+            arrays = jax.device_put([dense(x[flat]), y[flat], weight[flat]])
             return cls(kind, [Part(arrays[0], arrays[1], arrays[2], start, count)], total)
         return cls(kind, _Blocks(x[lists[0]], y[lists[0]], weight[lists[0]], rows, len(lists)), total)
 
@@ -113,7 +113,7 @@ class _Blocks(Sequence[Part]):
             at, more = slice(i * self.rows, i * self.rows + len(x)), ((0, self.rows - len(x)), (0, 0))
             y, weight = (np.pad(a[at], more[: a.ndim]) for a in (self.y, self.weight))
             start = np.zeros(self.networks, np.int32)
-            arrays = [jnp.asarray(a) for a in (np.pad(x, more), y, weight)]
+            arrays = jax.device_put([np.pad(x, more), y, weight])
             yield Part(arrays[0], arrays[1], arrays[2], start, np.full(self.networks, len(x), np.int32))
 
 

@@ -66,8 +66,18 @@ struct Run {
 struct Team {
   int size;
   int arrived, generation;
-  int sleeping = 0;  // waiting without a processor
+  int sleeping = 0;          // waiting without a processor
+  bool may_dissolve = false;  // into rank 0 alone, where the others are of no use
+  bool dissolved = false;
+  int64_t waited = 0;  // nanoseconds, of all members together: longer waits than those for a running thread
 };
+
+constexpr int64_t kTeamWindow = 5000000;  // nanoseconds: longer than one thread is kept off its processor
+
+// Whether so many threads that waited so long for each other did little more than one does alone.
+inline bool is_useless(int size, int64_t waited, int64_t passed) {
+  return size - (double)waited / (double)passed < 1.6;
+}
 
 // The arithmetic, compiled once for each instruction set.
 struct Kernels {

@@ -126,9 +126,9 @@ bool for_each(const Pool& pool, long tasks, long threads, Task task) {
 }
 
 // Calls task(&team, rank) on this thread and on those of up to `threads - 1` helpers that start within `patience`
-// seconds: a sleeping thread of the pool takes tens of microseconds to wake up.
+// seconds: a sleeping thread of the pool takes tens of microseconds to wake up. What became of the team.
 template <class Task>
-void as_team(const Pool& pool, long threads, double patience, Task task) {
+Team as_team(const Pool& pool, long threads, double patience, bool may_dissolve, Task task) {
   struct Shared {
     std::atomic<int> arrived{0}, size{0}, done{0};
     Team team{1, 0, 0};
@@ -151,9 +151,11 @@ void as_team(const Pool& pool, long threads, double patience, Task task) {
   while (shared->arrived.load() < threads - 1 && std::chrono::steady_clock::now() < closes) std::this_thread::yield();
   const int helpers = shared->arrived.exchange(kClosed);
   shared->team.size = helpers + 1;
+  shared->team.may_dissolve = may_dissolve;
   shared->size.store(helpers + 1, std::memory_order_release);
   shared->task(&shared->team, 0);
   while (shared->done.load(std::memory_order_acquire) < helpers) std::this_thread::yield();
+  return shared->team;
 }
 
 }  // namespace jaxbm

@@ -23,6 +23,35 @@ double patience(const Spec& s, const Run& run) {
   return std::min(5e-3, 0.05 * flops(s) / (double)s.batch * (double)run.train.count * (double)epochs / 1e11);
 }
 
+// Remembers teams that came to nothing, since other programs have the processors: for a while none is tried again.
+class Crowd {
+ public:
+  static int64_t now() {
+    using namespace std::chrono;
+    return duration_cast<nanoseconds>(steady_clock::now().time_since_epoch()).count();
+  }
+
+  bool is_here() const { return now() < until_.load(std::memory_order_relaxed); }
+
+  void note(const Team& team, int64_t passed) {
+    // Short runs are judged together.
+    passed = passed_.fetch_add(passed) + passed;
+    const int64_t waited = waited_.fetch_add(team.waited) + team.waited;
+    if (!team.dissolved && passed < kTeamWindow) return;
+    passed_ = waited_ = 0;
+    if (team.dissolved || is_useless(team.size, waited, passed)) until_.store(now() + kPause, std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr int64_t kPause = 300000000;  // nanoseconds
+  std::atomic<int64_t> until_{0}, passed_{0}, waited_{0};
+};
+
+Crowd& crowd() {
+  static Crowd of_process;
+  return of_process;
+}
+
 // Members in the order to start them: the longest first, so that none of them is left to one thread at the end.
 std::vector<int64_t> longest_first(const TrainCall& call) {
   std::vector<int64_t> order(call.members());
@@ -43,16 +72,19 @@ ffi::Error train(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, in
     // 0 threads means as many as pay; a given number is kept to, up to what the pool has.
     const int64_t most = std::max<int64_t>(1, pool.num_threads());
     int64_t wanted = threads > 0 ? std::min(threads, most) : most;
-    if (call.members() == 1 && threads <= 0 && flops(spec) < kTeamFlops) wanted = 1;
+    if (call.members() == 1 && threads <= 0 && (flops(spec) < kTeamFlops || crowd().is_here())) wanted = 1;
     const int team = call.members() == 1 ? (int)wanted : 1;
     const size_t bytes = (chosen.train_bytes(&spec, team) + 63) / 64 * 64;
     if (call.members() == 1) {
       Run only = call.run(0);
       char* memory = workspace().get(bytes + call.scratch());
       call.weigh(0, only, (float*)(memory + bytes));
-      as_team(pool, wanted, patience(spec, only), [&spec, &chosen, run = only, memory](Team* team, int rank) {
+      auto one = [&spec, &chosen, run = only, memory](Team* team, int rank) {
         chosen.train(&spec, &run, memory, team, rank);
-      });
+      };
+      const int64_t began = Crowd::now();
+      const Team left = as_team(pool, wanted, patience(spec, only), threads <= 0, one);
+      if (left.may_dissolve && (left.size > 1 || left.dissolved)) crowd().note(left, Crowd::now() - began);
       workspace().trim();
       return ffi::Error::Success();
     }

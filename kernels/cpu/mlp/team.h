@@ -1,6 +1,7 @@
 // Threads that work on one run in step with each other: who does which share, and where they meet.
 #pragma once
 #include <sched.h>
+#include <time.h>
 #if defined(__linux__)
 #include <climits>
 #include <linux/futex.h>
@@ -44,14 +45,14 @@ inline void wake_all(int* word) {
 #endif
 }
 
-inline void wait_while(Team* team, int generation) {
-  const auto is_over = [&] { return __atomic_load_n(&team->generation, __ATOMIC_ACQUIRE) != generation; };
-  for (int i = 0; i < kSpins; i++) {
-    if (is_over()) return;
-#if defined(__x86_64__)
-    _mm_pause();
-#endif
-  }
+inline int64_t nanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+template <class IsOver>
+inline void wait_asleep(Team* team, int generation, IsOver is_over) {
   for (int i = 0; i < kYields; i++) {
     if (is_over()) return;
     sched_yield();
@@ -62,6 +63,19 @@ inline void wait_while(Team* team, int generation) {
   __atomic_sub_fetch(&team->sleeping, 1, __ATOMIC_RELAXED);
 }
 
+inline void wait_while(Team* team, int generation) {
+  const auto is_over = [&] { return __atomic_load_n(&team->generation, __ATOMIC_ACQUIRE) != generation; };
+  for (int i = 0; i < kSpins; i++) {
+    if (is_over()) return;
+#if defined(__x86_64__)
+    _mm_pause();
+#endif
+  }
+  const int64_t since = nanoseconds();
+  wait_asleep(team, generation, is_over);
+  __atomic_add_fetch(&team->waited, nanoseconds() - since, __ATOMIC_RELAXED);
+}
+
 inline void barrier(Team* team) {
   if (team->size <= 1) return;
   const int generation = __atomic_load_n(&team->generation, __ATOMIC_ACQUIRE);
@@ -70,6 +84,23 @@ inline void barrier(Team* team) {
   __atomic_store_n(&team->generation, generation + 1, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&team->sleeping, __ATOMIC_SEQ_CST) > 0) wake_all(&team->generation);
 }
+
+// Whether the members of a team keep each other busy, looked at now and then by rank 0. Where other programs have the
+// processors, they mostly wait for each other: then rank 0 is as fast alone, and the rest is given back.
+class Usefulness {
+ public:
+  bool is_lost(Team* team) {
+    if (!team->may_dissolve || team->size <= 1) return false;
+    const int64_t now = nanoseconds();
+    if (now - since_ < kTeamWindow) return false;
+    const int64_t waited = __atomic_exchange_n(&team->waited, 0, __ATOMIC_RELAXED), passed = now - since_;
+    since_ = now;
+    return is_useless(team->size, waited, passed);
+  }
+
+ private:
+  int64_t since_ = nanoseconds();
+};
 
 // Subnormal numbers as zero while in scope: they cost a hundred cycles each, and XLA does the same.
 class FlushToZero {

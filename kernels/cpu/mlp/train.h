@@ -76,6 +76,7 @@ class Trainer {
     long count = run_.clock->count, steps_done = 0;
     for (;;) {
       barrier(team_);  // the clock is settled
+      if (team_->dissolved && !go_on_alone()) return;
       if (!run_.clock->active || run_.clock->epoch >= stop) break;
       one_epoch(count, steps_done);
     }
@@ -87,6 +88,14 @@ class Trainer {
 
  private:
   bool leads() const { return share_.rank == 0; }
+
+  // Rank 0 takes on everybody's share, the others leave: no result depends on how many there are.
+  bool go_on_alone() {
+    if (!leads()) return false;
+    share_ = {0, 1};
+    team_->size = 1;
+    return true;
+  }
 
   void one_epoch(long& count, long& steps_done) {
     const long before = count, state = net_.block * (1 + net_.moments);
@@ -124,6 +133,7 @@ class Trainer {
     }
     if (s_.early_stopping && c.wait >= run_.patience) c.active = 0;
     c.epoch++;
+    team_->dissolved = team_->dissolved || usefulness_.is_lost(team_);
   }
 
   float pass_over_rows(long& count, long& steps_done) {
@@ -237,6 +247,7 @@ class Trainer {
   Share share_;
   Net net_;
   Decay decay_;
+  Usefulness usefulness_;
 };
 
 void train(const Spec* s, const Run* run, char* workspace, Team* team, int rank) {
