@@ -278,7 +278,7 @@ def mapped(one: Callable[..., Any], *members: Any) -> Any:
 
 
 def _begin(task: Task, own: Inputs, shared: Inputs) -> RunState:
-    """The state before the first epoch, laid out on the host: compiled code would have to be compiled for it first."""
+    """The state before the first epoch, laid out on the host: code that does so would have to be compiled first."""
     shapes = _starts.eval_shape(task, own, shared)
 
     def filled(value: float, tree: Any) -> Any:

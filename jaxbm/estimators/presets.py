@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from jaxbm.estimators.jobs import ALIASES, hidden_sizes
 from jaxbm.estimators.start import SEEDS
 from jaxbm.estimators.targets import Targets
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -88,13 +89,14 @@ def preset_spread(estimator: Any, X: Any) -> np.ndarray:
 
 def _changes(estimator: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, default in _defaults(type(estimator)).items():
+    kind: Any = type(estimator)
+    for name, default in _defaults(kind).items():
         value = getattr(estimator, name)
         if name in OTHERS or _is_default(value, default):
             continue
         if name not in CHANGES or value == "lbfgs":
             raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {default!r} beside "
+                f"The {name!r} parameter of {kind.__name__} must be {default!r} beside "
                 f"preset={estimator.preset!r}, which decides it. Got {value!r} instead."
             )
         found[CHANGES[name]] = value

@@ -1,7 +1,8 @@
 """Scores of many fits at little cost: what scikit-learn's most usual scorers give of our own estimators' outputs.
 
 A scorer of scikit-learn checks and encodes the same held-out labels for every candidate anew, which takes longer than
-training a small network. Whatever is not plain here (weights, several outputs, classes that a fold lacks) is left to it.
+training a small network. Whatever is not plain here (weights, several outputs, classes that a fold lacks) is left to
+it.
 """
 
 from __future__ import annotations
@@ -95,6 +96,5 @@ class QuickScores:
         if not self.is_classifier:
             plain = isinstance(y, np.ndarray) and y.dtype == np.float64 and y.ndim == 1 and len(y) > 1
             return y if plain and np.isfinite(y).all() and (y != y[0]).any() else None
-        codes = known_codes(y, estimator.classes_)
-        has_all = codes is not None and len(estimator.classes_) > 1
-        return codes if has_all and len(np.unique(codes)) == len(estimator.classes_) else None
+        codes, classes = known_codes(y, estimator.classes_), len(estimator.classes_)
+        return codes if codes is not None and classes > 1 and len(np.unique(codes)) == classes else None

@@ -91,7 +91,7 @@ def training_data(training: Training, model: Model, x: Any, y: Any, unweighed: A
 
 
 def scale_of(training: Training) -> Callable[[Any], Array]:
-    """How weights of rows become float32: with privacy by no factor for all of them, which the largest would decide."""
+    """How weights become float32: with privacy by no factor for all of them, which the largest would decide."""
     return scaled if training.privacy is None else as_given
 
 
