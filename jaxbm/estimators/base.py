@@ -106,11 +106,10 @@ class BaseJaxMLP(BaseEstimator, ABC):
         return self._fit(X, y, sample_weight, validation_data)
 
     def _fit_preset(self, X: Any, y: Any, sample_weight: Any, validation_data: Any) -> Self:
-        for name, given in (("sample_weight", sample_weight), ("validation_data", validation_data)):
-            if given is not None:
-                raise ValueError(f"{name}: expected None beside preset={self.preset!r}, which validates on folds")
+        if validation_data is not None:
+            raise ValueError(f"validation_data: expected None beside preset={self.preset!r}, which holds rows out")
         X, targets = self._samples(X, y, incremental=False, reset=True)
-        fit_preset(self, X, targets)
+        fit_preset(self, X, targets, self._sample_weight(sample_weight, X, targets))
         return self
 
     def _fit(

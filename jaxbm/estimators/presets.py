@@ -36,11 +36,11 @@ CHANGES = {
     "implementation": "implementation",
 }
 """Parameters that change a preset where they differ from their defaults, and what they are called there."""
-OTHERS = ("preset", "random_state", "verbose")
+OTHERS = ("preset", "random_state", "verbose", "class_weight")
 """Parameters that have their meaning beside a preset."""
 
 
-def fit_preset(estimator: Any, X: Any, targets: Targets) -> None:
+def fit_preset(estimator: Any, X: Any, targets: Targets, weight: np.ndarray | None) -> None:
     """Train on checked samples as the estimator's preset says, and leave the fitted attributes.
 
     Raises:
@@ -58,7 +58,7 @@ def fit_preset(estimator: Any, X: Any, targets: Targets) -> None:
     seed = int(check_random_state(estimator.random_state).randint(SEEDS))
     fitted = tabular.fit(
         frame, TARGET, preset=estimator.preset, task=task, seed=seed, types=kinds,
-        progress=bool(estimator.verbose), **changes,
+        sample_weight=weight, progress=bool(estimator.verbose), **changes,
     )  # fmt: skip
     estimator._preset = tabular.TableModel(
         model=fitted.model, params=jax.tree.map(np.asarray, fitted.params), ensemble=fitted.ensemble,

@@ -58,6 +58,13 @@ def test_quantities():
     assert one.coefs_[0].shape == (10, 64)
 
 
+def test_weights_of_rows_and_of_classes_count():
+    model = JaxMLPClassifier(**QUICK, learning_rate_init=0.05, class_weight={"z": 1e-6})
+    assert (model.fit(X, NAMES).predict(X) == "z").mean() < 0.1
+    light = np.where(NAMES == "a", 1e-6, 1.0)
+    assert (model.set_params(class_weight=None).fit(X, NAMES, light).predict(X) == "a").mean() < 0.1
+
+
 def test_a_search_takes_it():
     search = MembersSearchCV(JaxMLPClassifier(**QUICK), {"learning_rate_init": [1e-5, 0.05]}, cv=2).fit(X, Y)
     assert search.best_params_ == {"learning_rate_init": 0.05}
@@ -83,7 +90,7 @@ def test_samples_that_no_preset_takes_are_named():
         (sparse.csr_matrix(X), Y, {}, "X: expected dense features for preset='accurate'"),
         (X, np.eye(3, dtype=int)[Y], {}, "y: expected one class or one quantity for each sample .* got 3 columns"),
         (X, np.zeros(150), {}, "y: expected at least two classes"),
-        (X, Y, {"sample_weight": np.ones(150)}, "sample_weight: expected None beside preset='accurate'"),
+        (X, Y, {"validation_data": (X, Y)}, "validation_data: expected None beside preset='accurate'"),
     ):
         with pytest.raises(ValueError, match=match):
             model.fit(x, y, **more)
