@@ -60,11 +60,11 @@ def native(session: nox.Session) -> None:
     session.run("cmake", "-S", str(ROOT / "kernels/cpu"), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release")
     session.run("cmake", "--build", str(build), f"-j{os.cpu_count()}")
     session.run("cmake", "--install", str(build), "--prefix", str(prefix))
-    library = prefix / "jaxbm/kernels/lib/jaxbm_cpu.so"
-    target = ROOT / "kernels/lib" / library.name
-    target.parent.mkdir(exist_ok=True)
-    shutil.copy(library, beside := target.with_suffix(".new"))
-    beside.replace(target)  # at once: a process may be using the old one
+    for library in (prefix / "jaxbm/kernels/lib").glob("*.so"):
+        target = ROOT / "kernels/lib" / library.name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(library, beside := target.with_suffix(".new"))
+        beside.replace(target)  # at once: a process may be using the old one
 
 
 @nox.session(python=False)

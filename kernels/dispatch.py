@@ -1,6 +1,8 @@
 """The one place that decides which implementation of a training run is used, and can say why."""
 
+import warnings
 from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple, Unpack
 
 import jax
@@ -8,7 +10,8 @@ import jax.numpy as jnp
 
 from jaxbm.core.names import unknown
 from jaxbm.core.precision import Precision, used
-from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
+from jaxbm.core.settings import callers_level
+from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS, Implementation
 from jaxbm.losses import columns_of, kind_of
 from jaxbm.models.protocol import is_shape
 from jaxbm.privacy.dpsgd import DPSGD
@@ -48,14 +51,30 @@ def choose(implementation: str | None, run: Run) -> tuple[str, str]:
         if (reason := _impossible(implementation, run)) is not None:
             raise NotImplementedError(f"implementation={implementation!r}: {reason}; use None or 'xla'")
         return implementation, "it was asked for"
-    against = None
+    against, elsewhere = None, None
     for name, entry in IMPLEMENTATIONS.items():
         # What is quickly said comes first: whether a loop can be compiled is known only once it was traced.
         reason = entry.off() or entry.slower(run) or entry.unsupported(run)
         if reason is None:
-            return name, against or "the compiled kernel is the fastest here"
-        against = against or reason
-    raise NotImplementedError(f"implementation: {against}")
+            others = against or (None if entry.platform else elsewhere)
+            return name, others or "the compiled kernel is the fastest here"
+        if entry.platform == jax.default_backend():
+            against = against or reason
+            _warn_where_off(name, entry, run)
+        elsewhere = elsewhere or reason
+    raise NotImplementedError(f"implementation: {against or elsewhere}")
+
+
+def _warn_where_off(name: str, entry: Implementation, run: Run) -> None:
+    """One warning where a GPU's kernel would have been chosen, had it not been off."""
+    reason = entry.off()
+    if entry.platform == "gpu" and reason and not (entry.slower(run) or entry.unsupported(run)):
+        _warn_once(f"implementation {name!r} is the fastest at such a run, but is off: {reason}; XLA trains")
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=callers_level())
 
 
 def _impossible(name: str, run: Run) -> str | None:

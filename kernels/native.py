@@ -50,7 +50,7 @@ def code(kind: str, name: str | None) -> int | None:
 
 @lru_cache(maxsize=1)
 def _loaded() -> tuple[Native, Names]:
-    found = next((path for path in _places() if path.exists()), None)
+    found = next((path for path in places(LIBRARY) if path.exists()), None)
     if found is None:
         reason = "the kernels were not compiled when jaxbm was installed (no C++ compiler was found)"
         return Native(None, reason), {}
@@ -71,10 +71,11 @@ def _loaded() -> tuple[Native, Names]:
     return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None), known
 
 
-def _places() -> Iterator[Path]:
-    """Beside this module; and where jaxbm is installed, for code of a checkout or of an editable installation."""
-    yield Path(__file__).parent / LIBRARY
+def places(library: str) -> Iterator[Path]:
+    """Where a compiled library may be: beside this module; and where jaxbm is installed, for code of a checkout or of
+    an editable installation."""
+    yield Path(__file__).parent / library
     try:
-        yield Path(str(metadata.distribution("jaxbm").locate_file(f"jaxbm/kernels/{LIBRARY}")))
+        yield Path(str(metadata.distribution("jaxbm").locate_file(f"jaxbm/kernels/{library}")))
     except metadata.PackageNotFoundError:
         return

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxbm.kernels import native_loop
+from jaxbm.kernels.cuda import train as cuda
 from jaxbm.kernels.mlp import train as cpu
 from jaxbm.run import loop
 from jaxbm.run.contract import Run, RunState
@@ -27,6 +28,7 @@ class Implementation:
       direct: the same on the machine's own processor and where nobody differentiates, without the other paths that
         `run` has to trace for both; None where there is nothing to leave out.
       in_float32: whether it computes products of float32 in nothing less, whatever precision is asked for.
+      platform: JAX's default backend where it is for; None for any.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Implementation:
     run: Callable[..., RunState]
     direct: Callable[..., RunState] | None = None
     in_float32: bool = True
+    platform: str | None = None
 
 
 def _nothing(*_: Any) -> None:
@@ -46,7 +49,10 @@ def _nothing(*_: Any) -> None:
 IMPLEMENTATIONS: dict[str, Implementation] = {
     entry.name: entry
     for entry in (
-        Implementation("cpu", cpu.status, cpu.off, cpu.unsupported, cpu.slower, cpu.run, cpu.run_directly),
+        Implementation("cuda", cuda.status, cuda.off, cuda.unsupported, cuda.slower, cuda.run, platform="gpu"),
+        Implementation(
+            "cpu", cpu.status, cpu.off, cpu.unsupported, cpu.slower, cpu.run, cpu.run_directly, platform="cpu"
+        ),
         Implementation(
             "program",
             native_loop.status,
@@ -54,13 +60,13 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             native_loop.unsupported,
             native_loop.slower,
             native_loop.run,
+            platform="cpu",
         ),
         # The reference: whatever a run may be, this is what it means.
         Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run, in_float32=False),
     )
 }
 ABSENT = {
-    "mosaic_gpu": "this version holds no Mosaic GPU kernel",
     "tpu": "this version holds no TPU kernel",
 }
 """Names that are known, but stand for nothing yet."""

@@ -1,6 +1,5 @@
 """The training run as one call of the compiled CPU kernel."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,9 +12,17 @@ from jaxbm.core.counter import Words
 from jaxbm.kernels.allow import unknown_options
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.mlp import apply as apply_mlp
+from jaxbm.kernels.mlp.settings import (
+    labels_of,
+    loss_numbers,
+    numbers_of,
+    optimizer_unsupported,
+    rates_of,
+    words_of,
+)
 from jaxbm.kernels.native import code, native
 from jaxbm.models.mlp import Params
-from jaxbm.optimizers import Adam, AdamState, Sgd, SgdState
+from jaxbm.optimizers import Adam, AdamState, SgdState
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, Loss, Run, RunState, Task
 from jaxbm.run.rows import RowSet, training_rows, validation_rows
@@ -80,23 +87,15 @@ def slower(run: Run) -> str | None:
 
 def unsupported(run: Run) -> str | None:
     """Why the kernel does not cover this run; None where it does."""
-    task, optimizer = run.task, run.hyper.optimizer
+    task = run.task
     if (reason := apply_mlp.unsupported(task.model)) is not None:
         return reason
     if _loss_code(task.loss) is None:
         return f"the kernel does not know the loss {getattr(task.loss, '__name__', task.loss)!r}"
     if task.augment is not None:
         return "the kernel does not augment"
-    if task.optimizer is not None or not isinstance(optimizer, Adam | Sgd):
-        return "the kernel knows jaxbm's own sgd, adam and adamw only"
-    if isinstance(optimizer, Adam) and optimizer.mu_dtype not in (None, jnp.dtype("float32")):
-        return "the kernel keeps mu in float32"
-    if isinstance(optimizer, Sgd) and optimizer.accumulator_dtype not in (None, jnp.dtype("float32")):
-        return "the kernel keeps the accumulated gradient in float32"
-    scheduled = callable(optimizer.learning_rate)  # then its leaves, of any shape, are the schedule's own business
-    numbers = replace(optimizer, learning_rate=0.0) if scheduled else optimizer
-    if any(jnp.shape(leaf) for leaf in jax.tree.leaves(numbers)):
-        return "the kernel takes one number for each hyper-parameter of the optimizer"
+    if (reason := optimizer_unsupported(run)) is not None:
+        return reason
     if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves((run.data.x, run.data.x_val, run.params))):
         return "the kernel computes in float32"
     return unknown_options(run, KNOWN_TASK, KNOWN_DATA, KNOWN_HYPER)
@@ -217,16 +216,16 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
     steps = task.epochs * -(-visited.most // min(task.batch_size, visited.most))
     arguments = [
         _int32(stop, epochs, patience, *_range(visited), *_range(held_out)),
-        _numbers(task.loss, optimizer, hyper),
-        _words(words, hyper.dropout),
-        _rates(optimizer, opt.count, steps),
+        numbers_of(task.loss, optimizer, hyper),
+        words_of(words, hyper.dropout),
+        rates_of(optimizer, opt.count, steps),
     ]
     if hyper.widths is not None:
         arguments.append(hyper.widths.astype(jnp.int32))
     for part in (visited, held_out):
         if part is not None:
             weights = [w.astype(jnp.float32) for w in (part.weight, part.class_weight) if w is not None]
-            arguments += [part.x, _labels(task, part.y), *weights, *([] if part.rows is None else [part.rows])]
+            arguments += [part.x, labels_of(task, part.y), *weights, *([] if part.rows is None else [part.rows])]
     out = kernel_call("jaxbm_train", attributes, tuple(range(len(leaves))))(*leaves, *arguments)
     clock, best_value, histories, params, moments, best = jax.tree.unflatten(tree, out)
     count = clock[0].astype(jnp.result_type(opt.count))
@@ -258,40 +257,8 @@ def _int32(*values: Any) -> Array:
     return jnp.stack([jnp.asarray(value).astype(jnp.int32) for value in values])
 
 
-def _labels(task: Task, y: Array) -> Array:
-    return y.astype(jnp.int32 if losses.kind_of(task.loss) == "class" else jnp.float32)
-
-
 def _loss_code(loss: Loss) -> int | None:
     found = losses.known(loss)
-    if found is None or found.numbers != found.entry.defaults | _own_numbers(loss):
+    if found is None or found.numbers != found.entry.defaults | loss_numbers(loss):
         return None  # of its hyper-parameters the kernel takes numbers alone
     return code("loss", found.entry.name)
-
-
-def _own_numbers(loss: Loss) -> dict[str, float]:
-    """A loss's hyper-parameters that are numbers."""
-    found = losses.known(loss)
-    return {} if found is None else {name: found.numbers[name] for name in found.entry.numbers}
-
-
-def _numbers(loss: Loss, optimizer: Any, hyper: Hyper) -> Array:
-    names = ("b1", "b2", "eps", "eps_root", "weight_decay", "momentum")
-    keep_scale = None if hyper.dropout is None else 1 / (1 - hyper.dropout)
-    values = [getattr(optimizer, name, None) for name in names]
-    own = [*_own_numbers(loss).values()]
-    values += [hyper.l2, hyper.clip_norm, keep_scale, hyper.min_delta, own[0] if own else None]
-    return jnp.stack([jnp.asarray(0 if value is None else value, jnp.float32) for value in values])
-
-
-def _words(words: Words, dropout: Array | None) -> Array:
-    below = jnp.uint32(0) if dropout is None else (dropout * jnp.float32(2**32)).astype(jnp.uint32)
-    return jnp.stack([*words, below])
-
-
-def _rates(optimizer: Any, count: Array, steps: int) -> Array:
-    rate = optimizer.learning_rate
-    if not callable(rate):
-        return jnp.asarray(rate, jnp.float32)[None]
-    counts = count + lax.iota(jnp.int32, steps)
-    return jax.vmap(lambda c: jnp.asarray(rate(c), jnp.float32))(counts)

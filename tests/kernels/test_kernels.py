@@ -158,7 +158,7 @@ def test_explain():
     told = explain(small, loss="squared_error")
     other = "program" if native_loop.off() is None else "xla"
     assert told.implementation == ("cpu" if NATIVE and native.native().isa != "v2" else other)
-    assert set(told.others) | {told.implementation} == {"xla", "cpu", "program", "mosaic_gpu", "tpu"}
+    assert set(told.others) | {told.implementation} == {"xla", "cpu", "program", "cuda", "tpu"}
     assert "parameters" in explain(large, loss="squared_error").reason or not NATIVE
     if NATIVE:
         unknown = explain(small, loss="log_cosh", optimizer=optax.adam(0.1))

@@ -1,0 +1,200 @@
+// Weight gradients and the optimizer: each thread, its own tiles of the weights.
+#pragma once
+#include "portable.h"
+#include "shape.h"
+
+#ifndef UNROLL_ROWS
+#define UNROLL_ROWS 4  // of the gradient's loop over the batch
+#endif
+
+// ---- What a step of the optimizer multiplies with ----
+
+// Adam: m = b1 m + o1 g; v = b2 v + o2 g**2; w = decay w - (of_m m + of_g g) / (sqrt(of_v v + eps_root) + eps).
+// Gradient descent: t = g + momentum t; w = w - of_m t - of_g g.
+struct Step {
+  float b1, b2, o1, o2, eps, eps_root, momentum;  // the same in every step
+  float of_m, of_g, of_v, decay;
+};
+
+// A lane's share of the numbers that change from step to step: those of one step of every 32.
+struct Schedule {
+  float of_m, of_g, of_v, decay;
+};
+
+// 1 - decay**count, as in jaxbm.optimizers.
+DEVICE float bias_correction(float decay, float count) { return -expm1f(count * log1pf(decay - 1.f)); }
+
+// The numbers of step `step` of this launch, `before` of which the optimizer had made.
+DEVICE Schedule scheduled(const float* numbers, const float* rates, int steps, int step, int before) {
+  const float rate = rates[kSchedule && step < steps ? step : 0];
+  if constexpr (kOptimizer == kSgd) {
+    const bool ahead = kMomentum && kNesterov;
+    return {ahead ? rate * numbers[kOfMomentum] : rate, ahead ? rate : 0.f, 0.f, 1.f};
+  }
+  const float b1 = numbers[kB1], count = static_cast<float>(before + step + 1), c1 = bias_correction(b1, count);
+  Schedule s{rate / c1, 0.f, 1.f / bias_correction(numbers[kB2], count), 1.f};
+  if constexpr (kNesterov) {
+    s.of_m = rate * (b1 / bias_correction(b1, count + 1.f));
+    s.of_g = rate * ((1.f - b1) / c1);
+  }
+  if constexpr (kDecay) s.decay = 1.f - rate * numbers[kWeightDecay];
+  return s;
+}
+
+DEVICE Step constant_numbers(const float* numbers) {
+  Step s{};
+  s.b1 = numbers[kB1], s.b2 = numbers[kB2], s.o1 = 1.f - s.b1, s.o2 = 1.f - s.b2;
+  s.eps_root = numbers[kEpsRoot], s.momentum = numbers[kOfMomentum];
+  s.eps = fmaxf(numbers[kEps], 1.2e-38f);  // with eps = 0 a parameter without gradients stays as it is
+  return s;
+}
+
+// Hands the step's numbers over, from the lane that has them.
+DEVICE void take(Step& h, const Schedule& s, int lane) {
+  h.of_m = __shfl_sync(0xffffffffu, s.of_m, lane);
+  if constexpr (kNesterov) h.of_g = __shfl_sync(0xffffffffu, s.of_g, lane);
+  if constexpr (kAdamState) h.of_v = __shfl_sync(0xffffffffu, s.of_v, lane);
+  if constexpr (kDecay) h.decay = __shfl_sync(0xffffffffu, s.decay, lane);
+}
+
+// ---- Tiles ----
+
+struct Moments {
+  float first[kMoments > 0 ? kTile : 1][4], second[kMoments > 1 ? kTile : 1][4];
+};
+
+struct Tile {
+  int a, d, w, stride, flip;  // offsets of its inputs, gradients and weights; `flip`: from one buffer to the other
+  int lower;  // from its upper four rows to its lower four: two tiles' are woven, so that neighbours' banks differ
+  int layer, row, column;
+  DEVICE int row_of(int i) const { return i < 4 ? i : lower + i - 4; }
+};
+
+DEVICE Tile tile_of(int t) {
+  Tile tile{0, 0, 0, 0, 0, 0, -1, 0, 0};
+  for_each<0, kLayers>([&](auto l) {
+    constexpr int L = decltype(l)::value, across = out_width(L) / 4, down = in_width(L) / kTile;
+    if (t >= 0 && t < down * across) {
+      const int pair = t / (2 * across), in = t % (2 * across);  // neighbours alternate, as in `place_of`
+      const bool single = 2 * pair + 1 == down;
+      const int row = 2 * pair * kTile + (single ? 0 : (in & 1) * 4), o = single ? in : in >> 1;
+      tile = {a_column(L) + row, d_column(L) + o * 4, w_offset(L) + row * w_stride(L) + o * 4, w_stride(L),
+              L == 0 ? in_width(0) : 0, single ? 4 : 8, L, row, o * 4};
+    }
+    t -= down * across;
+  });
+  return tile;
+}
+
+// Calls f(i, j, leaf, index, size) for the tile's elements that exist: a leaf's number among those of its part, the
+// element's place in it, and how many it has.
+template <class F>
+DEVICE void elements(const Tile& tile, F f) {
+  for_each<0, kLayers>([&](auto l) {
+    constexpr int L = decltype(l)::value, I = kSizes[L], O = kSizes[L + 1];
+    if (tile.layer == L) {
+#pragma unroll
+      for (int i = 0; i < kTile; i++)
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+          const int row = tile.row + tile.row_of(i), column = tile.column + j;
+          if (column < O && row < I) f(i, j, Const<kOfLayer * L>{}, row * O + column, I * O);
+          if (kBias && column < O && row == I) f(i, j, Const<kOfLayer * L + kBias>{}, column, O);
+        }
+    }
+  });
+}
+
+// ---- One step ----
+
+struct Gradient {
+  float of[kTile][4];
+};
+
+// The sum over the batch of a tile's inputs times its gradients.
+DEVICE void sum_gradient(const float* batch, const Tile& tile, int parity, Gradient& gradient) {
+#pragma unroll
+  for (int i = 0; i < kTile; i++)
+#pragma unroll
+    for (int j = 0; j < 4; j++) gradient.of[i][j] = 0.f;
+  const float *a = batch + tile.a + parity * tile.flip, *lower = a + tile.lower, *d = batch + tile.d;
+#pragma unroll UNROLL_ROWS
+  for (int r = 0; r < kAllRows; r++) {
+    const float4 dv = load4(d + r * kStride);
+    float4 av[kTile / 4];
+#pragma unroll
+    for (int q = 0; q < kTile / 4; q++) av[q] = load4((q ? lower : a) + r * kStride);
+#pragma unroll
+    for (int i = 0; i < kTile; i++)
+#pragma unroll
+      for (int j = 0; j < 4; j++) gradient.of[i][j] = fmaf(part(av[i / 4], i % 4), part(dv, j), gradient.of[i][j]);
+  }
+}
+
+// Divides by the batch's weight and adds the penalty's gradient; weights alone are penalised, biases aren't.
+DEVICE void complete(Gradient& gradient, const float* shared, const Tile& tile, float scale, float l2) {
+  if constexpr (!kWeighted && !kL2) return;
+#pragma unroll
+  for (int i = 0; i < kTile; i++) {
+    float4 w{};
+    bool penalised = false;
+    if constexpr (kL2) {
+      w = load4(shared + tile.w + tile.row_of(i) * tile.stride);
+      for_each<0, kLayers>([&](auto l) {
+        constexpr int L = decltype(l)::value;
+        if (tile.layer == L) penalised = tile.row + tile.row_of(i) < kSizes[L];
+      });
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      float g = gradient.of[i][j];
+      if constexpr (kWeighted) g *= scale;
+      if constexpr (kL2) g = fmaf(penalised ? l2 : 0.f, part(w, j), g);
+      gradient.of[i][j] = g;
+    }
+  }
+}
+
+DEVICE float square_of(const Gradient& gradient) {
+  float sum = 0.f;
+#pragma unroll
+  for (int i = 0; i < kTile; i++)
+#pragma unroll
+    for (int j = 0; j < 4; j++) sum = fmaf(gradient.of[i][j], gradient.of[i][j], sum);
+  return sum;
+}
+
+DEVICE void update(float& w, Moments& moments, int i, int j, float g, const Step& h) {
+  if constexpr (kAdamState) {
+    float &m = moments.first[i][j], &v = moments.second[i][j];
+    m = fmaf(h.b1, m, h.o1 * g);
+    v = fmaf(h.b2, v, h.o2 * g * g);
+    const float size = inverse(root(fmaf(v, h.of_v, h.eps_root)) + h.eps);
+    const float step = kNesterov ? fmaf(h.of_g, g, h.of_m * m) : h.of_m * m;
+    w = fmaf(-step, size, kDecay ? h.decay * w : w);
+  } else if constexpr (kMomentum) {
+    float& t = moments.first[i][j];
+    t = fmaf(h.momentum, t, g);
+    w = fmaf(-h.of_m, t, w);
+    if constexpr (kNesterov) w = fmaf(-h.of_g, g, w);
+  } else {
+    w = fmaf(-h.of_m, g, w);
+  }
+}
+
+DEVICE void update_tile(float* shared, const Tile& tile, const Gradient& gradient, Moments& moments, const Step& h,
+                        float scale) {
+  int w_at = tile.w;
+  const int stride = fresh(tile.stride);
+#pragma unroll
+  for (int i = 0; i < kTile; i++) {
+    float* at = shared + w_at;
+    w_at += i == 3 ? (tile.lower - 3) * stride : stride;
+    float4 w = load4(at);
+    update(w.x, moments, i, 0, kClip ? scale * gradient.of[i][0] : gradient.of[i][0], h);
+    update(w.y, moments, i, 1, kClip ? scale * gradient.of[i][1] : gradient.of[i][1], h);
+    update(w.z, moments, i, 2, kClip ? scale * gradient.of[i][2] : gradient.of[i][2], h);
+    update(w.w, moments, i, 3, kClip ? scale * gradient.of[i][3] : gradient.of[i][3], h);
+    store4(at, w);
+  }
+}

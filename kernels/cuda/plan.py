@@ -1,0 +1,211 @@
+"""How a run is laid out on a multiprocessor: threads, tiles, blocks, and the shared memory that comes of them.
+
+The twin of `device/shape.h`, which checks that it comes to the same.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from jaxbm.kernels.cuda.cards import REGISTERS, REGISTERS_OF_THREAD, RESERVED, card
+
+FLAGS = (
+    "BIAS",
+    "NESTEROV",
+    "MOMENTUM",
+    "DECAY",
+    "L2",
+    "CLIP",
+    "DROPOUT",
+    "WIDTHS",
+    "SCHEDULE",
+    "SHUFFLE",
+    "BOOTSTRAP",
+    "INDEXED",
+    "ROW_WEIGHTS",
+    "CLASS_WEIGHTS",
+)
+"""What may be switched on in a program, each a macro of the kernel's."""
+THREADS = (32, 64, 128, 256, 512)
+ROUNDS = 24
+FEW_WARPS = 12
+"""With fewer warps on a multiprocessor its units wait for operands."""
+REGISTERS_AT_LEAST = 104
+"""A thread's, beside the moments: what products and gradients take at a time."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a program computes: it is compiled for this.
+
+    Args:
+      sizes: widths from input to output.
+      activations: the kernel's names, one for each layer.
+      loss, optimizer: the kernel's names.
+      batch: rows of a batch.
+      flags: those of `FLAGS` that are on.
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str
+    optimizer: str
+    batch: int
+    flags: frozenset[str]
+
+    @property
+    def moments(self) -> int:
+        """Numbers that the optimizer keeps for each parameter."""
+        return 2 if self.optimizer == "kAdam" else int("MOMENTUM" in self.flags)
+
+    @property
+    def targets(self) -> int:
+        """Labels of a row."""
+        return 1 if self.loss == "kSoftmaxIntegerLabels" else self.sizes[-1]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A shape, and how it is laid out.
+
+    Args:
+      threads: of a block, which trains one member.
+      tile: rows of the weights that a thread works on at a time, 8 or 4.
+      blocks: so many on a multiprocessor that the compiler must leave registers for.
+    """
+
+    shape: Shape
+    threads: int
+    tile: int
+    blocks: int
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch that a warp has in memory."""
+        rows = -(-self.shape.batch * 32 // self.threads)
+        return rows if rows <= 2 else up(rows, 2) if rows <= 16 else up(rows, 4)
+
+    @property
+    def slots(self) -> int:
+        """Tiles that a thread owns."""
+        tiles = sum(up(i + 1, self.tile) // self.tile * (up(o, 4) // 4) for i, o in pairwise(self.shape.sizes))
+        return -(-tiles // self.threads)
+
+    @property
+    def shared_bytes(self) -> int:
+        """Shared memory of a block."""
+        shape, warps = self.shape, self.threads // 32
+        ins = [up(i + 1, self.tile) for i in shape.sizes[:-1]]
+        outs = [up(o, 4) for o in shape.sizes[1:]]
+        targets = up(shape.targets + ("ROW_WEIGHTS" in shape.flags), 4)
+        stride = odd4(2 * ins[0] + sum(ins[1:]) + sum(outs) + 2 * targets)
+        weights = sum(i * odd4(o) for i, o in zip(ins, outs, strict=True))
+        keys = 2 * ROUNDS if "SHUFFLE" in shape.flags else 0
+        widths = up(len(shape.sizes), 4) if "WIDTHS" in shape.flags else 0
+        return 4 * (weights + self.rows * warps * stride + up(3 * warps, 4) + keys + widths)
+
+    @property
+    def registers(self) -> int:
+        """About how many a thread wants."""
+        held = self.shape.moments * self.slots + ("CLIP" in self.shape.flags) * (self.slots - 1)
+        return REGISTERS_AT_LEAST + 4 * self.tile * held
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        """The kernel's macros."""
+        shape = self.shape
+        return (
+            "-DSIZES=" + ",".join(map(str, shape.sizes)),
+            "-DACTIVATIONS=" + ",".join(shape.activations),
+            f"-DLOSS={shape.loss}",
+            f"-DOPTIMIZER={shape.optimizer}",
+            f"-DBATCH={shape.batch}",
+            f"-DTHREADS={self.threads}",
+            f"-DBLOCKS={self.blocks}",
+            f"-DTILE={self.tile}",
+            f"-DSHARED_BYTES={self.shared_bytes}",
+            *(f"-D{flag}={int(flag in shape.flags)}" for flag in FLAGS),
+        )
+
+    def cost(self) -> float:
+        """About how many cycles a step takes a multiprocessor, for each of the members on it.
+
+        Instructions of all warps, four of them a cycle; more where too few warps are there to hide each other's
+        waiting, or where a thread has too few registers; and a little for what one member alone waits for.
+        """
+        warps = self.threads // 32
+        products = sum(self._forward(i, o) + self._backward(i, o) for i, o in pairwise(self.shape.sizes))
+        learning = self.slots * (self.rows * warps * (4 * self.tile + 7 * (1 + self.tile // 4)) + 48 * self.tile)
+        of_warp = products + learning + 200
+        hidden = min(1.0, self.blocks * warps / FEW_WARPS)
+        crowded = max(1.0, self.registers / min(REGISTERS_OF_THREAD, REGISTERS // (self.threads * self.blocks)))
+        return of_warp * warps / 4 / hidden * crowded**2 + of_warp / 8
+
+    def _forward(self, fan_in: int, fan_out: int) -> float:
+        return _products(self.rows, up(fan_out, 4) // 4, -(-fan_in // 4), 4, 4)
+
+    def _backward(self, fan_in: int, fan_out: int) -> float:
+        return _products(self.rows, fan_in, up(fan_out, 4) // 4, 1, 1)
+
+
+def up(a: int, b: int) -> int:
+    """The next multiple of `b`."""
+    return -(-a // b) * b
+
+
+def odd4(a: int) -> int:
+    """The next stride that is 4 mod 8: rows share banks with those 8 further, and with none nearer."""
+    return up(a, 4) + (0 if up(a, 4) % 8 == 4 else 4)
+
+
+@lru_cache(maxsize=4096)
+def _products(rows: int, units: int, chunks: int, unit: int, loads: int) -> float:
+    """What a warp issues for a layer's products, its lanes shared out best; as `best_lanes` in `products.h`."""
+    best = float("inf")
+    for r in (1, 2, 4, 8, 16, 32):
+        for s in (1, 2, 4, 8):
+            for tn in (1, 2, 4, 8):
+                tm, c = rows // r, 32 // (r * s) if r * s <= 32 else 0
+                n = tm * tn * unit
+                if not c or tn * unit > 8 or rows % r or tm > 8 or n > 32 or n % s:
+                    continue
+                passes, steps, load = -(-units // (c * tn)), -(-chunks // s), 7
+                cost = passes * (steps * (4 * n + load * (tm + tn * loads)) + load * (n - n // s) + n / s * 6) + n
+                best = min(best, cost)
+    return best
+
+
+@lru_cache(maxsize=1024)
+def plan(shape: Shape, architecture: str) -> Plan | str:
+    """The cheapest plan that fits the architecture's multiprocessors, or why there is none.
+
+    Example:
+      >>> from jaxbm.kernels.cuda.plan import Shape, plan
+      >>> shape = Shape((20, 64, 32, 1), ("kRelu", "kRelu", "kIdentity"), "kL2Loss", "kAdam", 32, frozenset({"BIAS"}))
+      >>> found = plan(shape, "sm_90")
+      >>> found.threads, found.tile, found.blocks
+      (128, 8, 3)
+    """
+    limits, found, least = card(architecture), list[Plan](), 0
+    for threads in THREADS:
+        if shape.batch * 32 > 32 * threads:
+            continue  # a warp takes at most 32 rows
+        for tile in (8, 4):
+            one = Plan(shape, threads, tile, 1)
+            bytes_ = up(one.shared_bytes, 128) + RESERVED
+            least = min(least or one.shared_bytes, one.shared_bytes)
+            if one.shared_bytes > limits.shared_of_block or one.registers > min(255, REGISTERS // threads):
+                continue
+            most = min(limits.shared // bytes_, limits.warps * 32 // threads, limits.blocks)
+            wanted = max(1, REGISTERS // (threads * min(REGISTERS_OF_THREAD, one.registers)))
+            found.append(Plan(shape, threads, tile, min(most, wanted)))
+    if found:
+        return min(found, key=Plan.cost)
+    if least > limits.shared_of_block:
+        return (
+            f"the weights and a batch of {shape.batch} rows take {least // 1024} KiB of a block's shared memory, of "
+            f"which {architecture} has {limits.shared_of_block // 1024}"
+        )
+    if not least:
+        return f"the kernel takes batches of at most {max(THREADS)} rows"
+    return "the optimizer's state does not fit into the registers"

@@ -1,0 +1,209 @@
+"""A training run whose epochs are launches of the CUDA kernel, a block for each member.
+
+The loop around them is the reference: validation, early stopping, metrics, history and checkpoints are its.
+"""
+
+import ctypes
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxbm import losses
+from jaxbm.core.counter import Words
+from jaxbm.kernels.allow import unknown_options
+from jaxbm.kernels.calls import kernel_call
+from jaxbm.kernels.cuda import machine as machines
+from jaxbm.kernels.cuda import programs
+from jaxbm.kernels.cuda.plan import FLAGS, Plan, Shape, plan
+from jaxbm.kernels.cuda.vocabulary import codes
+from jaxbm.kernels.mlp.settings import labels_of, loss_numbers, numbers_of, optimizer_unsupported, rates_of, words_of
+from jaxbm.models.activations import title
+from jaxbm.models.mlp import MLP
+from jaxbm.models.protocol import Params
+from jaxbm.optimizers import Adam, AdamState, SgdState
+from jaxbm.run import loop
+from jaxbm.run.contract import Data, Hyper, Run, RunState, Task
+from jaxbm.run.rows import RowSet, training_rows
+
+KNOWN_TASK = (
+    "model", "loss", "batch_size", "epochs", "shuffle", "metrics", "monitor", "monitor_mode", "most_rows",
+    "most_rows_val", "bootstrap", "precision", "evaluation_rows",
+)  # fmt: skip
+KNOWN_DATA = Data._fields
+KNOWN_HYPER = ("optimizer", "l2", "clip_norm", "dropout", "patience", "min_delta", "epochs", "widths")
+MAX_LAYERS = 16
+"""A launch's arguments have room for so many layers' parameters and moments."""
+
+
+def off() -> str | None:
+    """Why nothing can be launched on this machine; None where it can."""
+    found = machines.machine()
+    return found if isinstance(found, str) else None
+
+
+def status() -> str:
+    """Whether it is on, and for which architecture, or why it is off."""
+    found = machines.machine()
+    return found if isinstance(found, str) else f"on ({found.architecture})"
+
+
+def unsupported(run: Run) -> str | None:
+    """Why the kernel does not cover this run; None where it does."""
+    task, model = run.task, run.task.model
+    if (reason := _model_unsupported(model)) is not None:
+        return reason
+    if _loss_code(task.loss) is None:
+        return f"the kernel does not know the loss {getattr(task.loss, '__name__', task.loss)!r}"
+    if task.augment is not None:
+        return "the kernel does not augment"
+    if (reason := optimizer_unsupported(run)) is not None:
+        return reason
+    if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves((run.data.x, run.data.x_val, run.params))):
+        return "the kernel computes in float32"
+    if (reason := unknown_options(run, KNOWN_TASK, KNOWN_DATA, KNOWN_HYPER)) is not None:
+        return reason
+    found = machines.machine()
+    laid_out = plan(shape_of(run), "sm_90" if isinstance(found, str) else found.architecture)
+    return laid_out if isinstance(laid_out, str) else None
+
+
+def slower(run: Run) -> str | None:
+    """Why XLA is the faster one at this run, here; None where it isn't."""
+    del run
+    if jax.default_backend() != "gpu":
+        return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for NVIDIA GPUs"
+    return "XLA is the default on GPUs until measurements of this kernel there are part of the project"
+
+
+def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:
+    """`loop.run`, an epoch's pass over its rows being one launch for all members."""
+    return loop.run(task, state, data, hyper, words, stop, one_pass=_one_pass)
+
+
+def _model_unsupported(model: Any) -> str | None:
+    if not isinstance(model, MLP):
+        return f"the kernel knows jaxbm.MLP only, not {type(model).__name__}"
+    if len(model.sizes) - 1 > MAX_LAYERS:
+        return f"the kernel takes at most {MAX_LAYERS} layers"
+    known = codes("ACTIVATIONS")
+    if unknown := [name for name in model.activations if not isinstance(name, str) or name not in known]:
+        return f"the kernel does not know the activation {title(unknown[0])!r}"
+    if model.output_activation != "identity":
+        return f"the kernel gives logits, not output_activation={title(model.output_activation)!r}"
+    if model.param_dtype != "float32" or model.dtype not in (None, "float32"):
+        return "the kernel computes in float32"
+    return None
+
+
+def _loss_code(loss: Any) -> str | None:
+    found = losses.known(loss)
+    if found is None or found.numbers != found.entry.defaults | loss_numbers(loss):
+        return None  # of its hyper-parameters the kernel takes numbers alone
+    return codes("LOSSES").get(found.entry.name)
+
+
+def shape_of(run: Run) -> Shape:
+    """What the run's program computes."""
+    task, data, hyper, optimizer = run.task, run.data, run.hyper, run.hyper.optimizer
+    is_adam = isinstance(optimizer, Adam)
+    flags = {
+        "BIAS": task.model.use_bias,
+        "NESTEROV": optimizer.nesterov,
+        "MOMENTUM": not is_adam and optimizer.momentum is not None,
+        "DECAY": is_adam and optimizer.weight_decay is not None,
+        "L2": hyper.l2 is not None,
+        "CLIP": hyper.clip_norm is not None,
+        "DROPOUT": hyper.dropout is not None,
+        "WIDTHS": hyper.widths is not None,
+        "SCHEDULE": callable(optimizer.learning_rate),
+        "SHUFFLE": task.shuffle,
+        "BOOTSTRAP": task.bootstrap,
+        "INDEXED": data.rows is not None,
+        "ROW_WEIGHTS": data.weight is not None,
+        "CLASS_WEIGHTS": data.class_weight is not None,
+    }
+    assert set(flags) == set(FLAGS)
+    known = codes("ACTIVATIONS")
+    return Shape(
+        sizes=task.model.sizes,
+        activations=tuple(known[name] for name in (*task.model.activations, "identity")),
+        loss=str(_loss_code(task.loss)),
+        optimizer=codes("OPTIMIZERS")["adam" if is_adam else "sgd"],
+        batch=min(task.batch_size, training_rows(task, data).most),
+        flags=frozenset(name for name, is_on in flags.items() if is_on),
+    )
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _one_pass(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words) -> tuple[Params, Any, Array]:
+    found = machines.machine()
+    if isinstance(found, str):
+        raise NotImplementedError(f"implementation='cuda': {found}")
+    # Lowered for another platform, the call would name a kernel that does not exist there.
+    branches = {found.platform: partial(_launch, task, found)}
+    return lax.platform_dependent(state, data, hyper, words, default=partial(loop.pass_over_rows, task), **branches)
+
+
+@_one_pass.defjvp
+def _one_pass_jvp(task: Task, primals: Any, tangents: Any) -> Any:
+    return jax.jvp(partial(loop.pass_over_rows, task), primals, tangents)
+
+
+def _launch(
+    task: Task, machine: machines.Machine, state: RunState, data: Data, hyper: Hyper, words: Words
+) -> tuple[Params, Any, Array]:
+    visited = training_rows(task, data)
+    laid_out = plan(shape_of(Run(task, data, hyper)), machine.architecture)
+    library = machines.launcher()
+    assert isinstance(laid_out, Plan)
+    assert isinstance(library, ctypes.CDLL)
+    program = programs.begin(library, laid_out, machine.architecture, machine.build)
+
+    opt, optimizer = state.opt_state, hyper.optimizer
+    is_adam = isinstance(optimizer, Adam)
+    moments = (opt.mu, opt.nu) if is_adam else (opt.trace,)
+    leaves, tree = jax.tree.flatten((state.params, moments))
+    count = visited.most if visited.count is None else visited.count
+    size = min(task.batch_size, visited.most)
+    arguments = _arguments(task, state, visited, hyper, words, -(-visited.most // size))
+    attributes = (
+        ("changed", len(leaves)),
+        ("program", program),
+        ("threads", laid_out.threads),
+        ("shared", laid_out.shared_bytes),
+        ("numbers", (visited.x.shape[0], 1 if data.class_weight is None else data.class_weight.shape[0])),
+    )
+    sums = (((2,), jnp.dtype("float32")),)
+    *out, sums = kernel_call(machines.TARGET, attributes, tuple(range(len(leaves))), sums)(*leaves, *arguments)
+    params, moments = jax.tree.unflatten(tree, out)
+    made = jnp.asarray(-(-count // size), opt.count.dtype)
+    most = jnp.iinfo(opt.count.dtype).max
+    counted = jnp.where(opt.count < most - made, opt.count + made, most).astype(opt.count.dtype)
+    opt_state = AdamState(counted, *moments) if is_adam else SgdState(counted, *moments)
+    unknown = (sums[1] == 0) | visited.is_strange()  # where no row counts, nothing was learnt
+    return params, opt_state, jnp.where(unknown, jnp.nan, sums[0] / jnp.where(unknown, 1, sums[1]))
+
+
+def _arguments(
+    task: Task, state: RunState, visited: RowSet, hyper: Hyper, words: Words, most_steps: int
+) -> list[Array]:
+    """What the kernel reads, in the order of `device/shape.h`."""
+    optimizer, before = hyper.optimizer, state.opt_state.count
+    start, count = visited.range()
+    going = loop.is_going(state, hyper)
+    ints = [jnp.asarray(value).astype(jnp.int32) for value in (going, state.epoch, start, count, before)]
+    arguments = [
+        visited.x,
+        labels_of(task, visited.y),
+        words_of(words, hyper.dropout),
+        jnp.stack(ints),
+        numbers_of(task.loss, optimizer, hyper),
+        rates_of(optimizer, before, most_steps),
+    ]
+    if hyper.widths is not None:
+        arguments.append(hyper.widths.astype(jnp.int32))
+    arguments += [w.astype(jnp.float32) for w in (visited.weight, visited.class_weight) if w is not None]
+    return [*arguments, *([] if visited.rows is None else [visited.rows])]

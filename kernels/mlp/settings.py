@@ -1,0 +1,66 @@
+"""A run's settings as the hand-written kernels read them: numbers, words of keys, labels; and which they refuse."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxbm import losses
+from jaxbm.core.counter import Words
+from jaxbm.optimizers import Adam, Sgd
+from jaxbm.run.contract import Hyper, Loss, Run, Task
+
+
+def optimizer_unsupported(run: Run) -> str | None:
+    """Why the kernels don't know a run's optimizer; None where they do."""
+    optimizer = run.hyper.optimizer
+    if run.task.optimizer is not None or not isinstance(optimizer, Adam | Sgd):
+        return "the kernel knows jaxbm's own sgd, adam and adamw only"
+    if isinstance(optimizer, Adam) and optimizer.mu_dtype not in (None, jnp.dtype("float32")):
+        return "the kernel keeps mu in float32"
+    if isinstance(optimizer, Sgd) and optimizer.accumulator_dtype not in (None, jnp.dtype("float32")):
+        return "the kernel keeps the accumulated gradient in float32"
+    scheduled = callable(optimizer.learning_rate)  # then its leaves, of any shape, are the schedule's own business
+    numbers = replace(optimizer, learning_rate=0.0) if scheduled else optimizer
+    if any(jnp.shape(leaf) for leaf in jax.tree.leaves(numbers)):
+        return "the kernel takes one number for each hyper-parameter of the optimizer"
+    return None
+
+
+def loss_numbers(loss: Loss) -> dict[str, float]:
+    """A loss's hyper-parameters that are numbers."""
+    found = losses.known(loss)
+    return {} if found is None else {name: found.numbers[name] for name in found.entry.numbers}
+
+
+def labels_of(task: Task, y: Array) -> Array:
+    """Labels as numbers of four bytes: integers of classes, else float32."""
+    return y.astype(jnp.int32 if losses.kind_of(task.loss) == "class" else jnp.float32)
+
+
+def numbers_of(loss: Loss, optimizer: Any, hyper: Hyper) -> Array:
+    """float32 `[11]`, absent ones zero: b1, b2, eps, eps_root, weight_decay, momentum, l2, clip_norm,
+    1 / (1 - dropout), min_delta, the loss's own."""
+    names = ("b1", "b2", "eps", "eps_root", "weight_decay", "momentum")
+    keep_scale = None if hyper.dropout is None else 1 / (1 - hyper.dropout)
+    own = [*loss_numbers(loss).values()]
+    values = [getattr(optimizer, name, None) for name in names]
+    values += [hyper.l2, hyper.clip_norm, keep_scale, hyper.min_delta, own[0] if own else None]
+    return jnp.stack([jnp.asarray(0 if value is None else value, jnp.float32) for value in values])
+
+
+def rates_of(optimizer: Any, count: Array, steps: int) -> Array:
+    """float32 `[steps]`: a schedule's rates from step `count` on; `[1]` where the rate is one number."""
+    rate = optimizer.learning_rate
+    if not callable(rate):
+        return jnp.asarray(rate, jnp.float32)[None]
+    counts = count + lax.iota(jnp.int32, steps)
+    return jax.vmap(lambda c: jnp.asarray(rate(c), jnp.float32))(counts)
+
+
+def words_of(words: Words, dropout: Array | None) -> Array:
+    """uint32 `[3]`: the key's words, and the number below which bits drop a unit."""
+    below = jnp.uint32(0) if dropout is None else (dropout * jnp.float32(2**32)).astype(jnp.uint32)
+    return jnp.stack([*words, below])

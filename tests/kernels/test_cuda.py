@@ -1,0 +1,412 @@
+"""The CUDA kernel, emulated: its own source against the reference loop, by each option, from Python to driver."""
+
+import functools
+from contextlib import nullcontext
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from support import emulated
+
+import jaxbm
+from jaxbm.core import counter
+from jaxbm.kernels import dispatch, native, registry
+from jaxbm.kernels.cuda import machine, nvrtc, programs, train
+from jaxbm.kernels.cuda.plan import Plan, Shape, plan
+from jaxbm.kernels.cuda.vocabulary import codes, sources
+from jaxbm.run import contract, loop
+from jaxbm.run.training import Training
+
+pytestmark = pytest.mark.skipif(
+    emulated.COMPILER is None or isinstance(machine.launcher(), str),
+    reason=f"no g++, or: {machine.launcher() if isinstance(machine.launcher(), str) else 'all there'}",
+)
+rng = np.random.default_rng(7)
+N = 41
+X = jnp.asarray(rng.normal(size=(N, 4)), jnp.float32)
+SCORE = jnp.tanh(X @ jnp.asarray(rng.normal(size=(4, 3)), jnp.float32))
+CLASSES = SCORE.argmax(1).astype(jnp.int32)
+LABELS = {
+    "squared_error": SCORE[:, 0],
+    "l2_loss": SCORE,
+    "huber_loss": SCORE[:, :2] * 2,
+    "sigmoid_binary_cross_entropy": (SCORE[:, 0] > 0).astype(jnp.float32),
+    "softmax_cross_entropy": jax.nn.softmax(3 * SCORE),
+    "softmax_cross_entropy_with_integer_labels": CLASSES,
+}
+WEIGHT = jnp.asarray(rng.random(N), jnp.float32).at[3].set(0)
+ROWS = jnp.asarray(rng.permutation(N)[:29], jnp.int32)
+KEY = jax.random.key(2)
+
+
+@pytest.fixture(scope="module")
+def emulation(tmp_path_factory):
+    gpu = emulated.Emulation(tmp_path_factory.mktemp("cuda"))
+    yield gpu
+    gpu.close()
+
+
+@pytest.fixture(autouse=True)
+def gpu(emulation, monkeypatch):
+    made = emulation.machine()
+    monkeypatch.setattr(machine, "machine", lambda: made)
+    return emulation
+
+
+def case(loss="squared_error", hidden=(6,), data=None, model=None, **options):
+    labels = LABELS[loss]
+    outputs = 3 if "integer" in loss else 1 if labels.ndim == 1 else labels.shape[1]
+    model = model or jaxbm.MLP((4, *hidden, outputs), activation=options.pop("activation", "relu"))
+    options = {"epochs": 2, "batch_size": 16, "optimizer": jaxbm.adam(1e-2)} | options
+    return Training(loss=loss, **options).build(model, contract.Data(X, labels, **(data or {})))
+
+
+EVERY_ACTIVATION = tuple(codes("ACTIVATIONS"))
+SCHEDULE = optax.linear_schedule(3e-2, 1e-3, 6)
+CASES = {
+    "every activation": case(hidden=(5, 6, 8, 7, 5, 6, 9, 5, 6, 5), activation=EVERY_ACTIVATION, epochs=1),
+    "plain": case(),
+    "one layer": case("l2_loss", (), optimizer=jaxbm.sgd(0.1), shuffle=False),
+    "momentum": case("huber_loss", optimizer=jaxbm.sgd(0.05, momentum=0.9), bootstrap=True),
+    "Nesterov": case(
+        "sigmoid_binary_cross_entropy",
+        optimizer=jaxbm.sgd(SCHEDULE, momentum=0.9, nesterov=True),
+        model=jaxbm.MLP((4, 6, 5, 1), activation="silu", use_bias=False),
+        l2=0.01,
+    ),
+    "distributions": case(
+        "softmax_cross_entropy",
+        (33,),
+        optimizer=jaxbm.adam(1e-2, nesterov=True, eps_root=1e-8),
+        clip_norm=0.2,
+        batch_size=40,
+    ),
+    "all at once": case(
+        "softmax_cross_entropy_with_integer_labels",
+        (7, 6),
+        activation="tanh",
+        data={"weight": WEIGHT, "class_weight": jnp.asarray([0.5, 1, 2], jnp.float32), "rows": ROWS},
+        optimizer=jaxbm.adamw(SCHEDULE, weight_decay=0.05),
+        l2=0.01,
+        clip_norm=0.5,
+        dropout=0.3,
+    ),
+}
+
+
+def arguments(run, key=KEY):
+    state = loop.init(run.task, run.task.model.init(key), None, run.data, run.hyper)
+    return state, run.data, run.hyper, counter.words(key)
+
+
+def amid(run):
+    """`arguments` of a run in its second epoch, with moments that it could have."""
+    state, *rest = arguments(run)
+
+    def grown(leaf):
+        return (
+            leaf + 3
+            if leaf.ndim == 0
+            else 0.03 + 0.02 * jnp.cos(jnp.arange(leaf.size, dtype="f")).reshape(leaf.shape)
+        )
+
+    return state._replace(epoch=jnp.int32(1), opt_state=jax.tree.map(grown, state.opt_state)), *rest
+
+
+def passed(way, run):
+    """An epoch of it, by `way`."""
+    return jax.jit(functools.partial(way, run.task))(*amid(run))
+
+
+def agree(got, want, rtol=3e-5, atol=3e-6):
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_epoch_is_that_of_the_reference(name):
+    run = CASES[name]
+    assert train.unsupported(run) is None
+    agree(passed(train._one_pass, run), passed(loop.pass_over_rows, run))
+
+
+def test_the_cases_know_the_whole_vocabulary_and_every_flag():
+    shapes = [train.shape_of(run) for run in CASES.values()]
+    assert set().union(*(shape.activations for shape in shapes)) == set(codes("ACTIVATIONS").values())
+    assert {shape.loss for shape in shapes} == set(codes("LOSSES").values())
+    flags = set().union(*(shape.flags for shape in shapes))
+    assert flags == set(train.FLAGS) - {"WIDTHS"}  # padded members are below
+    if native.native().reason is None:
+        for kind in ("activation", "loss", "optimizer"):
+            plural = {"activation": "ACTIVATIONS", "loss": "LOSSES", "optimizer": "OPTIMIZERS"}[kind]
+            assert tuple(codes(plural)) == native.names(kind)
+
+
+def test_it_is_as_near_to_float64_as_plain_float32():
+    run = CASES["plain"]
+    got, plain = (passed(f, run)[0] for f in (train._one_pass, loop.pass_over_rows))
+    with jax.enable_x64(True):
+        wide = jax.tree.map(
+            lambda a: jnp.asarray(np.asarray(a, "f8")) if jnp.result_type(a) == jnp.float32 else a, amid(run)
+        )
+        exact = jax.device_get(jax.jit(functools.partial(loop.pass_over_rows, run.task))(*wide)[0])
+
+    def far(params):
+        return max(
+            np.abs(np.asarray(a) - b).max() for a, b in zip(*map(jax.tree.leaves, (params, exact)), strict=True)
+        )
+
+    assert far(got) < 3 * far(plain) + 1e-7
+    assert 0 < far(got) < 5e-6
+
+
+MODEL = jaxbm.MLP((4, 6, 1))
+
+
+def members(implementation="cuda", model=MODEL, **options):
+    options = {"epochs": 3, "batch_size": 16, "loss": "squared_error"} | options
+    return jaxbm.fit_members(KEY, model, X, SCORE[:, 0], members=3, implementation=implementation, **options)
+
+
+def test_members_share_the_table_stop_early_and_equal_those_alone(gpu):
+    rates = jnp.asarray([1e-3, 1e-2, 1e-1])
+    options = {
+        "optimizer": jaxbm.adam(rates),
+        "validation_split": 0.3,
+        "patience": 1,
+        "epochs": jnp.asarray([4, 2, 3]),
+    }
+    before = gpu.counts()
+    many = members(**options)
+    agree(many, members(implementation="xla", **options))
+    assert set(np.asarray(many.epochs_run)) > {2}
+    after = gpu.counts()
+    assert after[1] - before[1] <= 4  # an epoch of all members is one launch
+    own = options | {"optimizer": jaxbm.adam(1e-2), "epochs": 2, "loss": "squared_error", "batch_size": 16}
+    alone = jaxbm.fit(jax.random.fold_in(KEY, 1), MODEL, X, SCORE[:, 0], implementation="cuda", **own)
+    for a, b in zip(*map(jax.tree.leaves, (many.member(1).params, alone.params)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_members_of_different_widths_and_rows():
+    models = [jaxbm.MLP((4, width, 5, 1), activation="sigmoid") for width in (3, 6, 5)]
+    agree(members(model=models), members(model=models, implementation="xla"))
+
+
+def test_two_levels_of_members_read_what_they_share_in_place(gpu):
+    run = case(hidden=(6,), epochs=1)
+    learning_rates = jnp.asarray([1e-3, 1e-2])
+    weights = jnp.stack([X, 2 * X, -X])
+
+    def one(way, key, rate, x):
+        hyper = run.hyper._replace(optimizer=jaxbm.adam(rate))
+        state, data, _, words = arguments(run, key)
+        return way(run.task, state, data._replace(x=x), hyper, words)
+
+    def nested(way):
+        inner = jax.vmap(functools.partial(one, way), (None, 0, None))
+        return jax.jit(jax.vmap(inner, (None, None, 0)))(KEY, learning_rates, weights)
+
+    agree(nested(train._one_pass), nested(loop.pass_over_rows))
+    before = gpu.counts()[1]
+    keys = jax.random.split(KEY, 6).reshape(2, 3)
+    whole = jax.vmap(jax.vmap(lambda key: one(train._one_pass, key, 1e-2, X)))
+    whole = jax.block_until_ready(jax.jit(whole)(keys))
+    assert gpu.counts()[1] == before + 1  # axes that all go along are one
+    alone = one(train._one_pass, keys[1, 2], 1e-2, X)
+    agree(jax.tree.map(lambda a: a[1, 2], whole), alone, rtol=0, atol=0)
+
+
+def test_who_does_not_go_on_keeps_everything():
+    run = CASES["momentum"]
+    state, *rest = arguments(run)
+    params, opt_state, _ = train._one_pass(run.task, state._replace(active=jnp.zeros((), bool)), *rest)
+    agree((params, opt_state.trace), (state.params, state.opt_state.trace), rtol=0, atol=0)
+
+
+def test_derivatives_are_those_of_the_reference():
+    run = CASES["plain"]
+    state, *rest = arguments(run)
+
+    def loss(way, scale):
+        start = state._replace(params=jax.tree.map(lambda a: a * scale, state.params))
+        return way(run.task, start, *rest)[2]
+
+    one = jnp.float32(1)
+    got, want = (jax.jvp(functools.partial(loss, f), (one,), (one,)) for f in (train._one_pass, loop.pass_over_rows))
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+def test_a_run_that_goes_non_finite_keeps_the_last_finite_epoch():
+    run = case("huber_loss", optimizer=jaxbm.sgd(1e38, momentum=0.9), bootstrap=True)
+    got, want = (f(run.task, *arguments(run)) for f in (train.run, loop.run))
+    assert not got.finite
+    agree(got, want)
+
+
+# ---- What goes wrong ----
+
+
+def launched():
+    run = CASES["one layer"]
+    return jax.block_until_ready(train._one_pass(run.task, *arguments(run)))
+
+
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        ("architecture", "another architecture"),
+        ("cuModuleLoadData", "loading the kernel .* CUDA_ERROR_OUT_OF_MEMORY"),
+        ("cuLaunchKernel", "launching the kernel .* CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES .701.: said by"),
+    ],
+)
+def test_a_driver_that_fails_is_told(gpu, failing, said):
+    gpu.library.jaxbm_cuda_set_driver(str(gpu.folder / "driver.so").encode())  # nothing is loaded yet
+    gpu.driver.fake_failing(failing.encode())
+    try:
+        with pytest.raises(jax.errors.JaxRuntimeError, match=said):
+            launched()
+    finally:
+        gpu.driver.fake_failing(b"")
+    launched()
+    assert gpu.counts()[2] == 0  # no context stays pushed
+
+
+def test_a_driver_that_is_missing_or_too_old_is_told(gpu):
+    path = str(gpu.folder / "driver.so").encode()
+    assert machine.driver_missing(gpu.library) is None
+    gpu.driver.fake_failing(b"cuDriverGetVersion")
+    try:
+        assert machine.driver_missing(gpu.library) == (
+            "the CUDA driver is too old: it is for CUDA 11.4, and 12.0 is needed"
+        )
+        gpu.library.jaxbm_cuda_set_driver(b"/nowhere/libcuda.so.1")
+        assert "the CUDA driver was not found" in machine.driver_missing(gpu.library)
+        with pytest.raises(jax.errors.JaxRuntimeError, match="the CUDA driver was not found"):
+            launched()
+    finally:
+        gpu.driver.fake_failing(b"")
+        gpu.library.jaxbm_cuda_set_driver(path)
+
+
+def test_a_program_that_is_not_compiled_is_told_and_tried_again(gpu, monkeypatch):
+    def refusing(plan, architecture):
+        raise nvrtc.NotCompiled("NVRTC could not compile the kernel: out of ideas")
+
+    met = pytest.raises(jax.errors.JaxRuntimeError, match="out of ideas")
+    for build, meets in ((refusing, met), (gpu.build, nullcontext())):
+        other = machine.Machine("cpu", "sm_100", build)
+        monkeypatch.setattr(machine, "machine", lambda other=other: other)
+        with meets:
+            launched()
+
+
+def test_without_a_gpu_it_says_so(monkeypatch):
+    monkeypatch.undo()
+    if jax.default_backend() == "cpu":
+        assert "default backend here is cpu" in registry.IMPLEMENTATIONS["cuda"].status()
+        with pytest.raises(NotImplementedError, match="implementation='cuda': JAX's default backend here is cpu"):
+            members()
+
+
+def test_where_it_would_be_the_fastest_but_is_off_one_warning_says_so(monkeypatch):
+    entry = registry.IMPLEMENTATIONS["cuda"]
+    changed = {"off": lambda: "no driver", "slower": lambda run: None, "status": entry.status}
+    other = type(entry)(**{**{f: getattr(entry, f) for f in entry.__dataclass_fields__}, **changed})
+    monkeypatch.setitem(registry.IMPLEMENTATIONS, "cuda", other)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    dispatch._warn_once.cache_clear()
+    with pytest.warns(RuntimeWarning, match="'cuda' is the fastest at such a run, but is off: no driver"):
+        name, _ = dispatch.choose(None, CASES["momentum"])
+    assert name == "xla"
+    dispatch.choose(None, CASES["momentum"])  # and no second one
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        (jaxbm.MLP((784, 128, 3)), {}, "KiB of a block's shared memory, of which sm_90 has 227"),
+        (jaxbm.MLP((100, 100, 100, 3)), {}, "the optimizer's state does not fit into the registers"),
+        (jaxbm.MLP((4, 6, 3)), {"batch_size": 4096}, "batches of at most 512 rows"),
+        (jaxbm.MLP((4, *(2,) * 16, 3)), {}, "at most 16 layers"),
+        (jaxbm.MLP((4, 6, 3), activation="mish"), {}, "activation 'mish'"),
+        (jaxbm.MLP((4, 6, 3), dtype="bfloat16"), {}, "float32"),
+        (jaxbm.MLP((4, 6, 3)), {"optimizer": optax.lion(0.1)}, "jaxbm's own sgd, adam and adamw"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_reason(model, options, said):
+    shape = jax.ShapeDtypeStruct((8192, model.sizes[0]), jnp.float32)
+    data = contract.Data(shape, jax.ShapeDtypeStruct((8192,), jnp.int32))
+    run = Training(loss="softmax_cross_entropy_with_integer_labels", **options).build(model, data)
+    assert said in train.unsupported(run)
+
+
+# ---- Plans and the compiler ----
+
+
+def benchmark_shape(sizes, loss="kSigmoidCrossEntropy", batch=32):
+    activations = ("kRelu",) * (len(sizes) - 2) + ("kIdentity",)
+    return Shape(sizes, activations, loss, "kAdam", batch, frozenset({"BIAS", "SHUFFLE"}))
+
+
+BENCHMARKS = {
+    "20-64-32-1": benchmark_shape((20, 64, 32, 1)),
+    "8-16-3": benchmark_shape((8, 16, 3), "kSoftmaxIntegerLabels"),
+    "30-100-1": benchmark_shape((30, 100, 1), "kSquaredError"),
+}
+
+
+def test_plans_fit_their_cards():
+    for shape in BENCHMARKS.values():
+        for architecture in ("sm_80", "sm_86", "sm_90", "sm_100", "sm_120"):
+            found = plan(shape, architecture)
+            assert isinstance(found, Plan)
+            assert found.shared_bytes * found.blocks <= 228 * 1024
+            assert found.threads * found.blocks <= 2048
+    assert plan(BENCHMARKS["20-64-32-1"], "sm_90").blocks == 3
+    assert plan(BENCHMARKS["8-16-3"], "sm_90").threads < 128  # a small network needs few threads
+
+
+def test_programs_have_numbers_of_their_own_and_are_kept(tmp_path, monkeypatch):
+    first, second = (plan(BENCHMARKS[name], "sm_90") for name in ("20-64-32-1", "8-16-3"))
+    numbers = {programs.number(one, sm) for one in (first, second) for sm in ("sm_90", "sm_100")}
+    assert len(numbers) == 4
+    made = []
+    monkeypatch.setenv(programs.FOLDER, str(tmp_path / "kept"))
+    monkeypatch.setattr(nvrtc, "version", lambda: (13, 0))
+    monkeypatch.setattr(nvrtc, "compiled", lambda *given: made.append(given) or nvrtc.Compiled(b"cubin", 1, 0))
+    assert [programs.build(one, "sm_90") for one in (first, first, second)] == [b"cubin"] * 3
+    assert len(made) == 2
+    monkeypatch.setenv(programs.FOLDER, "/proc/nowhere")
+    assert programs.build(first, "sm_90") == b"cubin"  # a cache that can't be written is none
+
+
+def has_nvrtc():
+    try:
+        nvrtc.library()
+    except nvrtc.NotCompiled:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_nvrtc(), reason="no NVRTC: pip install nvidia-cuda-nvrtc")
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100", "sm_120"])
+def test_the_compiler_needs_no_more_registers_than_planned(architecture):
+    found = plan(BENCHMARKS["8-16-3"], architecture)
+    made = nvrtc.compiled(programs.MAIN, sources(), programs.options(found, architecture))
+    assert made.image[:4] == b"\x7fELF"
+    assert 0 < made.registers * found.threads * found.blocks <= 65536
+    assert made.spilled == 0
+
+
+@pytest.mark.skipif(not has_nvrtc(), reason="no NVRTC: pip install nvidia-cuda-nvrtc")
+def test_the_compiler_says_what_is_wrong():
+    found = plan(BENCHMARKS["8-16-3"], "sm_90")
+    with pytest.raises(nvrtc.NotCompiled, match=r"could not compile the kernel: .*error"):
+        nvrtc.compiled("train.cu", {"train.cu": "int x = ;"}, programs.options(found, "sm_90"))
+    with pytest.raises(nvrtc.NotCompiled, match="could not compile"):
+        nvrtc.compiled("train.cu", sources(), ("--gpu-architecture=sm_1",))
