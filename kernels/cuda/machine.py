@@ -52,16 +52,33 @@ def launcher() -> ctypes.CDLL | str:
     return library
 
 
+ELSEWHERE = "sm_90"
+"""The architecture for which it is told what the kernel could do, where there is no GPU."""
+
+
 @cache
 def machine() -> Machine | str:
     """The GPU that JAX computes on, or why nothing can be launched there."""
     if jax.default_backend() != "gpu":
         return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for NVIDIA GPUs"
-    device = jax.devices()[0]
-    described = str(getattr(device, "compute_capability", ""))
-    if "." not in described or not described.replace(".", "").isdigit():
-        return f"the kernel is for NVIDIA GPUs, and this one is {device.device_kind}"
-    return _checked(f"sm_{described.replace('.', '')}")
+    found = _architecture()
+    if found is None:
+        return f"the kernel is for NVIDIA GPUs, and this one is {jax.devices()[0].device_kind}"
+    return _checked(found)
+
+
+def architecture() -> str:
+    """The GPU's, such as "sm_90", even if nothing can be launched there."""
+    found = machine()
+    if isinstance(found, Machine):
+        return found.architecture
+    return _architecture() or ELSEWHERE
+
+
+def _architecture() -> str | None:
+    described = str(getattr(jax.devices()[0], "compute_capability", ""))
+    is_number = "." in described and described.replace(".", "").isdigit()
+    return f"sm_{described.replace('.', '')}" if is_number else None
 
 
 def _checked(architecture: str) -> Machine | str:

@@ -16,7 +16,7 @@ from jaxbm.core.counter import Words
 from jaxbm.kernels.allow import unknown_options
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.cuda import machine as machines
-from jaxbm.kernels.cuda import programs
+from jaxbm.kernels.cuda import measured, programs
 from jaxbm.kernels.cuda.plan import FLAGS, Plan, Shape, plan
 from jaxbm.kernels.cuda.vocabulary import codes
 from jaxbm.kernels.mlp.settings import labels_of, loss_numbers, numbers_of, optimizer_unsupported, rates_of, words_of
@@ -65,17 +65,15 @@ def unsupported(run: Run) -> str | None:
         return "the kernel computes in float32"
     if (reason := unknown_options(run, KNOWN_TASK, KNOWN_DATA, KNOWN_HYPER)) is not None:
         return reason
-    found = machines.machine()
-    laid_out = plan(shape_of(run), "sm_90" if isinstance(found, str) else found.architecture)
+    laid_out = plan(shape_of(run), machines.architecture())
     return laid_out if isinstance(laid_out, str) else None
 
 
 def slower(run: Run) -> str | None:
     """Why XLA is the faster one at this run, here; None where it isn't."""
-    del run
     if jax.default_backend() != "gpu":
         return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for NVIDIA GPUs"
-    return "XLA is the default on GPUs until measurements of this kernel there are part of the project"
+    return unsupported(run) or measured.slower(run, machines.architecture())
 
 
 def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:

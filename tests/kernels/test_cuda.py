@@ -1,6 +1,7 @@
 """The CUDA kernel, emulated: its own source against the reference loop, by each option, from Python to driver."""
 
 import functools
+import json
 from contextlib import nullcontext
 
 import jax
@@ -13,9 +14,9 @@ from support import emulated
 import jaxbm
 from jaxbm.core import counter
 from jaxbm.kernels import dispatch, native, registry
-from jaxbm.kernels.cuda import machine, nvrtc, programs, train
+from jaxbm.kernels.cuda import machine, measured, nvrtc, programs, train
 from jaxbm.kernels.cuda.plan import Plan, Shape, plan
-from jaxbm.kernels.cuda.vocabulary import codes, sources
+from jaxbm.kernels.cuda.vocabulary import DEVICE, codes, sources
 from jaxbm.run import contract, loop
 from jaxbm.run.training import Training
 
@@ -303,6 +304,29 @@ def test_a_program_that_is_not_compiled_is_told_and_tried_again(gpu, monkeypatch
         monkeypatch.setattr(machine, "machine", lambda other=other: other)
         with meets:
             launched()
+
+
+def test_it_is_the_default_only_where_measurements_speak_for_it(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    figures = json.loads((DEVICE.parent / "measured/h100.json").read_text())
+    known = measured.CLASSES[figures["architecture"]]
+    rows = [r for r in figures["microseconds"] if jaxbm.MLP(tuple(r["sizes"])).n_params <= known.params]
+    assert all(row["cuda"] < row["xla_tf32"] for row in rows)
+    assert {row["members"] for row in rows} >= {1, 264, 8192}
+    assert max(jaxbm.MLP(tuple(row["sizes"])).n_params for row in rows) == known.params
+    assert known.batch == (min(row["batch_size"] for row in rows), max(row["batch_size"] for row in rows))
+    assert all(told["repeatable"] and told["params"] < 2e-5 for told in figures["deviation"]["of"].values())
+    for options, said in (
+        ({"epochs": 20_000}, "batches of 8 to 128"),
+        ({"epochs": 10, "batch_size": 8}, "60 steps may be through"),
+        ({"epochs": 10, "hidden": (100, 60)}, "up to 3,457 parameters"),
+    ):
+        assert said in train.slower(case(**{"batch_size": 4} | options))
+    run = case(epochs=20_000, batch_size=8)
+    assert train.slower(run) is None
+    assert dispatch.choose(None, run)[0] == "cuda"
+    monkeypatch.setattr(machine, "machine", lambda: machine.Machine("cpu", "sm_120"))
+    assert "sm_120 was not measured" in train.slower(run)
 
 
 def test_without_a_gpu_it_says_so(monkeypatch):
