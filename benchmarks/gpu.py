@@ -156,6 +156,8 @@ def timed(case: Workload, run: str, wrong: dict[str, str], rounds: int) -> Itera
                 job = contestant.make(case)
                 first[contestant.name] = method.timed(job, 0)  # alone: one who breaks takes nobody along
                 jobs[contestant.name] = job
+            except NotImplementedError as error:
+                yield replace(result, status="absent", reason=_told(error))
             except Exception as error:
                 yield replace(result, reason=_told(error))
     if not jobs:

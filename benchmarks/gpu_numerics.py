@@ -25,7 +25,8 @@ LOOSE = 5e-2
 
 
 def results(run: str, shapes: Sequence[tuple[int, ...]]) -> Iterator[Result]:
-    """The errors of every implementation for the GPU; "failed" beyond the bound, or where it broke."""
+    """The errors of every implementation for the GPU; "failed" beyond the bound, or where it broke, "absent" where it
+    says that it doesn't do such a run."""
     ways = {f"{OURS} float32": ("xla", "highest", BOUND)}
     if "cuda" in IMPLEMENTATIONS:
         ways[f"{OURS} cuda"] = ("cuda", "highest", BOUND)
@@ -40,7 +41,9 @@ def results(run: str, shapes: Sequence[tuple[int, ...]]) -> Iterator[Result]:
             try:
                 largest, mean = errors(trained(case, implementation, precision), truth)
             except Exception as error:
-                yield Result(**{**vars(result), "reason": f"{type(error).__name__}: {str(error)[:200]}"})
+                status = "absent" if isinstance(error, NotImplementedError) else "failed"
+                reason = f"{type(error).__name__}: {str(error)[:200]}"
+                yield Result(**{**vars(result), "status": status, "reason": reason})
                 continue
             curves = {"largest error": [largest], "mean error": [mean]}
             told = {"status": "ok"} if largest <= bound else {"reason": f"error {largest:.2g}, expected {bound:g}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -70,4 +71,10 @@ def _recorded(step: Any) -> Any:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+    return partial(_replayed, graph, step)
+
+
+def _replayed(graph: Any, step: Any) -> None:
+    """`step` comes along: the arrays that it holds are read by the graph, which doesn't keep them."""
+    del step
+    graph.replay()

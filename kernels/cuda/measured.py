@@ -46,5 +46,5 @@ def slower(run: Run, architecture: str) -> str | None:
         )
     steps = run.task.epochs * -(-visited.most // size)
     if steps < STEPS_AT_LEAST:
-        return f"{steps:,} steps may be through with XLA before the kernel is compiled; it pays from {STEPS_AT_LEAST:,} on"
+        return f"{steps:,} steps may be through before the kernel is compiled; it pays from {STEPS_AT_LEAST:,} on"
     return None

@@ -27,13 +27,15 @@ def no_torch(monkeypatch):
 @pytest.mark.usefixtures("no_torch")
 def test_dry_every_contestant_runs_and_is_written(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(gpu, "_limits", lambda dry: LIMITS)
+    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
     path = tmp_path / "gpu.jsonl"
     assert gpu.main(["--dry", "--out", str(path)]) == 0
     records = record.load(path)
     for case in gpu.cases(dry=True):
         results = records.contest(case.name)
-        assert {r.status for name, r in results.items() if "orch" not in name} == {"ok"}
-        assert {r.status for name, r in results.items() if "orch" in name} == {"absent"}
+        elsewhere = {name for name in results if "orch" in name or "cuda" in name}  # no PyTorch, no GPU
+        assert {results[name].status for name in elsewhere} == {"absent"}
+        assert {r.status for name, r in results.items() if name not in elsewhere} == {"ok"}
         assert all(r.units == case.steps_per_epoch and len(r.samples) >= 2 for r in results.values() if r.samples)
     assert "plain scan float32 / jaxbm float32" in capsys.readouterr().out
     with pytest.raises(SystemExit):
