@@ -20,7 +20,7 @@ from jaxbm.kernels.registry import IMPLEMENTATIONS
 MEMBERS, ROWS, BATCH, EPOCHS, RATE = 2, 320, 32, 2, 1e-3
 BOUND = 1e-4
 """The largest error of a parameter in float32, as a part of its layer's largest: Adam divides by small gradients."""
-LOOSE = 5e-2
+LOOSE = 0.25
 """The same of TF32, which rounds every factor to ten bits."""
 
 

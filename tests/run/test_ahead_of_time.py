@@ -55,9 +55,12 @@ CASES = [(1, "plain"), (264, "plain"), (264, "dropout"), (264, "clipping"), (1, 
 
 
 def _step_and_epoch(compiled):
-    """The bodies of the innermost loop with products, and of the loop around it."""
+    """The thunks of a step, and those of an epoch, in which the branch that trains counts as if it were none."""
     found = [body for body in ahead.bodies(compiled.thunks) if ahead.has_products(body)]
-    return found[-1], found[-2]
+    epoch = [thunk for thunk in found[-2] if thunk.kind != "kConditional"]
+    for branch in [part for thunk in found[-2] if thunk.kind == "kConditional" for part in thunk.inside]:
+        epoch += branch.inside if ahead.has_products(branch.inside) else []
+    return found[-1], epoch
 
 
 @pytest.mark.parametrize(("members", "case"), CASES)
@@ -74,10 +77,10 @@ def test_an_epoch_is_few_launches_beside_its_steps(program, members, case):
     _, epoch = _step_and_epoch(program(members, case))
     loops = [thunk for thunk in epoch if thunk.kind == "kWhile" and not ahead.has_products([thunk])]
     turns = shuffle.ROUNDS // shuffle.LAUNCHED_ROUNDS
-    launches = sum(thunk.kind not in ("kWhile", "kConditional") for thunk in epoch)
+    launches = sum(thunk.kind != "kWhile" for thunk in epoch)
     launches += sum(turns * sum(len(part.inside) for part in loop.inside) for loop in loops)
     assert len(loops) == 1
-    assert launches <= 17
+    assert launches <= 20
 
 
 @pytest.mark.parametrize(("members", "case"), CASES)
