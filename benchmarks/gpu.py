@@ -48,11 +48,12 @@ UNIT = "step of all members"
 
 @dataclass(frozen=True)
 class Contestant:
-    """Somebody who trains: what it is called, what it needs, and who makes its job."""
+    """Somebody who trains: what it is called, who makes its job, the module it needs, why it is off, its cases."""
 
     name: str
     make: Callable[[Workload], Job]
     requires: str | None = None
+    off: str | None = None
     takes: Callable[[Workload], bool] = field(default=lambda workload: True)
 
 
@@ -82,10 +83,9 @@ def contestants() -> list[Contestant]:
         Contestant(OURS, partial(_ours, implementation="xla")),
         Contestant(f"{OURS} float32", partial(_ours, implementation="xla", precision="highest")),
     ]
-    if "cuda" in IMPLEMENTATIONS:
-        ours.append(Contestant(f"{OURS} cuda", partial(_ours, implementation="cuda", precision="highest")))
     return [
         *ours,
+        Contestant(f"{OURS} cuda", partial(_ours, implementation="cuda", precision="highest"), off=_off("cuda")),
         Contestant("plain scan", _plain),
         Contestant("plain scan float32", partial(_plain, precision="highest")),
         Contestant("PyTorch", _torch_loop, "torch", lambda case: case.members == 1),
@@ -93,6 +93,11 @@ def contestants() -> list[Contestant]:
         Contestant("torch.func", _torch_func, "torch", _is_middling),
         Contestant("torch.func, CUDA graph", _torch_graph, "torch"),
     ]
+
+
+def _off(implementation: str) -> str | None:
+    entry = IMPLEMENTATIONS.get(implementation)
+    return f"there is no implementation {implementation!r}" if entry is None else entry.off()
 
 
 def _is_middling(case: Workload) -> bool:
@@ -153,6 +158,8 @@ def timed(case: Workload, run: str, wrong: dict[str, str], rounds: int) -> Itera
         result = Result(run, case.name, contestant.name, "failed", case=case.describe(), unit=UNIT)
         if contestant.requires and importlib.util.find_spec(contestant.requires) is None:
             yield replace(result, status="absent", reason=f"{contestant.requires} is not installed")
+        elif contestant.off:
+            yield replace(result, status="absent", reason=contestant.off)
         elif contestant.name in wrong:
             yield replace(result, reason=wrong[contestant.name])
         else:

@@ -14,6 +14,10 @@ FOLDER = "gpu"
 """the GPUs' results, in the folder of results"""
 UNKNOWN = "No figures of a GPU are committed."
 NUMBERS = "numbers of "
+EXPLAINED = (
+    f"Microseconds that a step of all members takes, medians of whole calls. `{OURS}` is `fit` or `fit_members` by "
+    "XLA; where nothing else is said, ours and the plain scan multiply in JAX's default precision, PyTorch in float32."
+)
 REACH = (
     (OURS, "plain scan"),
     (f"{OURS} float32", "plain scan float32"),
@@ -36,7 +40,7 @@ def block(records: Records) -> str:
         told.append(
             f"A large copy moves {run.limits['triad'] / 1e12:.3g} TB/s, a large product does {', '.join(rates)}."
         )
-    told += [_errors(records, contests), "Microseconds that a step of all members takes, whole calls, medians:"]
+    told += [_errors(records, contests), EXPLAINED]
     timed = {name: records.contest(name) for name in contests if not name.startswith(NUMBERS)}
     who = dict.fromkeys(c for results in timed.values() for c in analysis.timed(results))
     pairs = [pair for pair in REACH if set(pair) <= set(who)]
