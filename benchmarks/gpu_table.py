@@ -16,7 +16,7 @@ UNKNOWN = "No figures of a GPU are committed."
 NUMBERS = "numbers of "
 EXPLAINED = (
     f"Microseconds that a step of all members takes, medians of whole calls. `{OURS}` is `fit` or `fit_members` by "
-    "XLA; where nothing else is said, ours and the plain scan multiply in JAX's default precision, PyTorch in float32."
+    "XLA; where nothing else is said, ours and the plain scan multiply in JAX's default, PyTorch in float32."
 )
 REACH = (
     (OURS, "plain scan"),
