@@ -1,0 +1,30 @@
+"""Members shared out over several devices by `jax.shard_map`, on virtual ones."""
+
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+import jax, numpy as np, jaxbm
+from functools import partial
+from jax.sharding import PartitionSpec as P
+assert jax.device_count() == 2
+rng = np.random.default_rng(0)
+x = rng.normal(size=(24, 3)).astype(np.float32)
+model, keys = jaxbm.MLP((3, 4, 1)), jax.random.split(jax.random.key(0), 4)
+options = dict(loss="squared_error", epochs=2, batch_size=8, implementation="xla")
+train = partial(jaxbm.fit_members, model=model, y=x[:, 0], **options)
+mesh = jax.make_mesh((2,), ("members",), axis_types=(jax.sharding.AxisType.Auto,))
+own, same = P("members"), P()
+split = jax.shard_map(lambda keys, x: train(keys, x=x), mesh=mesh, in_specs=(own, same), out_specs=own)
+ours, theirs = jax.jit(split)(keys, x), train(keys, x=x)
+assert len(ours.params[0].weight.sharding.device_set) == 2
+jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), tuple(ours)[:3], tuple(theirs)[:3])
+"""
+
+
+def test_members_over_two_devices_are_those_of_one():
+    flags = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
