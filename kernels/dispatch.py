@@ -51,7 +51,8 @@ def choose(implementation: str | None, run: Run) -> tuple[str, str]:
         if (reason := _impossible(implementation, run)) is not None:
             raise NotImplementedError(f"implementation={implementation!r}: {reason}; use None or 'xla'")
         return implementation, "it was asked for"
-    against, elsewhere = None, None
+    against: str | None = None
+    elsewhere: str | None = None
     for name, entry in IMPLEMENTATIONS.items():
         # What is quickly said comes first: whether a loop can be compiled is known only once it was traced.
         reason = entry.off() or entry.slower(run) or entry.unsupported(run)

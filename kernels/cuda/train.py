@@ -174,8 +174,8 @@ def _launch(
         ("shared", laid_out.shared_bytes),
         ("numbers", (visited.x.shape[0], 1 if data.class_weight is None else data.class_weight.shape[0])),
     )
-    sums = (((2,), jnp.dtype("float32")),)
-    *out, sums = kernel_call(machines.TARGET, attributes, tuple(range(len(leaves))), sums)(*leaves, *arguments)
+    results = (((2,), jnp.dtype("float32")),)
+    *out, sums = kernel_call(machines.TARGET, attributes, tuple(range(len(leaves))), results)(*leaves, *arguments)
     params, moments = jax.tree.unflatten(tree, out)
     made = jnp.asarray(-(-count // size), opt.count.dtype)
     most = jnp.iinfo(opt.count.dtype).max
