@@ -98,4 +98,6 @@ constexpr int kSumOffset = kBatchOffset + kAllRows * kStride;  // for each warp:
 constexpr int kKeysOffset = kSumOffset + up(3 * kWarps, 4);
 constexpr int kWidthsOffset = kKeysOffset + (kShuffle ? 2 * kRounds : 0);
 constexpr int kSharedFloats = kWidthsOffset + (kWidths ? up(kLayers + 1, 4) : 0);
+#ifdef SHARED_BYTES
 static_assert(kSharedFloats * 4 == SHARED_BYTES, "plan.py knows another layout");
+#endif

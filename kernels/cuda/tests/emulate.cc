@@ -57,7 +57,8 @@ int main() {
   if (kIndexed) args.in[kRowsInput] = listed.p;
   args.sums = sums.p, args.table_rows = rows, args.classes = 2;
 #ifdef OVERRUN
-  args.table_rows++, listed.p[3]++, listed.p[0] = rows;  // a row beyond the table, and nobody to hold it back
+  args.table_rows++;  // a row beyond the table, and nobody to hold it back
+  for (size_t i = 0; i < listed.n; i++) listed.p[i] = rows;
 #endif
   std::vector<std::unique_ptr<Exact<float>>> leaves;
   for (int k = 0; k < kLeaves; k++) {

@@ -33,6 +33,7 @@ extern "C" void AnnotateIgnoreSyncBegin(const char*, int);
 extern "C" void AnnotateIgnoreSyncEnd(const char*, int);
 #define UNSEEN __attribute__((no_sanitize("thread"), noinline)) inline
 #else
+#define UNSEEN inline
 #define AnnotateIgnoreSyncBegin(...)
 #define AnnotateIgnoreSyncEnd(...)
 #endif
@@ -67,7 +68,7 @@ inline thread_local Thread* self;
 constexpr size_t kStack = 256 * 1024;
 
 #ifndef __SANITIZE_ADDRESS__
-inline void yield();
+UNSEEN void yield();
 #endif
 
 class Barrier {

@@ -1,28 +1,57 @@
 #!/usr/bin/env bash
-# The CUDA kernel under sanitizers, without a GPU: ThreadSanitizer says nothing, but for each barrier that is taken out;
-# AddressSanitizer says nothing, but for a row that lies beyond the table.
+# The CUDA kernel under sanitizers, without a GPU. ThreadSanitizer says nothing, but complains once any of the barriers is
+# taken out; AddressSanitizer says nothing, but complains of a row beyond the table.
 #
-# Needs a C++20 compiler (CXX) whose sanitizers work.
+# Needs a C++20 compiler (CXX); where its sanitizers don't work, says so and checks nothing.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 builds=$(mktemp -d)
 trap 'rm -rf "$builds"' EXIT
 
 common=(-std=c++20 -O1 -g1 -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragmas -Wno-tsan -pthread
-  -I"$here" -I"$here/../device" -DAS_PROGRAM -DTHREADS=64 -DBLOCKS=1)
-off=(NESTEROV MOMENTUM DECAY L2 CLIP DROPOUT WIDTHS SCHEDULE BOOTSTRAP INDEXED ROW_WEIGHTS CLASS_WEIGHTS SHUFFLE)
-plain=(-DSIZES=6,9,1 -DACTIVATIONS=kRelu,kIdentity -DLOSS=kSigmoidCrossEntropy -DOPTIMIZER=kAdam -DBATCH=10 -DTILE=8
-  -DBIAS=1)
-plain_bytes=4544
+  -I"$here" -I"$here/../device" -DAS_PROGRAM -DBLOCKS=1 -DTHREADS=64 -DBIAS=1 -DMOMENTUM=0)
+small=(-DSIZES=6,9,1 -DACTIVATIONS=kRelu,kIdentity -DLOSS=kSigmoidCrossEntropy -DOPTIMIZER=kAdam -DBATCH=10 -DTILE=8)
 full=(-DSIZES=5,9,7,3 -DACTIVATIONS=kTanh,kGelu,kIdentity -DLOSS=kSoftmaxIntegerLabels -DOPTIMIZER=kAdam -DBATCH=11
-  -DTILE=4 -DBIAS=1)
-full_bytes=7136
-everything=(-DNESTEROV=1 -DDECAY=1 -DL2=1 -DCLIP=1 -DDROPOUT=1 -DWIDTHS=1 -DSCHEDULE=1 -DBOOTSTRAP=1 -DINDEXED=1
-  -DROW_WEIGHTS=1 -DCLASS_WEIGHTS=1 -DSHUFFLE=1 -DMOMENTUM=0)
+  -DTILE=4)
+for option in NESTEROV DECAY L2 CLIP DROPOUT WIDTHS SCHEDULE BOOTSTRAP INDEXED ROW_WEIGHTS CLASS_WEIGHTS SHUFFLE; do
+  small+=("-D$option=0")
+  full+=("-D$option=1")
+done
 
-build() {  # sanitizer, network ("plain" or "full"), further flags
-  local flags=("${plain[@]}" -DSHARED_BYTES=$plain_bytes "${off[@]/#/-D}")
-  flags=("${flags[@]/%NESTEROV/NESTEROV=0}")
-  if [ "$2" = full ]; then flags=("${full[@]}" -DSHARED_BYTES=$full_bytes "${everything[@]}"); fi
-  "${CXX:-c++}" "${common[@]}" "-fsanitize=$1" "${flags[@]}" "${@:3}" "$here/emulate.cc" -o "$builds/$1-$2-${3:-as-it-is}"
+has_sanitizer() {
+  echo 'int main() { return 0; }' >"$builds/probe.cc"
+  "${CXX:-c++}" "-fsanitize=$1" "$builds/probe.cc" -o "$builds/probe" 2>/dev/null && "$builds/probe"
 }
+
+# Whether the sanitizer is silent: sanitizer, then flags.
+is_silent() {
+  "${CXX:-c++}" "${common[@]}" "-fsanitize=$1" "${@:2}" "$here/emulate.cc" -o "$builds/kernel" || exit 1
+  "$builds/kernel" >"$builds/log" 2>&1
+}
+
+expect() {  # "silence" or "complaint", what is checked, sanitizer, flags
+  local got=failure
+  if is_silent "${@:3}"; then got=silence; elif grep -q "Sanitizer: " "$builds/log"; then got=complaint; fi
+  echo "-- cuda, $3, $2: $got"
+  if [ "$got" = "$1" ]; then return 0; fi
+  head -n 40 "$builds/log"
+  echo "-- cuda, $3, $2: FAILED, expected $1"
+  return 1
+}
+
+if has_sanitizer thread; then
+  expect silence "a small network" thread "${small[@]}"
+  expect silence "every option" thread "${full[@]}"
+  expect complaint "without the first barrier" thread "${small[@]}" -DWITHOUT_FIRST_BARRIER
+  expect complaint "without the second barrier" thread "${small[@]}" -DWITHOUT_SECOND_BARRIER
+  expect complaint "without a warp's barrier" thread "${small[@]}" -DWITHOUT_WARP_BARRIER
+  expect complaint "without the barrier of clipping" thread "${full[@]}" -DWITHOUT_CLIP_BARRIER
+else
+  echo "-- cuda, thread: SKIPPED, since ${CXX:-c++} can't build or run a program with -fsanitize=thread"
+fi
+if has_sanitizer address,undefined; then
+  expect silence "every option" address,undefined "${full[@]}" -fno-sanitize-recover=undefined
+  expect complaint "a row beyond the table" address,undefined "${full[@]}" -DOVERRUN
+else
+  echo "-- cuda, address: SKIPPED, since ${CXX:-c++} can't build or run a program with -fsanitize=address"
+fi
