@@ -31,7 +31,7 @@ extern "C" void __tsan_destroy_fiber(void*);
 extern "C" void __tsan_switch_to_fiber(void*, unsigned);  // 1: the switch orders nothing
 extern "C" void AnnotateIgnoreSyncBegin(const char*, int);
 extern "C" void AnnotateIgnoreSyncEnd(const char*, int);
-#define UNSEEN __attribute__((no_sanitize("thread"), noinline)) inline
+#define UNSEEN static __attribute__((no_sanitize("thread"), noinline))
 #else
 #define UNSEEN inline
 #define AnnotateIgnoreSyncBegin(...)
