@@ -37,7 +37,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def kernels(session: nox.Session) -> None:
-    """The compiled kernels' own tests: every instruction set of this machine, then the sanitizers; the CUDA kernel's."""
+    """The compiled kernels' own tests: every instruction set of this machine, then sanitizers; the CUDA kernel's."""
     session.run(str(ROOT / "kernels/cpu/tests/run.sh"), *session.posargs)
     if not session.posargs:
         session.run(str(ROOT / "kernels/cuda/tests/run.sh"))

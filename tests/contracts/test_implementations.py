@@ -101,6 +101,7 @@ def test_an_implementation_agrees_with_the_reference_or_refuses(name, case):
 #: What each implementation is known to refuse, so that a kernel can't come to refuse everything unnoticed.
 REFUSED = {
     "cpu": {"augment", "Optax", "privacy", "another activation of the output", "another loss"},
+    "cuda": {"augment", "Optax", "privacy", "another activation of the output", "another loss"},
     "program": set(),
     "xla": set(),
 }
@@ -144,7 +145,7 @@ def _with_a_later_option(run, part):
 def test_a_kernel_refuses_an_option_that_it_was_never_told_about(part, option):
     for name, entry in registry.IMPLEMENTATIONS.items():
         run = _with_a_later_option(CASES["plain"], part)
-        if name == "cpu":  # the others are the reference loop itself, which the option came with
+        if name in ("cpu", "cuda"):  # the others are the reference loop itself, which the option came with
             assert repr(option) in entry.unsupported(run)
     assert dispatch.choose("xla", run)[0] == "xla"
 
