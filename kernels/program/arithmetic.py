@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxbm.kernels.program import maths, threefry
-from jaxbm.kernels.program.elements import HALF, converted, is_float, is_unsigned, number, register_type, rounded
+from jaxbm.kernels.program.elements import (
+    HALF,
+    converted,
+    from_half_bits,
+    half_bits,
+    is_float,
+    is_unsigned,
+    number,
+    register_type,
+    rounded,
+)
 from jaxbm.kernels.program.ir import NotNative
 from jaxbm.kernels.program.text import Function
 from jaxbm.kernels.program.types import I1
@@ -269,9 +279,11 @@ def _convert(c: Context, a: Value) -> Value:
 
 @_register("bitcast_convert_type")
 def _bitcast(c: Context, a: Value) -> Value:
-    if c.dtype in HALF or c.inputs[0] in HALF or "bool" in (c.dtype, c.inputs[0]):
+    if "bool" in (c.dtype, c.inputs[0]):
         raise NotNative(f"from {c.inputs[0]} to {c.dtype} there is no native version", c.op)
-    return a.cast("bitcast", register_type(c.dtype).kind)
+    # Half types are floats in registers: by way of their sixteen bits.
+    bits = half_bits(a, c.inputs[0]) if c.inputs[0] in HALF else a
+    return from_half_bits(bits, c.dtype) if c.dtype in HALF else bits.cast("bitcast", register_type(c.dtype).kind)
 
 
 @_register("shift_left", "shift_right_logical", "shift_right_arithmetic")

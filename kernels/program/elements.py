@@ -60,22 +60,31 @@ def number(value: Value) -> float | int | bool:
     return int(text)
 
 
+def from_half_bits(bits: Value, dtype: str) -> Value:
+    """The float that sixteen bits of a half type stand for."""
+    if dtype == "float16":
+        return bits.cast("bitcast", "half").cast("fpext", "float")
+    return (bits.cast("zext", "i32") << 16).cast("bitcast", "float")
+
+
+def half_bits(value: Value, dtype: str) -> Value:
+    """The inverse, of a float that is rounded already."""
+    if dtype == "float16":
+        return value.cast("fptrunc", "half").cast("bitcast", "i16")
+    return value.cast("bitcast", "i32").lshr(16).cast("trunc", "i16")
+
+
 def load(f: Function, pointer: Value, dtype: str, index: Index, lanes: int = 0) -> Value:
     """The element, or the vector that starts there."""
     if dtype in HALF:
-        bits = f.load(pointer, I16.vector(lanes), index)
-        if dtype == "float16":
-            return bits.cast("bitcast", "half").cast("fpext", "float")
-        return (bits.cast("zext", "i32") << 16).cast("bitcast", "float")
+        return from_half_bits(f.load(pointer, I16.vector(lanes), index), dtype)
     return f.load(pointer, register_type(dtype).vector(lanes), index)
 
 
 def store(f: Function, value: Value, pointer: Value, dtype: str, index: Index) -> None:
     """Write an element or a vector; the inverse of `load`."""
-    if dtype == "float16":
-        value = value.cast("fptrunc", "half").cast("bitcast", "i16")
-    elif dtype == "bfloat16":
-        value = value.cast("bitcast", "i32").lshr(16).cast("trunc", "i16")
+    if dtype in HALF:
+        value = half_bits(value, dtype)
     f.store(value, pointer, index)
 
 

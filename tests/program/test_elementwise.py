@@ -128,10 +128,26 @@ def test_conversions(source):
 
 def test_bits_as_another_type():
     pairs = [("float32", "int32"), ("float64", "uint64"), ("uint32", "float32"), ("int8", "uint8")]
-    for a, b in pairs:
-        with jax.enable_x64(True):
-            x = floats(a) if a in FLOATS else integers(a)
-        same(lambda x, b=b: lax.bitcast_convert_type(x, jnp.dtype(b)), x, x64=True, exact=True)
+    pairs += [(half, "uint16") for half in ("float16", "bfloat16")]
+    pairs += [("int16", half) for half in ("float16", "bfloat16")]
+    with jax.enable_x64(True):
+        x = [floats(a) if a in FLOATS else integers(a) for a, _ in pairs]
+
+    def f(x):
+        return [lax.bitcast_convert_type(v, jnp.dtype(b)) for v, (_, b) in zip(x, pairs, strict=True)]
+
+    same(f, x, x64=True, exact=True)
+
+
+def test_upper_halves_of_products():
+    types = INTEGERS[:3] + INTEGERS[4:7]
+    x, y = [integers(d, seed=1) for d in types], [integers(d, seed=2) for d in types]
+    same(lambda x, y: [lax.mulhi(a, b) for a, b in zip(x, y, strict=True)], x, y, exact=True)
+
+
+def test_what_is_put_on_no_device_and_logarithms_to_the_base_two():
+    x = floats("float32", low=0.0)
+    same(lambda x: jnp.log2(jax.device_put(x)), x, factor=3, magnitude=1.0)
 
 
 def test_selection_clamping_and_broadcasts():

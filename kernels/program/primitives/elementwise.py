@@ -58,6 +58,35 @@ def one_minus_square(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Valu
     return [tracer.add("mul", [above, below], x.shape, x.dtype)]
 
 
+@rule("log2", kind="elementwise")
+def log2(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The natural logarithm times 1 / log(2), as JAX has it."""
+    (x,) = inputs
+    log = tracer.add("log", [x], x.shape, x.dtype)
+    return [tracer.add("mul", [log, tracer.full(1.4426950408889634, x.shape, x.dtype)], x.shape, x.dtype)]
+
+
+@rule("mulhi", kind="elementwise", note="to 32 bits")
+def mulhi(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The upper half of a product of integers."""
+    shape, dtype = shape_of(eqn.outvars[0].aval), dtype_of(eqn.outvars[0].aval)
+    bits, wide = int(dtype.lstrip("uint")), "uint64" if dtype[0] == "u" else "int64"
+    if bits > 32:
+        raise NotNative("products of 128 bits")
+    a, b = (tracer.convert(v, wide) for v in operands(tracer, eqn, inputs))
+    product = tracer.add("mul", [a, b], shape, wide)
+    shift = "shift_right_logical" if dtype[0] == "u" else "shift_right_arithmetic"
+    return [tracer.convert(tracer.add(shift, [product, tracer.full(bits, shape, wide)], shape, wide), dtype)]
+
+
+@rule("device_put", kind="identity", params=("devices", "srcs", "copy_semantics"), note="to no device in particular")
+def device_put(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Arrays that stay where they are."""
+    if any(device is not None for device in eqn.params["devices"]):
+        raise NotNative("it names a device")
+    return inputs
+
+
 @rule("polynomial", kind="elementwise", params=("unroll",))
 def polynomial(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """Horner's scheme, coefficients in ascending order; JAX starts long ones from zero."""
