@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.report.curves import precision_recall, roc
 from jaxbm.report.drawing import FAINT, FIRST, INK, SECOND, SERIES, WIDE, drawn, legend, tidy_axes
 
 if TYPE_CHECKING:
@@ -59,23 +60,18 @@ def classification(probabilities: np.ndarray, labels: np.ndarray, classes: Seque
 
 @drawn("ROC curve")
 def _roc(axes: Axes, scored: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
-    from sklearn.metrics import auc, roc_curve
-
     axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls=":")
     for colour, (name, p, is_class) in zip(SERIES, scored, strict=False):
-        wrong, right, _ = roc_curve(is_class, p)
-        axes.plot(*_thinned(wrong, right), color=colour, label=f"{name}: {auc(wrong, right):.3f}")
+        wrong, right, area = roc(p, is_class)
+        axes.plot(*_thinned(wrong, right), color=colour, label=f"{name}: {area:.3f}")
     tidy_axes(axes, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.legend(title="area", loc="lower right", fontsize=9, title_fontsize=9, handlelength=1.4)
 
 
 @drawn("Precision and recall")
 def _precision_recall(axes: Axes, scored: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
-    from sklearn.metrics import average_precision_score, precision_recall_curve
-
     for colour, (name, p, is_class) in zip(SERIES, scored, strict=False):
-        precision, recall, _ = precision_recall_curve(is_class, p)
-        average = average_precision_score(is_class, p)
+        recall, precision, average = precision_recall(p, is_class)
         axes.plot(*_thinned(recall, precision), color=colour, drawstyle="steps-pre", label=f"{name}: {average:.3f}")
         axes.axhline(is_class.mean(), color=colour, lw=1, ls=":")
     tidy_axes(axes, xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

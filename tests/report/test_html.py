@@ -10,10 +10,12 @@ import subprocess
 import jax
 import numpy as np
 import pytest
+from sklearn import metrics
 
 import jaxbm
 from jaxbm import report, table
 from jaxbm.cli import main
+from jaxbm.report import curves
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -176,6 +178,23 @@ def test_bad_arguments(tmp_path):
             report.html(tmp_path / "r.html", result, **options)
     with pytest.raises(TypeError, match="result: expected that of fit"):
         report.html(tmp_path / "r.html", 3, data=data, model=model, task="binary")
+
+
+def test_curves_are_scikit_learn_s():
+    rng = np.random.default_rng(0)
+    scores = np.round(rng.normal(size=200), 1)  # with many ties
+    is_class = scores + rng.normal(size=200) > 0.3
+    false, true, area = curves.roc(scores, is_class)
+    for mine, theirs in zip(
+        (false, true), metrics.roc_curve(is_class, scores, drop_intermediate=False), strict=False
+    ):
+        np.testing.assert_allclose(mine, theirs)
+    assert area == pytest.approx(metrics.roc_auc_score(is_class, scores))
+    recall, precision, average = curves.precision_recall(scores, is_class)
+    their_precision, their_recall, _ = metrics.precision_recall_curve(is_class, scores)
+    np.testing.assert_allclose(recall, their_recall)
+    np.testing.assert_allclose(precision, their_precision)
+    assert average == pytest.approx(metrics.average_precision_score(is_class, scores))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
