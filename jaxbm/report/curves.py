@@ -40,7 +40,7 @@ def precision_recall(scores: np.ndarray, is_class: np.ndarray) -> Curve:
 
 
 def _counts(scores: np.ndarray, is_class: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the rows with at least each different score, from the highest: how many are of the class, and how many not."""
+    """For each different score from the highest on: how many rows reach it that are of the class, and that are not."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)

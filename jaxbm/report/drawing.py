@@ -152,6 +152,15 @@ def tidy_axes(axes: Axes, **labels: Any) -> None:
             locator.set_params(nbins=5)
 
 
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic axis upwards, whose numbers are plain text: powers in matplotlib's own markup would stay markup."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def legend(axes: Axes, **options: Any) -> None:
     """A legend where there is something to tell apart."""
     if len(axes.get_legend_handles_labels()[0]) > 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbm.report.curves import precision_recall, roc
-from jaxbm.report.drawing import FAINT, FIRST, INK, SECOND, SERIES, WIDE, drawn, legend, tidy_axes
+from jaxbm.report.drawing import FAINT, FIRST, INK, SECOND, SERIES, WIDE, drawn, legend, logarithmic, tidy_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def learning_curves(axes: Axes, history: Mapping[str, Any], best_epoch: int | No
     shown = np.concatenate([np.ravel(history[n]) for n in ("loss", "val_loss") if n in history])
     shown = shown[np.isfinite(shown)]
     if shown.size and shown.min() > 0 and shown.max() > 20 * shown.min():
-        axes.set_yscale("log")
+        logarithmic(axes)
     locator: Any = axes.xaxis.get_major_locator()
     locator.set_params(integer=True)
     tidy_axes(axes, xlabel="epoch", ylabel="loss")

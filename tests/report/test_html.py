@@ -15,7 +15,7 @@ from sklearn import metrics
 import jaxbm
 from jaxbm import report, table
 from jaxbm.cli import main
-from jaxbm.report import curves
+from jaxbm.report import curves, pictures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -53,6 +53,7 @@ def check(path):
     assert len(page.ids) == len(set(page.ids))
     assert {r[1:] for r in page.references if r.startswith("#")} <= set(page.ids)
     text = pathlib.Path(path).read_text()
+    assert "\\math" not in text, "matplotlib's markup is shown as it stands"
     assert not re.search(r"#010[23]0", text), "a colour that stands for a variable was left"
     assert set(re.findall(r"var\((--[a-z0-9-]+)\)", text)) <= set(re.findall(r"(--[a-z0-9-]+):", text))
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)
@@ -178,6 +179,13 @@ def test_bad_arguments(tmp_path):
             report.html(tmp_path / "r.html", result, **options)
     with pytest.raises(TypeError, match="result: expected that of fit"):
         report.html(tmp_path / "r.html", 3, data=data, model=model, task="binary")
+
+
+def test_a_loss_over_several_orders_of_magnitude_has_plain_numbers():
+    drawn = pictures.learning_curves({"loss": np.geomspace(1, 1e-4, 30)}, 29)
+    shown = re.findall(r">([^<>]+)</text>", drawn)
+    assert {"1", "0.01", "0.0001"} <= set(shown)
+    assert not any("$" in words for words in shown)
 
 
 def test_curves_are_scikit_learn_s():
