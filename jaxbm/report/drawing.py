@@ -153,7 +153,7 @@ def tidy_axes(axes: Axes, **labels: Any) -> None:
 
 
 def logarithmic(axes: Axes) -> None:
-    """A logarithmic axis upwards, whose numbers are plain text: powers in matplotlib's own markup would stay markup."""
+    """A logarithmic axis upwards with plain numbers: matplotlib would write powers in its own markup."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.set_yscale("log")

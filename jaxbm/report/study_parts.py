@@ -53,7 +53,7 @@ def sweep(result: SweepResult) -> str:
     if names:
         label = "share in the order of the trials"
         drawn.append(("Importance of the hyper-parameters", study_pictures.bars(names, values, label)))
-    frame = result.table()
+    frame = _for_people(result.table())
     columns = [str(name).replace("_", " ") for name in frame.columns]
     rows = [[_plain(v) for v in row] for row in frame.head(SHOWN_TRIALS).itertuples(index=False)]
     best = parts.table(columns, rows, sortable=True, label="trials")
@@ -80,7 +80,7 @@ def groups(result: GroupsResult, sets: Mapping[str, Any], task: str, preparation
     if rows:
         parts_of.append(parts.cards({f"{h}, {last}": v for h, v in zip(headings, rows[-1][2:], strict=True)}))
         parts_of.append(parts.section("Results", parts.table(["", "rows", *headings], rows, label="metrics")))
-    frame = result.table()
+    frame = _for_people(result.table())
     own = np.asarray(frame["own_model"])
     drawn = []
     if result.result is not None:
@@ -117,6 +117,15 @@ def _errors(subject: Subject, raw: np.ndarray, y: np.ndarray, labels: np.ndarray
     names, at = np.unique(labels, return_inverse=True)
     mean = np.bincount(at, wrong) / np.bincount(at)
     return dict(zip(map(str, names), mean.tolist(), strict=True))
+
+
+def _for_people(frame: Any) -> Any:
+    """Epochs are counted from one, as everywhere on the page; whole ones are whole numbers."""
+    if "best_epoch" not in frame.columns:
+        return frame
+    best = [value + 1 for value in frame["best_epoch"].tolist()]
+    shown = [int(value) if float(value).is_integer() else float(value) for value in best]
+    return frame.assign(best_epoch=np.asarray(shown, object))
 
 
 def _plain(value: Any) -> Any:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.report.drawing import FAINT, FIRST, INK, WIDE, drawn, tidy_axes
+from jaxbm.report.drawing import FAINT, FIRST, INK, LETTER, WIDE, drawn, tidy_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_LINES = 300
+UNIT = 1.1
+"""Inches from one hyper-parameter to the next, at least."""
 
 
 @drawn("Parallel coordinates of the trials", WIDE)
@@ -39,11 +41,13 @@ def parallel_coordinates(
         for at, text in ticks:
             axes.annotate(text, (k, at), xytext=(4, 0), textcoords="offset points", fontsize=8, va="center")
     axes.set_xticks(range(len(names) + 1), [n.replace("_", "\n") for n in names] + [metric.replace("_", "\n")])
-    axes.set(yticks=[], xlim=(-0.1, len(names) + 0.45), ylim=(-0.04, 1.04))
+    widest = max(map(len, (names or [metric])[0].split("_")))
+    room = max(0.1, 0.5 * LETTER * widest / UNIT)  # for the left half of the first name
+    axes.set(yticks=[], xlim=(-room, len(names) + 0.45), ylim=(-0.04, 1.04))
     axes.tick_params(axis="x", length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    return max(WIDE[0], 1.1 * (len(names) + 1)), 3.3
+    return max(WIDE[0], UNIT * (len(names) + 1)), 3.3
 
 
 def _positions(values: list[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]:

@@ -9,13 +9,14 @@ import subprocess
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics
 
 import jaxbm
 from jaxbm import report, table
 from jaxbm.cli import main
-from jaxbm.report import curves, pictures
+from jaxbm.report import curves, pictures, study_parts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -186,6 +187,13 @@ def test_a_loss_over_several_orders_of_magnitude_has_plain_numbers():
     shown = re.findall(r">([^<>]+)</text>", drawn)
     assert {"1", "0.01", "0.0001"} <= set(shown)
     assert not any("$" in words for words in shown)
+
+
+def test_epochs_of_tables_are_counted_from_one():
+    shown = study_parts._for_people(pd.DataFrame({"best_epoch": [4.0, 2.5, np.nan]}))["best_epoch"].tolist()
+    assert shown[:2] == [5, 3.5]
+    assert isinstance(shown[0], int)
+    assert np.isnan(shown[2])
 
 
 def test_curves_are_scikit_learn_s():
