@@ -1,4 +1,4 @@
-"""Curves over all thresholds of a score. scikit-learn has them too, but its import takes longer than a whole report."""
+"""Curves over all thresholds of a score. scikit-learn has them too, but to import it takes longer than a report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def precision_recall(scores: np.ndarray, is_class: np.ndarray) -> Curve:
 
 
 def _counts(scores: np.ndarray, is_class: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each different score from the highest on: how many rows reach it that are of the class, and that are not."""
+    """For each different score from the highest on: how many rows of the class reach it, and how many others."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
