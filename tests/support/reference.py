@@ -152,3 +152,17 @@ def train(
             count += 1
         history.append(total / weight[order].sum())
     return params, np.asarray(history)
+
+
+def table(n, features, outputs, loss, seed=0):
+    """Features, and labels that the loss takes."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, features)).astype(np.float32)
+    score = x @ rng.normal(size=(features, outputs)) / np.sqrt(features) + 0.3 * rng.normal(size=(n, outputs))
+    if loss == "softmax_cross_entropy_with_integer_labels":
+        return x, score.argmax(1).astype(np.int32)
+    if loss == "softmax_cross_entropy":
+        p = np.exp(score)
+        return x, (p / p.sum(1, keepdims=True)).astype(np.float32)
+    y = (score > 0) if loss == "sigmoid_binary_cross_entropy" else score
+    return x, y.astype(np.float32)
