@@ -78,8 +78,9 @@ def refuse(name: str, values: Array, good: Array, weights: Array | None, expecte
         bad = bad & counts.reshape(counts.shape + (1,) * (bad.ndim - 1))
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
-        got = np.asarray(jax.device_get(values))[first]
-        raise ValueError(f"{name}: expected {expected}, got {got!s} at {list(first)} ({int(bad.sum())} in all)")
+        value = np.asarray(jax.device_get(values))[first]
+        got = "another" if value.ndim else f"{value!s}"
+        raise ValueError(f"{name}: expected {expected}, got {got} at {list(first)} ({int(bad.sum())} in all)")
 
 
 def unless(good: Array, weights: Array | None, value: Array) -> Array:

@@ -41,7 +41,7 @@ def check_labels(name: str, labels: ArrayLike, kind: str | None = None, num_clas
         expected = f"classes 0 to {num_classes - 1}"
     if not good.all():
         first = tuple(int(i) for i in np.argwhere(~good)[0])
+        got = "another" if np.ndim(host[first]) else f"{host[first]!s}"
         raise ValueError(
-            f"y: expected {expected} for metric {name!r}, got {host[first]!s} at {list(first)} "
-            f"({int((~good).sum())} in all)"
+            f"y: expected {expected} for metric {name!r}, got {got} at {list(first)} ({int((~good).sum())} in all)"
         )

@@ -203,6 +203,10 @@ class MLP(Model):
     def check_params(self, params: Any) -> None:
         """ValueError where `params` are not what `init` gives: one weight, and a bias where the model has them, for
         each layer."""
+        if not isinstance(params, list | tuple) or any(not isinstance(layer, tuple) for layer in params):
+            raise ValueError(
+                f"params: expected a Dense for each layer of {self.sizes}, got a {type(params).__name__}"
+            )
         got = [tuple(jnp.shape(layer[0])) for layer in params]
         want = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
         if got != want:

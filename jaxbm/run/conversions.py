@@ -1,6 +1,6 @@
 """What users give for an option that fixes the compiled program, checked, and made into what that holds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,14 @@ def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
     """`(name, function)` of each metric, from names or a mapping."""
     if isinstance(metrics, str):
         metrics = (metrics,)
+    if not isinstance(metrics, Iterable):
+        raise TypeError(f"{name}: expected names, or functions by name, got {metrics!r}")
     if isinstance(metrics, Mapping):
+        for key, function in metrics.items():
+            if not callable(function):
+                raise TypeError(
+                    f"{name}: expected a function (logits, labels, weights) for {key!r}, got {function!r}"
+                )
         return tuple(metrics.items())
     return tuple((metric, lookup(name.removesuffix("s"), metric, METRICS)) for metric in metrics)
 

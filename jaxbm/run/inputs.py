@@ -30,6 +30,7 @@ def way_to_validate(training: Training) -> str | None:
     Raises:
       ValueError: several do, or the fraction is none.
     """
+    checks.number("validation_split", training.validation_split)
     checks.in_range("validation_split", training.validation_split, 0.0, 1.0, open_high=True)
     ways = {name: getattr(training, name) for name in ("validation_split", "validation_data", "validation_rows")}
     ways["validation_split"] = float(training.validation_split) or None
@@ -125,6 +126,8 @@ def _check_learnt(given: Any, weight: Any, rows: Any) -> None:
 
 def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Array | None]:
     given = training.validation_data
+    if not isinstance(given, list | tuple):
+        raise TypeError(f"validation_data: expected (x, y) or (x, y, weight), got {type(given).__name__}")
     if len(given) not in (2, 3):
         raise ValueError(f"validation_data: expected (x, y) or (x, y, weight), got {len(given)} items")
     x, y, weight = _arrays(model, training.loss, *(*given, None)[:3], " (validation)")  # type: ignore[call-arg]

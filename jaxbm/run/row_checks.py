@@ -12,7 +12,7 @@ from jaxbm.losses import KnownLoss, known
 from jaxbm.models.protocol import Model, check_features
 
 #: The numbers that labels of a kind may be, and whether the lower one itself may.
-RANGES = {"count": (0.0, True), "amount": (0.0, False)}
+RANGES = {"count": (0.0, True), "amount": (0.0, False), "distribution": (0.0, True)}
 
 
 def rows(name: str, x: Any, y: Any, weight: Any, model: Model) -> None:

@@ -106,11 +106,11 @@ class Training(_Options):
     def _epochs(self, members: int | None) -> tuple[int, Array | None]:
         """The most epochs of any member, and each one's own where they differ."""
         if members is None or np.ndim(self.epochs) == 0:
-            return checks.positive_int("epochs", self.epochs), None
+            return _countable(checks.positive_int("epochs", self.epochs)), None
         own = np.asarray(self.epochs)
         if own.shape != (members,) or own.dtype.kind not in "iu" or own.min() < 1:
             raise ValueError(f"epochs: expected positive integers of shape [{members}], got {told(own)}")
-        return int(own.max()), placed(own, np.int32)
+        return _countable(int(own.max())), placed(own, np.int32)
 
     def _number(self, name: str, members: int | None) -> Array | None:
         option, value = OPTIONS[name], getattr(self, name)
@@ -125,3 +125,10 @@ class Training(_Options):
         if option.beside is not None and getattr(self, option.beside) is None:
             return None
         return placed(value, np.int32 if option.whole else np.float32)
+
+
+def _countable(epochs: int) -> int:
+    """ValueError where int32, in which a run counts its epochs, would wrap round."""
+    if epochs > np.iinfo(np.int32).max:
+        raise ValueError(f"epochs: expected 1 to {np.iinfo(np.int32).max}, got {epochs}")
+    return epochs
