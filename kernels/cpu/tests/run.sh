@@ -2,7 +2,7 @@
 # Build and run the kernels' own tests: as they are shipped, with every instruction set this machine has, then under
 # the address, undefined-behaviour and thread sanitizers.
 #
-# Usage: run.sh [plain] [address,undefined] [thread]
+# Usage: run.sh [plain] [address,undefined] [thread], or run.sh headers: one instruction set, for jaxlib's headers alone
 # Needs cmake, ninja and a C++ compiler (CXX); and a Python with jaxlib (PYTHON), for its headers.
 set -euo pipefail
 source_folder=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,6 +29,18 @@ plain() {
   for set in $sets; do echo "-- plain, $set"; JAXBM_ISA=$set "$builds/plain/kernel_tests"; done
 }
 
+# The one that the machine would choose itself, short of AVX-512.
+narrow() {
+  if [ "$(uname -m)" != x86_64 ]; then echo generic; elif grep -qw avx2 /proc/cpuinfo; then echo v3; else echo v2; fi
+}
+
+# What depends on this Python's jaxlib: whether its headers compile, and what they make of the calls.
+headers() {
+  build headers -DJAXBM_INSTRUCTION_SETS="$(narrow)"
+  echo "-- headers of $("$python" -c 'import jaxlib; print("jaxlib", jaxlib.__version__)'), $(narrow)"
+  "$builds/headers/kernel_tests"
+}
+
 has_sanitizer() {
   echo 'int main() { return 0; }' >"$builds/probe.cc"
   "${CXX:-c++}" "-fsanitize=$1" "$builds/probe.cc" -o "$builds/probe.$1" 2>"$builds/$1.log" && "$builds/probe.$1"
@@ -40,17 +52,14 @@ sanitized() {
     tail -n 3 "$builds/$1.log"
     return 0
   fi
-  # One instruction set finds what there is to find; the narrowest that the machine would choose itself.
-  local set=v2
-  if [ "$(uname -m)" != x86_64 ]; then set=generic; elif grep -qw avx2 /proc/cpuinfo; then set=v3; fi
-  build "$1" -DJAXBM_SANITIZE="$1" -DJAXBM_INSTRUCTION_SETS="$set"
-  echo "-- $1, $set"
+  build "$1" -DJAXBM_SANITIZE="$1" -DJAXBM_INSTRUCTION_SETS="$(narrow)"  # one set finds what there is to find
+  echo "-- $1, $(narrow)"
   "$builds/$1/kernel_tests"
 }
 
 one() {  # kind, and how long it took
   SECONDS=0
-  if [ "$1" = plain ]; then plain; else sanitized "$1"; fi
+  case $1 in plain | headers) "$1" ;; *) sanitized "$1" ;; esac
   echo "-- $1: $SECONDS s"
 }
 
