@@ -88,9 +88,9 @@ def contestants() -> list[Contestant]:
         Contestant(f"{OURS} cuda", partial(_ours, implementation="cuda", precision="highest"), off=_off("cuda")),
         Contestant("plain scan", _plain),
         Contestant("plain scan float32", partial(_plain, precision="highest")),
-        Contestant("PyTorch", _torch_loop, "torch", lambda case: case.members == 1),
-        Contestant("PyTorch compiled", partial(_torch_loop, compiled=True), "torch", _is_first),
-        Contestant("torch.func", _torch_func, "torch", _is_middling),
+        Contestant("PyTorch", _torch_loop, "torch", takes=lambda case: case.members == 1),
+        Contestant("PyTorch compiled", partial(_torch_loop, compiled=True), "torch", takes=_is_first),
+        Contestant("torch.func", _torch_func, "torch", takes=_is_middling),
         Contestant("torch.func, CUDA graph", _torch_graph, "torch"),
     ]
 

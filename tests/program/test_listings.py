@@ -1,4 +1,4 @@
-"""What small functions become, node by node: calls inlined, constants folded, loops' bodies freed of what doesn't change.
+"""What small functions become, node by node: calls inlined, constants folded, loops freed of what does not change.
 
 A listing that changes is to be read: it is what will be compiled.
 """
