@@ -123,6 +123,7 @@ def explain(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOpt
       >>> model = jaxbm.MLP((20, 64, 1), output_activation="tanh")
       >>> print(jaxbm.kernels.explain(model, loss="squared_error", implementation="xla"))  # doctest: +ELLIPSIS
       xla: it was asked for
+      not cuda: ...
       not cpu: ...
     """
     training = ACCEPTS.training(options)
