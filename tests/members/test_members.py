@@ -20,7 +20,6 @@ from jaxbm.members.fit_members import prepare
 from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
 from jaxbm.run.training import Training
 
-pytestmark = pytest.mark.strict
 IMPLEMENTATIONS = [
     pytest.param("cpu", marks=pytest.mark.skipif(native.native().reason is not None, reason="no compiled kernels")),
     "xla",
@@ -255,7 +254,6 @@ def test_weights_of_classes_are_not_written_out_for_every_row_of_every_member():
     assert own.data.class_weight_val is None  # classes are weighed in training alone
 
 
-@pytest.mark.promotes  # Optax does
 def test_an_optax_optimizer_takes_the_xla_path():
     many = members(optimizer=optax.adam(1e-2))
     assert_close(many.member(1).params, alone(1, optimizer=optax.adam(1e-2)).params, False)
