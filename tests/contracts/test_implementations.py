@@ -53,6 +53,7 @@ CASES = {
     "l2": _case(l2=0.01),
     "clip_norm": _case(clip_norm=0.1),
     "dropout": _case(dropout=0.3),
+    "precision": _case(precision="highest"),
     "augment": _case(augment=jaxbm.augment.GaussianNoise(0.1)),
     "weights": _case(data={"weight": jnp.asarray(rng.random(50), jnp.float32)}),
     "rows": _case(data={"rows": jnp.asarray(rng.permutation(50)[:30], jnp.int32)}),
@@ -120,7 +121,8 @@ def test_the_cases_cover_every_option():
         used |= {n for n, value in run.hyper._asdict().items() if value is not None}
         used |= {f.name for f in dataclasses.fields(run.task) if f.default is not dataclasses.MISSING
                  and getattr(run.task, f.name) != f.default}  # fmt: skip
-    own = {"epochs", "widths", "most_rows", "most_rows_val"}  # many members': see tests/members and tests/training
+    # Many members': see tests/members and tests/training.
+    own = {"epochs", "widths", "most_rows", "most_rows_val", "evaluation_rows"}
     everything = {*contract.Hyper._fields} | {
         f.name for f in dataclasses.fields(contract.Task) if f.default is not dataclasses.MISSING
     }
