@@ -85,7 +85,7 @@ def _chosen(tracer: Tracer, which: Value, new: Value, old: Value) -> Value:
     return tracer.add("select_n", [wide, old, new], new.shape, new.dtype)
 
 
-@rule("cond", kind="control flow", params=("branches",))
+@rule("cond", kind="control flow", params=("branches", "branches_platforms"))
 def cond(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """One of several branches."""
     which, *operands = inputs

@@ -1,11 +1,12 @@
-"""Primitives that aren't JAX's: what defines them when they run one by one becomes a part of the program."""
+"""Primitives that are written with others, JAX's or another library's: their definition becomes part of the program."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from jaxbm.kernels.program.ir import NotNative, Value
-from jaxbm.kernels.program.registry import Rule, foreign
+from jaxbm.kernels.program.registry import Rule, foreign, rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, is_key, shape_of
 
 
@@ -17,14 +18,26 @@ def _is_foreign(function: Any) -> bool:
 
 def by_definition(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """`primitive.impl` traced: by JAX's contract it computes what the primitive's lowering does."""
-    primitive = eqn.primitive
+    return _defined(tracer, eqn, inputs, eqn.primitive.impl)
+
+
+@rule("call_hi_primitive", kind="call", params=("_prim",))
+def call_hi_primitive(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """An operation that the newest JAX keeps whole until it is lowered, such as `jnp.searchsorted`."""
+    expanded = getattr(eqn.primitive, "to_lojax", None)
+    if expanded is None:
+        raise NotNative("its definition has another name than in the versions of JAX that are known here")
+    return _defined(tracer, eqn, inputs, expanded)
+
+
+def _defined(tracer: Tracer, eqn: Any, inputs: list[Value], definition: Callable[..., Any]) -> list[Value]:
     if any(is_key(v.aval.dtype) for v in (*eqn.invars, *eqn.outvars)):
         raise NotNative("it works on keys")
     try:
-        out = tracer.call(lambda *arrays: primitive.impl(*arrays, **eqn.params), *inputs)
+        out = tracer.call(lambda *arrays: definition(*arrays, **eqn.params), *inputs)
     except NotNative:
         raise
-    except Exception:  # whatever the library's code raises at traced arrays
+    except Exception:  # whatever that code raises at traced arrays
         raise NotNative("its definition can't be traced") from None
     wanted = [(shape_of(v.aval), dtype_of(v.aval)) for v in eqn.outvars]
     if [(v.shape, v.dtype) for v in out] != wanted:
@@ -33,7 +46,7 @@ def by_definition(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 
 
 @foreign
-def rule(eqn: Any) -> Rule | None:
+def rule_of_another_library(eqn: Any) -> Rule | None:
     """The rule for a primitive that the registry doesn't have."""
     if not _is_foreign(getattr(eqn.primitive, "impl", None)):
         return None
