@@ -44,11 +44,11 @@ def jitted(case: Case, *, unroll: int = 1) -> Job:
 
 def numba(case: Case) -> Job:
     """The same in NumPy, compiled by Numba."""
-    from jaxbm.benchmarks.programs import by_numba
+    from jaxbm.benchmarks.peers import numba_loops
 
     with jax.enable_x64(True) if case.x64 else nullcontext():
         arguments = [np.asarray(a) for a in case.program().arguments]
-    function = getattr(by_numba, case.make.partition(":")[2])
+    function = getattr(numba_loops, case.make.partition(":")[2])
     return Job(lambda seed: function(case.steps, *arguments), curves=_results)
 
 

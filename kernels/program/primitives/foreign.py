@@ -1,4 +1,4 @@
-"""Primitives that are written with others, JAX's or another library's: their definition becomes part of the program."""
+"""Primitives that are written with others, JAX's or a library's: their definition becomes part of the program."""
 
 from __future__ import annotations
 
