@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,15 +38,16 @@ def measure_outputs(
 def default_loss(logits: np.ndarray, preparation: Preparation, loss: str, y: np.ndarray) -> float | None:
     """The mean of a task's default loss, on the host and in float64, so that nothing is compiled for one number; None
     of another loss."""
-    if loss not in ("squared_error", "sigmoid_binary_cross_entropy", "softmax_cross_entropy_with_integer_labels"):
-        return None
-    if not len(logits) or logits.shape[1] != preparation.n_outputs or not np.isfinite(y).all():
-        return None  # which `score` says
-    z = logits.astype(np.float64)
-    if loss == "squared_error":
-        values = np.square(z[:, 0] - y)
-    elif loss == "sigmoid_binary_cross_entropy":
-        values = np.logaddexp(0.0, z[:, 0]) - z[:, 0] * y
-    else:
-        values = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(z)), y]
-    return float(values.mean())
+    values = _ON_THE_HOST.get(loss)
+    if values is None or not len(logits) or logits.shape[1] != preparation.n_outputs or not np.isfinite(y).all():
+        return None  # what is wrong with them, `score` says
+    return float(values(logits.astype(np.float64), y).mean())
+
+
+_ON_THE_HOST: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "squared_error": lambda z, y: np.square(z[:, 0] - y),
+    "sigmoid_binary_cross_entropy": lambda z, y: np.logaddexp(0.0, z[:, 0]) - z[:, 0] * y,
+    "softmax_cross_entropy_with_integer_labels": lambda z, y: (
+        np.logaddexp.reduce(z, axis=1) - z[np.arange(len(z)), y]
+    ),
+}

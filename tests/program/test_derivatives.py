@@ -107,5 +107,5 @@ def test_what_has_no_native_derivative_is_differentiated_by_jax():
 def test_derivatives_can_be_exported():
     f = jaxbm.accelerate(lambda x: jnp.sin(x) * x, require=True)
     exported = export.export(jax.jit(jax.grad(lambda x: f(x).sum())))(X)
-    assert "jaxbm" not in exported.mlir_module()
+    assert "custom_call @jaxbm" not in exported.mlir_module()
     close(exported.call(X), jax.grad(lambda x: (jnp.sin(x) * x).sum())(X))
