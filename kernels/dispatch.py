@@ -2,12 +2,14 @@
 
 import warnings
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxbm.core import rows as row_trees
 from jaxbm.core.names import unknown
 from jaxbm.core.precision import Precision, used
 from jaxbm.core.settings import callers_level
@@ -18,6 +20,7 @@ from jaxbm.privacy.dpsgd import DPSGD
 from jaxbm.run import private_runs
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Run, Task
+from jaxbm.run.inputs import features_and_labels
 from jaxbm.run.option import ROWS
 from jaxbm.run.options import OPTIONS, TrainingOptions
 from jaxbm.run.training import Training
@@ -107,13 +110,18 @@ ACCEPTS = Accepts("explain", many=True)
 
 
 @ACCEPTS.documented
-def explain(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOptions]) -> Explanation:
+def explain(
+    model: Any, x: Any = None, y: Any = None, *, dtype: Any = "float32", **options: Unpack[TrainingOptions]
+) -> Explanation:
     """Which implementation `fit` and `fit_members` would use, and why.
 
     Args:
       model: as for `fit`.
+      x, y: as for `fit`, or `jax.ShapeDtypeStruct`s in the place of arrays; no value is looked at. None for both
+        stands for a row of the model's input shape with the label that the loss is known to take: a loss of your own
+        that takes others, and the length of the run, can be told from `x` and `y` alone.
       **options: as for `fit`; of arrays of rows it only matters whether they are there.
-      dtype: of the features.
+      dtype: of the features, without `x`.
 
     Raises:
       ValueError, TypeError, NotImplementedError: as for `fit`, also when `implementation` can't do it.
@@ -127,24 +135,40 @@ def explain(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOpt
       not cpu: ...
     """
     training = ACCEPTS.training(options)
-    shape = () if model.input_shape is None else model.input_shape
-    one = jax.tree.map(lambda row: jax.ShapeDtypeStruct((1, *row), jnp.dtype(dtype)), shape, is_leaf=is_shape)
-    run = _described(training, model, one)
+    if (x is None) != (y is None):
+        raise ValueError(f"{'x' if x is None else 'y'}: expected rows like the other's, or neither x nor y, got None")
+    run = _described(
+        training, model, *(_one_row(training, model, dtype) if x is None else _forms(training, model, x, y))
+    )
     name, reason = choose(training.implementation, run)
     others = {other: _against(other, run) for other in status() if other != name}
     return Explanation(name, reason, others, precision_of(name, run.task))
 
 
-def _described(training: Training, model: Any, x: Any) -> Run:
-    """The run without its rows: what is absent is None, everything else one row's shape."""
+def _one_row(training: Training, model: Any, dtype: Any) -> tuple[Any, Any]:
+    shape = () if model.input_shape is None else model.input_shape
+    x = jax.tree.map(lambda row: jax.ShapeDtypeStruct((1, *row), jnp.dtype(dtype)), shape, is_leaf=is_shape)
+    if kind_of(training.loss) in ("class", "rank", "group"):
+        return x, jax.ShapeDtypeStruct((1,), jnp.int32)
+    columns = columns_of(training.loss, model.n_outputs)
+    return x, jax.ShapeDtypeStruct((1,) if columns == 1 else (1, columns), jnp.float32)
+
+
+def _forms(training: Training, model: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    def array(path: str, leaf: Any) -> Any:
+        return leaf if hasattr(leaf, "shape") else np.asarray(leaf)
+
+    given = (row_trees.mapped(array, name, rows) for name, rows in (("x", x), ("y", y)))
+    found: tuple[Any, Any] = jax.eval_shape(partial(features_and_labels, model, training.loss), *given)
+    return found
+
+
+def _described(training: Training, model: Any, x: Any, labels: Any) -> Run:
+    """The run without its rows: what is absent is None, everything else shapes."""
     row: Any
     rows: Any
-    labels: Any
-    row, rows = jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((1,), jnp.int32)
-    columns = columns_of(training.loss, model.n_outputs)
-    several = jax.ShapeDtypeStruct((1, columns), jnp.float32)
-    is_whole = kind_of(training.loss) in ("class", "rank", "group")
-    labels = rows if is_whole else row if columns == 1 else several
+    n = row_trees.count(x)
+    row, rows = jax.ShapeDtypeStruct((n,), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.int32)
     given = {name for name in OPTIONS if OPTIONS[name].role == ROWS and getattr(training, name) is not None}
     validated = bool(given & {"validation_data", "validation_rows"}) or bool(training.validation_split)
     data = Data(

@@ -124,6 +124,11 @@ def _check_learnt(given: Any, weight: Any, rows: Any) -> None:
     check_counted(weight, rows, "trained on", "class_weight")
 
 
+def features_and_labels(model: Model, loss: str | Loss, x: Any, y: Any) -> tuple[Any, Any]:
+    """`x` and `y` checked, and of the types that a run has them in."""
+    return _arrays(as_model(model), loss, x, y, None, "")[:2]
+
+
 def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Array | None]:
     given = training.validation_data
     if not isinstance(given, list | tuple):

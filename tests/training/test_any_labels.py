@@ -18,6 +18,7 @@ ACTIONS = RNG.integers(0, 3, N)
 ADVANTAGES = RNG.normal(size=N).astype(np.float32)
 Y = {"action": ACTIONS, "advantage": ADVANTAGES, "legal": RNG.random((N, 3)) < 0.9}
 POLICY = jaxbm.MLP((3, 4, 3))
+CLASSES = "softmax_cross_entropy_with_integer_labels"
 TABLE = {"word": RNG.integers(0, 5, (N, 2)), "age": RNG.normal(size=N).astype(np.float32)}
 
 
@@ -73,6 +74,32 @@ def test_members_share_some_arrays_of_a_pytree_and_have_others_and_rows_of_their
     many = jaxbm.fit_members(KEY, POLICY, X, own, members=2, loss=policy_gradient, rows=lists, **OPTIONS)
     doubled, second = Y | {"advantage": 2 * ADVANTAGES}, jax.random.fold_in(KEY, 1)
     equal(many.member(1), jaxbm.fit(second, POLICY, X, doubled, loss=policy_gradient, rows=lists[1], **OPTIONS))
+
+
+def test_a_sweep_and_groups_take_pytrees_of_labels():
+    points = {"learning_rate": [1e-3, 0.3]}
+    options = {"loss": policy_gradient, "epochs": 2, "batch_size": 8}
+    found = jaxbm.sweep(points, KEY, POLICY, X, Y, folds=2, refit=False, **options)
+    one = jaxbm.cross_validate(KEY, POLICY, X, Y, folds=2, optimizer=jaxbm.adam(0.3), **options)
+    assert np.isfinite(found.table()["loss"]).all()
+    assert np.isfinite(one.mean()["loss"])
+    groups = jaxbm.fit_groups(KEY, POLICY, X, Y, np.arange(N) % 2, **options)
+    packed_ones = jaxbm.fit_groups(KEY, POLICY, X, PACKED, np.arange(N) % 2, **options | {"loss": packed})
+    equal(groups.member(1), packed_ones.member(1))
+
+
+def test_explain_reads_the_form_of_labels_and_the_length_of_a_run():
+    way = "program" if jaxbm.kernels.status()["program"][:2] == "on" else "xla"
+    told = jaxbm.kernels.explain(POLICY, X, Y, loss=policy_gradient)
+    assert told.implementation == way
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, jax.dtypes.canonicalize_dtype(a.dtype)), (X, Y))
+    assert jaxbm.kernels.explain(POLICY, *shapes, loss=policy_gradient) == told
+    by_name = jaxbm.kernels.explain(POLICY, X.tolist(), ACTIONS.tolist(), loss=CLASSES)
+    assert by_name.implementation == jaxbm.kernels.explain(POLICY, loss=CLASSES).implementation
+    with pytest.raises(ValueError, match="y: expected rows like the other's, or neither x nor y, got None"):
+        jaxbm.kernels.explain(POLICY, X, loss=policy_gradient)
+    with pytest.raises(ValueError, match=r"y.advantage: expected shape \[24, ...\] like x"):
+        jaxbm.kernels.explain(POLICY, X, Y | {"advantage": ADVANTAGES[1:]}, loss=policy_gradient)
 
 
 def test_members_get_shared_labels_as_fit_does():
