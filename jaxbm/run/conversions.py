@@ -24,6 +24,15 @@ def loss_function(name: str, loss: Any) -> Loss:
     return loss
 
 
+MOST_ROWS = 2**30
+"""of a table, and so of a batch: programs count them in int32"""
+
+
+def batch_size(name: str, value: Any) -> int:
+    """Rows of a batch; more than a table can have are as many as it has."""
+    return min(checks.positive_int(name, value), MOST_ROWS)
+
+
 def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
     """`(name, function)` of each metric, from names or a mapping."""
     if isinstance(metrics, str):

@@ -14,7 +14,6 @@ from typing import Annotated, Any, Required, TypedDict
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core import checks
 from jaxbm.core import precision as precisions
 from jaxbm.privacy import dpsgd
 from jaxbm.run import conversions
@@ -67,7 +66,7 @@ class TrainingOptions(TypedDict, total=False):
             32,
             STATIC,
             "rows per step; the last batch of an epoch may be smaller. More than n rows means one batch.",
-            convert=checks.positive_int,
+            convert=conversions.batch_size,
             searched=True,
         ),
     ]

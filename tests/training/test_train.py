@@ -28,6 +28,14 @@ def fit(key=KEY, model=MODEL, x=X, y=Y, **options):
     return jaxbm.fit(key, model, x, y, **{"loss": BINARY, "epochs": 4, **options})
 
 
+@pytest.mark.parametrize("implementation", [None, "xla"])
+def test_more_rows_than_there_are_make_one_batch(implementation):
+    whole = fit(batch_size=len(X), implementation=implementation)
+    for size in (len(X) + 1, 2**31, 2**70):
+        more = fit(batch_size=size, implementation=implementation)
+        np.testing.assert_array_equal(more.history["loss"], whole.history["loss"])
+
+
 def by_hand(epochs, batch, weight=None, x=X, y=Y, l2=0.0, clip=None, dropout=None):
     """The same run with Optax, one step at a time, in a Python loop."""
     n, params, optimizer = len(x), MODEL.init(KEY), optax.adam(1e-3)
