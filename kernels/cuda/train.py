@@ -19,9 +19,15 @@ from jaxbm.kernels.cuda import machine as machines
 from jaxbm.kernels.cuda import measured, programs
 from jaxbm.kernels.cuda.plan import FLAGS, Plan, Shape, plan
 from jaxbm.kernels.cuda.vocabulary import codes
-from jaxbm.kernels.mlp.settings import labels_of, loss_numbers, numbers_of, optimizer_unsupported, rates_of, words_of
-from jaxbm.models.activations import title
-from jaxbm.models.mlp import MLP
+from jaxbm.kernels.mlp.settings import (
+    labels_of,
+    loss_numbers,
+    network_unsupported,
+    numbers_of,
+    rates_of,
+    run_unsupported,
+    words_of,
+)
 from jaxbm.models.protocol import Params
 from jaxbm.optimizers import Adam, AdamState, SgdState
 from jaxbm.run import loop
@@ -52,17 +58,11 @@ def status() -> str:
 
 def unsupported(run: Run) -> str | None:
     """Why the kernel does not cover this run; None where it does."""
-    task, model = run.task, run.task.model
-    if (reason := _model_unsupported(model)) is not None:
+    task, known = run.task, codes("ACTIVATIONS")
+    if (reason := network_unsupported(task.model, MAX_LAYERS, known.__contains__)) is not None:
         return reason
-    if _loss_code(task.loss) is None:
-        return f"the kernel does not know the loss {getattr(task.loss, '__name__', task.loss)!r}"
-    if task.augment is not None:
-        return "the kernel does not augment"
-    if (reason := optimizer_unsupported(run)) is not None:
+    if (reason := run_unsupported(run, knows_loss=_loss_code(task.loss) is not None)) is not None:
         return reason
-    if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves((run.data.x, run.data.x_val, run.params))):
-        return "the kernel computes in float32"
     if (reason := unknown_options(run, KNOWN_TASK, KNOWN_DATA, KNOWN_HYPER)) is not None:
         return reason
     laid_out = plan(shape_of(run), machines.architecture())
@@ -79,21 +79,6 @@ def slower(run: Run) -> str | None:
 def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:
     """`loop.run`, an epoch's pass over its rows being one launch for all members."""
     return loop.run(task, state, data, hyper, words, stop, one_pass=_one_pass)
-
-
-def _model_unsupported(model: Any) -> str | None:
-    if not isinstance(model, MLP):
-        return f"the kernel knows jaxbm.MLP only, not {type(model).__name__}"
-    if len(model.sizes) - 1 > MAX_LAYERS:
-        return f"the kernel takes at most {MAX_LAYERS} layers"
-    known = codes("ACTIVATIONS")
-    if unknown := [name for name in model.activations if not isinstance(name, str) or name not in known]:
-        return f"the kernel does not know the activation {title(unknown[0])!r}"
-    if model.output_activation != "identity":
-        return f"the kernel gives logits, not output_activation={title(model.output_activation)!r}"
-    if model.param_dtype != "float32" or model.dtype not in (None, "float32"):
-        return "the kernel computes in float32"
-    return None
 
 
 def _loss_code(loss: Any) -> str | None:

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.kernels.calls import kernel_call
+from jaxbm.kernels.mlp.settings import network_unsupported
 from jaxbm.kernels.native import code, native
-from jaxbm.models.activations import title
-from jaxbm.models.mlp import MLP
 from jaxbm.models.protocol import Model, Params
 
 MAX_LAYERS = 32
@@ -18,21 +17,7 @@ MAX_LAYERS = 32
 
 def unsupported(model: Model) -> str | None:
     """Why the kernel does not compute this network; None where it does."""
-    if not isinstance(model, MLP):
-        return f"the kernel knows jaxbm.MLP only, not {type(model).__name__}"
-    if len(model.sizes) - 1 > MAX_LAYERS:
-        return f"the kernel takes at most {MAX_LAYERS} layers"
-    if unknown := [name for name in model.activations if not _is_known(name)]:
-        return f"the kernel does not know the activation {title(unknown[0])!r}"
-    if model.output_activation != "identity":
-        return f"the kernel gives logits, not output_activation={title(model.output_activation)!r}"
-    if model.param_dtype != "float32" or model.dtype not in (None, "float32"):
-        return "the kernel computes in float32"
-    return None
-
-
-def _is_known(activation: Any) -> bool:
-    return isinstance(activation, str) and code("activation", activation) is not None
+    return network_unsupported(model, MAX_LAYERS, lambda name: code("activation", name) is not None)
 
 
 def slower(model: Model, *arrays: Any) -> str | None:

@@ -1,5 +1,6 @@
 """A run's settings as the hand-written kernels read them: numbers, words of keys, labels; and which they refuse."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,39 @@ from jax import Array, lax
 
 from jaxbm import losses
 from jaxbm.core.counter import Words
+from jaxbm.models.activations import title
+from jaxbm.models.mlp import MLP
 from jaxbm.optimizers import Adam, Sgd
 from jaxbm.run.contract import Hyper, Loss, Run, Task
+
+
+def network_unsupported(model: Any, most_layers: int, is_known: Callable[[str], bool]) -> str | None:
+    """Why a kernel doesn't compute a network; None where it does. `is_known` says whether it has an activation."""
+    if not isinstance(model, MLP):
+        return f"the kernel knows jaxbm.MLP only, not {type(model).__name__}"
+    if len(model.sizes) - 1 > most_layers:
+        return f"the kernel takes at most {most_layers} layers"
+    if unknown := [name for name in model.activations if not isinstance(name, str) or not is_known(name)]:
+        return f"the kernel does not know the activation {title(unknown[0])!r}"
+    if model.output_activation != "identity":
+        return f"the kernel gives logits, not output_activation={title(model.output_activation)!r}"
+    if model.param_dtype != "float32" or model.dtype not in (None, "float32"):
+        return "the kernel computes in float32"
+    return None
+
+
+def run_unsupported(run: Run, knows_loss: bool) -> str | None:
+    """Why the kernels don't train with a run's loss, optimizer or types; None where they do."""
+    task = run.task
+    if not knows_loss:
+        return f"the kernel does not know the loss {getattr(task.loss, '__name__', task.loss)!r}"
+    if task.augment is not None:
+        return "the kernel does not augment"
+    if (reason := optimizer_unsupported(run)) is not None:
+        return reason
+    if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves((run.data.x, run.data.x_val, run.params))):
+        return "the kernel computes in float32"
+    return None
 
 
 def optimizer_unsupported(run: Run) -> str | None:

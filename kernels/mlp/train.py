@@ -16,8 +16,8 @@ from jaxbm.kernels.mlp.settings import (
     labels_of,
     loss_numbers,
     numbers_of,
-    optimizer_unsupported,
     rates_of,
+    run_unsupported,
     words_of,
 )
 from jaxbm.kernels.native import code, native
@@ -90,14 +90,8 @@ def unsupported(run: Run) -> str | None:
     task = run.task
     if (reason := apply_mlp.unsupported(task.model)) is not None:
         return reason
-    if _loss_code(task.loss) is None:
-        return f"the kernel does not know the loss {getattr(task.loss, '__name__', task.loss)!r}"
-    if task.augment is not None:
-        return "the kernel does not augment"
-    if (reason := optimizer_unsupported(run)) is not None:
+    if (reason := run_unsupported(run, knows_loss=_loss_code(task.loss) is not None)) is not None:
         return reason
-    if any(jnp.result_type(a) != jnp.float32 for a in jax.tree.leaves((run.data.x, run.data.x_val, run.params))):
-        return "the kernel computes in float32"
     return unknown_options(run, KNOWN_TASK, KNOWN_DATA, KNOWN_HYPER)
 
 
