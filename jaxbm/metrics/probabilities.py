@@ -47,7 +47,7 @@ def log_loss(probabilities: ArrayLike, labels: ArrayLike, *, weights: ArrayLike 
     """
     given = real("probabilities", probabilities)
     p, y, good = _outcomes(given, labels, weights)
-    eps = jnp.finfo(given.dtype if jnp.issubdtype(given.dtype, jnp.floating) else p.dtype).eps
+    eps = float(jnp.finfo(given.dtype if jnp.issubdtype(given.dtype, jnp.floating) else p.dtype).eps)
     if p.ndim == y.ndim:
         right = jnp.where(y == 1, p, 1 - p)
         each = -jnp.log(jnp.clip(right, eps, 1))

@@ -29,6 +29,22 @@ CASES = {
 }
 
 
+def compiled(function, **options):
+    """A loss's values, and the derivatives of their sum by its outputs, in one compiled function."""
+
+    @jax.jit
+    def values_and_slopes(x, y, **masks):
+        values, pull = jax.vjp(lambda x: function(x, y, **options, **masks), x)
+        return values, pull(jnp.ones_like(values))[0]
+
+    return values_and_slopes
+
+
+def agree(got, want, tolerance):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a.astype(float), b.astype(float), rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_values_and_gradients_agree_with_optax(name, dtype):
@@ -36,38 +52,24 @@ def test_values_and_gradients_agree_with_optax(name, dtype):
     with jax.enable_x64(dtype == "float64"):
         x, y = jnp.asarray(x, dtype), jnp.asarray(y, dtype)
         ours, theirs = getattr(losses, name), getattr(optax, name, None) or getattr(optax.losses, name)
-        got, want = ours(x, y, **options), theirs(x, y, **options)
-        assert got.dtype == dtype
-        tolerance = TOLERANCE[dtype]
-        np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=tolerance, atol=tolerance)
-        grads = [jax.grad(lambda x, f=f: f(x, y, **options).sum())(x) for f in (ours, theirs)]
-        np.testing.assert_allclose(*(g.astype(float) for g in grads), rtol=tolerance, atol=tolerance)
-        assert np.isfinite(grads[0].astype(float)).all()
-        np.testing.assert_allclose(
-            jax.vmap(lambda a, b: ours(a, b, **options))(x, y).astype(float),
-            jax.jit(ours, static_argnames=tuple(options))(x, y, **options).astype(float),
-            rtol=tolerance,
-            atol=tolerance,
-        )
+        got, want = compiled(ours, **options)(x, y), compiled(theirs, **options)(x, y)
+        assert got[0].dtype == got[1].dtype == dtype
+        agree(got, want, TOLERANCE[dtype])
+        assert np.isfinite(got[1].astype(float)).all()
+        mapped = jax.jit(jax.vmap(lambda a, b: ours(a, b, **options)))
+        agree((ours(x, y, **options), mapped(x, y)), (got[0], got[0]), TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_integer_labels_axis_and_where_agree_with_optax(axis):
-    x = jnp.asarray(LOGITS[:5, :5], jnp.float32)
-    y = jnp.asarray(HARD[:5])
+    x, y = jnp.asarray(LOGITS[:5, :5], jnp.float32), jnp.asarray(HARD[:5])
     where = jnp.asarray(RNG.random((5, 5)) > 0.3).at[jnp.arange(5), y].set(True)
     where = where | where.T
-    for mask in (None, where):
-        got = losses.softmax_cross_entropy_with_integer_labels(x, y, axis=axis, where=mask)
-        want = optax.softmax_cross_entropy_with_integer_labels(x, y, axis=axis, where=mask)
-        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
-        soft = jnp.asarray(SOFT[:5], jnp.float32)
-        np.testing.assert_allclose(
-            losses.softmax_cross_entropy(x, soft, axis=axis, where=mask),
-            optax.softmax_cross_entropy(x, soft, axis=axis, where=mask),
-            rtol=1e-5,
-            atol=1e-6,
-        )
+    for name in ("softmax_cross_entropy_with_integer_labels", "softmax_cross_entropy"):
+        labels = y if name.endswith("labels") else jnp.asarray(SOFT[:5], jnp.float32)
+        ours, theirs = (compiled(getattr(module, name), axis=axis) for module in (losses, optax))
+        for mask in ({}, {"where": where}):
+            agree(ours(x, labels, **mask)[0], theirs(x, labels, **mask)[0], 1e-5)
 
 
 def test_textbook_values():
@@ -81,13 +83,14 @@ def test_textbook_values():
 
 def test_huge_logits_stay_finite():
     huge = jnp.asarray([[1e30, -1e30, 0.0]])
-    for value, grad in (
-        jax.value_and_grad(lambda x: losses.softmax_cross_entropy(x, jnp.asarray([[1.0, 0.0, 0.0]])).sum())(huge),
-        jax.value_and_grad(lambda x: losses.sigmoid_binary_cross_entropy(x, jnp.zeros((1, 3))).mean())(huge),
-        jax.value_and_grad(lambda x: losses.sigmoid_focal_loss(x, jnp.ones((1, 3))).mean())(huge),
-        jax.value_and_grad(lambda x: losses.log_cosh(x, jnp.zeros((1, 3))).mean())(huge),
+    for function, labels in (
+        (losses.softmax_cross_entropy, jnp.asarray([[1.0, 0.0, 0.0]])),
+        (losses.sigmoid_binary_cross_entropy, jnp.zeros((1, 3))),
+        (losses.sigmoid_focal_loss, jnp.ones((1, 3))),
+        (losses.log_cosh, jnp.zeros((1, 3))),
     ):
-        assert np.isfinite(value)
+        value, grad = compiled(function)(huge, labels)
+        assert np.isfinite(value).all()
         assert np.isfinite(grad).all()
     gradient = jax.grad(lambda p: losses.cross_entropy(p, jnp.asarray([1.0, 0.0])))(jnp.asarray([0.0, 1.0]))
     assert np.isfinite(gradient).all()
@@ -139,32 +142,18 @@ def test_axis_and_where_with_gradients_agree_with_optax(name, axis, dtype):
         x = jnp.asarray(NEAR[:6, :5] if name.startswith("soft") else np.log(np.roll(SOFT, 1, 0)[:6]), dtype)
         y = jnp.asarray(SOFT[:6], dtype)
         where = jnp.asarray(np.random.default_rng(1).random((6, 5)) > 0.3).at[0].set(True).at[:, 0].set(True)
-        for mask in (None, where):
-            both = [
-                jax.value_and_grad(lambda x, f=f, m=mask: f(x, y, axis=axis, where=m).sum())(x)
-                for f in (getattr(losses, name), getattr(optax.losses, name))
-            ]
-            for got, want in zip(jax.tree.leaves(both[0]), jax.tree.leaves(both[1]), strict=True):
-                tolerance = TOLERANCE[dtype] * (3 if dtype == "bfloat16" else 1)
-                np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=tolerance, atol=tolerance)
+        ours, theirs = (compiled(getattr(module, name), axis=axis) for module in (losses, optax.losses))
+        for mask in ({}, {"where": where}):
+            agree(ours(x, y, **mask), theirs(x, y, **mask), TOLERANCE[dtype] * (3 if dtype == "bfloat16" else 1))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_integer_labels_and_smoothing_in_every_dtype(dtype):
+    name = "softmax_cross_entropy_with_integer_labels"
     with jax.enable_x64(dtype == "float64"):
         x, y = jnp.asarray(NEAR, dtype), jnp.asarray(HARD)
-        both = [
-            jax.value_and_grad(lambda x, f=f: f(x, y).sum())(x)
-            for f in (
-                losses.softmax_cross_entropy_with_integer_labels,
-                optax.losses.softmax_cross_entropy_with_integer_labels,
-            )
-        ]
-        assert both[0][0].dtype == dtype
-        for got, want in zip(*map(jax.tree.leaves, both), strict=True):
-            np.testing.assert_allclose(
-                got.astype(float), want.astype(float), rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype]
-            )
-        smooth = losses.smooth_labels(jnp.asarray(SOFT, dtype), 0.2)
-        want = optax.smooth_labels(jnp.asarray(SOFT, dtype), 0.2)
+        got, want = (compiled(getattr(module, name))(x, y) for module in (losses, optax.losses))
+        assert got[0].dtype == dtype
+        agree(got, want, TOLERANCE[dtype])
+        smooth, want = (module.smooth_labels(jnp.asarray(SOFT, dtype), 0.2) for module in (losses, optax))
         np.testing.assert_allclose(smooth.astype(float), want.astype(float), rtol=TOLERANCE[dtype])
