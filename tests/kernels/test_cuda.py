@@ -1,7 +1,6 @@
 """The CUDA kernel, emulated: its own source against the reference loop, by each option, from Python to driver."""
 
 import functools
-import json
 from contextlib import nullcontext
 
 import jax
@@ -13,10 +12,9 @@ from support import emulated
 
 import jaxbm
 from jaxbm.core import counter
-from jaxbm.kernels import dispatch, native, registry
-from jaxbm.kernels.cuda import machine, measured, nvrtc, programs, train
-from jaxbm.kernels.cuda.plan import Plan, Shape, plan
-from jaxbm.kernels.cuda.vocabulary import DEVICE, codes, sources
+from jaxbm.kernels import native, registry
+from jaxbm.kernels.cuda import machine, nvrtc, train
+from jaxbm.kernels.cuda.vocabulary import codes
 from jaxbm.run import contract, loop
 from jaxbm.run.training import Training
 
@@ -306,131 +304,9 @@ def test_a_program_that_is_not_compiled_is_told_and_tried_again(gpu, monkeypatch
             launched()
 
 
-def test_it_is_the_default_only_where_measurements_speak_for_it(monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    figures = json.loads((DEVICE.parent / "measured/h100.json").read_text())
-    known = measured.CLASSES[figures["architecture"]]
-    rows = [r for r in figures["microseconds"] if jaxbm.MLP(tuple(r["sizes"])).n_params <= known.params]
-    assert all(row["cuda"] < row["xla_tf32"] for row in rows)
-    assert {row["members"] for row in rows} >= {1, 264, 8192}
-    assert max(jaxbm.MLP(tuple(row["sizes"])).n_params for row in rows) == known.params
-    assert known.batch == (min(row["batch_size"] for row in rows), max(row["batch_size"] for row in rows))
-    assert all(told["repeatable"] and told["params"] < 2e-5 for told in figures["deviation"]["of"].values())
-    for options, said in (
-        ({"epochs": 20_000}, "batches of 8 to 128"),
-        ({"epochs": 10, "batch_size": 8}, "60 steps may be through"),
-        ({"epochs": 10, "hidden": (100, 60)}, "up to 3,457 parameters"),
-    ):
-        assert said in train.slower(case(**{"batch_size": 4} | options))
-    run = case(epochs=20_000, batch_size=8)
-    assert train.slower(run) is None
-    assert dispatch.choose(None, run)[0] == "cuda"
-    monkeypatch.setattr(machine, "machine", lambda: machine.Machine("cpu", "sm_120"))
-    assert "sm_120 was not measured" in train.slower(run)
-
-
 def test_without_a_gpu_it_says_so(monkeypatch):
     monkeypatch.undo()
     if jax.default_backend() == "cpu":
         assert "default backend here is cpu" in registry.IMPLEMENTATIONS["cuda"].status()
         with pytest.raises(NotImplementedError, match="implementation='cuda': JAX's default backend here is cpu"):
             members()
-
-
-def test_where_it_would_be_the_fastest_but_is_off_one_warning_says_so(monkeypatch):
-    entry = registry.IMPLEMENTATIONS["cuda"]
-    changed = {"off": lambda: "no driver", "slower": lambda run: None, "status": entry.status}
-    other = type(entry)(**{**{f: getattr(entry, f) for f in entry.__dataclass_fields__}, **changed})
-    monkeypatch.setitem(registry.IMPLEMENTATIONS, "cuda", other)
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    dispatch._warn_once.cache_clear()
-    with pytest.warns(RuntimeWarning, match="'cuda' is the fastest at such a run, but is off: no driver"):
-        name, _ = dispatch.choose(None, CASES["momentum"])
-    assert name == "xla"
-    dispatch.choose(None, CASES["momentum"])  # and no second one
-
-
-@pytest.mark.parametrize(
-    ("model", "options", "said"),
-    [
-        (jaxbm.MLP((784, 128, 3)), {}, "KiB of a block's shared memory, of which sm_90 has 227"),
-        (jaxbm.MLP((100, 100, 100, 3)), {}, "the optimizer's state does not fit into the registers"),
-        (jaxbm.MLP((4, 6, 3)), {"batch_size": 4096}, "batches of at most 512 rows"),
-        (jaxbm.MLP((4, *(2,) * 16, 3)), {}, "at most 16 layers"),
-        (jaxbm.MLP((4, 6, 3), activation="mish"), {}, "activation 'mish'"),
-        (jaxbm.MLP((4, 6, 3), dtype="bfloat16"), {}, "float32"),
-        (jaxbm.MLP((4, 6, 3)), {"optimizer": optax.lion(0.1)}, "jaxbm's own sgd, adam and adamw"),
-    ],
-)
-def test_what_does_not_fit_is_refused_with_the_reason(model, options, said):
-    shape = jax.ShapeDtypeStruct((8192, model.sizes[0]), jnp.float32)
-    data = contract.Data(shape, jax.ShapeDtypeStruct((8192,), jnp.int32))
-    run = Training(loss="softmax_cross_entropy_with_integer_labels", **options).build(model, data)
-    assert said in train.unsupported(run)
-
-
-# ---- Plans and the compiler ----
-
-
-def benchmark_shape(sizes, loss="kSigmoidCrossEntropy", batch=32):
-    activations = ("kRelu",) * (len(sizes) - 2) + ("kIdentity",)
-    return Shape(sizes, activations, loss, "kAdam", batch, frozenset({"BIAS", "SHUFFLE"}))
-
-
-BENCHMARKS = {
-    "20-64-32-1": benchmark_shape((20, 64, 32, 1)),
-    "8-16-3": benchmark_shape((8, 16, 3), "kSoftmaxIntegerLabels"),
-    "30-100-1": benchmark_shape((30, 100, 1), "kSquaredError"),
-}
-
-
-def test_plans_fit_their_cards():
-    for shape in BENCHMARKS.values():
-        for architecture in ("sm_80", "sm_86", "sm_90", "sm_100", "sm_120"):
-            found = plan(shape, architecture)
-            assert isinstance(found, Plan)
-            assert found.shared_bytes * found.blocks <= 228 * 1024
-            assert found.threads * found.blocks <= 2048
-    assert plan(BENCHMARKS["20-64-32-1"], "sm_90").blocks == 3
-    assert plan(BENCHMARKS["8-16-3"], "sm_90").threads < 128  # a small network needs few threads
-
-
-def test_programs_have_numbers_of_their_own_and_are_kept(tmp_path, monkeypatch):
-    first, second = (plan(BENCHMARKS[name], "sm_90") for name in ("20-64-32-1", "8-16-3"))
-    numbers = {programs.number(one, sm) for one in (first, second) for sm in ("sm_90", "sm_100")}
-    assert len(numbers) == 4
-    made = []
-    monkeypatch.setenv(programs.FOLDER, str(tmp_path / "kept"))
-    monkeypatch.setattr(nvrtc, "version", lambda: (13, 0))
-    monkeypatch.setattr(nvrtc, "compiled", lambda *given: made.append(given) or nvrtc.Compiled(b"cubin", 1, 0))
-    assert [programs.build(one, "sm_90") for one in (first, first, second)] == [b"cubin"] * 3
-    assert len(made) == 2
-    monkeypatch.setenv(programs.FOLDER, "/proc/nowhere")
-    assert programs.build(first, "sm_90") == b"cubin"  # a cache that can't be written is none
-
-
-def has_nvrtc():
-    try:
-        nvrtc.library()
-    except nvrtc.NotCompiled:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not has_nvrtc(), reason="no NVRTC: pip install nvidia-cuda-nvrtc")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100", "sm_120"])
-def test_the_compiler_needs_no_more_registers_than_planned(architecture):
-    found = plan(BENCHMARKS["8-16-3"], architecture)
-    made = nvrtc.compiled(programs.MAIN, sources(), programs.options(found, architecture))
-    assert made.image[:4] == b"\x7fELF"
-    assert 0 < made.registers * found.threads * found.blocks <= 65536
-    assert made.spilled == 0
-
-
-@pytest.mark.skipif(not has_nvrtc(), reason="no NVRTC: pip install nvidia-cuda-nvrtc")
-def test_the_compiler_says_what_is_wrong():
-    found = plan(BENCHMARKS["8-16-3"], "sm_90")
-    with pytest.raises(nvrtc.NotCompiled, match=r"could not compile the kernel: .*error"):
-        nvrtc.compiled("train.cu", {"train.cu": "int x = ;"}, programs.options(found, "sm_90"))
-    with pytest.raises(nvrtc.NotCompiled, match="could not compile"):
-        nvrtc.compiled("train.cu", sources(), ("--gpu-architecture=sm_1",))

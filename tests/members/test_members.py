@@ -1,10 +1,8 @@
 """Many members in one call: each is what it would be alone."""
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +13,8 @@ from support.trees import assert_close
 
 import jaxbm
 from jaxbm.kernels import native
-from jaxbm.members import chunks, progress
-from jaxbm.members.fit_members import prepare
-from jaxbm.members.result import MembersResult, NonFiniteMembersWarning
-from jaxbm.run.training import Training
+from jaxbm.members import chunks
+from jaxbm.members.result import NonFiniteMembersWarning
 
 IMPLEMENTATIONS = [
     pytest.param("cpu", marks=pytest.mark.skipif(native.native().reason is not None, reason="no compiled kernels")),
@@ -200,60 +196,6 @@ print(peak() - before, state)
     assert above < 1.2 * state + 2**26
 
 
-def test_bootstrap_and_class_weights():
-    y = (Y > 0.5).astype(np.float32)
-    options = {
-        "loss": "sigmoid_binary_cross_entropy",
-        "bootstrap": True,
-        "class_weight": "balanced",
-        "rows": FOLDS[:3],
-    }
-    many = jaxbm.fit_members(KEYS[:3], jaxbm.MLP((5, 4, 1)), X, y, **options)
-    for k in (0,):
-        one = jaxbm.fit(KEYS[k], jaxbm.MLP((5, 4, 1)), X, y, **{**options, "rows": FOLDS[k]})
-        assert_close(many.member(k).params, one.params, native.native().reason is None)
-    plain = {"loss": "sigmoid_binary_cross_entropy", "class_weight": {1: 3.0}, "validation_split": 0.3}
-    many = jaxbm.fit_members(KEYS, jaxbm.MLP((5, 4, 1)), X, y, **plain)
-    one = jaxbm.fit(KEYS[2], jaxbm.MLP((5, 4, 1)), X, y, **plain)
-    assert_close(many.member(2).history, one.history, native.native().reason is None)
-
-
-@pytest.mark.parametrize("own", ["lists", "rows", "labels", "weights"])
-@pytest.mark.parametrize("implementation", [None, "xla"])
-def test_members_count_classes_in_rows_of_their_own(implementation, own):
-    model, options = jaxbm.MLP((5, 4, 3)), {"loss": "softmax_cross_entropy_with_integer_labels"}
-    options |= {"class_weight": "balanced", "implementation": implementation}
-    labels = np.digitize(X[:, 0], [0.3, 1.0])
-    each = {"y": [labels] * 4}
-    if own == "lists":
-        each |= {"rows": [FOLDS[0], FOLDS[1], FOLDS[0], FOLDS[2]], "validation_rows": FOLDS}
-        options |= {"sample_weight": RNG.uniform(0.5, 2, 90).astype(np.float32)}
-    elif own == "rows":
-        each |= {"rows": RNG.integers(0, 90, (4, 50))}
-        options |= {"validation_split": 0.2, "metrics": ["accuracy"]}
-    elif own == "labels":
-        each = {"y": np.stack([labels, labels[::-1], 2 - labels, (labels == 0).astype(int)])}
-    else:
-        each |= {"sample_weight": RNG.uniform(0, 2, (4, 90)).astype(np.float32)}
-    given = {name: value for name, value in each.items() if name != "y" or own == "labels"}
-    many = members(**{"model": model, "y": labels, **options, **given})
-    for k in (0, 3) if implementation is None else (3,):
-        one = alone(k, model=model, **options, **{name: value[k] for name, value in each.items()})
-        assert_close(tuple(many.member(k)), tuple(one), implementation is None and native.native().reason is None)
-
-
-def test_weights_of_classes_are_not_written_out_for_every_row_of_every_member():
-    y, model = (Y > 0.5).astype(np.float32), jaxbm.MLP((5, 4, 1))
-    options = {"loss": "sigmoid_binary_cross_entropy", "class_weight": "balanced"}
-    rows = [np.arange(k % 2, 90, 2) for k in range(4)]
-    own = prepare(KEYS, model, X, y, Training(rows=rows, validation_rows=rows, **options)).own
-    largest = max(leaf.size for leaf in jax.tree.leaves(own.data))
-    assert largest == 4 * 2
-    ones = y[1::2].sum()
-    np.testing.assert_allclose(own.data.class_weight[1], [45 / (2 * (45 - ones)), 45 / (2 * ones)], rtol=1e-6)
-    assert own.data.class_weight_val is None  # classes are weighed in training alone
-
-
 def test_an_optax_optimizer_takes_the_xla_path():
     many = members(optimizer=optax.adam(1e-2))
     assert_close(many.member(1).params, alone(1, optimizer=optax.adam(1e-2)).params, False)
@@ -270,74 +212,6 @@ def test_a_second_call_compiles_nothing():
     members(optimizer=jaxbm.adam(jnp.full(4, 1e-3)), **options)
     members(jax.random.split(jax.random.key(9), 4), optimizer=jaxbm.adam(jnp.full(4, 1e-3)), x=X + 1)
     assert compiled() == before
-
-
-def test_xla_goes_on_with_fewer_members_and_puts_them_back(monkeypatch):
-    monkeypatch.setattr(chunks, "COMPACTION_FLOPS", 0.0)
-    sizes = []
-    advance = chunks._advance
-    monkeypatch.setattr(chunks, "_advance", lambda *a: (sizes.append(a[2].active.shape[0]), advance(*a))[1])
-    epochs = np.asarray([1, 1, 1, 9, 1, 1, 1, 1])
-    keys = jax.random.split(jax.random.key(0), 8)
-    many = members(keys, epochs=epochs, implementation="xla")
-    assert sizes[0] == 8
-    assert sizes[-1] == 1
-    np.testing.assert_array_equal(many.epochs_run, epochs)
-    for k in (3,):
-        one = jaxbm.fit(keys[k], MODEL, X, Y, **{**OPTIONS, "epochs": int(epochs[k]), "implementation": "xla"})
-        assert_close(many.member(k).params, one.params, False)
-
-
-@pytest.mark.filterwarnings("ignore::jaxbm.members.result.NonFiniteMembersWarning")
-def test_xla_leaves_non_finite_members_behind_where_that_pays(monkeypatch):
-    rates = np.full(8, 1e-2)
-    rates[[0, 1, 3, 4, 6, 7]] = 1e30
-    options = {"members": 8, "epochs": 6, "optimizer": jaxbm.sgd(jnp.asarray(rates)), "implementation": "xla"}
-    sizes, advance = [], chunks._advance
-    monkeypatch.setattr(chunks, "_advance", lambda *a: (sizes.append(a[2].active.shape[0]), advance(*a))[1])
-    whole = members(KEYS[0], **options)
-    assert sizes == []  # so small a run is one compiled call
-    monkeypatch.setattr(chunks, "COMPACTION_FLOPS", 1.0)
-    many = members(KEYS[0], **options)
-    assert (sizes[0], sizes[-1]) == (8, 2)
-    np.testing.assert_array_equal(many.epochs_run, [1, 1, 6, 1, 1, 6, 1, 1])
-    assert_close(tuple(many), tuple(whole), False)
-
-
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_progress_tells_and_changes_nothing(implementation):
-    told = []
-    options = {"epochs": np.asarray([2, 6, 6, 4]), "implementation": implementation}
-    many = members(progress=told.append, **options)
-    assert_close(many, members(**options), implementation == "cpu")
-    assert told[-1].epochs_done == 6
-    assert told[-1].members_done == told[-1].members == 4
-    assert told[-1].steps == 18 * 6
-    assert told[-1].steps_left == 0
-    assert told[0].steps_left > 0
-    assert told[-1].best_member == many.best
-    assert "4/4 members done" in str(told[-1])
-
-
-def test_ctrl_c_keeps_what_is_finished():
-    def press(now):
-        if now.epochs_done == 1:
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(progress.MembersInterrupted) as caught:
-        members(epochs=50, progress=press)
-    kept = caught.value.result
-    assert isinstance(kept, MembersResult)
-    np.testing.assert_array_equal(kept.epochs_run, 1)
-    assert_close(kept.params, members(epochs=1).params, native.native().reason is None)
-
-
-def test_progress_works_outside_the_main_thread():
-    found = []
-    thread = threading.Thread(target=lambda: found.append(members(progress=lambda now: None)))
-    thread.start()
-    thread.join()
-    assert int(found[0].epochs_run[0]) == 3
 
 
 @pytest.mark.skipif(native.native().reason is not None, reason="no compiled kernels")
