@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxbm.table.category_statistics import CATEGORIES
 from jaxbm.table.number_encodings import BINS, ENCODINGS, FREQUENCIES
 
 if TYPE_CHECKING:
@@ -65,6 +66,13 @@ def add_column_options(parser: argparse.ArgumentParser, *, preset: bool = False)
         columns.add_argument(
             f"--{name}", type=int, default=default, metavar=str(count), help=f"of --numbers {encoding}"
         )
+    if preset:
+        columns.add_argument(
+            "--categories",
+            choices=CATEGORIES,
+            metavar="HOW",
+            help=f"how categories become features: {', '.join(CATEGORIES)} [{told}]",
+        )
     columns.add_argument(
         "--task", metavar="NAME", help="binary, multiclass, classification or regression [found from the target]"
     )
@@ -106,7 +114,7 @@ def columns_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def column_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `table.prepare` takes of them."""
-    names = ("task", "numbers", "bins", "frequencies")
+    names = ("task", "numbers", "bins", "frequencies", *(("categories",) * hasattr(arguments, "categories")))
     return columns_of(arguments) | {name: getattr(arguments, name) for name in names}
 
 

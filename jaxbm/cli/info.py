@@ -66,7 +66,7 @@ def _table(arguments: argparse.Namespace) -> None:
         raise ValueError("--target: expected the column to predict, got none")
     frame = table.read(arguments.data, **reading_options(arguments))
     usual = PRESETS[DEFAULT]
-    for name in ("numbers", "bins", "frequencies"):
+    for name in ("numbers", "bins", "frequencies", "categories"):
         if getattr(arguments, name) is None:
             setattr(arguments, name, getattr(usual, name))
     preparation = table.prepare(frame, arguments.target, **column_options(arguments))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jaxbm.tabular import Fitted, Plan
 
 CHANGES = (
-    *("hidden", "activation", "weight_init", "numbers", "bins", "frequencies", "members", "folds"),
+    *("hidden", "activation", "weight_init", "numbers", "bins", "frequencies", "categories", "members", "folds"),
     *("validation_split", "optimizer", "learning_rate", "loss", "time"),
 )
 """Fields of a recipe that are options of the command."""

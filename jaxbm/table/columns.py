@@ -31,7 +31,15 @@ class Column:
     """whether a feature tells that the value was missing"""
     categories: list[str] = field(default_factory=list)
     others: int = 0
-    """how many categories of the training rows have no feature, for they are rare or too many"""
+    """how many categories of the training rows have no feature of their own, for they are rare or too many"""
+    pooled: list[str] = field(default_factory=list)
+    """those: all of them, and unseen ones, are encoded alike"""
+    known: list[str] = field(default_factory=list)
+    """categories that have statistics of their own; of the rest, and unseen ones, there is one more"""
+    statistics: list[list[float]] = field(default_factory=list)
+    """smoothed target statistics of the known categories, and last of the rest"""
+    outcomes: list[str] = field(default_factory=list)
+    """what each of a category's statistics is about"""
     why: str = ""
     """what it was recognised by"""
     note: str = ""
@@ -57,6 +65,11 @@ class Column:
         self.parts = [(name, center, scale) for name, center, scale in self.parts]  # JSON knows lists alone
 
     @property
+    def statistic_places(self) -> slice:
+        """Where its target statistics stand among its features."""
+        return slice(len(self.categories), len(self.categories) + len(self.outcomes))
+
+    @property
     def feature_names(self) -> list[str]:
         """Names of its features, in order."""
         if self.kind not in USED:
@@ -64,6 +77,7 @@ class Column:
         names = self._number_names()
         if self.kind == "category":
             names = [f"{self.name}={category}" for category in self.categories]
+            names += [f"{self.name}: {outcome}" for outcome in self.outcomes]
         elif self.parts:
             names = [f"{self.name}: {part}" for part, _, _ in self.parts]
         return names + [f"{self.name} is missing"] * self.indicator
@@ -78,7 +92,7 @@ class Column:
         """What it became, in words."""
         if self.kind not in USED:
             return "left out"
-        features = len(self.feature_names) - self.indicator
+        features = len(self.feature_names) - self.indicator - len(self.outcomes)
         base = "a robustly scaled feature" if self.encoding in ("robust", "fourier") else "a standardised feature"
         what = {
             "number": base + (f" and {features - 1} {self.encoding} ones" if features > 1 else ""),
@@ -87,4 +101,7 @@ class Column:
         }.get(self.kind, f"{features} calendar features")
         if self.others:
             what += f", none for {self.others} rare ones"
+        if self.outcomes:
+            several = len(self.outcomes) > 1
+            what += f", {len(self.outcomes) if several else 'a'} smoothed target statistic{'s' * several} of all"
         return what + (" and an indicator of missing values" if self.indicator else "")

@@ -95,11 +95,10 @@ def _seconds(texts: Sequence[str], format_: str) -> np.ndarray:
 
 
 def _since_1970(moments: pd.Series) -> np.ndarray:
-    import pandas as pd
-
     if moments.dt.tz is not None:
         moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
-    return ((moments - pd.Timestamp(0)) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
+    # In nanoseconds there is no year 1500.
+    return (moments.to_numpy("datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(1, "s")
 
 
 def parse(texts: Sequence[str], formats: Sequence[str]) -> np.ndarray:

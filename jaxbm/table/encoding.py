@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import Cells, cells
 from jaxbm.table.columns import Column
-from jaxbm.table.number_encodings import learn_encoding, number_features
+from jaxbm.table.number_encodings import center_and_scale, learn_encoding, number_features
 from jaxbm.table.recognition import MANY, OFTEN, RECOGNISED_SHARE, SEVERAL, WORDS
 
 if TYPE_CHECKING:
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 200
 """A text column's most frequent categories get a feature each, the others none."""
+UNCOVERED = 0.1
+"""Where categories without a feature fill this share of the cells, statistics of the target tell about them."""
 FAR = 1e9
 """A number that exceeds the median size so many times is no measurement: it would make all others equal."""
 _TOO_FAR = 1e6
 """Deviations from the training rows at which a number at prediction is cut off."""
 
 
-def learn(column: Column, values: pd.Series, numbers: str = "standard", count: int = 16) -> Column:
+def learn(
+    column: Column, values: pd.Series, numbers: str = "standard", count: int = 16, outcomes: Sequence[str] = ()
+) -> Column:
     """Fill in the statistics of a column that `recognise` made, from the same training rows.
 
     Args:
@@ -32,6 +37,7 @@ def learn(column: Column, values: pd.Series, numbers: str = "standard", count: i
       values: its training rows.
       numbers: how a number is encoded.
       count: of its bins or frequencies.
+      outcomes: what target statistics would be about, where a category has no feature of its own.
 
     Raises:
       ValueError: a number is so far from the others that they would all look the same.
@@ -44,7 +50,14 @@ def learn(column: Column, values: pd.Series, numbers: str = "standard", count: i
             least = OFTEN if counts.sum() < SEVERAL * len(found.texts) and counts.max() >= OFTEN else 2
             often = often[counts[often] >= least] if counts.max() >= least else often  # kept, though all are rare
         column.categories = sorted(found.texts[i] for i in often)
-        column.others = len(found.texts) - len(column.categories)
+        own = set(column.categories)
+        column.pooled = sorted(text for text in found.texts if text not in own)
+        column.others = len(column.pooled)
+        covered = counts[[i for i, text in enumerate(found.texts) if text in own]].sum()
+        if outcomes and covered <= (1 - UNCOVERED) * counts.sum():
+            column.known = sorted(found.texts[i] for i in np.flatnonzero(counts > 1))
+            column.outcomes = list(outcomes)
+            column.statistics = [[0.0] * len(outcomes)] * (len(column.known) + 1)
         column.indicator = bool((found.codes < 0).any())
         return column
     every = numbers_of(column, values)
@@ -60,7 +73,7 @@ def learn(column: Column, values: pd.Series, numbers: str = "standard", count: i
         learn_encoding(column, known, filled, numbers, count)
         column.note = column.note or _nines(known)
     else:
-        column.center, column.scale = float(filled.mean()), float(filled.std()) or 1.0
+        column.center, column.scale = center_and_scale(filled)
     return column
 
 
@@ -83,6 +96,10 @@ def check_far(name: str, known: np.ndarray) -> None:
     if largest > FAR * middle or largest > 1e30:
         far = sizes > max(FAR * middle, 0.0) if largest > FAR * middle else sizes > 1e30
         value = float(known[np.abs(known) == largest][0])
+        if middle > 1e30:
+            raise ValueError(
+                f"{name}: expected numbers of at most 1e30, the middle one has size {middle:g}; use a larger unit"
+            )
         raise ValueError(
             f"{name}: {int(far.sum())} cells hold numbers such as {value:g}, where the size of the middle one is "
             f"{middle:g}; if they stand for missing values, name them: --missing {value:g} (missing=[...]), else "
@@ -215,25 +232,39 @@ def _in_range(column: Column, filled: np.ndarray, values: pd.Series) -> np.ndarr
 
 def _one_hot(column: Column, values: pd.Series, out: np.ndarray) -> None:
     found = cells(values)
-    places = _places(column.categories, found.texts)
+    places = places_of(column.categories, found.texts)
     place = found.spread(places, -2)
     out[:] = 0
     rows = np.flatnonzero(place >= 0)
     out[rows, place[rows]] = 1
+    if column.outcomes:
+        table = np.asarray([*column.statistics, [0.0] * len(column.outcomes)])  # the last of empty cells
+        out[:, column.statistic_places] = table[row_groups(column, values)]
     if column.indicator:
         out[:, -1] = place == -2
-    counted = zip(found.texts, places, found.counts, strict=True)
-    strange = {text: count for text, p, count in counted if p == -1 and count}
-    if strange and not column.others:
+    if column.others and not column.pooled:
+        return  # saved before they were kept by name
+    counted = zip(found.texts, places.tolist(), found.counts.tolist(), strict=True)
+    others = {text: count for text, p, count in counted if p == -1 and count}
+    strange = [text for text, p in zip(others, places_of(column.pooled, list(others)), strict=True) if p < 0]
+    if strange:
         shown = ", ".join(sorted(strange)[:5])
         warnings.warn(
-            f"column {column.name!r}: {sum(strange.values())} rows hold categories that training did not see "
-            f"({shown}); encoded as none of the known ones",
+            f"column {column.name!r}: {sum(others[text] for text in strange)} rows hold categories that training did "
+            f"not see ({shown}); encoded as " + ("the rare ones" if column.pooled else "none of the known ones"),
             stacklevel=4,
         )
 
 
-def _places(categories: list[str], texts: list[str]) -> np.ndarray:
+def row_groups(column: Column, values: pd.Series) -> np.ndarray:
+    """int `[n]`: each row's place among the categories that have statistics; one more for the rest, -1 for an empty
+    cell."""
+    found = cells(values)
+    places = places_of(column.known, found.texts)
+    return found.spread(np.where(places < 0, len(column.known), places), -1)
+
+
+def places_of(categories: list[str], texts: list[str]) -> np.ndarray:
     """int `[texts]`: each text's place among the categories, -1 for none.
 
     A file in which a column of codes holds digits alone may have been read as numbers: where a text is no category,

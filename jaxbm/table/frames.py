@@ -14,17 +14,51 @@ if TYPE_CHECKING:
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with the names of its columns as text.
+    """The table as one of pandas, with the names of its columns as text.
+
+    Args:
+      frame: of pandas, or of another library from which pandas' can be made: PyArrow, Polars, DuckDB, ...
 
     Raises:
+      TypeError: it is no table.
       ValueError: two columns have the same name.
     """
+    frame = as_pandas(frame)
     if not all(isinstance(name, str) for name in frame.columns):
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     if not frame.columns.is_unique:
         twice = sorted(set(frame.columns[frame.columns.duplicated()]))
         raise ValueError(f"table: expected each column once, got {twice} more than once")
     return frame
+
+
+def as_pandas(frame: Any, name: str = "frame") -> pd.DataFrame:
+    """A table of whatever library as one of pandas.
+
+    Raises:
+      TypeError: it is no table.
+    """
+    import pandas as pd
+
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if hasattr(frame, "collect") and hasattr(frame, "lazy"):  # of Polars, not computed yet
+        frame = frame.collect()
+    names = getattr(frame, "column_names", None) or getattr(frame, "columns", None)
+    if isinstance(names, list) and hasattr(frame, "to_dict") and hasattr(frame, "get_column"):
+        # Polars' own conversion needs PyArrow.
+        return pd.DataFrame({column: frame.get_column(column).to_list() for column in names})
+    for conversion in ("to_pandas", "df"):
+        if hasattr(frame, conversion):
+            found = getattr(frame, conversion)()
+            if isinstance(found, pd.DataFrame):
+                return found
+    raise TypeError(f"{name}: expected a table of pandas or a file, got a {type(frame).__name__}")
+
+
+def text_of(name: Any) -> Any:
+    """The name of a column as `named` spells it; None stays None."""
+    return name if name is None or isinstance(name, str) else str(name)
 
 
 def without(frame: pd.DataFrame, missing: Iterable[Any]) -> pd.DataFrame:

@@ -20,6 +20,25 @@ def check_encoding(name: str) -> None:
         raise unknown("numbers", name, ENCODINGS)
 
 
+def center_and_scale(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of float64 `[n]`; 1 for numbers that are all the same.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.table.number_encodings import center_and_scale
+      >>> center_and_scale(np.asarray([1e-300, 3e-300])), center_and_scale(np.full(3, 0.1))
+      ((2e-300, 1e-300), (0.1, 1.0))
+    """
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+    if low == high:  # of which rounding would make a deviation
+        return low, 1.0
+    center, scale = float(values.mean()), float(values.std())
+    if scale < 1e-150:  # squares underflow
+        size = float(np.abs(values - center).max())
+        scale = size * float(((values - center) / size).std())
+    return center, scale or 1.0
+
+
 def learn_encoding(column: Column, known: np.ndarray, filled: np.ndarray, encoding: str, count: int) -> None:
     """Fill in what a number column's encoding needs, from training rows.
 
@@ -32,7 +51,7 @@ def learn_encoding(column: Column, known: np.ndarray, filled: np.ndarray, encodi
     """
     column.encoding = encoding
     if encoding in ("standard", "piecewise"):
-        column.center, column.scale = float(filled.mean()), float(filled.std()) or 1.0
+        column.center, column.scale = center_and_scale(filled)
     else:
         low, middle, high = np.quantile(known, [0.25, 0.5, 0.75]) if len(known) else (0.0, 0.0, 0.0)
         spread = high - low if high > low else float(np.ptp(known)) / 2 if len(known) else 0.0

@@ -10,8 +10,8 @@ import numpy as np
 from jaxbm.core.names import unknown
 from jaxbm.table.cells import distinct
 from jaxbm.table.columns import Column
-from jaxbm.table.encoding import encode
-from jaxbm.table.frames import named, without
+from jaxbm.table.encoding import encode, row_groups
+from jaxbm.table.frames import as_pandas, named, without
 from jaxbm.table.target import has_label, meant, quantity, unlabelled_told
 
 if TYPE_CHECKING:
@@ -97,6 +97,32 @@ class Preparation:
             at += width
         return out
 
+    def training_features(self, frame: pd.DataFrame, weight: Any = None, *, seed: int = 0) -> np.ndarray:
+        """float32 `[n, features]` to train on: as `features`, but target statistics of a row's category are those of
+        other rows, in five parts, since those of `features` know the row's own label.
+
+        Args:
+          frame: rows with labels.
+          weight: nonnegative `[n]`: how much each row counts; None for all the same.
+          seed: of the parts.
+
+        Raises:
+          ValueError: as for `features` and `labels`.
+        """
+        from jaxbm.table.category_statistics import Target, copy_groups, inner_parts, statistic_features
+
+        frame = without(named(frame), self.missing)
+        out, groups = self.features(frame), self.groups()
+        if any(column.outcomes for column in self.columns):
+            target = Target.of(self, self.labels(frame), None if weight is None else np.asarray(weight, np.float64))
+            seen, parts = np.ones(len(frame), bool), inner_parts(copy_groups(frame), seed)
+            for column in self.columns:
+                if column.outcomes:
+                    codes = row_groups(column, frame[column.name])
+                    places = groups[column.name][column.statistic_places]
+                    out[:, places] = statistic_features(codes, len(column.known) + 1, target, seen, parts)
+        return out
+
     def labels(self, frame: pd.DataFrame) -> np.ndarray:
         """int32 class numbers, or the scaled float32 quantity.
 
@@ -131,6 +157,7 @@ class Preparation:
         Raises:
           ValueError: the target column is missing, or no row is left.
         """
+        frame = as_pandas(frame)
         kept = has_label(without(named(frame), self.missing), self.target, self.task)
         if not kept.any():
             raise ValueError(f"target {self.target!r}: expected rows with a label, none is left of {len(frame)}")

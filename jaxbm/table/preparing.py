@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.table.category_statistics import Target, check_categories, learn_statistics
 from jaxbm.table.columns import USED, Column
 from jaxbm.table.encoding import check_far, learn
-from jaxbm.table.frames import check_names, named, several, without
-from jaxbm.table.number_encodings import BINS, FREQUENCIES, check_encoding
+from jaxbm.table.frames import check_names, named, several, text_of, without
+from jaxbm.table.number_encodings import BINS, FREQUENCIES, center_and_scale, check_encoding
 from jaxbm.table.numerals import decimal_of
 from jaxbm.table.preparation import Preparation
 from jaxbm.table.recognition import recognise
@@ -37,6 +38,7 @@ def prepare(
     numbers: str | Mapping[str, str] = "standard",
     bins: int = BINS,
     frequencies: int = FREQUENCIES,
+    categories: str = "one-hot",
 ) -> Preparation:
     """Learn from training rows how the table becomes arrays.
 
@@ -61,6 +63,10 @@ def prepare(
         of the `bins` between quantiles), "fourier" (robust, and cosines of random `frequencies`).
       bins: of "piecewise".
       frequencies: of "fourier".
+      categories: "one-hot": a feature for each of the `MAX_CATEGORIES` most frequent ones, none for rare ones, which
+        are encoded alike; or "target": beside it, where a column has such rare ones, smoothed statistics of the
+        target for all categories. Those of `features` know the training rows' own labels, so train on
+        `training_features` then, as `jaxbm.tabular.fit` does by fold.
 
     Raises:
       ValueError: as for `task_of`; a cell doesn't fit the type that was asked for; an encoding is unknown or asked
@@ -73,13 +79,16 @@ def prepare(
       >>> preparation.task, preparation.features(frame).shape
       ('multiclass', (150, 4))
     """
-    types, keep, drop = dict(types or {}), set(several(keep)), set(several(drop))
+    types = {text_of(name): kind for name, kind in (types or {}).items()}
+    keep, drop = ({text_of(name) for name in several(names)} for names in (keep, drop))
+    target, group = text_of(target), text_of(group)
     missing = [str(value) for value in several(missing)]
     frame = without(named(frame), missing)
     for kind, names in (("types", types), ("keep", keep), ("drop", drop), ("group", [group] if group else [])):
         check_names(kind, names, frame)
     if target in drop or target == group:
         raise ValueError(f"target {target!r}: expected a column that is neither dropped nor the group")
+    check_categories(categories)
     encodings = _encodings(numbers, frame, {"piecewise": bins, "fourier": frequencies})
     task = task_of(frame, target, task)
     rows = labelled(frame, target, task)
@@ -89,18 +98,28 @@ def prepare(
     decimal = frame.attrs.get("decimal", ".")
     result.steps += target_steps(frame, target, task)
     _learn_target(result, rows[target], fitted[target], decimal)
+    outcomes = _outcomes(result) if categories == "target" else []
     for name in fitted.columns:
         if name not in (target, group):
             wanted = "dropped" if name in drop else types.get(name)
             column = recognise(name, fitted[name], wanted, keep=name in keep, decimal=decimal)
-            _add(result, column, fitted[name], *encodings(column))
+            _add(result, column, fitted[name], *encodings(column), outcomes)
     if not result.columns:
         told = "; ".join(f"{column.name}: {column.kind}, {column.why}" for column in result.dropped[:5])
         raise ValueError(
             f"table: expected at least one column that varies, apart from the target; none is left ({told})"
         )
+    if any(column.outcomes for column in result.columns):
+        learn_statistics(result, fitted, Target.of(result, result.labels(fitted)))
     result.steps += column_steps(result, fitted)
     return result
+
+
+def _outcomes(result: Preparation) -> list[str]:
+    """What statistics of the target are about, in words."""
+    if result.task == "regression":
+        return [f"mean of {result.target}"]
+    return [f"share of {name}" for name in (result.classes if result.task == "multiclass" else result.classes[1:])]
 
 
 def _encodings(
@@ -129,11 +148,13 @@ def _encodings(
     return encoding_of
 
 
-def _add(result: Preparation, column: Column, values: pd.Series, encoding: str, count: int) -> None:
+def _add(
+    result: Preparation, column: Column, values: pd.Series, encoding: str, count: int, outcomes: list[str]
+) -> None:
     if column.kind not in USED:
         result.dropped.append(column)
         return
-    learn(column, values, encoding, count)
+    learn(column, values, encoding, count, outcomes)
     if column.feature_names:
         result.columns.append(column)
     else:  # a time that is always the same
@@ -147,7 +168,7 @@ def _learn_target(result: Preparation, labels: pd.Series, fitted: pd.Series, dec
             result.target_decimal = decimal_of(labels.dropna().astype(str), decimal)
         numbers = quantity(fitted, result.target_decimal)
         check_far(f"target {result.target!r}", numbers)
-        result.target_center, result.target_scale = float(numbers.mean()), float(numbers.std()) or 1.0
+        result.target_center, result.target_scale = center_and_scale(numbers)
         result.steps.append(
             f"scaled the target by mean {result.target_center:.4g}, deviation {result.target_scale:.4g}"
         )

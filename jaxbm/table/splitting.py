@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxbm.table.copies import alike, copies, together
+from jaxbm.table.frames import as_pandas
 from jaxbm.table.target import classes_of, has_label, labelled, numbered, task_of, unlabelled_told
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def split(
     """
     from sklearn.model_selection import train_test_split
 
+    frame = as_pandas(frame)
     task = task_of(frame, target, task)
     rows = labelled(frame, target, task)
     if not 0 < test_size < 1:

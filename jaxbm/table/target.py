@@ -9,6 +9,7 @@ import numpy as np
 from jaxbm.core.names import unknown
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import cells, distinct, plain
+from jaxbm.table.frames import as_pandas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,10 +78,12 @@ def task_of(frame: pd.DataFrame, target: str, task: str | None = None) -> str:
     Raises:
       ValueError: no such column, `task` is unknown, one class only, text in the target of a regression, or dates.
     """
+    frame = as_pandas(frame)
     column = column_of(frame, target)
     if task not in (None, "classification", *TASKS):
         raise unknown("task", task, ("classification", *TASKS))
     column = column.dropna()
+    _check_kind(column, target)
     numeric = is_quantity(column)
     if task == "regression":
         _check_regression(column, target)
@@ -100,6 +103,18 @@ def task_of(frame: pd.DataFrame, target: str, task: str | None = None) -> str:
     if task is None:
         _check_classes(column, values, target)
     return "multiclass" if task == "multiclass" or values > 2 else "binary"
+
+
+def _check_kind(column: pd.Series, target: str) -> None:
+    """ValueError for numbers that are no quantity, and quantities that are no numbers."""
+    import pandas as pd
+
+    if pd.api.types.is_complex_dtype(column):
+        raise ValueError(f"target {target!r}: expected numbers or classes, got complex numbers")
+    if pd.api.types.is_timedelta64_dtype(column):
+        raise ValueError(
+            f"target {target!r}: expected numbers or classes, got durations; .dt.total_seconds() makes them numbers"
+        )
 
 
 def _check_regression(column: pd.Series, target: str) -> None:
@@ -174,12 +189,14 @@ def labelled(frame: pd.DataFrame, target: str, task: str | None = None) -> pd.Da
 
 def unlabelled_told(frame: pd.DataFrame, target: str, task: str | None = None) -> str:
     """What the rows without a label hold in its place, in words; a single row is named."""
+    import pandas as pd
+
     column = column_of(frame, target)
     lost = ~has_label(frame, target, task)
     rows = column[lost]
     told: dict[str, list[Any]] = {}
     for row, value in zip(rows.index, rows, strict=True):
-        shown = "empty" if value != value or value is None or not str(value).strip() else repr(plain(value))
+        shown = "empty" if pd.isna(value) or not str(value).strip() else repr(plain(value))
         told.setdefault(shown, []).append(row)
     some = list(told.items())[:5]
     words = [f"{len(at)} {shown}" + (f" (row {at[0]})" if len(at) == 1 else "") for shown, at in some]

@@ -74,6 +74,12 @@ def column_steps(result: Preparation, rows: pd.DataFrame) -> list[str]:
         steps.append(f"filled missing values by the median or no category, with an indicator: {told}")
     used = {column.encoding for column in result.columns if column.kind == "number"}
     steps += [told for encoding, told in _ENCODED.items() if encoding in used]
+    rare = [column.name for column in result.columns if column.outcomes]
+    if rare:
+        steps.append(
+            "described categories by smoothed statistics of the target, too, where many rows hold rare ones; a row's "
+            f"never know its own label: {_listed(rare)}"
+        )
     steps += ["columns:", *(f"  {line}" for line in _lines([*result.columns, *result.dropped]))]
     steps += [f"note: {c.name}: {c.note}" for c in [*result.columns, *result.dropped] if c.note]
     return steps + [f"warning: {told}" for told in leaks(result, rows)]

@@ -45,7 +45,7 @@ def fit(
       are trained on 8 folds; the ensemble is chosen greedily by what they predict out of fold.
 
     Args:
-      frame: a table, or a file as `jaxbm.table.read` takes it.
+      frame: a table of pandas, Polars or PyArrow, or a file as `jaxbm.table.read` takes it.
       target: the column to predict.
       preset: "accurate", "best" or "classic", or a `Recipe`.
       time: seconds for "best", 60 by default; training stops with the round that is expected to end before. None for
@@ -88,12 +88,11 @@ def fit(
     `jaxbm.table.number_encodings.number_features`.
     """
     from jaxbm import table
-    from jaxbm.table.frames import several
+    from jaxbm.table.frames import as_pandas, several
 
     rows, other = (table.read(f) if isinstance(f, str | os.PathLike) else f for f in (frame, prepare_from))
-    for name, read in (("frame", rows), ("prepare_from", other)):
-        if not (hasattr(read, "columns") or (read is None and name == "prepare_from")):
-            raise TypeError(f"{name}: expected a table of pandas or a file, got a {type(read).__name__}")
+    rows = as_pandas(rows)
+    other = None if other is None else as_pandas(other, "prepare_from")
     columns = {"types": types, "keep": several(keep), "drop": several(drop), "missing": several(missing)}
     if time is not None:
         changes["time"] = time

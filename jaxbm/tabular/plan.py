@@ -11,6 +11,7 @@ import numpy as np
 from jaxbm.studies.folds import Fold
 from jaxbm.tabular.folds import member_folds
 from jaxbm.tabular.recipes import Recipe, loss_of, recipe_of
+from jaxbm.tabular.visited import Visited, has_statistics, own_rows, too_large
 from jaxbm.tabular.weights import class_weights, row_weights
 
 if TYPE_CHECKING:
@@ -37,11 +38,18 @@ class Plan:
     """how much each row to train on and to validate on counts, float64 `[n]`; None where all count the same"""
     class_weight: Any = None
     """as for `jaxbm.fit`"""
+    own: Visited | None = None
+    """where members see the same rows with different features: the table of all of them"""
+
+    @property
+    def visited(self) -> Visited:
+        """The table that members are trained on, and which of its rows are whose."""
+        return Visited(*self.training, self.weights[0], self.folds or []) if self.own is None else self.own
 
     @property
     def weighting(self) -> dict[str, Any]:
         """The options of `jaxbm.fit` that weigh rows."""
-        given = {"sample_weight": self.weights[0], "class_weight": self.class_weight}
+        given = {"sample_weight": self.visited.weight, "class_weight": self.class_weight}
         return {name: value for name, value in given.items() if value is not None}
 
     @property
@@ -110,12 +118,14 @@ def plan(
       ValueError: the table, the target or the recipe is unusable.
     """
     from jaxbm import table
-    from jaxbm.table.frames import named, without
+    from jaxbm.table.category_statistics import Target, learn_statistics
+    from jaxbm.table.frames import named, text_of, without
     from jaxbm.table.splitting import is_validation
     from jaxbm.table.target import has_label, labelled
 
     changes = dict(changes or {})
     recipe, columns = recipe_of(preset, changes, len(frame)), dict(columns or {})
+    target = text_of(target)
     frame = without(named(frame), columns.get("missing", ()))  # a mark in the target is no class
     told_of = frame if whole is None else whole
     frame, weight = row_weights(frame, target, sample_weight)
@@ -134,19 +144,37 @@ def plan(
         learned_from = labelled(prepare_from, target, task)
         fit_rows = len(learned_from)
         steps.append(f"the preparation was learned from {fit_rows:,} other rows, not from these:")
-    preparation = table.prepare(
-        learned_from, target, task=task, fit_rows=fit_rows, steps=steps, numbers=recipe.numbers,
-        bins=recipe.bins, frequencies=recipe.frequencies, **columns,
-    )  # fmt: skip
+    by_row: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    if weight is not None:
+        weight = weight[has_label(frame, target, task)]
+        by_row = weight[~second], weight[second] if len(held) else None
+
+    def prepared(categories: str) -> Preparation:
+        return table.prepare(
+            learned_from, target, task=task, fit_rows=fit_rows, steps=list(steps), numbers=recipe.numbers,
+            bins=recipe.bins, frequencies=recipe.frequencies, categories=categories, **columns,
+        )  # fmt: skip
+
+    preparation = prepared(recipe.categories)
+    if has_statistics(preparation) and too_large(preparation, len(training), recipe.each):
+        preparation = prepared("one-hot")
+        preparation.steps.append("no target statistics of categories: each member's own would take too much memory")
     loss_of(preparation.task, recipe.loss)  # one that doesn't fit is an error now, not after the encoding
-    x, y = preparation.features(training), preparation.labels(training)
+    y = preparation.labels(training)
     _check_varies(preparation, y)
-    folds = None
+    own_labels = has_statistics(preparation) and prepare_from is None
+    if own_labels and by_row[0] is not None:
+        learn_statistics(preparation, training, Target.of(preparation, y, by_row[0]))
+    if own_labels and not recipe.folds:
+        x = preparation.training_features(training, by_row[0], seed=seed)
+    else:
+        x = preparation.features(training)
+    folds = own = None
     if recipe.folds:
         folds, told = member_folds(
             training,
             None if preparation.task == "regression" else y,
-            recipe.folds if recipe.time is not None else recipe.members,
+            recipe.each,
             recipe.folds,
             seed=seed,
             names=[str(name) for name in preparation.classes],
@@ -154,12 +182,10 @@ def plan(
         )
         preparation.steps += told
     validation = (preparation.features(held), preparation.labels(held)) if len(held) else None
-    weights: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
-    if weight is not None:
-        weight = weight[has_label(frame, target, task)]
-        weights = weight[~second], weight[second] if len(held) else None
+    if own_labels and folds:
+        own = own_rows(preparation, training, x, y, by_row[0], folds, seed)
     by_class = class_weights(preparation, class_weight)
-    return Plan(recipe, preparation, (x, y), validation, folds, seed, weights, by_class)
+    return Plan(recipe, preparation, (x, y), validation, folds, seed, by_row, by_class, own)
 
 
 def _check_varies(preparation: Preparation, y: np.ndarray) -> None:

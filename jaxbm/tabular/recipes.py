@@ -32,6 +32,8 @@ class Recipe:
       hidden: widths of the hidden layers.
       activation, weight_init: as for `jaxbm.MLP`.
       numbers, bins, frequencies: how numbers become features, as for `jaxbm.table.prepare`.
+      categories: how categories become features, as for `jaxbm.table.prepare`; statistics of the target are those of
+        a member's own training rows.
       members: how many networks predict together.
       folds: parts of the rows, each of which validates some of the members; 0 for none.
       validation_split: without folds, fraction of the rows that validates.
@@ -50,6 +52,7 @@ class Recipe:
     numbers: str | Mapping[str, str] = "standard"
     bins: int = BINS
     frequencies: int = FREQUENCIES
+    categories: str = "one-hot"
     members: int = 1
     folds: int = 0
     validation_split: float = 0.0
@@ -59,6 +62,11 @@ class Recipe:
     clip: bool = False
     time: float | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def each(self) -> int:
+        """How many networks are trained with rows of their own: all, or in a search one for each fold."""
+        return self.members if self.time is None else self.folds
 
     @property
     def told(self) -> str:
@@ -92,6 +100,7 @@ _CLASSIC = Recipe("classic", validation_split=0.2, training={"epochs": 10, "batc
 _ACCURATE = Recipe(
     "accurate",
     numbers="piecewise",
+    categories="target",
     members=16,
     folds=8,
     learning_rate=2e-3,
@@ -193,6 +202,7 @@ def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
 def _check_private(recipe: Recipe) -> None:
     """Nothing that looks at private rows may choose anything."""
     looks = {
+        "categories": None if recipe.categories == "one-hot" else recipe.categories,
         "folds": recipe.folds, "time": recipe.time, "clip": recipe.clip, "patience": recipe.training.get("patience"),
     }  # fmt: skip
     for name, value in looks.items():

@@ -68,7 +68,7 @@ def model_of(plan: Plan, hidden: tuple[int, ...]) -> MLP:
 def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained:
     """Train every candidate on every fold, in one call."""
     assert plan.folds is not None
-    (x, y), folds, count = plan.training, plan.folds, len(candidates)
+    (x, y, _, folds), count = plan.visited, len(candidates)
     every = [one for one in candidates for _ in folds]
 
     def own(name: str) -> np.ndarray:
@@ -100,10 +100,11 @@ def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained
 def _unseen(plan: Plan, result: MembersResult, count: int) -> np.ndarray:
     """float32 `[candidates, n, k]`: probabilities or outputs of each row by the member that was not trained on it."""
     assert plan.folds is not None
-    x, is_regression = plan.training[0], plan.task == "regression"
-    out = np.empty((count, len(x), 1 if is_regression else max(2, plan.preparation.n_outputs)), np.float32)
-    held_out = [held for _, held in plan.folds] * count
-    for k, (held, logits) in enumerate(zip(held_out, held_out_logits(result, x, held_out), strict=True)):
+    visited, is_regression = plan.visited, plan.task == "regression"
+    n = len(plan.training[0])
+    out = np.empty((count, n, 1 if is_regression else max(2, plan.preparation.n_outputs)), np.float32)
+    found = held_out_logits(result, visited.x, [held for _, held in visited.folds] * count)
+    for k, ((_, held), logits) in enumerate(zip(plan.folds * count, found, strict=True)):
         out[k // len(plan.folds), held] = values_of(logits, is_regression)
     return out
 
@@ -125,7 +126,7 @@ class Store:
             return
         recipe = plan.recipe
         found = fingerprint(
-            *plan.training, plan.seed, plan.loss, recipe.activation, recipe.weight_init, dict(recipe.training),
+            *plan.visited[:2], plan.seed, plan.loss, recipe.activation, recipe.weight_init, dict(recipe.training),
             list(recipe.hidden), recipe.learning_rate,
             [list(fold) for fold in plan.folds or []], plan.weighting,
         )  # fmt: skip

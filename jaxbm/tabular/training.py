@@ -37,7 +37,7 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
     Raises:
       ValueError, TypeError, MembersInterrupted, NonFiniteError: as for `jaxbm.fit` and `jaxbm.fit_members`.
     """
-    recipe, (x, y) = plan.recipe, plan.training
+    recipe, (x, y, _, folds) = plan.recipe, plan.visited
     if recipe.time is not None:
         found = search(plan, folder=folder, progress=progress)
         logits = _logits(found.plan, found.unseen)
@@ -56,7 +56,7 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
         result = fit(key, model, x, y, progress=bool(progress), **options)
         return _fitted(plan, model, result, None, None)
     if plan.folds is not None:
-        options |= {"rows": [train for train, _ in plan.folds], "validation_rows": [held for _, held in plan.folds]}
+        options |= {"rows": [train for train, _ in folds], "validation_rows": [held for _, held in folds]}
     members = fit_members(key, model, x, y, members=recipe.members, folder=folder, progress=progress, **options)
     ensemble = Ensemble.of(members)
     if plan.bounds is not None:
@@ -74,12 +74,13 @@ def out_of_fold(plan: Plan, result: MembersResult) -> np.ndarray:
       result: of their training; members that did not stay finite don't count.
     """
     assert plan.folds is not None
-    (x, _), outputs = plan.training, plan.preparation.n_outputs
+    visited, outputs = plan.visited, plan.preparation.n_outputs
     is_regression, finite = plan.task == "regression", np.asarray(result.finite)
     classes = 1 if is_regression else max(2, outputs)
-    total, count = np.zeros((len(x), classes)), np.zeros((len(x), 1))
-    held_out = [held for _, held in plan.folds]
-    for held, logits, is_finite in zip(held_out, held_out_logits(result, x, held_out), finite, strict=True):
+    n = len(plan.training[0])
+    total, count = np.zeros((n, classes)), np.zeros((n, 1))
+    found = held_out_logits(result, visited.x, [held for _, held in visited.folds])
+    for (_, held), logits, is_finite in zip(plan.folds, found, finite, strict=True):
         if is_finite:
             total[held] += values_of(logits, is_regression)
             count[held] += 1
