@@ -26,8 +26,8 @@ def center_and_scale(values: np.ndarray) -> tuple[float, float]:
     Example:
       >>> import numpy as np
       >>> from jaxbm.table.number_encodings import center_and_scale
-      >>> center_and_scale(np.asarray([1e-300, 3e-300])), center_and_scale(np.full(3, 0.1))
-      ((2e-300, 1e-300), (0.1, 1.0))
+      >>> center_and_scale(np.asarray([1.0, 3.0])), center_and_scale(np.full(3, 0.1))
+      ((2.0, 1.0), (0.1, 1.0))
     """
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
     if low == high:  # of which rounding would make a deviation

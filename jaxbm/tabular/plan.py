@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxbm.studies.folds import Fold
 from jaxbm.tabular.folds import member_folds
-from jaxbm.tabular.recipes import Recipe, loss_of, recipe_of
+from jaxbm.tabular.recipes import Recipe, fewer_bins, loss_of, recipe_of
 from jaxbm.tabular.visited import Visited, has_statistics, own_rows, too_large
 from jaxbm.tabular.weights import class_weights, row_weights
 
@@ -123,10 +123,11 @@ def plan(
     from jaxbm.table.splitting import is_validation
     from jaxbm.table.target import has_label, labelled
 
-    changes = dict(changes or {})
-    recipe, columns = recipe_of(preset, changes, len(frame)), dict(columns or {})
+    frame, changes, columns = named(frame), dict(changes or {}), dict(columns or {})
+    recipe = recipe_of(preset, changes, len(frame))
+    recipe, told_bins = fewer_bins(recipe, changes, frame.shape[1] - 1)
     target = text_of(target)
-    frame = without(named(frame), columns.get("missing", ()))  # a mark in the target is no class
+    frame = without(frame, columns.get("missing", ()))  # a mark in the target is no class
     told_of = frame if whole is None else whole
     frame, weight = row_weights(frame, target, sample_weight)
     rows = labelled(frame, target, task)
@@ -136,6 +137,7 @@ def plan(
     steps = table.split_summary(told_of, target, parts if len(held) or parts["test"] else {}, task=task)
     if isinstance(sample_weight, str):
         steps.append(f"rows count by column {sample_weight!r}, which is no feature")
+    steps += told_bins
     learned_from, fit_rows = _joined(training, held), len(training)
     if prepare_from is not None:
         prepare_from = without(named(prepare_from), columns.get("missing", ()))

@@ -19,6 +19,8 @@ TRAINING = ("batch_size", *NUMBERS, "bootstrap", "augment", "privacy", "precisio
 BATCHES = 128
 """Batches of an epoch at which the accurate preset's batches begin to grow with the table."""
 SMALLEST_BATCH, LARGEST_BATCH = 32, 512
+MOST_FEATURES = 4000
+"""Features of numbers, bins included, beyond which a preset takes fewer bins: each one is a row of weights."""
 STEPS, LEAST_EPOCHS = 60_000, 10
 """Updates of one network after which the accurate preset ends at the latest, but not before so many epochs."""
 
@@ -143,6 +145,30 @@ def recipe_of(preset: str | Recipe, changes: Mapping[str, Any], rows: int) -> Re
     made = replace(recipe, training=training, **{name: changes[name] for name in _FIELDS if name in changes})
     _check(made, changes)
     return made
+
+
+def fewer_bins(recipe: Recipe, changes: Mapping[str, Any], columns: int) -> tuple[Recipe, list[str]]:
+    """The recipe for a table of so many columns, and what is to be told: a wide one has fewer bins, or none.
+
+    Args:
+      recipe: of a table.
+      changes: that were asked for; an encoding that is among them stays.
+      columns: of the table, without the target.
+
+    Example:
+      >>> from jaxbm.tabular.recipes import PRESETS, fewer_bins
+      >>> fewer_bins(PRESETS["accurate"], {}, 500)[1]
+      ['bins of each number: 7 instead of 16, since there are 500 columns']
+    """
+    if recipe.numbers != "piecewise" or {"numbers", "bins"} & set(changes):
+        return recipe, []
+    bins = MOST_FEATURES // max(columns, 1) - 1
+    if bins >= recipe.bins:
+        return recipe, []
+    why = f"since there are {columns:,} columns"
+    if bins < 2:
+        return replace(recipe, numbers="standard"), [f"no bins of numbers, {why}"]
+    return replace(recipe, bins=bins), [f"bins of each number: {bins} instead of {recipe.bins}, {why}"]
 
 
 def loss_of(task: str, given: Any = None, option: str = "loss") -> str:
