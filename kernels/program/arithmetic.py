@@ -213,15 +213,15 @@ def _is_finite(c: Context, a: Value) -> Value:
 
 @_register("nextafter")
 def _nextafter(c: Context, a: Value, b: Value) -> Value:
-    if c.dtype in HALF:
-        raise NotNative(f"of {c.dtype} there is no native version", "nextafter")
-    kind = a.type.integer.kind
-    bits, top = a.cast("bitcast", kind), 1 << (a.type.bits - 1)
-    towards = b.cast("bitcast", kind)
+    # Half types are floats in registers: the step is one of their own sixteen bits.
+    is_half = c.dtype in HALF
+    bits, towards = (half_bits(v, c.dtype) if is_half else v.cast("bitcast", v.type.integer.kind) for v in (a, b))
+    top = 1 << (bits.type.bits - 1)
     up = (a.lt(b)) ^ a.lt(0)  # whether the magnitude grows
     step = bits + up.select(bits.like(1), bits.like(-1))
     from_zero = (towards & top) | 1
-    moved = a.eq(0).select(from_zero, step).cast("bitcast", a.type.kind)
+    moved = a.eq(0).select(from_zero, step)
+    moved = from_half_bits(moved, c.dtype) if is_half else moved.cast("bitcast", a.type.kind)
     return a.eq(b).select(b, (a.is_nan() | b.is_nan()).select(float("nan"), moved))
 
 

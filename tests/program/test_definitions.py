@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from contract import same
 from jax import lax
+from jax.custom_derivatives import linear_call
 
 import jaxbm
 
@@ -26,6 +28,31 @@ def test_a_sorted_table_is_searched_natively(side):
 
     table, asked = jnp.asarray([-1.0, 0.0, 0.0, 2.0, jnp.inf]), jnp.asarray([[-2.0, 0.0], [2.5, jnp.nan]])
     np.testing.assert_array_equal(jaxbm.accelerate(f, require=True)(table, asked), f(table, asked))
+
+
+def test_functions_kept_whole_are_part_of_the_program():
+    def f(x):
+        whole = lax.composite(lambda y: jnp.sin(y) * 2, "a.name")(x)
+        return whole, linear_call(lambda r, t: t * r, lambda r, t: t * r, 3.0, x), lax.approx_max_k(x, 2)
+
+    same(f, jnp.asarray([[0.5, -1.0, 2.0], [3.0, -0.5, 1.0]]))
+
+
+def test_tridiagonal_systems():
+    rng = np.random.default_rng(0)
+    low, middle, up = (jnp.asarray(rng.normal(size=(3, 6)), jnp.float32) for _ in range(3))
+    # In the second system a diagonal element is zero, so that rows are exchanged; the third is singular.
+    middle, low = middle.at[1, 2].set(0.0).at[2, 3].set(0.0), low.at[2, 3].set(0.0)
+    up = up.at[2, 3].set(0.0)
+    right = jnp.asarray(rng.normal(size=(3, 6, 2)), jnp.float32)
+
+    def f(low, middle, up, right):
+        first = [v[:, :1] for v in (low, middle, up, right)]
+        return lax.linalg.tridiagonal_solve(low, middle, up, right), lax.linalg.tridiagonal_solve(*first)
+
+    out, _ = same(f, low, middle, up, right, factor=100)
+    assert np.isnan(out[2]).all()
+    assert np.isfinite(out[:2]).all()
 
 
 def test_metrics_are_native_within_fit():

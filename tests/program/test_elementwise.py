@@ -65,8 +65,8 @@ def test_exact_functions_of_floats_in_every_layout(dtype):
 def test_pairs_of_floats(dtype):
     with jax.enable_x64(True):
         x, y = floats(dtype, seed=1), floats(dtype, seed=2)
-    # XLA refuses nextafter of the one half type, and of the other it isn't native.
-    table = {k: op for k, op in BINARY.items() if k != "nextafter" or dtype in ("float32", "float64")}
+    # XLA refuses nextafter of the one half type.
+    table = {k: op for k, op in BINARY.items() if k != "nextafter" or dtype != "float16"}
     same_in(forms, table, x, y, exact=True)
     same_in(layouts, {"sub": lax.sub, "lt": lax.lt}, x, y, exact=True)
     same(lambda x, y: (x[::-1] - y, lax.max(x[2], y[3]), x.T - y[0, 0]), x, y, x64=True, exact=True)
@@ -111,6 +111,20 @@ def test_booleans():
     x, y = (jnp.asarray(rng.random((5, 37)) < 0.5) for _ in range(2))
     ops = [lax.bitwise_and, lax.bitwise_or, lax.bitwise_xor, lax.eq, lax.ne, lax.lt, lax.ge, lax.max, lax.min]
     same(lambda x, y: [(op(x, y), op(x.T, y.T), op(x[0, 0], y[0, 0])) for op in ops] + [lax.bitwise_not(x)], x, y)
+    same(lambda x, y: (x @ y.T, x[0] @ y[0], x[:, :1] @ y[:1]), x[:, :7], y[:, :7])
+
+
+def test_rounding_to_fewer_bits():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=80) * 10.0 ** rng.integers(-44, 38, 80)
+    x = np.concatenate([x, floats("float32").ravel(), [65520.0, 65519.9, 3.4e38, 1e-40]]).astype(np.float32)
+    kinds = ((5, 10), (8, 7), (4, 3), (2, 1), (8, 3), (3, 23), (11, 52))
+
+    def every(x):
+        types = {t: x.astype(t) for t in FLOATS}
+        return {(t, kind): lax.reduce_precision(v, *kind) for t, v in types.items() for kind in kinds}
+
+    same(every, x, x64=True, exact=True)
 
 
 @pytest.mark.parametrize("source", [*FLOATS, *INTEGERS, "bool"])

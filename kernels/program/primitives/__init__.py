@@ -13,6 +13,7 @@ from jaxbm.kernels.program.primitives import (
     shapes,
     sorting,
     special,
+    windows,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "shapes",
     "sorting",
     "special",
+    "windows",
 ]

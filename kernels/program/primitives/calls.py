@@ -17,7 +17,7 @@ JIT = (
 
 
 def _body(eqn: Any) -> Any:
-    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
+    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr", "callee"):
         if name in eqn.params:
             return eqn.params[name]
     raise NotNative("its function has another name than in the versions of JAX that are known here")
@@ -33,12 +33,13 @@ def jit(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 
 @rule(
     "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
-    "custom_vjp_call_jaxpr", "custom_lin", "name", "custom_vmap_call",
+    "custom_vjp_call_jaxpr", "custom_lin", "name", "custom_vmap_call", "linear_call", "composite",
     kind="call",
     params=(
         "jaxpr", "call_jaxpr", "fun_jaxpr", "name", "prevent_cse", "differentiated", "policy", "jvp_jaxpr_fun",
         "jvp_jaxpr_thunk", "num_consts", "symbolic_zeros", "fwd_jaxpr_thunk", "fwd", "bwd", "out_trees", "call",
-        "rule", "in_tree", "out_tree", "inline",
+        "rule", "in_tree", "out_tree", "inline", "callee", "transpose_thunk", "num_callee_consts", "num_res",
+        "attributes", "version",
     ),
 )  # fmt: skip
 def call(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:

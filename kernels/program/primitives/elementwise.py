@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+from jax import lax
+
 from jaxbm.kernels.program.ir import NotNative, Value
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, is_key, shape_of
@@ -154,22 +158,30 @@ def bitcast_convert_type(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
 
 @rule("reduce_precision", kind="elementwise", params=("exponent_bits", "mantissa_bits"))
 def reduce_precision(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """Rounding to the precision of another type: to one of its own, or by way of float16 and bfloat16."""
-    (x,) = inputs
-    bits = (eqn.params["exponent_bits"], eqn.params["mantissa_bits"])
-    widths = {"float64": (11, 52), "float32": (8, 23), "float16": (5, 10), "bfloat16": (8, 7)}
-    if bits == widths.get(x.dtype):
+    """Rounding, halves to even, to a type with fewer bits; what is too large for it is infinite, too small zero."""
+    exponent, mantissa = (int(eqn.params[f"{part}_bits"]) for part in ("exponent", "mantissa"))
+    info = jnp.finfo(inputs[0].dtype)
+    if exponent >= info.nexp and mantissa >= info.nmant:
         return inputs
-    narrow = next((d for d, w in widths.items() if w == bits), None)
-    if narrow is None or x.dtype not in ("float32", "float64") or narrow == "float64":
-        raise NotNative(f"{bits[0]} exponent bits and {bits[1]} bits of mantissa")
-    rounded = tracer.convert(tracer.convert(x, narrow), x.dtype)
-    # What would be subnormal there is zero, of the same sign.
-    size = tracer.add("abs", [rounded], x.shape, x.dtype)
-    tiny = tracer.full(2.0 ** (2 - 2 ** (bits[0] - 1)), x.shape, x.dtype)
-    small = tracer.add("lt", [size, tiny], x.shape, "bool")
-    zero = tracer.add("mul", [rounded, tracer.full(0, x.shape, x.dtype)], x.shape, x.dtype)
-    return [tracer.add("select_n", [small, rounded, zero], x.shape, x.dtype)]
+    if not mantissa:
+        raise NotNative("no bits of mantissa")
+
+    def reduce(x: Any) -> Any:
+        bits = lax.bitcast_convert_type(x, jnp.dtype(f"uint{info.bits}"))
+        number = bits.dtype.type
+        if mantissa < info.nmant:
+            drop = info.nmant - mantissa
+            odd = (bits >> number(drop)) & number(1)
+            bits = (bits + (odd + number(2 ** (drop - 1) - 1))) & ~number(2**drop - 1)
+        if exponent < info.nexp:
+            sign, infinity = bits & number(1 << (info.bits - 1)), number((2**info.nexp - 1) << info.nmant)
+            size, middle, reach = bits & infinity, 2 ** (info.nexp - 1) - 1, 2 ** (exponent - 1) - 1
+            bits = jnp.where(size > number((middle + reach) << info.nmant), sign | infinity, bits)
+            bits = jnp.where(size <= number((middle - reach) << info.nmant), sign, bits)
+        return jnp.where(jnp.isnan(x), x, lax.bitcast_convert_type(bits, x.dtype))
+
+    with jax.enable_x64(True):  # the bits of float64 are integers of 64
+        return tracer.call(reduce, inputs[0])
 
 
 @rule("copy", "copy_p", "stop_gradient", "optimization_barrier", kind="identity")

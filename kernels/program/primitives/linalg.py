@@ -149,3 +149,46 @@ def svd(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
         raise NotNative("another algorithm, or a part of the values")
     full, vectors = bool(p["full_matrices"]), bool(p["compute_uv"])
     return _node(tracer, eqn, inputs, "svd", full_matrices=full, compute_uv=vectors)
+
+
+@rule("tridiagonal_solve", kind="linear algebra", params=("perturb_singular",))
+def tridiagonal_solve(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Solve with a tridiagonal matrix; NaN where it is singular."""
+    b = inputs[-1]
+    if eqn.params.get("perturb_singular"):
+        raise NotNative("perturb_singular=True")
+    if b.size == 0:
+        return [tracer.full(0, b.shape, b.dtype)]
+    function = _solve_tridiagonal
+    for _ in b.shape[:-2]:
+        function = jax.vmap(function)
+    return tracer.call(function, *inputs)
+
+
+def _solve_tridiagonal(low: Any, middle: Any, up: Any, b: Any) -> Any:
+    """Elimination with partial pivoting (Golub and Van Loan, section 3.4), which fills one more diagonal above."""
+
+    def eliminate(carry: Any, row: Any) -> Any:
+        (d, u, right), ok = carry
+        l, next_d, next_u, next_right = row
+        swap = jnp.abs(l) > jnp.abs(d)
+        top, factor = jnp.where(swap, l, d), jnp.where(swap, d, l) / jnp.where(swap, l, d)
+        first, second = jnp.where(swap, next_d, u), jnp.where(swap, next_u, 0)
+        left = jnp.where(swap, u, next_d) - factor * first
+        beside = jnp.where(swap, -factor * next_u, next_u)
+        kept = jnp.where(swap, next_right, right)
+        below = jnp.where(swap, right, next_right) - factor * kept
+        return ((left, beside, below), ok & (top != 0)), (top, first, second, kept)
+
+    start = ((middle[0], up[0], b[0]), jnp.asarray(True))
+    ((d, _, right), ok), rows = lax.scan(eliminate, start, (low[1:], middle[1:], up[1:], b[1:]))
+
+    def substitute(carry: Any, row: Any) -> Any:
+        after, later = carry
+        top, first, second, kept = row
+        x = (kept - first * after - second * later) / top
+        return (x, after), x
+
+    last = right / d
+    _, x = lax.scan(substitute, (last, jnp.zeros_like(last)), rows, reverse=True)
+    return jnp.where(ok & (d != 0), jnp.concatenate([x, last[None]]), jnp.nan)

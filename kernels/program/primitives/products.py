@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from jaxbm.kernels.program.ir import NotNative, Value
 from jaxbm.kernels.program.primitives.shapes import reshaped, transposed
 from jaxbm.kernels.program.registry import rule
@@ -34,8 +36,8 @@ def product(
     rb: tuple[int, ...],
     dtype: str,
 ) -> Value:
-    """The product's node, in shape (batch, m, n), and its reshape."""
-    wide = "float32" if dtype in HALF else dtype
+    """The product's node, in shape (batch, m, n), and its reshape; of booleans, whether any pair is true."""
+    wide = "float32" if dtype in HALF else "int32" if dtype == "bool" else dtype
     l, r = tracer.convert(l, wide), tracer.convert(r, wide)
     lm = tuple(k for k in range(len(l.shape)) if k not in lc + lb)
     rn = tuple(k for k in range(len(r.shape)) if k not in rc + rb)
@@ -85,7 +87,7 @@ def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
         x = lax.pad(x, jnp.zeros((), x.dtype), config)
         n, out = x.shape[0], jnp.zeros((), x.dtype)
         spatial = out_shape[2:]
-        for place in _places(window):
+        for place in places(window):
             start = [d * k for d, k in zip(p["rhs_dilation"], place, strict=True)]
             limit = [a + (m - 1) * s + 1 for a, m, s in zip(start, spatial, p["window_strides"], strict=True)]
             part = lax.slice(x, (0, 0, *start), (*x.shape[:2], *limit), (1, 1, *p["window_strides"]))
@@ -100,8 +102,6 @@ def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
     return tracer.call(convolve, l, r)
 
 
-def _places(window: tuple[int, ...]) -> list[tuple[int, ...]]:
-    places: list[tuple[int, ...]] = [()]
-    for n in window:
-        places = [(*p, k) for p in places for k in range(n)]
-    return places
+def places(window: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Every index of a window, in order."""
+    return [tuple(place) for place in np.ndindex(*window)]

@@ -126,6 +126,13 @@ def iota(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     return [tracer.add("affine", [], shape, dtype_of(out), strides=tuple(int(k == axis) for k in range(len(shape))))]
 
 
+@rule("empty", kind="shape", params=("dtype", "shape"))
+def empty(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """An array of anything: of zeros, as XLA has it on CPUs."""
+    out = eqn.outvars[0].aval
+    return [tracer.full(0, shape_of(out), dtype_of(out))]
+
+
 @rule("concatenate", kind="shape", params=("dimension",))
 def concatenate(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """Arrays one after the other along an axis."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxbm.kernels.program.ir import NotNative, Value
+import jax.numpy as jnp
+from jax import lax
+
+from jaxbm.kernels.program.ir import Value
+from jaxbm.kernels.program.primitives.shapes import transposed
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
 
@@ -22,8 +26,33 @@ def sort(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 @rule("top_k", kind="sorting", params=("k", "axis", "is_stable"))
 def top_k(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """The largest elements, in descending order, and where they stand; of equal ones the first."""
-    (x,), axis = inputs, int(eqn.params["axis"])
-    if x.size == 0 or axis != len(x.shape) - 1:
-        raise NotNative("an empty operand, or an axis other than the last")
+    (x,), axis, k = inputs, int(eqn.params["axis"]), int(eqn.params["k"])
     types = [(shape_of(v.aval), dtype_of(v.aval)) for v in eqn.outvars]
-    return tracer.add_many("top_k", [x], types, k=int(eqn.params["k"]))
+    if types[0][0].count(0):
+        return [tracer.full(0, *t) for t in types]
+    order = (*(a for a in range(len(x.shape)) if a != axis), axis)
+    back = tuple(order.index(a) for a in range(len(order)))
+    last = [(tuple(shape[a] for a in order), dtype) for shape, dtype in types]
+    return [transposed(tracer, v, back) for v in tracer.add_many("top_k", [transposed(tracer, x, order)], last, k=k)]
+
+
+@rule(
+    "approx_top_k",
+    kind="sorting",
+    params=(
+        "k", "reduction_dimension", "recall_target", "is_max_k", "reduction_input_size_override",
+        "aggregate_to_topk",
+    ),
+    note="exactly",
+)  # fmt: skip
+def approx_top_k(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The largest or smallest elements and where they stand, all of them, as XLA finds them on CPUs."""
+    p, dtype = eqn.params, eqn.outvars[0].aval.dtype
+    axis, k = int(p["reduction_dimension"]), int(eqn.outvars[0].aval.shape[p["reduction_dimension"]])
+
+    def largest(x: Any) -> Any:
+        values, places = lax.top_k(jnp.moveaxis(x if p["is_max_k"] else -x, axis, -1), k)
+        values = values if p["is_max_k"] else -values
+        return jnp.moveaxis(values, -1, axis).astype(dtype), jnp.moveaxis(places, -1, axis)
+
+    return tracer.call(largest, inputs[0])
