@@ -180,12 +180,14 @@ def _pow(c: Context, a: Value, b: Value) -> Value:
         raise NotNative(f"of {c.dtype} there is no native version", "pow")
     if is_float(c.inputs[1]) and b.is_constant:
         y = float(number(b))
-        if y == 2:
-            return a * a
+        if y in (-1, 1, 2):
+            return 1 / a if y < 0 else a if y == 1 else a * a
         if abs(y) == 0.5:
             # Unlike the square root, a power of -inf is inf and of -0.0 is 0.0.
             root = a.eq(float("-inf")).select(float("inf"), (a + 0.0).unary("sqrt"))
             return root if y > 0 else 1 / root
+        if 2 < abs(2 * y) <= maths.HALVES and (2 * y).is_integer():
+            return maths.constant_power(a, int(2 * y))
     if not is_float(c.inputs[1]):
         b = converted(c.f, b, c.inputs[1], c.dtype)
     return maths.call(c.f, "pow", a, b)

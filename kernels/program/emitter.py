@@ -288,12 +288,12 @@ class Emitter:
             at = place.offset + sum(i * s for i, s in zip(index, place.strides, strict=True))
             self.store(array.items[index], place, self.f.iadd(place.dynamic, at))
 
-    def overwritable(self, array: Array) -> View:
+    def overwritable(self, array: Array, strides: Shape | None = None) -> View:
         """The array in memory that may be changed: its own place where nobody else looks at it, else a copy."""
         array = resolved(array)
         if isinstance(array, View) and self.is_own(array):
             return array
-        out = self.allocate(array.shape, array.dtype)
+        out = self.allocate(array.shape, array.dtype, strides)
         self.copy_to(array, out)
         return out
 

@@ -24,6 +24,8 @@ from jaxbm.kernels.program.values import Index, Value
 Shape = tuple[int, ...]
 FEW = 16
 """Elements up to which an array stands in registers."""
+SHORT, MANY = 4, 8
+"""Coordinates up to which, and points from which on, an array of points is kept coordinate by coordinate."""
 
 
 def row_major(shape: Sequence[int]) -> Shape:
@@ -33,6 +35,16 @@ def row_major(shape: Sequence[int]) -> Shape:
         strides.append(size)
         size *= n
     return tuple(reversed(strides))
+
+
+def in_planes(shape: Shape) -> Shape | None:
+    """Strides for an array with a short last axis (the coordinates of many points): one coordinate after another.
+
+    Loops then run along the points, whichever coordinates they are about. None where row-major order serves as well.
+    """
+    if not shape or not 1 < shape[-1] <= SHORT or math.prod(shape[:-1]) < MANY:
+        return None
+    return (*row_major(shape[:-1]), math.prod(shape[:-1]))
 
 
 class Array:

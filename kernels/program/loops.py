@@ -18,6 +18,8 @@ Indices = list[tuple[int, Index]]
 """The loops around: an axis and its index for each."""
 SHARED = 3
 """Cost from which on an expression that is read twice is stored rather than computed again."""
+NEAR = 4
+"""Elements apart up to which vectors are read whole and what is needed is chosen from them."""
 LONG = 8
 """Vectors of a loop from which on the widest are used, although there is a remainder."""
 
@@ -146,7 +148,24 @@ class Reader:
         if stride == -1:
             backwards = e.load(x, f.iadd(at, 1 - lanes), lanes)
             return f.shuffle(backwards, backwards, range(lanes - 1, -1, -1))
+        if 1 < stride <= NEAR and lanes > 2 and x.dtype != "bool":
+            return _every(e, x, at, stride, lanes)
         return f.pack([e.load(x, f.iadd(at, k * stride)) for k in range(lanes)])
+
+
+def _every(e: Emitter, x: View, at: Index, stride: int, lanes: int) -> Value:
+    """Every second, third or fourth element: chosen from vectors that hold them all and nothing beyond the last."""
+    f, span = e.f, (lanes - 1) * stride + 1
+    starts = [min(k, span - lanes) for k in range(0, span, lanes)]
+    vectors = [e.load(x, f.iadd(at, start), lanes) for start in starts]
+    out = vectors[0]
+    for j, (start, vector) in enumerate(zip(starts, vectors, strict=True)):
+        if j:
+            places = [k * stride for k in range(lanes)]
+            kept = [p if j == 1 else k for k, p in enumerate(places)]
+            chosen = [lanes + p - start if p // lanes == j else old for p, old in zip(places, kept, strict=True)]
+            out = f.shuffle(out, vector, [min(c, 2 * lanes - 1) for c in chosen])
+    return out
 
 
 def place(e: Emitter, x: View | Affine, outer: Indices) -> Index:

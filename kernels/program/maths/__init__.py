@@ -11,14 +11,17 @@ from jaxbm.kernels.program.maths import (
     rounding,
     trigonometric,
 )
+from jaxbm.kernels.program.maths.power import HALVES, constant_power
 from jaxbm.kernels.program.maths.registry import call, emit, names
 
 NAMES = names()
 """the functions that `call` knows"""
 
 __all__ = [
+    "HALVES",
     "NAMES",
     "call",
+    "constant_power",
     "emit",
     "error",
     "exponential",

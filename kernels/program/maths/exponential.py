@@ -93,13 +93,10 @@ def expm1(x: Value) -> Value:
 
 @function("logistic")
 def logistic(x: Value) -> Value:
-    """1 / (1 + e**-x), rounded nearly correctly."""
+    """1 / (1 + e**-x)."""
     # e**-|x| can't overflow; the result is 1 or e**-|x|, divided by their sum.
-    high, low, n = exp_parts(-absolute(x))
-    scale = power_of_two(at_least(n, -100.0))
-    sum, lost = quick_two_sum(x.like(1.0), high * scale)
-    lost = lost + low * scale
-    inverse = 1.0 / sum
-    correction = inverse.fma(-lost, (-sum).fma(inverse, 1.0))
-    small = scale_by_power(high.fma(inverse, high.fma(correction, low) * inverse), n)
-    return x.lt(0.0).select(small, inverse.fma(correction, inverse))
+    small = exp(-absolute(x))
+    sum, lost = quick_two_sum(x.like(1.0), small)
+    quotient = x.lt(0.0).select(small, 1.0) / sum
+    # What the sum lost: divided by it as well where that matters, which is where the quotient is near its numerator.
+    return (-quotient).fma(lost, quotient)

@@ -23,7 +23,7 @@ from jaxbm.kernels.program.maths.common import (
     two_product,
     two_sum,
 )
-from jaxbm.kernels.program.maths.exponential import exp_parts
+from jaxbm.kernels.program.maths.exponential import exp_parts, reduce
 from jaxbm.kernels.program.maths.logarithm import log1p_sum
 from jaxbm.kernels.program.maths.registry import function
 from jaxbm.kernels.program.values import Value
@@ -60,9 +60,9 @@ def cosh(x: Value) -> Value:
 def tanh(x: Value) -> Value:
     """(e**x - e**-x) / (e**x + e**-x)."""
     size = absolute(x)
-    high, low, n = exp_parts(at_most(size, 20.0) * 2.0)
-    scale = power_of_two(n)
-    far = 1.0 - 2.0 / (high.fma(scale, 1.0) + low * scale)
+    # What the exponential is off by counts for half at most: the quotient is below a half.
+    n, r, rest = reduce(at_most(size, 20.0) * 2.0)
+    far = 1.0 - 2.0 / ((r + rest) + 1.0).fma(power_of_two(n), 1.0)
     z = x * x
     near = (poly(z, table(x, tables.TANH_32, tables.TANH_64)) * z).fma(size, size)
     return copysign(size.lt(0.6).select(near, far), x)

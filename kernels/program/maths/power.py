@@ -1,5 +1,6 @@
 """pow, sqrt, rsqrt and cbrt.
 
+A constant exponent that is a multiple of a half is a product, which takes a fifth of the time of
 pow(x, y) = exp(y log(x)), for which log must be right to about ten bits more than the result has: in double precision
 it is a sum of two numbers (log(m) = 2 atanh(s) with the first terms of the series in doubled precision, after Dekker,
 Numerische Mathematik 18, 1971); in single precision it is computed in double.
@@ -10,10 +11,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+from jaxbm.kernels.program import control
 from jaxbm.kernels.program.maths import tables
 from jaxbm.kernels.program.maths.common import (
     LN2,
     absolute,
+    any_lane,
     at_least,
     at_most,
     format_of,
@@ -28,7 +31,7 @@ from jaxbm.kernels.program.maths.common import (
     two_sum,
 )
 from jaxbm.kernels.program.maths.exponential import exp
-from jaxbm.kernels.program.maths.registry import function
+from jaxbm.kernels.program.maths.registry import call, function
 from jaxbm.kernels.program.values import Value
 
 
@@ -99,6 +102,72 @@ def pow(x: Value, y: Value) -> Value:
     # One to any power and anything to the power zero are one; -1 to an infinite power too.
     one = x.eq(1.0) | y.eq(0.0) | (size.eq(1.0) & absolute(y).eq(math.inf))
     return one.select(1.0, x.compare("uno", y).select(math.nan, result))
+
+
+HALVES = 16
+"""Halves of a constant exponent up to which its power is a product."""
+
+
+def constant_power(x: Value, halves: int) -> Value:
+    """x**(halves / 2) for a constant exponent of up to eight: products, a square root and a quotient, each exact to
+    more digits than the result has."""
+    return call(x.function, f"power_of_{halves}_halves", x)
+
+
+def _by_products(x: Value, halves: int) -> tuple[Value, Value]:
+    """x**(|halves| / 2) as high + low, while nothing of it overflows or underflows; x positive if halves is odd."""
+    high, low, before = x, x.like(0.0), x.like(1.0)
+    for _ in range(abs(halves) // 2 - 1):
+        before = high
+        high, lost = two_product(before, x)
+        low = low.fma(x, lost)
+    if halves % 2:
+        root = x.unary("sqrt")
+        # sqrt(x) = root + rest / (2 root), and x**n rest / (2 root) = x**(n - 1) root rest / 2
+        rest = (-root).fma(root, x)
+        high, lost = two_product(high, root)
+        low = low.fma(root, lost) + before * root * rest * 0.5
+    return high, low
+
+
+def _define(halves: int) -> None:
+    exponent = halves / 2
+
+    def build32(x: Value) -> Value:
+        wide = x.cast("fpext", "double")
+        if halves % 2:
+            # Unlike a root's, powers of -0.0 are positive and those of -inf are like those of inf.
+            wide = wide.eq(-math.inf).select(math.inf, wide + 0.0)
+        power = wide
+        for _ in range(abs(halves) // 2 - 1):
+            power = power * wide
+        if halves % 2:
+            power = power * wide.unary("sqrt")
+        return (power if halves > 0 else 1.0 / power).cast("fptrunc", "float")
+
+    def build64(x: Value) -> Value:
+        f, size = x.function, absolute(x)
+        bound = 2.0 ** (900 // max(abs(exponent), 1))
+        usual = (x if halves % 2 else size).gt(1 / bound) & size.lt(bound)
+        high, low = _by_products(x, halves)
+        if halves > 0:
+            quick = high + low
+        else:
+            inverse = 1.0 / high
+            quick = (-low).fma(inverse, (-high).fma(inverse, 1.0)).fma(inverse, inverse)
+
+        def rest() -> list[Value]:
+            return [usual.select(quick, call(f, "pow", x, x.like(exponent)))]
+
+        return control.choose(f, any_lane(~usual), rest, lambda: [quick])[0]
+
+    # With its branch it is a function of its own, which LLVM inlines.
+    function(f"power_of_{halves}_halves")(lambda x: build32(x) if is_float32(x) else build64(x))
+
+
+for _halves in range(3, HALVES + 1):
+    _define(_halves)
+    _define(-_halves)
 
 
 @function("sqrt")

@@ -13,7 +13,7 @@ from jaxbm.kernels.program.emit import GIVE_UP, Work, Writer, emits, small
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.ir import Block
 from jaxbm.kernels.program.ir import Value as Name
-from jaxbm.kernels.program.lazy import Array, Expr, Registers, Splat, View, resolved
+from jaxbm.kernels.program.lazy import Array, Expr, Registers, Splat, View, in_planes, resolved
 from jaxbm.kernels.program.values import Index, Value
 
 Slots = list[View | None]
@@ -29,8 +29,9 @@ def _slots(e: Emitter, names: Sequence[Name], inits: list[Array], places: Sequen
         if small(name.shape):
             slots.append(None)
             small_ones.append(array)
-        elif place is None:
-            slots.append(e.overwritable(array).again(counted=False))
+        elif place is None or in_planes(name.shape) is not None:
+            # Each pass gains by its own order of elements, which outweighs a copy at the end.
+            slots.append(e.overwritable(array, in_planes(name.shape)).again(counted=False))
         else:
             e.copy_to(array, place)
             slots.append(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jaxbm.kernels.program.emit import Work, emits, small
-from jaxbm.kernels.program.lazy import Affine, Array, Registers, Splat, View
+from jaxbm.kernels.program.lazy import Affine, Array, Registers, Splat, View, in_planes
 
 
 @emits("broadcast")
@@ -54,7 +54,9 @@ def concatenate(work: Work) -> list[Array]:
     e, (out,), axis = work.e, work.node.outputs, work.node.params["axis"]
     if small(out.shape):
         return [Registers(np.concatenate([e.registers(x).items for x in work.inputs], axis), out.dtype)]
-    to = work.places[0] or e.allocate(out.shape, out.dtype)
+    planes = in_planes(out.shape)
+    to = work.places[0] if planes is None else None
+    to = to or e.allocate(out.shape, out.dtype, planes)
     pairs, start = [], [0] * len(out.shape)
     for x in work.inputs:
         if x.size:
