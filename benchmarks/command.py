@@ -15,7 +15,7 @@ from jaxbm.benchmarks.contest import Contest
 from jaxbm.benchmarks.contests import SELECTIONS, contests, select
 from jaxbm.benchmarks.run import run_contest
 
-RESULTS = "results.jsonl"
+RESULTS, ACCURACY = "results.jsonl", (accuracy.NAME, accuracy.WHAT)
 Say = Callable[[Contest, str], None]
 
 
@@ -33,10 +33,16 @@ def bench(arguments: argparse.Namespace) -> None:
     if arguments.words:
         if arguments.words[0] != "compare" or len(arguments.words) != 3:
             raise ValueError(f"bench: expected no word, or compare A B, got {' '.join(arguments.words)!r}")
-        print(compare.text(*(record.load(path) for path in arguments.words[1:])))
+        before, after = (record.load(path) for path in arguments.words[1:])
+        print(compare.text(before, after))
+        arguments.outcome["changes"] = [
+            change._asdict() | {"relative": change.relative} for change in compare.changes(before, after)
+        ]
         return
     if arguments.list:
         _list()
+        arguments.outcome["selections"] = {**SELECTIONS, **dict([ACCURACY])}
+        arguments.outcome["contests"] = {contest.name: contest.title for contest in contests().values()}
         return
     if accuracy.NAME in (arguments.only or ()):
         accuracy.bench(arguments)
@@ -57,7 +63,9 @@ def bench(arguments: argparse.Namespace) -> None:
         _run(missing, path, arguments.rounds)
     records = record.load(path)
     print(report.claims_table(records, contests()) or "no claims were among these contests")
-    print(f"\nreport: {report.write(records, contests(), folder)}\nresults: {path}")
+    written = report.write(records, contests(), folder)
+    print(f"\nreport: {written}\nresults: {path}")
+    arguments.outcome |= {"report": str(written), "results": str(path)}
     results = [result for contest in chosen for result in records.contest(contest.name).values()]
     failed = [f"{r.contest}, {r.contestant}: {r.reason}" for r in results if r.status == "failed"]
     if failed:

@@ -26,4 +26,6 @@ def bench(arguments: argparse.Namespace) -> None:
     if not arguments.resume:
         path.unlink(missing_ok=True)
     contest.run(path)
-    print(f"\nreport: {report.write(path, folder)}\nresults: {path}")
+    written = report.write(path, folder)
+    print(f"\nreport: {written}\nresults: {path}")
+    arguments.outcome |= {"report": str(written), "results": str(path)}

@@ -9,37 +9,55 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 import warnings
 from contextlib import redirect_stdout
 from typing import Any
 
 from jaxbm.cli import bench, evaluate, explain, groups, info, predict, sweep, train
-from jaxbm.cli.help import complete
+from jaxbm.cli.help import Parser, WrongUsage, complete
+from jaxbm.cli.options import leave_line
 from jaxbm.cli.outcome import as_json
 
 COMMANDS = (train, sweep, groups, evaluate, explain, predict, info, bench)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
+    """Run one command; returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C.
+
+    With `--json` one object is printed in any case, an error of ours (exit status 1) included.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal without a letter shows its code, and nothing breaks
             stream.reconfigure(errors="backslashreplace")
+    argv = sys.argv[1:] if argv is None else list(argv)
     parser = _parser()
-    arguments = parser.parse_args(argv)
-    arguments.argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        arguments = parser.parse_args(argv)
+    except WrongUsage as wrong:
+        if any(map(_asks_for_json, argv)):
+            print(as_json({"error": str(wrong)}))
+        raise
     if not hasattr(arguments, "run"):
         parser.print_help()
         return 2
-    arguments.argv = sys.argv[1:] if argv is None else list(argv)
-    arguments.outcome = {}
+    arguments.argv, arguments.outcome = argv, {}
     if not arguments.json:
         return _run(arguments)
     # What is meant for people goes where it does not disturb the one object.
     with redirect_stdout(sys.stderr):
-        status = _run(arguments)
+        try:
+            status = _run(arguments)
+        except Exception as error:
+            traceback.print_exc()
+            arguments.outcome["error"] = f"{type(error).__name__}: {error}"
+            status = 1
     print(as_json(arguments.outcome))
     return status
+
+
+def _asks_for_json(word: str) -> bool:
+    return len(word) > 2 and "--json".startswith(word)  # options may be abbreviated
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -53,23 +71,29 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.outcome["error"] = "interrupted"
         return 130
     except (ValueError, TypeError, OSError, FloatingPointError, NotImplementedError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        arguments.outcome["error"] = str(error)
-        return 2
+        return _failed(arguments, str(error))
     except ModuleNotFoundError as error:
         hint = "" if "pip install" in str(error) else "; the command line needs: pip install 'jaxbm[table]'"
-        print(f"error: {error}{hint}", file=sys.stderr)
-        arguments.outcome["error"] = str(error)
-        return 2
+        return _failed(arguments, f"{error}{hint}")
     return 0
 
 
+def _failed(arguments: argparse.Namespace, told: str) -> int:
+    print(f"error: {told}", file=sys.stderr)
+    arguments.outcome["error"] = told
+    return 2
+
+
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    leave_line()
     print(f"warning: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="jaxbm", description="Train MLPs on tables.")
+    import jaxbm
+
+    parser = Parser(prog="jaxbm", description="Train MLPs on tables.")
+    parser.add_argument("--version", action="version", version=f"jaxbm {jaxbm.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxbm.core.words import counted
 from jaxbm.table.category_statistics import CATEGORIES
 from jaxbm.table.number_encodings import BINS, ENCODINGS, FREQUENCIES
 
@@ -20,7 +21,7 @@ class Tables(NamedTuple):
 
     frames: dict[str, pd.DataFrame]
     arrays: dict[str, tuple[np.ndarray, np.ndarray]]
-    """"train" and "test": features and labels"""
+    """"training" and "test": features and labels"""
     preparation: Preparation
 
 
@@ -145,7 +146,10 @@ def public_rows(arguments: argparse.Namespace, target: str, text: tuple[str, ...
 
 
 def _told_public_rows(steps: list[str], arguments: argparse.Namespace, public: pd.DataFrame) -> list[str]:
-    return [*steps, f"learned from {len(public):,} public rows of {arguments.prepare_from}, not from those above:"]
+    return [
+        *steps,
+        f"learned from {counted(len(public), 'public row')} of {arguments.prepare_from}, not from those above:",
+    ]
 
 
 def _joined(training: pd.DataFrame, validation: pd.DataFrame) -> pd.DataFrame:
@@ -176,12 +180,14 @@ def split_and_prepare(
         steps = _told_public_rows(steps, arguments, public)
     learned_from = train if public is None else public
     preparation = table.prepare(learned_from, target, steps=steps, group=group, **column_options(arguments))
-    frames = {"train": train, "test": test}
+    frames = {"training": train, "test": test}
     arrays = {name: (preparation.features(rows), preparation.labels(rows)) for name, rows in frames.items()}
     return Tables(frames, arrays, preparation)
 
 
 def tell(console: Any, preparation: Preparation) -> None:
     """Print what was made of the table; names in brackets are no markup, long lines are the terminal's to wrap."""
-    console.print("[bold]Data[/bold]")
-    console.print(preparation.summary(), markup=False, soft_wrap=True)
+    from jaxbm.report.fitting import say
+
+    say(console, "Data", style="bold")
+    say(console, preparation.summary())

@@ -6,6 +6,7 @@ import argparse
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
 from jaxbm.cli.shared import measure_outputs, told_interval
+from jaxbm.core.words import counted
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,11 +24,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     from jaxbm.report import terminal
     from jaxbm.report.fitting import console as make_console
+    from jaxbm.report.fitting import say
     from jaxbm.saved.outputs import outputs_of
 
     found = outputs_of(arguments.folder, arguments.data, labelled=True, **reading_options(arguments))
     if found.left_out:
-        print(f"left out {found.left_out} rows without a label")
+        print(f"left out {counted(found.left_out, 'row')} without a label")
     known = ~np.isnan(found.logits).any(axis=1)
     if not known.any():
         raise ValueError(f"data: expected rows of groups with a model, got none among {len(known)}")
@@ -35,6 +37,6 @@ def run(arguments: argparse.Namespace) -> None:
     values = measure_outputs(found.model, found.logits[known], found.preparation, found.loss, y)
     arguments.outcome |= {"rows": int(known.sum()), "left_out": found.left_out, "metrics": values}
     console = make_console()
-    console.print(terminal.metrics_table({f"{known.sum()} rows": values}))
+    console.print(terminal.metrics_table({counted(int(known.sum()), "row"): values}))
     told = told_interval(found.logits[known], found.preparation, y, "their")
-    console.print(told, markup=False, soft_wrap=True)
+    say(console, told)

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
+from jaxbm.core.words import counted
 
 PICTURED = 6
 
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     import jax
 
     from jaxbm import table, understand
-    from jaxbm.report.fitting import Fitting
+    from jaxbm.report.fitting import Fitting, say
     from jaxbm.report.fitting import console as make_console
     from jaxbm.report.parts import number
     from jaxbm.saved.outputs import load_any
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     whole = table.read(arguments.data, like=saved.preparation, **reading_options(arguments))
     frame = saved.preparation.labelled(whole)
     if len(frame) < len(whole):
-        print(f"left out {len(whole) - len(frame)} rows without a label")
+        print(f"left out {counted(len(whole) - len(frame), 'row')} without a label")
     key = jax.random.key(arguments.seed)
     found = understand.permutation_importance(
         key, saved, frame, metric=arguments.metric, repeats=arguments.repeats, columns=arguments.columns
@@ -53,8 +54,9 @@ def run(arguments: argparse.Namespace) -> None:
         [found.names[i], number(float(found.mean[i])), number(float(found.standard_error[i]))] for i in found.order
     ]
     console = make_console()
-    told = f"{found.metric} of {len(frame)} rows: {number(found.baseline)}; how much worse without each column:"
-    console.print(told, markup=False, soft_wrap=True)
+    told = f"{found.metric} of {counted(len(frame), 'row')}: {number(found.baseline)}"
+    told += "; how much worse without each column:"
+    say(console, told)
     console.print(Fitting(["", "importance", "standard error"], lines))
     arguments.outcome = {
         "metric": found.metric,
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.no_pictures:
         path = _pictures(arguments, saved, frame, found)
         arguments.outcome["pictures"] = str(path)
-        console.print(f"\npictures in {path}", markup=False, soft_wrap=True)
+        say(console, f"\npictures in {path}")
 
 
 def _pictures(arguments: argparse.Namespace, saved: Any, frame: Any, found: Any) -> Any:

@@ -12,6 +12,7 @@ from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, te
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable
+from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 
 
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.core.names import unknown
     from jaxbm.report import terminal
     from jaxbm.report.fitting import console as make_console
+    from jaxbm.report.fitting import say
     from jaxbm.saved import many_models
     from jaxbm.saved.outputs import labels_of
 
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.outcome |= kept
         metadata = {"loss": loss, "metrics": scores, "seed": arguments.seed, "group": arguments.group, **kept}
         jaxbm.save_members(arguments.out, result, preparation=tables.preparation, metadata=metadata)
-    console.print(f"\nmodels saved in [bold]{arguments.out}[/bold]")
+    say(console, f"\nmodels saved in {arguments.out}")
     groups = {name: labels_of(rows, arguments.group) for name, rows in tables.frames.items()}
     data = {name: (*part, groups[name]) for name, part in tables.arrays.items()}
     write_report(
@@ -104,15 +106,16 @@ def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: A
 
     import jaxbm
     from jaxbm.privacy import entropy_key
+    from jaxbm.report.fitting import say
     from jaxbm.saved.outputs import labels_of
 
-    x, y = tables.arrays["train"]
+    x, y = tables.arrays["training"]
     model = jaxbm.MLP((x.shape[1], *arguments.hidden, tables.preparation.n_outputs), arguments.activation)
     key = jax.random.key(arguments.seed) if arguments.privacy is None else entropy_key()
     began = time.perf_counter()
     with MembersLine() as line:
         result = jaxbm.fit_groups(
-            key, model, x, y, labels_of(tables.frames["train"], arguments.group),
+            key, model, x, y, labels_of(tables.frames["training"], arguments.group),
             loss=loss_of(tables.preparation.task, arguments.loss), min_rows=arguments.min_rows,
             pooled=arguments.pooled,
             optimizer=jaxbm.optimizers.optimizer(arguments.optimizer)(arguments.learning_rate),
@@ -121,8 +124,12 @@ def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: A
             **training_options.given(arguments),
         )  # fmt: skip
     seconds, few = time.perf_counter() - began, len(result.too_small)
-    small = f", {few} groups have fewer than {arguments.min_rows} rows" if few else ""
-    console.print(f"{len(result.labels)} models in {seconds:.2f} s, compilation included{small}")
+    small = (
+        f", {counted(few, 'group')} {'has' if few == 1 else 'have'} fewer than {counted(arguments.min_rows, 'row')}"
+        if few
+        else ""
+    )
+    say(console, f"{counted(len(result.labels), 'model')} in {seconds:.2f} s, compilation included{small}")
     for label, rows in list(zip(result.too_small, result.too_small_counts, strict=True))[:10]:
-        console.print(f"  no model of its own: {label} ({rows} rows)", markup=False)
+        say(console, f"  no model of its own: {label} ({counted(rows, 'row')})")
     return result

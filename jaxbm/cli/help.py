@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
+import sys
 import textwrap
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 EXAMPLES = {
     "train": """
@@ -33,12 +37,54 @@ EXAMPLES = {
   jaxbm info data.csv --target label                   what each column is taken for""",
     "bench": """
   jaxbm bench                                          about five minutes
-  jaxbm bench compare before/results.json after/results.json""",
+  jaxbm bench compare a.jsonl b.jsonl""",
 }
 
 
+class WrongUsage(SystemExit):
+    """Words that are no command of ours, told on standard error already; its text is what was told."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(2)
+        self.told = told
+
+    def __str__(self) -> str:
+        return self.told
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells an error in a line, as every other error is told, instead of below a page of usage."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; what a command does not know is the command's own error, with what it may have meant."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1, cutoff=0.75)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            if "--json" in unknown:
+                hint = "; --json comes after the command"
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return known, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Tell it, and leave with exit status 2."""
+        told = f"{message}; see {self.prog} --help"
+        print(f"error: {told}", file=sys.stderr)
+        raise WrongUsage(told)
+
+
 class Help(argparse.HelpFormatter):
-    """Wraps what is text; examples keep their lines where these fit."""
+    """Wraps what is text; examples keep their lines where these fit. What options do begins further left where the
+    terminal is narrow."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._max_help_position = min(self._max_help_position, max(self._width // 4, 6))
+
+    def _format_usage(self, usage: str | None, *others: Any) -> str:
+        text = super()._format_usage(usage, *others)
+        return text if usage is None else textwrap.fill(text.strip(), self._width, subsequent_indent="  ") + "\n\n"
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if not text.startswith("examples:"):
@@ -66,10 +112,11 @@ def _fitted(line: str, width: int) -> list[str]:
     ]
 
 
-def complete(parser: argparse.ArgumentParser, commands: dict[str, argparse.ArgumentParser]) -> None:
+def complete(parser: argparse.ArgumentParser, commands: Mapping[str, argparse.ArgumentParser]) -> None:
     """Give each command its examples, `--json`, and the parser `--print-completion` where shtab is installed."""
+    parser.formatter_class = Help
     for name, command in commands.items():
-        command.formatter_class = Help
+        command.formatter_class, command.usage = Help, _usage(command)
         if name in EXAMPLES:
             command.epilog = f"examples:{EXAMPLES[name]}"
         told = "print the result as one JSON object, everything else to stderr"
@@ -80,13 +127,29 @@ def complete(parser: argparse.ArgumentParser, commands: dict[str, argparse.Argum
         told = "needs: pip install 'jaxbm[completion]'"
         parser.add_argument("--print-completion", action=_Absent, nargs="?", metavar="SHELL", help=told)
         return
-    shtab.add_argument_to(parser, ["--print-completion"], help="print completion for bash, zsh or tcsh")
+    shtab.add_argument_to(parser, ["--print-completion"])
+    action = parser._option_string_actions["--print-completion"]
+    action.help = f"print completion for a shell: {', '.join(action.choices or ())}"
+    action.metavar = "SHELL"  # a list of them all would not fit a narrow terminal
     for command in commands.values():
         for action in command._actions:
             if action.dest in ("data", "out", "report", "types"):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.dest == "folder":
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+
+
+def _usage(command: argparse.ArgumentParser) -> str:
+    """What has to be said; a list of all options, which follow in any case, would fill the screen."""
+    parts = ["%(prog)s [options]"]
+    for action in command._actions:
+        shown = action.metavar or action.dest.upper()
+        if action.option_strings and action.required:
+            parts.append(f"{action.option_strings[0]} {shown}")
+        elif not action.option_strings:
+            told = str(action.metavar or action.dest)
+            parts.append(f"[{told}]" if action.nargs in ("?", "*") else told)
+    return " ".join(parts)
 
 
 class _Absent(argparse.Action):

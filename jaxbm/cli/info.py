@@ -60,7 +60,7 @@ def _machine() -> dict[str, Any]:
 
 def _table(arguments: argparse.Namespace) -> None:
     from jaxbm import table
-    from jaxbm.report.fitting import console
+    from jaxbm.report.fitting import console, say
 
     if arguments.target is None:
         raise ValueError("--target: expected the column to predict, got none")
@@ -75,12 +75,12 @@ def _table(arguments: argparse.Namespace) -> None:
     screen = console()
     for step in preparation.steps:
         if not step.startswith(("columns:", "  ")):
-            screen.print(step, markup=False, soft_wrap=True)
+            say(screen, step)
     screen.print()
     for name, *lines in _columns(preparation):
-        screen.print(f"{name}", markup=False, style="bold", soft_wrap=True)
+        say(screen, name, style="bold")
         for line in lines:
-            screen.print(f"  {line}", markup=False, soft_wrap=True)
+            say(screen, f"  {line}")
     screen.print(f"\n{table.types_text(preparation)}", markup=False, soft_wrap=True)
     if arguments.write_types is None:
         print("where a kind is wrong: --write-types FILE, correct it, and --types FILE")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxbm.tabular import recipes
 
@@ -29,8 +30,11 @@ def widths(text: str) -> tuple[int, ...]:
 class MembersLine:
     """A line of the terminal that is kept up to date; nothing elsewhere."""
 
+    open: ClassVar[MembersLine | None] = None
+    """the one with something on it, which whoever else prints has to leave first"""
+
     def __init__(self) -> None:
-        self.shown, self._begun = sys.stderr.isatty(), False
+        self.shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     @property
     def progress(self) -> Any:
@@ -39,8 +43,8 @@ class MembersLine:
 
     def show(self, now: Any) -> None:
         """Show how far the members are."""
-        self._begun = True
-        print(f"\r\033[K{now}", end="", file=sys.stderr, flush=True)
+        MembersLine.open = self
+        print(f"\r\033[K{fitted(str(now), _width())}", end="", file=sys.stderr, flush=True)
 
     def __enter__(self) -> MembersLine:
         return self
@@ -50,6 +54,33 @@ class MembersLine:
 
     def end(self) -> None:
         """Leave the line, if anything is on it."""
-        if self._begun:
-            self._begun = False
+        if MembersLine.open is self:
+            MembersLine.open = None
             print(file=sys.stderr)
+
+
+def leave_line() -> None:
+    """Begin a line of one's own where progress is being shown."""
+    if MembersLine.open is not None:
+        MembersLine.open.end()
+
+
+def fitted(told: str, width: int) -> str:
+    """As many of the parts, which two spaces divide, as fit a line of `width`: one that wraps can't be replaced.
+
+    Example:
+      >>> from jaxbm.cli.options import fitted
+      >>> fitted("epoch 3/10  2/16 members done  best 0.25 (member 3)", 40)
+      'epoch 3/10  2/16 members done'
+    """
+    parts = told.split("  ")
+    while len(parts) > 1 and len("  ".join(parts)) >= width:
+        parts.pop()
+    return "  ".join(parts)[: max(width - 1, 1)]
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import pathlib
 from typing import Any
 
 
@@ -28,4 +27,6 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return str(value) if isinstance(value, pathlib.PurePath) else value
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return None if type(value).__name__ in ("NAType", "NaTType") else str(value)  # dates, paths

@@ -6,6 +6,7 @@ import argparse
 import pathlib
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
+from jaxbm.core.words import counted
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
             out[f"probability {name}"] = p[:, i]
     replace(target, out.to_csv(index=False).encode())
     arguments.outcome |= {"task": preparation.task, "rows": len(out), "out": str(target)}
-    print(f"{len(out)} predictions written to {target}")
+    print(f"{counted(len(out), 'prediction')} written to {target}")
 
 
 def _checked(arguments: argparse.Namespace) -> pathlib.Path:

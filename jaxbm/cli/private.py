@@ -67,8 +67,11 @@ def caveats(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 def tell(console: Any, spent: Any, arguments: argparse.Namespace) -> None:
     """Epsilon, and what it does not cover; nothing where training was not private."""
+    from jaxbm.report.fitting import say
+
     if spent is None:
         return
-    console.print(f"\n[bold]Privacy[/bold]\n{spent}", soft_wrap=True)
+    say(console, "\nPrivacy", style="bold")
+    say(console, str(spent))
     for text in (*spent.told, *caveats(arguments)):
-        console.print(f"- {text}", markup=False, soft_wrap=True)
+        say(console, f"- {text}")

@@ -55,6 +55,7 @@ def write_report(
     if arguments.no_report:
         return
     from jaxbm import report
+    from jaxbm.report.fitting import say
 
     path = pathlib.Path(arguments.report or pathlib.Path(arguments.out) / "report.html")
     name = pathlib.Path(arguments.data).name if arguments.data else arguments.demo
@@ -65,4 +66,4 @@ def write_report(
         caveats=caveats,
     )  # fmt: skip
     arguments.outcome["report"] = str(path)
-    console.print(f"report in {path}", markup=False, soft_wrap=True)
+    say(console, f"report in {path}")

@@ -12,6 +12,7 @@ from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_pre
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure, told_interval
+from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 from jaxbm.run.options import OPTIONS, SEARCHED
 
@@ -57,7 +58,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, sweep, show, save."""
     import jaxbm
     from jaxbm.report.fitting import console as make_console
+    from jaxbm.report.fitting import say
 
+    searched = _searched(arguments)
     check_writable(arguments.out)
     console = make_console()
     clock = Clock()
@@ -68,37 +71,50 @@ def run(arguments: argparse.Namespace) -> None:
     out, began = pathlib.Path(arguments.out), time.perf_counter()
     try:
         with MembersLine() as line:
-            result = _sweep(arguments, tables, out, line)
+            result = _sweep(arguments, searched, tables, out, line)
     except jaxbm.SweepInterrupted as interruption:
         if interruption.result.finished:
             _show(console, interruption.result, out)
         done, trials = interruption.result.finished, len(interruption.result.trials)
-        console.print(f"{done} of {trials} trials are finished, kept in {out}; start the same command again to go on")
+        say(console, f"{done} of {trials} trials are finished, kept in {out}; start the same command again to go on")
         raise
     seconds = time.perf_counter() - began
     clock.lap("sweep, compilation included")
     members = result.scores.size
-    console.print(f"{len(result.trials)} trials, {members} members in {seconds:.2f} s, compilation included\n")
+    made = f"{counted(len(result.trials), 'trial')}, {counted(members, 'member')}"
+    say(console, f"{made} in {seconds:.2f} s, compilation included\n")
     _show(console, result, out)
     _save(console, arguments, tables, result, out)
     write_report(arguments, result, tables.arrays, tables.preparation, clock, console=console)
 
 
-def _sweep(arguments: argparse.Namespace, tables: Tables, out: pathlib.Path, line: MembersLine) -> Any:
-    import jax
-
-    import jaxbm
+def _searched(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The search space; ValueError, which names the option, where its words make no sense."""
     from jaxbm.studies import space
 
-    x, y = tables.arrays["train"]
     searched: dict[str, Any] = {}
     for name in RANGES:
         if (words := getattr(arguments, name)) is not None:
             is_whole = name in OPTIONS and training_options.is_whole(name)
-            searched[name] = space.parse(words, int if is_whole else float)
+            try:
+                searched[name] = space.parse(words, int if is_whole else float)
+            except ValueError as error:
+                flag = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{flag}: {str(error).removeprefix('space: ')}") from None
     for name in ("hidden", "activation", "weight_init"):
         searched[name] = space.Choice(tuple(getattr(arguments, name)))
     searched.setdefault("learning_rate", space.LogUniform(1e-4, 1e-1))
+    return searched
+
+
+def _sweep(
+    arguments: argparse.Namespace, searched: dict[str, Any], tables: Tables, out: pathlib.Path, line: MembersLine
+) -> Any:
+    import jax
+
+    import jaxbm
+
+    x, y = tables.arrays["training"]
     model = jaxbm.MLP((x.shape[1], tables.preparation.n_outputs))
     return jaxbm.sweep(
         searched, jax.random.key(arguments.seed), model, x, y, loss=_loss(arguments, tables),
@@ -116,10 +132,10 @@ def _folds(arguments: argparse.Namespace, tables: Tables) -> Any:
     from jaxbm.studies.folds import is_classification, make_folds
     from jaxbm.table.copies import copies, folds_together
 
-    groups = None if arguments.folds is None else copies(tables.frames["train"])
+    groups = None if arguments.folds is None else copies(tables.frames["training"])
     if groups is None:
         return arguments.folds
-    y = tables.arrays["train"][1]
+    y = tables.arrays["training"][1]
     stratified = is_classification(_loss(arguments, tables), y)
     return folds_together(groups, make_folds(len(y), y, arguments.folds, stratified=stratified, seed=arguments.seed))
 
@@ -129,7 +145,7 @@ def _loss(arguments: argparse.Namespace, tables: Tables) -> str:
 
 
 def _show(console: Any, result: Any, out: pathlib.Path) -> None:
-    from jaxbm.report.fitting import Fitting
+    from jaxbm.report.fitting import Fitting, say
 
     frame = result.table()
     frame.to_csv(out / "trials.csv", index=False)
@@ -138,23 +154,22 @@ def _show(console: Any, result: Any, out: pathlib.Path) -> None:
         for row in frame.head(SHOWN_TRIALS).itertuples(index=False)
     ]
     console.print(Fitting([name.replace("_", " ") for name in frame.columns], rows, labelled=False))
-    console.print(f"\n{len(frame)} trials in [bold]{out / 'trials.csv'}[/bold]")
+    say(console, f"\n{counted(len(frame), 'trial')} in {out / 'trials.csv'}")
 
 
 def _save(console: Any, arguments: argparse.Namespace, tables: Tables, result: Any, out: pathlib.Path) -> None:
     import jaxbm
     from jaxbm.report import terminal
+    from jaxbm.report.fitting import say
 
     loss, params = _loss(arguments, tables), result.refit.params
     rows = {
         name: measure(result.model, params, tables.preparation, loss, *part) for name, part in tables.arrays.items()
     }
-    console.print("\n[bold]Best trial, trained on all training rows[/bold]")
+    say(console, "\nBest trial, trained on all training rows", style="bold")
     console.print(terminal.metrics_table(rows))
     x, y = tables.arrays["test"]
-    console.print(
-        told_interval(jaxbm.predict(result.model, params, x), tables.preparation, y, "test"), soft_wrap=True
-    )
+    say(console, told_interval(jaxbm.predict(result.model, params, x), tables.preparation, y, "test"))
     arguments.outcome |= {
         "task": tables.preparation.task, "metric": result.metric, "trials": len(result.trials),
         "best": _plain(result.best_values), "best_score": result.mean[result.best], "loss": loss, "metrics": rows,
@@ -162,7 +177,7 @@ def _save(console: Any, arguments: argparse.Namespace, tables: Tables, result: A
     }  # fmt: skip
     metadata = {"loss": loss, "metrics": rows, "seed": arguments.seed, "trial": _plain(result.best_values)}
     jaxbm.save(out / "model", result.model, params, preparation=tables.preparation, metadata=metadata)
-    console.print(f"\nmodel saved in [bold]{out / 'model'}[/bold]")
+    say(console, f"\nmodel saved in {out / 'model'}")
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

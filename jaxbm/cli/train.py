@@ -14,6 +14,7 @@ from jaxbm.cli.data_options import add_data_options, columns_of, public_rows, re
 from jaxbm.cli.options import MembersLine, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
+from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 from jaxbm.tabular.recipes import DEFAULT, PRESETS, Recipe, recipe_of
 
@@ -76,6 +77,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Read, split, prepare, train, measure, save; each told to the user."""
     from jaxbm.report.fitting import console as make_console
+    from jaxbm.report.fitting import say
     from jaxbm.saved import many_models, one_model
 
     arguments.privacy = private.privacy_of(arguments)
@@ -97,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
         fitted = _trained(plan, unfinished, clock)
         sets = fitted.sets(test)
         why = _told_and_saved(arguments, fitted, sets, console, clock)
-    console.print(f"\nmodel saved in {arguments.out}", markup=False, soft_wrap=True)
+    say(console, f"\nmodel saved in {arguments.out}")
     unseen = "out of fold"
     options: dict[str, Any] = {"console": console, "implementation": why, "model": fitted.ensemble or fitted.model}
     options["caveats"] = private.caveats(arguments)
@@ -153,22 +155,25 @@ def _told_and_saved(
     """Metrics on the terminal and in the outcome, the model in its folder; which implementation trained it."""
     import jaxbm
     from jaxbm.report import terminal
+    from jaxbm.report.fitting import say
 
     plan, seconds = fitted.plan, (clock.seconds["compile"], clock.seconds["train"])
-    console.print(f"\n[bold]Model[/bold]\n{fitted.model.summary()}")
-    console.print(f"preset {plan.recipe.told}", markup=False, soft_wrap=True)
+    say(console, "\nModel", style="bold")
+    say(console, fitted.model.summary())
+    say(console, f"preset {plan.recipe.told}")
     for one in fitted.metadata.get("chosen", ()):
-        console.print(f"  {_chosen(one)}", markup=False, soft_wrap=True)
+        say(console, f"  {_chosen(one)}")
     logits = {name: fitted.outputs_of(name, x) for name, (x, _) in sets.items()}
     measured = {
         name: measure_outputs(fitted.model, logits[name], plan.preparation, plan.loss, y)
         for name, (_, y) in sets.items()
     }
-    console.print(f"\n[bold]Training[/bold]\n{_told(fitted, seconds)}\n")
+    say(console, "\nTraining", style="bold")
+    say(console, f"{_told(fitted, seconds)}\n")
     console.print(terminal.metrics_table(measured))
     last = list(sets)[-1]
     told = told_interval(logits[last], plan.preparation, sets[last][1], last)
-    console.print(told, markup=False, soft_wrap=True)
+    say(console, told)
     private.tell(console, fitted.result.privacy, arguments)
     if "privacy" in fitted.metadata:
         arguments.outcome["privacy"] = fitted.metadata["privacy"]
@@ -220,7 +225,7 @@ def _told(fitted: Fitted, seconds: tuple[float, float]) -> str:
 
     training = fitted.plan.recipe.training
     ran, best = int(np.max(np.asarray(fitted.result.epochs_run))), int(np.median(fitted.result.best_epoch))
-    text = f"{ran} epochs in {seconds[1]:.3f} s, after {seconds[0]:.2f} s of compilation"
+    text = f"{counted(ran, 'epoch')} in {seconds[1]:.3f} s, after {seconds[0]:.2f} s of compilation"
     if training.get("patience") is None:
         return text
     if fitted.ensemble is not None:

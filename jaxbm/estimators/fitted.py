@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from jaxbm.core.words import counted
 from jaxbm.estimators.fitting import Trained
 from jaxbm.estimators.jobs import Job, State
 from jaxbm.estimators.networks import Weights
@@ -167,8 +168,8 @@ def _warn(estimator: Any, kept: Sequence[Trained]) -> None:
         what = "validation score" if estimator.early_stopping else "training loss"
         whose = "" if len(kept) == 1 else f" of {open_ended} of {len(kept)} members"
         warnings.warn(
-            f"max_iter: training ended after {estimator.max_iter} epochs, while the {what}{whose} had not settled "
-            f"yet (n_iter_no_change={estimator.n_iter_no_change}, tol={estimator.tol})",
+            f"max_iter: training ended after {counted(estimator.max_iter, 'epoch')}, while the {what}{whose} had not "
+            f"settled yet (n_iter_no_change={estimator.n_iter_no_change}, tol={estimator.tol})",
             ConvergenceWarning,
             stacklevel=5,
         )

@@ -98,9 +98,8 @@ class NonFiniteMembersWarning(UserWarning):
             told.append(f"member {index} in epoch {epoch}" + (f" ({own})" if own else ""))
         more = len(self.found) - self.SHOWN
         super().__init__(
-            f"{len(self.found)} of {members} members became NaN or infinite and were stopped: "
-            + "; ".join(told)
-            + (f"; and {more} more" if more > 0 else "")
+            f"{len(self.found)} of {members} members became NaN or infinite and were stopped "
+            "(epochs counted from 0): " + "; ".join(told) + (f"; and {more} more" if more > 0 else "")
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

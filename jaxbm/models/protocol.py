@@ -21,6 +21,7 @@ from jax.typing import DTypeLike
 
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import sum_of_squares
+from jaxbm.core.words import counted
 
 Params = Any
 """Parameters: a pytree of arrays, as the model's `init` returns them."""
@@ -117,7 +118,7 @@ class Model(Protocol):
         lines = [f"{type(self).__name__}: {_features_text(self.input_shape, '[]')} -> {self.n_outputs}"]
         for path, leaf in jax.tree.leaves_with_path(shapes_of(self)):
             lines.append(f"  {path_name(path)}  {leaf.dtype}{list(leaf.shape)}")
-        return "\n".join([*lines, f"  {self.n_params:,} parameters"])
+        return "\n".join([*lines, f"  {counted(self.n_params, 'parameter')}"])
 
     def describe(self) -> dict[str, Any]:
         """JSON values that `restore` makes the model from; a dataclass's fields.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import jax
 
+from jaxbm.core.words import counted
 from jaxbm.privacy.accounting import Mechanism, Path, epsilon_of, undominated
 
 
@@ -80,8 +81,8 @@ class PrivacySpent:
     def __str__(self) -> str:
         return (
             f"epsilon {self.epsilon:.3g} at delta {self.delta:g}: each row drawn with probability up to "
-            f"{self.sampling_rate:.3g} in {self.steps:,} steps, gradients clipped to norm {self.clip_norm:g}, "
-            f"noise multiplier {self.noise_multiplier:.4g}"
+            f"{self.sampling_rate:.3g} in {counted(self.steps, 'step')}, gradients clipped to norm "
+            f"{self.clip_norm:g}, noise multiplier {self.noise_multiplier:.4g}"
         )
 
 

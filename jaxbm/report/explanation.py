@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbm.core.files import replace
+from jaxbm.core.words import counted
 from jaxbm.report import parts
 from jaxbm.report.drawing import FAINT, FIRST, SECOND, SERIES, drawn, legend, tidy_axes
 from jaxbm.understand import accumulated_local_effects, partial_dependence
@@ -30,7 +31,7 @@ def explanation(
 
     rows = frame if len(frame) <= MOST_ROWS else frame.sample(MOST_ROWS, random_state=0)
     bars = pictures.importance(found.names, found.mean, found.standard_error, f"how much worse {found.metric} gets")
-    told = f"Each column's values change places between rows, {found.importances.shape[1]} times."
+    told = f"Each column's values change places between rows, {counted(found.importances.shape[1], 'time')}."
     sections = [parts.section("Importance of the columns", parts.note(told), parts.pictures([("", bars)]))]
     for name in names:
         drawings = _column(saved, rows, name)
@@ -40,7 +41,7 @@ def explanation(
     title = f"What the model of {saved.preparation.target} goes by"
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    subtitle = f"{len(frame):,} rows; {found.metric} {parts.number(found.baseline)}"
+    subtitle = f"{counted(len(frame), 'row')}; {found.metric} {parts.number(found.baseline)}"
     replace(path, parts.page(title, subtitle, "\n".join(sections)).encode())
     return path
 

@@ -25,6 +25,30 @@ def console() -> Console:
     return Console(highlight=False, width=None if terminal else _UNLIMITED)
 
 
+def say(console: Console, text: str, *, style: str = "") -> None:
+    """Print text whose brackets are no markup: on a terminal broken between words, what is indented stays so; into a
+    file as it is.
+
+    Example:
+      >>> from rich.console import Console
+      >>> from jaxbm.report.fitting import say
+      >>> say(Console(width=22, force_terminal=True, color_system=None), "[age]: every cell is a number")
+      [age]: every cell is a
+      number
+    """
+    from rich.text import Text
+
+    if not console.is_terminal:
+        console.print(Text(text, style), soft_wrap=True)
+        return
+    for line in text.split("\n"):
+        told = line.lstrip(" ")
+        indent = len(line) - len(told)
+        for part in Text(told, style).wrap(console, max(console.width - indent, 10)) or [Text()]:
+            part.rstrip()
+            console.print(Text(" " * indent) + part, soft_wrap=True)
+
+
 class Fitting:
     """A table for rich: a line for each row where that fits the width, else a column for each, in as many blocks as
     it takes. Numbers are never cut, and brackets are no markup.

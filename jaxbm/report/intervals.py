@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from jaxbm.core.words import counted
+
 _Z = 1.959964
 """of the standard normal distribution's middle 95%"""
 _RESAMPLES, _MOST_CELLS = 1000, 20_000_000
@@ -64,7 +66,7 @@ def class_line(p: np.ndarray, labels: np.ndarray, name: str) -> str:
     """
     n, right = len(labels), int((p.argmax(axis=1) == labels).sum())
     low, high = wilson(right, n)
-    line = f"{name} accuracy {right / n:.3f}, 95% interval {low:.3f} to {high:.3f} ({n} rows)"
+    line = f"{name} accuracy {right / n:.3f}, 95% interval {low:.3f} to {high:.3f} ({counted(n, 'row')})"
     counts = np.bincount(labels.astype(int), minlength=p.shape[1])
     if high - low > 0.1:
         line += "\nwarning: so few rows tell little; take more of them for the test, or cross-validate"
@@ -76,11 +78,10 @@ def class_line(p: np.ndarray, labels: np.ndarray, name: str) -> str:
 def regression_line(predictions: np.ndarray, targets: np.ndarray, name: str) -> str:
     """The same for a quantity: RMSE and R2."""
     if len(targets) < 3:
-        return f"{name}: {len(targets)} rows, too few for an interval\nwarning: so few rows tell nothing"
+        return f"{name}: {counted(len(targets), 'row')}, too few for an interval\nwarning: so few rows tell nothing"
     (low, high), (r2_low, r2_high) = bootstrap_rmse_r2(predictions, targets)
-    line = (
-        f"{name} RMSE, 95% interval {low:.4g} to {high:.4g}, R2 {r2_low:.3f} to {r2_high:.3f} ({len(targets)} rows)"
-    )
+    line = f"{name} RMSE, 95% interval {low:.4g} to {high:.4g}, R2 {r2_low:.3f} to {r2_high:.3f}"
+    line += f" ({counted(len(targets), 'row')})"
     if high > 1.5 * low or r2_high - r2_low > 0.2:
         line += "\nwarning: so few rows tell little; take more of them for the test, or cross-validate"
     return line

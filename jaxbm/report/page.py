@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxbm.core.files import replace
+from jaxbm.core.words import counted
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
 from jaxbm.metrics import heading
@@ -199,7 +200,7 @@ def _training(run: Any, title: str) -> str:
     best = int(np.median(np.asarray(run.best_epoch)))
     ran = int(np.max(np.asarray(run.epochs_run)))
     early = several and int(np.min(np.asarray(run.epochs_run))) < ran
-    told = f"{ran} epochs" + (
+    told = counted(ran, "epoch") + (
         ", some members fewer" if early else "" if several else f"; the best was epoch {best + 1}"
     )
     drawn = pictures.learning_curves(history, None if several else best)
@@ -209,7 +210,10 @@ def _training(run: Any, title: str) -> str:
 def _data(preparation: Any, sets: Mapping[str, Any]) -> str:
     if preparation is not None:
         return parts.section("Data: what was read, and what was done to it", parts.lines(preparation.steps))
-    told = [f"{name}: {len(part[0]):,} rows of {np.shape(part[0])[1]} features" for name, part in sets.items()]
+    told = [
+        f"{name}: {counted(len(part[0]), 'row')} of {counted(np.shape(part[0])[1], 'feature')}"
+        for name, part in sets.items()
+    ]
     return parts.section("Data", parts.lines(told))
 
 
@@ -256,7 +260,7 @@ def _quoted(words: Sequence[str]) -> str:
 
 def _kind(result: Any) -> str:
     if isinstance(result, GroupsResult):
-        return f"{len(result.labels):,} models by group"
+        return f"{counted(len(result.labels), 'model')} by group"
     if isinstance(result, SweepResult):
-        return f"sweep of {len(result.trials):,} trials"
+        return f"sweep of {counted(len(result.trials), 'trial')}"
     return f"ensemble of {result.members:,}" if isinstance(result, MembersResult) else "one model"

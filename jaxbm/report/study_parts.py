@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxbm.core.words import counted
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
 from jaxbm.metrics import heading
@@ -29,7 +30,8 @@ def members(result: MembersResult, subject: Subject, sets: Mapping[str, tuple[np
         ("The members' best losses", pictures.distribution(result.best_values, "best loss")),
     ]
     finite = int(np.sum(np.asarray(result.finite)))
-    told = f"{result.members} members, {finite} of them finite. Rows about which they disagree should be those that "
+    told = f"{counted(result.members, 'member')}, {finite} of them finite. "
+    told += "Rows about which they disagree should be those that "
     return parts.section(
         "Ensemble", parts.note(told + f"they are wrong about; told on {last} rows."), parts.pictures(drawn)
     )
@@ -42,9 +44,8 @@ def sweep(result: SweepResult) -> str:
     run = np.flatnonzero(result.epochs > 0)
     trials, scores = [result.trials[i] for i in run], result.mean[run]
     better = "more" if result.greater_is_better else "less"
-    told = (
-        f"{len(run)} trials, {result.scores.size} members; compared by {result.metric}, of which {better} is better."
-    )
+    told = f"{counted(len(run), 'trial')}, {counted(result.scores.size, 'member')}; "
+    told += f"compared by {result.metric}, of which {better} is better."
     drawn = []
     if np.isfinite(scores).any() and len(run) > 1:
         lines = study_pictures.parallel_coordinates(trials, scores, result.metric, result.greater_is_better)
@@ -57,7 +58,7 @@ def sweep(result: SweepResult) -> str:
     columns = [str(name).replace("_", " ") for name in frame.columns]
     rows = [[_plain(v) for v in row] for row in frame.head(SHOWN_TRIALS).itertuples(index=False)]
     best = parts.table(columns, rows, sortable=True, label="trials")
-    shown = parts.note(f"The best {min(SHOWN_TRIALS, len(frame))} trials:")
+    shown = parts.note(f"The best {min(SHOWN_TRIALS, len(frame))} trials:" if len(frame) > 1 else "The trial:")
     return parts.section("Sweep", parts.note(told), parts.pictures(drawn), shown, best)
 
 
@@ -97,7 +98,8 @@ def groups(result: GroupsResult, sets: Mapping[str, Any], task: str, preparation
     for row in frame.head(SHOWN_GROUPS).itertuples(index=False):
         line = [str(row[0]), *(_plain(v) for v in row[1:])]
         lines.append(line + [by_group.get(line[0], float("nan"))] * bool(by_group))
-    told = f"{int(own.sum())} groups with a model of their own, {int((~own).sum())} without"
+    whose = "its" if own.sum() == 1 else "their"
+    told = f"{counted(int(own.sum()), 'group')} with a model of {whose} own, {int((~own).sum())} without"
     told += ", for which the pooled model stands in." if result.pooled is not None else "."
     more = parts.note(f"The first {SHOWN_GROUPS} groups:") if len(frame) > SHOWN_GROUPS else ""
     parts_of.append(
@@ -120,11 +122,10 @@ def _errors(subject: Subject, raw: np.ndarray, y: np.ndarray, labels: np.ndarray
 
 
 def _for_people(frame: Any) -> Any:
-    """Epochs are counted from one, as everywhere on the page; whole ones are whole numbers."""
+    """Epochs are whole numbers where they are whole."""
     if "best_epoch" not in frame.columns:
         return frame
-    best = [value + 1 for value in frame["best_epoch"].tolist()]
-    shown = [int(value) if float(value).is_integer() else float(value) for value in best]
+    shown = [int(v) if float(v).is_integer() else float(v) for v in frame["best_epoch"].tolist()]
     return frame.assign(best_epoch=np.asarray(shown, object))
 
 

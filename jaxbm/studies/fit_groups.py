@@ -96,7 +96,7 @@ class GroupsResult:
         return out
 
     def table(self) -> Any:
-        """A line for each group: rows, whether it has its own model, epochs, best epoch and losses."""
+        """A line for each group: rows, whether it has its own model, epochs, best epoch (from one) and losses."""
         nothing = np.full(len(self.too_small), np.nan)
         columns: dict[str, Any] = {
             "group": [*self.labels.tolist(), *self.too_small.tolist()],
@@ -105,7 +105,7 @@ class GroupsResult:
         }
         if self.result is not None:
             last = np.maximum(np.asarray(self.result.epochs_run) - 1, 0)
-            values = {"epochs_run": self.result.epochs_run, "best_epoch": self.result.best_epoch}
+            values = {"epochs_run": self.result.epochs_run, "best_epoch": np.asarray(self.result.best_epoch) + 1}
             history = self.result.history
             values |= {name: np.asarray(history[name])[np.arange(len(last)), last] for name in history}
             columns |= {name: np.concatenate([np.asarray(v), nothing]) for name, v in values.items()}

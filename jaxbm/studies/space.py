@@ -216,6 +216,14 @@ def parse(words: Sequence[str], convert: Any = float) -> Dimension:
         kind, *ends = words[0].split(":")
         if kind not in kinds or len(ends) != 2:
             raise ValueError(f"space: expected log:LOW:HIGH, uniform:LOW:HIGH or int:LOW:HIGH, got {words[0]!r}")
-        low, high = (int(end) if kind == "int" else float(end) for end in ends)
+        low, high = (_number(end, int if kind == "int" else float) for end in ends)
         return kinds[kind](low, high)
-    return Choice(tuple(convert(word) for word in words))
+    return Choice(tuple(_number(word, convert) for word in words))
+
+
+def _number(word: str, convert: Any) -> Any:
+    try:
+        return convert(word)
+    except ValueError:
+        what = "a whole number" if convert is int else "a number"
+        raise ValueError(f"space: expected {what}, or a range such as log:LOW:HIGH, got {word!r}") from None

@@ -26,7 +26,7 @@ class SweepResult:
     epochs_run: np.ndarray
     """int `[trials, seeds, folds]`"""
     best_epoch: np.ndarray
-    """int `[trials, seeds, folds]`"""
+    """int `[trials, seeds, folds]`: where in the history, counted from 0; tables count epochs from one"""
     model: Model | None = None
     """the best trial's architecture"""
     refit: FitResult | None = None
@@ -59,7 +59,11 @@ class SweepResult:
         return int((self.epochs > 0).sum())
 
     def table(self) -> Any:
-        """A line for each trial that was run, the best first: hyper-parameters, score, spread, epochs."""
+        """A line for each trial that was run, the best first: hyper-parameters, score, spread, epochs.
+
+        As in every table, `best_epoch` counts from one (the mean of several members'); the attribute is a place in a
+        history, counted from 0.
+        """
         order = self.order[: self.finished]
         columns: dict[str, Any] = {"trial": order}
         for name in self.trials[0]:
@@ -69,15 +73,18 @@ class SweepResult:
         columns[self.metric] = self.mean[order]
         columns["std"] = self.scores[order].std(axis=(1, 2))
         columns["epochs"] = self.epochs[order]
-        columns["best_epoch"] = self.best_epoch[order].mean(axis=(1, 2))
+        columns["best_epoch"] = (self.best_epoch[order] + 1).mean(axis=(1, 2))
         columns["finite"] = np.isfinite(self.scores[order]).all(axis=(1, 2))
         return tidy(columns)
 
     def member_table(self) -> Any:
-        """A line for each member: trial, seed, fold, score, epochs run."""
+        """A line for each member: trial, seed, fold, score, epochs run, the best of them (from one; 0: none)."""
         trials, seeds, folds = np.indices(self.scores.shape).reshape(3, -1)
         columns = {"trial": trials, "seed": seeds, "fold": folds, self.metric: self.scores.ravel()}
-        columns |= {"epochs_run": self.epochs_run.ravel(), "best_epoch": self.best_epoch.ravel()}
+        columns |= {
+            "epochs_run": self.epochs_run.ravel(),
+            "best_epoch": np.where(self.epochs_run > 0, self.best_epoch + 1, 0).ravel(),
+        }
         return tidy(columns)
 
 

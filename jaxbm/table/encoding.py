@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxbm.core.words import counted
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import Cells, cells
 from jaxbm.table.columns import Column
@@ -101,7 +102,7 @@ def check_far(name: str, known: np.ndarray) -> None:
                 f"{name}: expected numbers of at most 1e30, the middle one has size {middle:g}; use a larger unit"
             )
         raise ValueError(
-            f"{name}: {int(far.sum())} cells hold numbers such as {value:g}, where the size of the middle one is "
+            f"{name}: {_hold(int(far.sum()), 'cell')} numbers such as {value:g}, where the size of the middle one is "
             f"{middle:g}; if they stand for missing values, name them: --missing {value:g} (missing=[...]), else "
             "drop the column"
         )
@@ -120,8 +121,8 @@ def _nines(known: np.ndarray) -> str:
             continue
         if np.abs(rest - value).min() > 2 * max(float(np.ptp(rest)), 1e-12):
             return (
-                f"{len(known) - len(rest)} cells hold {value:g}, the rest lies in {rest.min():g} to {rest.max():g}; "
-                f"if it means missing: --missing {value:g}"
+                f"{_hold(len(known) - len(rest), 'cell')} {value:g}, the rest lies in {rest.min():g} to "
+                f"{rest.max():g}; if it means missing: --missing {value:g}"
             )
     return ""
 
@@ -214,6 +215,10 @@ def encode(column: Column, values: pd.Series, out: np.ndarray) -> None:
         out[:, -1] = missing
 
 
+def _hold(number: int, noun: str) -> str:
+    return f"{counted(number, noun)} {'holds' if number == 1 else 'hold'}"
+
+
 def _in_range(column: Column, filled: np.ndarray, values: pd.Series) -> np.ndarray:
     """The numbers, cut off far beyond those of training, with a warning."""
     low, high = column.center - _TOO_FAR * column.scale, column.center + _TOO_FAR * column.scale
@@ -222,9 +227,9 @@ def _in_range(column: Column, filled: np.ndarray, values: pd.Series) -> np.ndarr
     far = (filled < low) | (filled > high)
     i = int(np.argmax(far))
     warnings.warn(
-        f"column {column.name!r}: {int(far.sum())} rows hold numbers such as {filled[i]:g} (row {values.index[i]}), "
-        f"more than {_TOO_FAR:.0e} deviations from the training rows; cut off there. Where it stands for a missing "
-        "value, leave the cell empty",
+        f"column {column.name!r}: {_hold(int(far.sum()), 'row')} numbers such as {filled[i]:g} (row "
+        f"{values.index[i]}), more than {_TOO_FAR:.0e} deviations from the training rows; cut off there. "
+        "Where it stands for a missing value, leave the cell empty",
         stacklevel=5,
     )
     return np.clip(filled, low, high)
@@ -244,14 +249,14 @@ def _one_hot(column: Column, values: pd.Series, out: np.ndarray) -> None:
         out[:, -1] = place == -2
     if column.others and not column.pooled:
         return  # saved before they were kept by name
-    counted = zip(found.texts, places.tolist(), found.counts.tolist(), strict=True)
-    others = {text: count for text, p, count in counted if p == -1 and count}
+    seen = zip(found.texts, places.tolist(), found.counts.tolist(), strict=True)
+    others = {text: count for text, p, count in seen if p == -1 and count}
     strange = [text for text, p in zip(others, places_of(column.pooled, list(others)), strict=True) if p < 0]
     if strange:
         shown = ", ".join(sorted(strange)[:5])
         warnings.warn(
-            f"column {column.name!r}: {sum(others[text] for text in strange)} rows hold categories that training did "
-            f"not see ({shown}); encoded as " + ("the rare ones" if column.pooled else "none of the known ones"),
+            f"column {column.name!r}: {_hold(sum(others[text] for text in strange), 'row')} categories that training "
+            f"did not see ({shown}); encoded as " + ("the rare ones" if column.pooled else "none of the known ones"),
             stacklevel=4,
         )
 

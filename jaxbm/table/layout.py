@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxbm.core.words import counted
 from jaxbm.table import numerals
 
 SEPARATORS = ",;\t|"
@@ -181,12 +182,12 @@ def _short(name: str, counts: np.ndarray, lines: np.ndarray, width: int) -> list
             f"and fewer than {width} in {len(shorter)} of {len(counts)} rows; name the separator with --sep (sep=...)"
         )
     return [
-        f"{len(shorter)} rows end early, the first in line {int(lines[shorter[0]])}: their last cells taken as empty"
+        f"{_count(len(shorter))} early, the first in line {int(lines[shorter[0]])}: the last cells taken as empty"
     ]
 
 
 def _count(rows: int) -> str:
-    return "1 row ends" if rows == 1 else f"{rows} rows end"
+    return f"{counted(rows, 'row')} {'ends' if rows == 1 else 'end'}"
 
 
 def _shown(cells: list[str], sep: str, most: int = 80) -> str:

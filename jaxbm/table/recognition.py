@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbm.core.names import unknown
+from jaxbm.core.words import counted
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import Cells, cells
 from jaxbm.table.columns import LEFT_OUT, USED, Column
@@ -129,7 +130,7 @@ def _typed(name: str, values: pd.Series, wanted: str | None, decimal: str) -> Co
     column = Column(name, "number", why="every cell is a number", decimal=decimal)
     column.missing = 1 - len(numbers) / len(values)
     if gaps or infinite:
-        told = f"; {infinite} infinite ones taken as missing" if infinite else ""
+        told = f"; {counted(infinite, 'infinite one')} taken as missing" if infinite else ""
         column.why = "every filled cell is a number" + told
     return _of_numbers(column, numbers, wanted, gaps=len(numbers) < len(values))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxbm.core.words import counted
 from jaxbm.table.copies import alike, copies, together
 from jaxbm.table.frames import as_pandas
 from jaxbm.table.target import classes_of, has_label, labelled, numbered, task_of, unlabelled_told
@@ -125,16 +126,18 @@ def split_summary(frame: pd.DataFrame, target: str, parts: dict[str, int], *, ta
     kept = has_label(frame, target, task)
     rows = frame[kept]
     steps = list(frame.attrs.get("told", ()))
-    steps.append(f"{len(frame)} rows, {frame.shape[1] - 1} columns and the target {target!r}")
+    steps.append(f"{counted(len(frame), 'row')}, {counted(frame.shape[1] - 1, 'column')} and the target {target!r}")
     if not kept.all():
-        steps.append(f"dropped {int((~kept).sum())} rows without a label: {unlabelled_told(frame, target, task)}")
+        steps.append(
+            f"dropped {counted(int((~kept).sum()), 'row')} without a label: {unlabelled_told(frame, target, task)}"
+        )
     groups = alike(rows)
     if groups is not None:
         side = ""
         if parts:
             by_chance = copies(rows) is None
             side = "; equal by chance, with so few values" if by_chance else "; copies are on one side of the split"
-        steps.append(f"found {len(rows) - int(groups.max()) - 1} duplicate rows, kept{side}")
+        steps.append(f"found {counted(len(rows) - int(groups.max()) - 1, 'duplicate row')}, kept{side}")
     if parts:
         told = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
         steps.append(f"split at random: {told}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.words import counted
 from jaxbm.table.advice import leaks
 from jaxbm.table.columns import LEFT_OUT, USED, Column
 from jaxbm.table.target import column_of, is_quantity, quantity
@@ -66,7 +67,7 @@ def column_steps(result: Preparation, rows: pd.DataFrame) -> list[str]:
     infinite = _infinite(result, rows)
     if infinite:
         told = ", ".join(f"{name} ({count})" for name, count in infinite.items())
-        steps.append(f"took {sum(infinite.values())} infinite values as missing: {told}")
+        steps.append(f"took {counted(sum(infinite.values()), 'infinite value')} as missing: {told}")
     gaps = {c.name: round(c.missing * len(rows)) - infinite.get(c.name, 0) for c in result.columns}
     gaps = {name: count for name, count in gaps.items() if count > 0}
     if gaps:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxbm.core.words import counted
 from jaxbm.studies.folds import Fold, make_folds
 from jaxbm.table.copies import copies
 
@@ -56,7 +57,7 @@ def member_folds(
         rare = int(np.argmin(counts))
         if counts[rare] < folds:
             name = names[rare] if names else str(rare)
-            few = f"class {name!r} has {counts[rare]} {different}rows, fewer than {folds} folds"
+            few = f"class {name!r} has {counted(counts[rare], f'{different}row')}, fewer than {folds} folds"
             if strict:
                 raise ValueError(f"folds: expected at most as many as the rarest class has rows; {few}")
             told.append(f"warning: {few}: some folds have none of it")

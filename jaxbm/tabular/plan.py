@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.words import counted
 from jaxbm.studies.folds import Fold
 from jaxbm.tabular.folds import member_folds
 from jaxbm.tabular.recipes import Recipe, fewer_bins, loss_of, recipe_of
@@ -145,7 +146,7 @@ def plan(
             prepare_from = prepare_from.drop(columns=sample_weight, errors="ignore")
         learned_from = labelled(prepare_from, target, task)
         fit_rows = len(learned_from)
-        steps.append(f"the preparation was learned from {fit_rows:,} other rows, not from these:")
+        steps.append(f"the preparation was learned from {counted(fit_rows, 'other row')}, not from these:")
     by_row: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
     if weight is not None:
         weight = weight[has_label(frame, target, task)]

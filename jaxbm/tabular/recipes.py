@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxbm.core import checks
 from jaxbm.core.names import lookup, unknown
+from jaxbm.core.words import counted
 from jaxbm.losses import known, losses_for
 from jaxbm.run.options import NUMBERS, OPTIONS
 from jaxbm.table.number_encodings import BINS, FREQUENCIES
@@ -81,7 +82,9 @@ class Recipe:
         if self.members == 1:
             who = "one network"
         else:
-            who = f"{self.members} networks" + ", each on its own draw of rows" * bool(self.training.get("bootstrap"))
+            who = counted(self.members, "network") + ", each on its own draw of rows" * bool(
+                self.training.get("bootstrap")
+            )
         if self.folds:
             judged = f"each validated on one of {self.folds} folds that it was not trained on"
         elif self.validation_split:
@@ -90,7 +93,9 @@ class Recipe:
             judged = "not validated"
         epochs = self.training.get("epochs", OPTIONS["epochs"].default)
         stop = ", stopped early" if self.training.get("patience") is not None else ""
-        return f"{self.name}: {who}, {judged}; at most {epochs} epochs{stop}; numbers: {self._numbers_told}"
+        return (
+            f"{self.name}: {who}, {judged}; at most {counted(epochs, 'epoch')}{stop}; numbers: {self._numbers_told}"
+        )
 
     @property
     def _numbers_told(self) -> str:

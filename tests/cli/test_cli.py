@@ -78,7 +78,7 @@ def test_a_messy_table_is_told_and_evaluated(tmp_path, capsys):
         "dropped constant columns: constant",
         "dropped empty columns: empty",
         "dropped identifiers, different in nearly every row or every few rows: name",
-        "took 1 infinite values as missing",
+        "took 1 infinite value as missing",
         "with an indicator: ",
     ):
         assert words in out

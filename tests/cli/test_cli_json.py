@@ -1,12 +1,18 @@
 """With `--json` a command's result is one JSON object, and nothing else is on stdout."""
 
 import json
+import pathlib
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from jaxbm import table
-from jaxbm.cli import COMMANDS, _parser, main
+from jaxbm.cli import COMMANDS, _parser, info, main, options
 from jaxbm.cli.help import EXAMPLES
+from jaxbm.cli.options import MembersLine, leave_line
+from jaxbm.cli.outcome import as_json
+from jaxbm.members.progress import MembersProgress
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +57,58 @@ def test_every_command(tmp_path, capsys):
     status, found, _ = run(capsys, "info iris.csv --target target")
     assert (status, found["task"], set(found["columns"])) == (0, "multiclass", set(rows) - {"target"})
     status, found, _ = run(capsys, "bench --list")
-    assert (status, found) == (0, {})
+    assert (status, "quick" in found["selections"], "program-hmc" in found["contests"]) == (0, True, True)
 
 
 def test_an_error_is_in_the_object_too(capsys):
     status, found, err = run(capsys, "train none.csv --target y")
     assert (status, found["error"]) == (2, "none.csv: no such file")
     assert err == "error: none.csv: no such file\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("train --epochs x", "argument --epochs: invalid int value: 'x'; see jaxbm train --help"),
+        ("train --tarket y", "unrecognized arguments: --tarket; did you mean --target?; see jaxbm train --help"),
+        ("", "unrecognized arguments: --json; --json comes after the command; see jaxbm --help"),
+        ("evaluate", "the following arguments are required: folder, data; see jaxbm evaluate --help"),
+    ],
+)
+def test_words_that_are_no_command_are_told_in_one_object_and_one_line(words, told, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([*words.split(), "--json"])
+    out, err = capsys.readouterr()
+    assert (left.value.code, json.loads(out), err) == (2, {"error": told}, f"error: {told}\n")
+
+
+def test_an_error_of_ours_is_an_object_and_a_traceback(capsys, monkeypatch):
+    monkeypatch.setattr(info, "_machine", lambda: {}["nothing"])
+    status, found, err = run(capsys, "info")
+    assert (status, found) == (1, {"error": "KeyError: 'nothing'"})
+    assert "Traceback" in err
+    status, found, _ = run(capsys, "sweep none.csv --target y --l2 log:a:b")  # before the table is read
+    expected = "--l2: expected a number, or a range such as log:LOW:HIGH, got 'a'"
+    assert (status, found) == (2, {"error": expected})
+
+
+def test_values_that_json_does_not_have():
+    given = {1: np.float32(np.nan), "day": np.datetime64("2024-01-02"), "path": pathlib.Path("a"), "none": pd.NA}
+    assert json.loads(as_json(given)) == {"1": None, "day": "2024-01-02", "path": "a", "none": None}
+    assert json.loads(as_json({"x": np.arange(2), "s": "\ud800", "t": (True, None)})) == {
+        "x": [0, 1], "s": "\ud800", "t": [True, None],
+    }  # fmt: skip
+
+
+def test_a_line_of_progress_fits_and_others_leave_it(capsys, monkeypatch):
+    line, now = MembersLine(), MembersProgress(3, 10, 2, 16, 3, 0.25, 100, 200, 1.0)
+    assert not line.shown  # no terminal here
+    monkeypatch.setattr(options, "_width", lambda: 40)
+    line.show(now)
+    leave_line()
+    assert capsys.readouterr().err == "\r\033[Kepoch 3/10  2/16 members done\n"
+    leave_line()
+    assert capsys.readouterr().err == ""
 
 
 def told_help(capsys, monkeypatch, columns, *command):
@@ -75,8 +126,11 @@ def test_help_shows_groups_and_examples(capsys, monkeypatch):
 
 
 def test_help_fits_a_narrow_terminal(capsys, monkeypatch):
-    for command in ([], *([name] for name in EXAMPLES)):
-        assert max(map(len, told_help(capsys, monkeypatch, 60, *command).splitlines())) <= 60
+    for width in (40, 60):
+        for command in ([], *([name] for name in EXAMPLES)):
+            lines = told_help(capsys, monkeypatch, width, *command).splitlines()
+            assert max(map(len, lines)) <= width
+    assert lines[0] == "usage: jaxbm bench [options] [compare A B]"  # no page of options before what was asked for
     out = told_help(capsys, monkeypatch, 60, "sweep")
     first = "  jaxbm sweep data.csv --target label \\\n    --learning-rate log:1e-4:1e-1 --hidden 32 64,32\n"
     assert first in out  # as it stands there it can be pasted

@@ -76,7 +76,7 @@ def test_groups(pooled, shops, tmp_path, capsys):
     status, out, _ = run(capsys, *argv)
     assert status == 0
     assert "2 models in" in out
-    assert "1 groups have fewer than 20 rows" in out
+    assert "1 group has fewer than 20 rows" in out
     assert "no model of its own: 3" in out
     status, out, _ = run(capsys, "evaluate", tmp_path / "g", shops)
     assert status == 0

@@ -109,11 +109,11 @@ def test_a_quantity_with_one_bad_row(tmp_path, capsys):
         frame.assign(y=frame.y.astype(object).where(frame.index != 41, cell)).to_csv(tmp_path / "t.csv", index=False)
         status, out, _ = run(capsys, "train", *CLASSIC, tmp_path / "t.csv", "--target", "y", "--out", tmp_path / name)
         assert status == 0
-        assert "dropped 1 rows without a label: 1 " in out
+        assert "dropped 1 row without a label: 1 " in out
         assert "(row 41)" in out
         r2[name] = jaxbm.load(tmp_path / name).metadata["metrics"]["test"]["r2"]
     assert r2["messy"] == pytest.approx(r2["clean"], abs=1e-6)
-    assert run(capsys, "evaluate", tmp_path / "messy", tmp_path / "t.csv")[1].startswith("left out 1 rows")
+    assert run(capsys, "evaluate", tmp_path / "messy", tmp_path / "t.csv")[1].startswith("left out 1 row ")
 
 
 def test_a_sentinel_names_its_column(tmp_path, capsys):

@@ -189,8 +189,8 @@ def test_a_loss_over_several_orders_of_magnitude_has_plain_numbers():
     assert not any("$" in words for words in shown)
 
 
-def test_epochs_of_tables_are_counted_from_one():
-    shown = study_parts._for_people(pd.DataFrame({"best_epoch": [4.0, 2.5, np.nan]}))["best_epoch"].tolist()
+def test_whole_epochs_are_whole_numbers():
+    shown = study_parts._for_people(pd.DataFrame({"best_epoch": [5.0, 3.5, np.nan]}))["best_epoch"].tolist()
     assert shown[:2] == [5, 3.5]
     assert isinstance(shown[0], int)
     assert np.isnan(shown[2])

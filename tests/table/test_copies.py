@@ -6,6 +6,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from jaxbm import table
+from jaxbm.core.words import counted
 from jaxbm.studies.folds import make_folds
 from jaxbm.table.copies import copies, folds_together
 
@@ -39,7 +40,7 @@ def test_copies_are_on_one_side(classes, copied, seed):
     assert not keys(training) & keys(validation)
     assert len(training) + len(validation) == len(train)
     told = "\n".join(table.split_summary(frame, "y", {"training": len(train), "test": len(test)}))
-    assert f"found {copied} duplicate rows, kept; copies are on one side of the split" in told
+    assert f"found {counted(copied, 'duplicate row')}, kept; copies are on one side of the split" in told
 
 
 def test_without_copies_nothing_changes():

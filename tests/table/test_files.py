@@ -52,7 +52,7 @@ def test_names_of_rows_without_a_name_in_the_header():
 def test_rows_that_end_early_are_told():
     frame = read("a,b,c\n1,2,3\n4,5\n6,7,8\n")
     assert frame["c"].isna().tolist() == [False, True, False]
-    assert "1 rows end early, the first in line 3" in told(frame)
+    assert "1 row ends early, the first in line 3" in told(frame)
     with pytest.raises(ValueError, match=r"expected 3 cells in each row, got 1 in line 2.*--sep"):
         read("a,b,c\n1 2 3\n4 5 6\n")
 

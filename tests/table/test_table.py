@@ -46,7 +46,7 @@ def test_every_step_by_hand():
     np.testing.assert_array_equal(preparation.labels(frame().drop(index=4)), [0, 1, 0, 1, 0])
     told = preparation.summary()
     for words in (
-        "dropped 1 rows without a label",
+        "dropped 1 row without a label",
         "dropped constant columns: same",
         "dropped empty columns: empty",
         "with an indicator: size (1)",
@@ -57,8 +57,8 @@ def test_every_step_by_hand():
 def test_infinities_and_duplicates_are_told():
     rows = pd.DataFrame({"x": [1.0, 1.0, np.inf, 3.0], "y": [0.5, 0.5, 1.5, 2.5]})
     told = table.prepare(rows, "y").summary()
-    assert "found 1 duplicate rows" in told
-    assert "took 1 infinite values as missing" in told
+    assert "found 1 duplicate row," in told
+    assert "took 1 infinite value as missing" in told
 
 
 def test_statistics_come_from_the_first_rows_only():

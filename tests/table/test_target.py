@@ -47,7 +47,7 @@ def test_one_bad_row_makes_no_classes_of_a_quantity(mark):
     train, test = table.split(frame, "y")
     assert len(train) + len(test) == N - 1
     told = "\n".join(table.split_summary(frame, "y", {"training": len(train)}))
-    assert f"dropped 1 rows without a label: 1 {mark!r} (row 17)" in told
+    assert f"dropped 1 row without a label: 1 {mark!r} (row 17)" in told
     preparation = table.prepare(train, "y")
     np.testing.assert_allclose(
         preparation.unscale(preparation.labels(test)), 10 * X[test.index].round(3), rtol=1e-2, atol=1e-2
