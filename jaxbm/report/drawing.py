@@ -7,6 +7,7 @@ import io
 import itertools
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,9 @@ def drawn(label: str, size: tuple[float, float] = NARROW) -> Callable[[Callable[
             from matplotlib.figure import Figure
 
             style: Any = STYLE
-            with rc_context(style):
+            with rc_context(style), warnings.catch_warnings():
+                # The page's fonts write the words, not the one that matplotlib measures them with.
+                warnings.filterwarnings("ignore", "Glyph .* missing from font")
                 figure = Figure(figsize=size)
                 other = draw(figure.subplots(), *arguments, **options)
                 if other is not None:

@@ -123,10 +123,12 @@ def _errors(subject: Subject, raw: np.ndarray, y: np.ndarray, labels: np.ndarray
 
 def _for_people(frame: Any) -> Any:
     """Epochs are whole numbers where they are whole."""
-    if "best_epoch" not in frame.columns:
-        return frame
-    shown = [int(v) if float(v).is_integer() else float(v) for v in frame["best_epoch"].tolist()]
-    return frame.assign(best_epoch=np.asarray(shown, object))
+    shown = {}
+    for name in ("epochs_run", "best_epoch"):
+        if name in frame.columns:
+            told = [int(v) if float(v).is_integer() else float(v) for v in frame[name].tolist()]
+            shown[name] = np.asarray(told, object)
+    return frame.assign(**shown)
 
 
 def _plain(value: Any) -> Any:

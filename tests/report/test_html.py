@@ -152,19 +152,21 @@ def test_the_commands_write_it(tmp_path, monkeypatch, capsys):
 
 
 def test_strange_names_stay_text(tmp_path):
-    rows = table.from_arrays(np.random.default_rng(0).normal(size=(80, 2)), feature_names=["<b>$a$</b>", "b_{&}"])
-    rows["<target>"] = np.where(rows["b_{&}"] > 0, "<yes>", "$no$")
+    rows = table.from_arrays(
+        np.random.default_rng(0).normal(size=(80, 2)), feature_names=["<b>$a$</b>", "b_{&} 日本"]
+    )
+    rows["<target>"] = np.where(rows["b_{&} 日本"] > 0, "<yes>", "$no$")
     prep = table.prepare(rows, "<target>")
     x, y = prep.features(rows), prep.labels(rows)
     model = jaxbm.MLP((2, 4, 1))
     result = jaxbm.fit(jax.random.key(0), model, x, y, loss="sigmoid_binary_cross_entropy", epochs=2)
     page = check(report.html(tmp_path / "r.html", result, data={"all": (x, y)}, model=model, preparation=prep))
-    for words in ("<b>$a$</b>", "b_{&}", "<yes>", "$no$"):
+    for words in ("<b>$a$</b>", "b_{&} 日本", "<yes>", "$no$"):
         assert words in page.words
     assert "b" not in page.counts
     pictures = page.words.split("Importance of the columns")[1].split("Data: what was read")[0]
     assert "<b>$a$</b>" in pictures
-    assert "b_{&}" in pictures
+    assert "b_{&} 日本" in pictures
 
 
 def test_bad_arguments(tmp_path):
@@ -192,6 +194,7 @@ def test_a_loss_over_several_orders_of_magnitude_has_plain_numbers():
 def test_whole_epochs_are_whole_numbers():
     shown = study_parts._for_people(pd.DataFrame({"best_epoch": [5.0, 3.5, np.nan]}))["best_epoch"].tolist()
     assert shown[:2] == [5, 3.5]
+    assert isinstance(study_parts._for_people(pd.DataFrame({"epochs_run": [3.0, np.nan]}))["epochs_run"][0], int)
     assert isinstance(shown[0], int)
     assert np.isnan(shown[2])
 
