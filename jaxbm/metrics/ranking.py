@@ -4,6 +4,7 @@ A NaN among the scores of rows that have weight gives NaN: it has no place in th
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import joined, real
+from jaxbm.core.counts import BLOCK
 from jaxbm.metrics.arguments import Codes, codes, divide, of_columns, refuse, row_weights, same_rows, unless
 
 
@@ -48,19 +50,40 @@ def average_precision(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLik
     return _ranked(_precision, scores, labels, weights)
 
 
-def _area(pos: Array, neg: Array) -> Array:
-    pairs = (pos * (jnp.cumsum(neg) - neg / 2)).sum()
+class _Order(NamedTuple):
+    """Where the rows stand when they are sorted by score, ascending; equal scores share a range of places."""
+
+    start: Array
+    """int32 `[n]`: the first place of the row's score"""
+    end: Array
+    """and one behind all that hold anything of it"""
+    place: Array
+    """where its weight is put: no place has that of more than `BLOCK` rows, or about `sqrt(n)`"""
+
+
+def _area(order: _Order, pos: Array, neg: Array) -> Array:
+    below = _sums(neg, order.place)
+    pairs = (pos * (below[order.start] + below[order.end]) / 2).sum()
     return pairs / (pos.sum() * neg.sum())
 
 
-def _precision(pos: Array, neg: Array) -> Array:
+def _precision(order: _Order, pos: Array, neg: Array) -> Array:
     # At each score as the threshold, everything not below it is predicted positive.
-    hits, chosen = (jnp.cumsum(w[::-1])[::-1] for w in (pos, pos + neg))
+    hits, chosen = (_sums(w, order.place, reverse=True)[order.start] for w in (pos, pos + neg))
     return divide((pos * divide(hits, chosen)).sum(), pos.sum())
 
 
+def _sums(w: Array, place: Array, *, reverse: bool = False) -> Array:
+    """`[n + 1]`: the weight of all rows whose place is below each; with `reverse` of those at it and above."""
+    each = jnp.zeros_like(w).at[place].add(w)
+    zero = jnp.zeros(1, w.dtype)
+    if reverse:
+        return jnp.concatenate([jnp.cumsum(each[::-1])[::-1], zero])
+    return jnp.concatenate([zero, jnp.cumsum(each)])
+
+
 def _ranked(
-    metric: Callable[[Array, Array], Array], scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None
+    metric: Callable[[_Order, Array, Array], Array], scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None
 ) -> Array:
     scores = real("scores", scores)
     labels = same_rows("scores", scores, labels)
@@ -71,7 +94,8 @@ def _ranked(
     refuse("labels", labels, known, w, expected)
 
     def one(score: Array, positive: Array) -> Array:
-        value = metric(*_by_score(score, positive, w))
+        pos, neg = (jnp.where(mine, w, 0) for mine in (positive, ~positive))
+        value = metric(_order(score), pos, neg)
         numbers = ~jnp.isnan(score) if jnp.issubdtype(score.dtype, jnp.floating) else jnp.ones(score.shape, bool)
         return unless(numbers, w, value)
 
@@ -92,14 +116,17 @@ def _known(found: Codes, classes: int | None) -> tuple[Array, str]:
     return found.known & (jnp.abs(found.number) <= 1), "0 or 1 (or -1 or 1)"
 
 
-def _by_score(scores: Array, positive: Array, w: Array) -> tuple[Array, Array]:
-    """Weights of positive and of negative examples, summed by score: `[n]` each, scores ascending, gaps zero."""
-    keys = sortable(scores)
+def _order(scores: Array) -> _Order:
+    keys, n = sortable(scores), scores.shape[0]
     # On a CPU, XLA sorts one array of integers several times faster than floats or pairs. So no order is carried
-    # along: the weights go to the place where their own score begins in the sorted array.
-    place = jnp.searchsorted(lax.sort(keys, is_stable=False), keys)
-    pos, neg = (jnp.zeros_like(w).at[place].add(jnp.where(mine, w, 0)) for mine in (positive, ~positive))
-    return pos, neg
+    # along: each row finds where its own score begins in the sorted array.
+    start = jnp.searchsorted(lax.sort(keys, is_stable=False), keys).astype(jnp.int32)
+    if n <= BLOCK:
+        return _Order(start, start + 1, start)
+    # Weights of equal scores are spread over their places and added up by a tree: one after the other, in float32,
+    # they would stop growing after 2**24 of them.
+    ties = jnp.zeros(n, jnp.int32).at[start].add(1)[start]
+    return _Order(start, start + ties, start + lax.iota(jnp.int32, n) % ties)
 
 
 def sortable(scores: Array) -> Array:

@@ -108,6 +108,14 @@ def test_counts_beyond_what_float32_counts_by_ones():
     weights = jnp.concatenate([jnp.full(4096, 2.0**12), jnp.full(40_960, 0.75)])
     total = float(jax.jit(lambda w: by_class(jnp.zeros(w.shape[0], jnp.int32), w, 1))(weights)[0])
     assert total == 2.0**24 + 0.75 * 40_960
+    # The same weights, all of one score and of class 0, beside a row of class 1.
+    among, one = jnp.zeros(45_057).at[-1].set(1), 2.0**20
+    heavy, labels = jnp.append(weights, one), among.astype(jnp.int32)
+    found = metrics.average_precision(jnp.zeros(45_057), labels, weights=heavy)
+    assert float(found) == pytest.approx(one / (total + one), rel=1e-6)
+    scores, above = jnp.append(among / 2, 1.0), 2.0**24
+    found = metrics.roc_auc(scores, jnp.append(labels, 0), weights=jnp.append(heavy, above))
+    assert float(found) == pytest.approx(total / (total + above), rel=1e-6)
 
 
 def test_weights_and_probabilities_of_any_type():
