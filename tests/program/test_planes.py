@@ -13,7 +13,7 @@ from jaxbm.kernels.program.lazy import in_planes
 
 
 def swirl(y, flags):
-    """Slices of the last axis, a stack along it and a row of every pass; carries of two, three and four coordinates."""
+    """Slices of the last axis, a stack along it, and a row of every pass."""
 
     def step(carry, _):
         y, flags = carry
@@ -30,7 +30,8 @@ def swirl(y, flags):
 def test_coordinates_in_any_order(shape):
     y = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
     arguments = y, jnp.zeros(shape, bool)
-    for a, b in zip(jaxbm.accelerate(swirl, require=True)(*arguments), jax.jit(swirl)(*arguments), strict=True):
+    found, expected = jaxbm.accelerate(swirl, require=True)(*arguments), jax.jit(swirl)(*arguments)
+    for a, b in zip(found, expected, strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
 
