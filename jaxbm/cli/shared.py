@@ -42,20 +42,20 @@ def told_interval(logits: np.ndarray, preparation: Preparation, y: np.ndarray, n
     return intervals.class_line(terminal.probabilities(logits), y, name)
 
 
-def check_writable(out: str) -> None:
-    """ValueError where the folder `out` can't be made or written to: before the work, not after it."""
+def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:
+    """ValueError naming `flag` where a folder can't be made or written to: before the work, not after it."""
     import tempfile
 
     folder = pathlib.Path(out).absolute()
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
-        raise ValueError(f"--out: expected a folder, {folder} is a file")
+        raise ValueError(f"{flag}: expected a folder, {folder} is a file")
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"--out: cannot write to {folder}: {error.strerror}; choose another folder") from None
+        raise ValueError(f"{flag}: cannot write to {folder}: {error.strerror}; choose another folder") from None
 
 
 @contextmanager

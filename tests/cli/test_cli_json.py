@@ -92,6 +92,18 @@ def test_an_error_of_ours_is_an_object_and_a_traceback(capsys, monkeypatch):
     assert (status, found) == (2, {"error": expected})
 
 
+def test_a_report_that_cannot_be_written_is_found_before_training(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxbm.tabular.train", lambda *_, **__: pytest.fail("trained"))
+    (tmp_path / "file").touch()
+    for path, told in (
+        (".", "expected a file, . is a folder"),
+        ("file/r.html", f"expected a folder, {tmp_path / 'file'} is"),
+    ):
+        status, found, _ = run(capsys, f"train --demo iris --preset classic --report {path}")
+        assert status == 2
+        assert f"--report: {told}" in found["error"]
+
+
 def test_values_that_json_does_not_have():
     given = {1: np.float32(np.nan), "day": np.datetime64("2024-01-02"), "path": pathlib.Path("a"), "none": pd.NA}
     assert json.loads(as_json(given)) == {"1": None, "day": "2024-01-02", "path": "a", "none": None}

@@ -135,7 +135,7 @@ def test_rare_ones_are_pooled_and_unseen_ones_told():
     once = [name for name, count in frame["name"].value_counts().items() if count == 1]
     assert set(once) <= set(column.pooled)
     asked = pd.DataFrame({"a": 0.0, "name": [once[0], "new", None]})
-    with pytest.warns(UserWarning, match=r"column 'name': 1 rows hold .* \(new\); encoded as the rare ones"):
+    with pytest.warns(UserWarning, match=r"column 'name': 1 row holds .* \(new\); encoded as the rare ones"):
         x = found.features(asked)
     np.testing.assert_array_equal(x[0], x[1])
     assert not x[2, 1:].any()
