@@ -108,3 +108,9 @@ def ahead(session: nox.Session) -> None:
 def quality(session: nox.Session) -> None:
     """The estimators against scikit-learn's, paired over seeds: many minutes."""
     session.run("pytest", "tests/estimators/test_quality.py", *session.posargs, env=CPU | {"JAXBM_QUALITY": "1"})
+
+
+@nox.session(python=False)
+def harnesses(session: nox.Session) -> None:
+    """Every input that JAX has for tests of its primitives, natively against `jax.jit`: about ten minutes."""
+    session.run("pytest", "tests/program/test_harnesses.py", *session.posargs, env=CPU | {"JAXBM_HARNESSES": "1"})

@@ -18,6 +18,7 @@ ODD = np.array([0.0, -0.0, 1.0, -1.0, 2.0, 3.0, 2.5, -2.0, -3.0, 0.5, np.inf, -n
 def values(a, b, x):
     return {
         "bessel_i1e": lax.bessel_i1e(x),
+        "digamma": lax.digamma(b),
         "zeta": lax.zeta(a, b),
         "polygamma": lax.polygamma(jnp.floor(a), b),
         "digamma's derivative": jax.vmap(jax.grad(lax.digamma))(b),
@@ -40,6 +41,7 @@ def test_values(native, dtype):
     a, b, x = (v.astype(np.float64) for v in (a, b, x))
     expected = {
         "bessel_i1e": scipy.special.i1e(x),
+        "digamma": scipy.special.digamma(b),
         "zeta": scipy.special.zeta(a, b),
         "polygamma": scipy.special.polygamma(np.floor(a).astype(int), b),
         "digamma's derivative": scipy.special.polygamma(1, b),
@@ -55,5 +57,5 @@ def test_values(native, dtype):
 def test_what_is_not_defined_is_what_xla_makes_of_it(native):
     a, b = (v.ravel().astype(np.float32) for v in np.meshgrid(ODD, ODD))
     got, want = native(a, b, a), reference(values)(a, b, a)
-    for name in ("bessel_i1e", "zeta", "polygamma"):
+    for name in ("bessel_i1e", "digamma", "zeta", "polygamma"):
         np.testing.assert_allclose(got[name], want[name], 1e-4, 1e-30, err_msg=name)

@@ -3,8 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from contract import checked, same
 from jax import lax
+
+import jaxbm
 
 rng = np.random.default_rng(0)
 X = (
@@ -37,10 +40,10 @@ def test_windows_of_every_kind():
             "booleans": [pooled(ties > 0, f, s) for f, s in ((lax.max, False), (lax.min, True))],
             "halves": pooled(ties.astype(jnp.bfloat16), lax.add, 0),
             # By a function of one's own, with a start that changes the result.
-            "product": pooled(ties, lax.mul, 2.0),
+            "product": pooled(ties, lax.mul, 2.0, padding="VALID"),
             "pair": lax.reduce_window(
                 (ties, integers), (jnp.float32(0.5), jnp.int8(3)),
-                lambda a, b: (a[0] * 0.5 + b[0], a[1] + b[1] * 2), (2, 2), (1, 1), "SAME",
+                lambda a, b: (a[0] * 0.5 + b[0], a[1] + b[1] * 2), (2, 2), (1, 1), "VALID",
             ),
             "nothing": pooled(x, size=(9, 1), padding="VALID"),
         }  # fmt: skip
@@ -63,6 +66,13 @@ def test_derivatives_of_pooling_choose_as_xla_does():
 
     with checked():
         same(every, X, TIES)
+
+
+def test_padding_for_any_function_is_left_to_xla():
+    f = lambda x: pooled(x, lax.mul, 2.0)  # noqa: E731
+    with pytest.raises(NotImplementedError, match="reduce_window: padding"):
+        jaxbm.accelerate(f, require=True)(TIES)
+    np.testing.assert_array_equal(jaxbm.accelerate(f)(TIES), jax.jit(f)(TIES))
 
 
 def test_reductions_by_any_function():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxbm.kernels.program.ir import NotNative, Value
@@ -25,7 +27,7 @@ EXPONENTIAL = ("exp", "exp2", "expm1", "log", "log1p", "logistic", "tanh")
 TRIGONOMETRIC = (
     "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh",
 )  # fmt: skip
-SPECIAL = ("erf", "erfc", "erf_inv", "lgamma", "digamma")
+SPECIAL = ("erf", "erfc", "erf_inv", "lgamma")
 TOTAL = ("eq_to", "le_to", "lt_to")
 
 
@@ -44,6 +46,24 @@ def elementwise(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     if is_key(eqn.invars[0].aval.dtype):
         raise NotNative("it works on keys")
     return [tracer.add(eqn.primitive.name, operands(tracer, eqn, inputs), shape_of(out), dtype_of(out))]
+
+
+@cache
+def _digamma_at_zero() -> float:
+    """NaN or -infinity, by the version of XLA."""
+    with jax.ensure_compile_time_eval():
+        return float(lax.digamma(jnp.zeros((), jnp.float32)))
+
+
+@rule("digamma", kind="elementwise")
+def digamma(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The derivative of lgamma, at its first pole what this version of XLA has there."""
+    (x,) = inputs
+    out = tracer.add("digamma", [x], x.shape, x.dtype)
+    if np.isnan(_digamma_at_zero()):
+        return [out]
+    pole = tracer.add("eq", [x, tracer.full(0, x.shape, x.dtype)], x.shape, "bool")
+    return [tracer.add("select_n", [pole, out, tracer.full(-np.inf, x.shape, x.dtype)], x.shape, x.dtype)]
 
 
 @rule("add_any", kind="elementwise")
