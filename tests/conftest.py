@@ -20,6 +20,9 @@ os.environ.setdefault("XLA_FLAGS", " ".join(QUICK))
 #: Resident bytes beyond which what JAX has compiled so far is let go: a worker would else hold all of the suite's.
 MEMORY = 3 * 2**30
 STATM = pathlib.Path("/proc/self/statm")
+TESTS = pathlib.Path(__file__).parent
+#: Folders of what runs as its users have it: peers, the documentation's code, functions of any make.
+AS_USERS = ("benchmarks", "house", "program", "workflow")
 
 
 def resident():
@@ -37,9 +40,10 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True)
 def promotion(request):
-    """Strict in tests marked so, unless one of them is marked `promotes`: others rely on promotion there."""
-    is_strict = request.node.get_closest_marker("strict") and not request.node.get_closest_marker("promotes")
-    with jax.numpy_dtype_promotion("strict" if is_strict else "standard"):
+    """No number changes its type unless a cast says so, but where others rely on it."""
+    folder = request.path.relative_to(TESTS).parts[0]
+    promotes = folder in AS_USERS or request.node.get_closest_marker("promotes")
+    with jax.numpy_dtype_promotion("standard" if promotes else "strict"):
         yield
 
 

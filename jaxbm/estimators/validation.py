@@ -143,6 +143,6 @@ def _sums(kind: str, most: int, logits: Array, y: Array, weight: Array, start: A
             right = logits.argmax(axis=-1) == labels
         else:
             right = ((logits > 0) == (labels.reshape(logits.shape) > 0)).all(axis=-1)
-        return (right * w).sum(keepdims=True)
+        return jnp.where(right, w, 0).sum(keepdims=True)
 
     return jax.vmap(one)(logits, start, count)

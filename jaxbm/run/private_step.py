@@ -53,7 +53,7 @@ def noisy_gradient(
         params,
         task.privacy.clip_norm * task.privacy.noise_multiplier,
     )
-    grads = jax.tree.map(lambda g, z, p: ((g + z) / size).astype(p.dtype), total, noise, params)
+    grads = jax.tree.map(lambda g, z, p: ((g + z) / jnp.asarray(size, g.dtype)).astype(p.dtype), total, noise, params)
     if hyper.l2 is not None:  # it looks at no row
         penalty = jax.grad(lambda p: jnp.asarray(hyper.l2 * task.model.penalty(p)))(params)
         grads = jax.tree.map(jnp.add, grads, penalty)

@@ -16,7 +16,6 @@ from jaxbm.kernels import dispatch, registry
 from jaxbm.run import contract, loop
 from jaxbm.run.training import Training
 
-pytestmark = pytest.mark.strict
 rng = np.random.default_rng(3)
 X = rng.normal(size=(50, 4)).astype(np.float32)
 SCORE = X @ rng.normal(size=(4, 3)).astype(np.float32)

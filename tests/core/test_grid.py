@@ -68,6 +68,7 @@ def test_elementwise_losses_at_the_edges(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.promotes  # Optax does
 def test_losses_of_classes_at_the_edges(dtype):
     rng = np.random.default_rng(0)
     rows = [[0, 0, 0], [80, -80, 0], [-80, 80, -80], [0.25, 0, -0.25], [2e4, 0, -2e4], [15, 14.5, -15]]
@@ -99,6 +100,7 @@ def test_losses_of_classes_at_the_edges(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(), (0,), (5,), (5, 1), (5, 3), (2, 3, 4)])
+@pytest.mark.promotes  # Optax does
 def test_losses_have_optax_shapes_and_types(shape, dtype):
     z = jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
     for name in ELEMENTWISE:

@@ -10,6 +10,7 @@ import pytest
 from jaxbm import losses, optimizers
 
 pytest.importorskip("absl.testing")
+pytestmark = pytest.mark.promotes  # Optax does
 MODULES = tuple(f"optax.losses._{name}" for name in ("classification", "regression", "smoothing", "self_supervised"))
 ELSEWHERE = ("CTC", "Ntxent")
 """Losses of sequences and of pairs within a batch, which we don't have."""

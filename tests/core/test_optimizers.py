@@ -11,7 +11,6 @@ from jaxbm.kernels.native import native
 from jaxbm.optimizers import bias_correction, from_optax, to_optax
 from jaxbm.training.whole_run import advanced, whole_run
 
-pytestmark = pytest.mark.strict
 # 1000 steps of bfloat16, three digits each: the two orders of the same operations may differ in the last one.
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4, "bfloat16": 6e-2}
 SCHEDULE = optax.cosine_decay_schedule(0.05, 800)

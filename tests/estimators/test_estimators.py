@@ -209,6 +209,7 @@ def test_validation_data_of_one_s_own():
         model.fit(X, Y, validation_data=(X[:2], [0, 7]))
 
 
+@pytest.mark.promotes  # the schedule does
 def test_what_is_ours_alone_is_used():
     base = JaxMLPClassifier(random_state=0, max_iter=15, batch_size=30, learning_rate_init=0.01).fit(X, Y)
     changes = (

@@ -216,6 +216,7 @@ def test_a_learning_rate_of_zero_moves_nothing():
         np.testing.assert_array_equal(after, before)
 
 
+@pytest.mark.promotes  # Optax's schedules do
 def test_no_bias_and_a_learning_rate_per_step():
     x, y = table(90, 6, 3, "squared_error")
     schedule = optax.cosine_decay_schedule(0.01, 20)

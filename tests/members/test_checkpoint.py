@@ -173,6 +173,7 @@ GROUPS = np.repeat(["a", "b"], [65, 25])
 IN_PARTS = {"loss": "squared_error", "epochs": 5, "optimizer": jaxbm.adam(optax.cosine_decay_schedule(0.02, 40))}
 
 
+@pytest.mark.promotes  # Optax's schedules do
 def test_groups_go_on_part_by_part(tmp_path, monkeypatch):
     def fit_groups(**options):
         return jaxbm.fit_groups(KEY, MODEL, X, Y, GROUPS, pooled=True, **IN_PARTS, **options)

@@ -12,7 +12,6 @@ from jaxbm.members.fit_members import prepare
 from jaxbm.members.weight_checks import NoRowCounts
 from jaxbm.run.training import Training
 
-pytestmark = pytest.mark.strict
 RNG = np.random.default_rng(0)
 N = 24
 X = RNG.normal(size=(N, 3)).astype(np.float32)

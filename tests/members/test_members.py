@@ -196,6 +196,7 @@ print(peak() - before, state)
     assert above < 1.2 * state + 2**26
 
 
+@pytest.mark.promotes  # Optax does
 def test_an_optax_optimizer_takes_the_xla_path():
     many = members(optimizer=optax.adam(1e-2))
     assert_close(many.member(1).params, alone(1, optimizer=optax.adam(1e-2)).params, False)

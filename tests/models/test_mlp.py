@@ -7,7 +7,6 @@ import jaxbm
 from jaxbm.models.activations import ACTIVATIONS, activation
 from jaxbm.models.initializers import INITIALIZERS
 
-pytestmark = pytest.mark.strict
 KEY = jax.random.key(0)
 
 

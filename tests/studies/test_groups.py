@@ -73,6 +73,7 @@ def test_small_and_unseen_groups_get_the_pooled_model():
         fit_groups().member("nobody")
 
 
+@pytest.mark.promotes  # Optax's schedules do
 def test_groups_of_numbers_schedules_and_no_group_large_enough():
     codes = np.searchsorted(sorted(COUNTS), GROUPS) * 10
     scheduled = jaxbm.adam(optax.cosine_decay_schedule(0.02, 40))

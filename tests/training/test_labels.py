@@ -12,7 +12,6 @@ from jaxbm.kernels import native
 from jaxbm.members.result import MembersResult
 from jaxbm.training.predict import score
 
-pytestmark = pytest.mark.strict
 IMPLEMENTATIONS = ["xla", pytest.param("cpu", marks=pytest.mark.skipif(
     native.native().reason is not None, reason="the kernels are not compiled here"))]  # fmt: skip
 rng = np.random.default_rng(1)

@@ -10,6 +10,7 @@ import pytest
 
 import jaxbm
 
+pytestmark = pytest.mark.promotes  # Optax does
 X = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
 Y = X[:, 0]
 MODEL, KEY = jaxbm.MLP((3, 4, 1)), jax.random.key(0)

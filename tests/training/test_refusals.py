@@ -8,7 +8,6 @@ import jaxbm
 from jaxbm.members.fit_members import prepare
 from jaxbm.run.training import Training
 
-pytestmark = pytest.mark.strict
 X = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.float32)
 SHARES = np.eye(3, dtype=np.float32)[np.arange(12) % 3]

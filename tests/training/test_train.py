@@ -14,7 +14,6 @@ from jaxbm.run.rows import training_rows
 from jaxbm.run.training import Training
 from jaxbm.training.whole_run import advanced, whole_run
 
-pytestmark = pytest.mark.strict
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 4)).astype(np.float32)
