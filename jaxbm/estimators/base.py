@@ -284,7 +284,9 @@ def _stacked(members: list[Weights]) -> tuple[Dense, ...]:
     return tuple(Dense(*(np.stack(part) for part in zip(*layer, strict=True))) for layer in layers)  # type: ignore
 
 
-def _tell(epoch: int, loss: float, score: float | None = None) -> None:
+def _tell(epoch: int, loss: float, score: float | None = None, event: str | None = None) -> None:
     print(f"Iteration {epoch}, loss = {loss:.8f}")
     if score is not None:
         print(f"Validation score: {score:f}")
+    if event is not None:
+        print(event)

@@ -138,7 +138,7 @@ class Candidates:
             return None
         job = job_of(last, source.targets, source.X.shape[1], source.rows, weight=source.weight)
         job = self._interned(job)
-        given = last._get_param_names()
+        given = {*last._get_param_names(), *last._parameter_constraints}
         last.__dict__.update({k: v for k, v in vars(source.template).items() if k not in given})
         fitted.begin(last, job, source.targets.kind.out_activation)
         fit.estimator = fit.scored = last

@@ -84,6 +84,9 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         scikit-learn's draws of initial weights and biases, or one of `jaxbm.MLP`'s initialisers.
     learning_rate_schedule : callable, default=None
         Learning rate as a function of the step, such as an Optax schedule, instead of `learning_rate_init`.
+    precision : {"highest", "tf32", "bfloat16"}, default=None
+        The least precision of training's matrix products, as for `jaxbm.fit`; CPUs compute in float32, "lbfgs" in
+        the dtype of `X`.
     implementation : str, default=None
         As for `jaxbm.fit`.
     preset : {"accurate", "best", "classic"}, default=None
@@ -121,8 +124,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
     arithmetic            in the dtype of `X`                         float32; float64 for "lbfgs" with float64 `X`.
                                                                       Numbers beyond float32 are an error
     order of rows         NumPy's generator                           a counter-based one: other batches, same quality
-    last, smaller batch   penalty divided by its own rows             divided by `batch_size`
-    weighted batch        penalty divided by its sum of weights       divided by the mean of all such sums
+    weighted epoch        its loss is the mean of its batches' means  the mean over all of its rows, by weight
     full batch            shuffled                                    not shuffled, since that changes rounding alone
     `epsilon`             added to the root before bias correction    after it, as in the paper's algorithm 1
     `partial_fit`         same order of rows in every call            another one in each call
@@ -183,6 +185,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         class_weight: Any = None,
         weight_init: str = "auto",
         learning_rate_schedule: Callable[..., Any] | None = None,
+        precision: str | None = None,
         implementation: str | None = None,
         preset: str | None = None,
     ):
@@ -216,6 +219,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         self.class_weight = class_weight
         self.weight_init = weight_init
         self.learning_rate_schedule = learning_rate_schedule
+        self.precision = precision
         self.implementation = implementation
         self.preset = preset
 
@@ -226,7 +230,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         y = _typed(_one_column(y))
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
             kind = type_of_target(y, input_name="y")
-            self._multilabel = kind == "multilabel-indicator"
+            self._multilabel, self._sparse_labels = kind == "multilabel-indicator", sparse.issparse(y)
             _check_kind(kind)
             self.classes_ = unique_labels(y)
         else:
@@ -304,7 +308,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class `[n]`, by the members' mean probability; or an indicator of labels."""
+        """The most probable class `[n]`, by the members' mean probability; or an indicator, sparse as `y` was."""
         return self._decided(self._probabilities(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -326,7 +330,8 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
 
     def _decided(self, p: np.ndarray) -> np.ndarray:
         if self._multilabel:
-            return (p > 0.5).astype(int)
+            indicator = (p > 0.5).astype(int)
+            return sparse.csr_matrix(indicator) if getattr(self, "_sparse_labels", False) else indicator
         if p.shape[1] == 1:
             return self.classes_[np.minimum((p[:, 0] > 0.5).astype(int), len(self.classes_) - 1)]
         return self.classes_[p.argmax(axis=1)]

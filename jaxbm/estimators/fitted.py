@@ -17,6 +17,8 @@ from jaxbm.estimators.networks import Weights
 from jaxbm.estimators.rows import NON_FINITE
 
 HINT = "A smaller learning_rate_init, clip_norm=1.0 or standardised features usually help."
+OF_EPOCHS = ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_")
+"""Attributes that only solvers with epochs leave."""
 
 
 class SolverState:
@@ -86,8 +88,11 @@ def begin(estimator: Any, job: Job, out_activation: str) -> None:
     estimator.n_iter_, estimator.t_ = 0, 0
     estimator.n_layers_, estimator.n_outputs_ = len(weights) + 1, job.program.outputs
     estimator.out_activation_ = out_activation
-    estimator.loss_curve_ = []
-    estimator.validation_scores_ = [] if estimator.early_stopping else None
+    for name in OF_EPOCHS:
+        estimator.__dict__.pop(name, None)
+    if estimator.solver != "lbfgs":
+        estimator.loss_curve_ = []
+        estimator.validation_scores_ = [] if estimator.early_stopping else None
 
 
 def adopt(
@@ -105,7 +110,7 @@ def adopt(
     stack(estimator, [member.weights for member in kept], dtype)
     estimator.n_iter_ = max(len(member.losses) for member in kept)
     estimator.t_ += job.limits[0].rows * estimator.n_iter_
-    estimator.loss_curve_ = [*estimator.loss_curve_, *_mean([member.losses for member in kept])]
+    estimator.loss_curve_ = [*getattr(estimator, "loss_curve_", []), *_mean([member.losses for member in kept])]
     estimator.loss_ = estimator.loss_curve_[-1]
     estimator._best_values = [member.best for member in kept]
     estimator._no_improvement_counts = [member.count for member in kept]
@@ -113,7 +118,7 @@ def adopt(
     best = float(np.mean(estimator._best_values))
     if estimator.early_stopping:
         scores = _mean([member.scores or [] for member in kept])
-        estimator.validation_scores_ = [*(estimator.validation_scores_ or []), *scores]
+        estimator.validation_scores_ = [*(getattr(estimator, "validation_scores_", None) or []), *scores]
         estimator.best_validation_score_, estimator.best_loss_ = best, None
     else:
         estimator.validation_scores_ = estimator.best_validation_score_ = None

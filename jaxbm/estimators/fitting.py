@@ -23,7 +23,7 @@ CHUNK_SECONDS = 0.5
 SLOW_FLOPS = 2e10
 """Operations in a second that the first call counts on."""
 
-Told = Callable[[int, float, float | None], None]
+Told = Callable[[int, float, float | None, str | None], None]
 
 
 @dataclass
@@ -82,7 +82,7 @@ def train(
       training: the networks before their first epoch.
       rules: when they stop.
       held_out: rows whose score decides instead of the training loss; the best epoch's weights are kept.
-      told: called after every epoch with its number, loss and score, means over the networks.
+      told: called after every epoch with its number, loss and score, means over the networks, and with what changed.
     """
     run: _Compiled | _OnTheHost
     if isinstance(training, Training) and training.task.epochs > 1 and (held_out is None or len(held_out.parts) == 1):
@@ -119,7 +119,7 @@ class _Compiled:
 
     def chunk(self) -> None:
         """As many epochs as take about `CHUNK_SECONDS`; one, where somebody is told."""
-        began = time.perf_counter()
+        began, before = time.perf_counter(), self.now
         done = self.loop.advance(self.quick)
         self.now = self.loop.now
         if self.told is None:
@@ -127,7 +127,8 @@ class _Compiled:
             return
         scores = self.loop.scores(self.training.epoch - 1)  # each is computed anew: the last one alone
         score = None if scores is None else _mean(scores[:, -1])
-        self.told(self.training.epoch, _mean(self.loop.losses()[:, -1]), score)
+        event = _event(self.rules, before, self.now, scores is not None)
+        self.told(self.training.epoch, _mean(self.loop.losses()[:, -1]), score, event)
 
     def trained(self, interrupted: bool = False) -> list[Trained]:
         """Every network as it is now."""
@@ -171,7 +172,7 @@ class _OnTheHost:
             params = self.training.params
             values = np.where(going & finite, self.held_out.scores(self.training.model, params), np.nan)
             self.scores.append(values)
-        by_score = self.held_out is not None
+        by_score, before = self.held_out is not None, self.now
         with np.errstate(invalid="ignore"):
             self.now, better = stopping.tell(self.rule, self.now, values, finite, by_score, self.rules.schedule)
         if by_score and (better.any() or self.best is None):
@@ -179,7 +180,8 @@ class _OnTheHost:
             self.best = keep_better(params, params if first else self.best, better | first)
         if self.told is not None:
             score = _mean(self.scores[-1]) if self.scores else None
-            self.told(int(self.now.epochs.max()), _mean(self.losses[-1]), score)
+            event = _event(self.rules, before, self.now, by_score)
+            self.told(int(self.now.epochs.max()), _mean(self.losses[-1]), score, event)
 
     def trained(self, interrupted: bool = False) -> list[Trained]:
         """Every network as it is now."""
@@ -187,6 +189,21 @@ class _OnTheHost:
         return _trained(
             self.training, self.rules, self.now, np.stack(self.losses, axis=1), scores, self.best, interrupted
         )
+
+
+def _event(rules: Rules, before: stopping.Progress, now: stopping.Progress, by_score: bool) -> str | None:
+    """What the rule changed in an epoch, for whoever reads along."""
+    ended = now.settled & ~before.settled
+    slower = now.rates < before.rates if rules.schedule == "adaptive" else np.zeros_like(ended)
+    changed = np.flatnonzero(ended | slower)
+    if not len(changed):
+        return None
+    limits, what = rules.limits[changed[0]], "validation score" if by_score else "training loss"
+    whose = "" if len(ended) == 1 else f" of {len(changed)} of {len(ended)} members"
+    then = "training stops" if ended[changed[0]] else f"the learning rate is {now.rates[changed[0]]:g} from now on"
+    return (
+        f"The {what}{whose} gained less than tol={limits.tol:g} in {limits.n_iter_no_change} epochs in a row: {then}"
+    )
 
 
 def _mean(values: np.ndarray) -> float:

@@ -109,16 +109,20 @@ def job_of(
         return first_weights(rng, sizes, activation, estimator.weight_init)
 
     weights = [fresh()] if state.weights is None else state.weights[:1]
-    if estimator.early_stopping and held_out is None:
+    is_stochastic = estimator.solver != "lbfgs"
+    if estimator.early_stopping and held_out is None and is_stochastic:
         rows, held_out = _split(estimator, targets, rows, rng)
     seeds = member_seeds(rng, 1)
     for k in range(1, estimator.members):
         weights.append(fresh() if state.weights is None else state.weights[k])
         seeds += member_seeds(rng, 1)
-    batch = _batch_size(estimator.batch_size, len(rows))
+    batch = _batch_size(estimator.batch_size, len(rows)) if is_stochastic else len(rows)
+    steps = -(-len(rows) // batch)
     mean_weight = 1.0 if weight is None else float(np.mean(weight[rows], dtype=np.float64))
     decoupled = estimator.solver == "adamw"
-    penalty = 0.0 if decoupled or not mean_weight else 0.5 * estimator.alpha / (batch * mean_weight)
+    l2 = 0.0 if decoupled else 0.5 * estimator.alpha
+    # Every batch's loss holds `l2` over its own rows: an epoch's mean holds one share for each step.
+    penalty = l2 * steps / (len(rows) * mean_weight) if mean_weight else 0.0
     scale = targets.gradient_scale
     rate_scale = scale if estimator.solver == "sgd" else 1
     program = _program(estimator, targets, batch, len(rows))
@@ -132,7 +136,7 @@ def job_of(
                 seen=state.seen,
                 rows=rows,
                 learning_rate=rate * rate_scale,
-                l2=penalty / scale,
+                l2=l2 / scale,
                 b1=estimator.beta_1,
                 b2=estimator.beta_2,
                 eps=estimator.epsilon / scale,
@@ -146,7 +150,7 @@ def job_of(
             Limits(
                 tol=estimator.tol,
                 n_iter_no_change=estimator.n_iter_no_change,
-                max_iter=1 if one_epoch else estimator.max_iter,
+                max_iter=1 if one_epoch else int(estimator.max_iter),
                 learning_rate=estimator.learning_rate_init,
                 rate=rate,
                 power_t=estimator.power_t,
@@ -154,7 +158,7 @@ def job_of(
                 count=0 if state.counts is None else state.counts[k],
                 rows=len(rows),
                 seen=state.seen,
-                steps=-(-len(rows) // batch),
+                steps=steps,
             )
         )
     schedule = estimator.learning_rate if estimator.solver == "sgd" else "constant"
@@ -175,6 +179,7 @@ def _program(estimator: Any, targets: Targets, batch: int, rows: int) -> Program
         dropout=estimator.dropout is not None,
         clip=estimator.clip_norm is not None,
         schedule=estimator.learning_rate_schedule,
+        precision=estimator.precision,
         implementation=estimator.implementation,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -49,6 +49,7 @@ class Program:
     dropout: bool = False
     clip: bool = False
     schedule: Callable[..., Any] | None = None
+    precision: str | None = None
     implementation: str | None = None
 
 
@@ -56,8 +57,8 @@ class Program:
 class Network:
     """One network's own: where it starts, its rows and its numbers.
 
-    The numbers are in the core's conventions: `l2` multiplies the sum of squared weights, and losses are means over
-    outputs.
+    The numbers are in the core's conventions: `l2` over the rows of a batch multiplies the sum of squared weights,
+    and losses are means over outputs.
     """
 
     weights: Weights
@@ -119,6 +120,8 @@ class Training:
             shuffle=self.program.shuffle,
             most_rows=most,
             bootstrap=self.program.bootstrap,
+            precision=self.program.precision,
+            l2_over_rows=True,
         )
         data = Data(self.rows.x, self.rows.y, self.rows.weight)._replace(**lists)
         inputs = Inputs(data, self._hyper(), self._params(), self.opt_state)
@@ -279,7 +282,12 @@ def mapped(one: Callable[..., Any], *members: Any) -> Any:
 
 def _begin(task: Task, own: Inputs, shared: Inputs) -> RunState:
     """The state before the first epoch, laid out on the host: code that does so would have to be compiled first."""
-    shapes = _starts.eval_shape(task, own, shared)
+    leaves, tree = jax.tree.flatten((own, shared))
+    known = tuple(
+        (np.shape(leaf), leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)) for leaf in leaves
+    )
+    config: Any = jax.config
+    shapes = _shapes(task, tree, known, config.jax_enable_x64)
 
     def filled(value: float, tree: Any) -> Any:
         return jax.tree.map(lambda like: np.full(like.shape, value, like.dtype), tree)
@@ -295,7 +303,14 @@ def _begin(task: Task, own: Inputs, shared: Inputs) -> RunState:
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@lru_cache(maxsize=256)
+def _shapes(task: Task, tree: Any, leaves: tuple[Any, ...], x64: bool) -> RunState:
+    """What a state looks like; looked up, since tracing takes a sixth of a small `fit` besides training."""
+    del x64  # JAX's setting, which decides about dtypes
+    own, shared = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+    return jax.eval_shape(partial(_starts, task), own, shared)
+
+
 def _starts(task: Task, own: Inputs, shared: Inputs) -> RunState:
     return mapped(lambda own: _start(task, stacking.merged(own, shared)), own)
 

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
+from jaxbm.core.precision import PRECISIONS
 from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
 from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.models.initializers import INITIALIZERS
@@ -52,6 +53,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "clip_norm": [None, Interval(Real, 0, None, closed="neither")],
     "weight_init": [StrOptions({"auto", *INITIALIZERS})],
     "learning_rate_schedule": [None, callable],
+    "precision": [None, StrOptions(set(PRECISIONS))],
     "implementation": [None, StrOptions({*IMPLEMENTATIONS, *ABSENT})],
     "preset": [None, StrOptions(set(PRESETS))],
 }
@@ -76,7 +78,9 @@ def check_parameters(estimator: Any) -> None:
     Raises:
       sklearn.utils._param_validation.InvalidParameterError: a ValueError and a TypeError; names the parameter.
     """
-    given = estimator.get_params(deep=False)
+    # A subclass's constructor may take fewer; what it hands on counts all the same.
+    given = {name: getattr(estimator, name) for name in estimator._parameter_constraints}
+    given |= estimator.get_params(deep=False)
     name = type(estimator).__name__
     try:
         validate_parameter_constraints(estimator._parameter_constraints, given, caller_name=name)

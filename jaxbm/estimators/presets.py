@@ -33,6 +33,7 @@ CHANGES = {
     "bootstrap": "bootstrap",
     "dropout": "dropout",
     "clip_norm": "clip_norm",
+    "precision": "precision",
     "implementation": "implementation",
 }
 """Parameters that change a preset where they differ from their defaults, and what they are called there."""

@@ -83,6 +83,9 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         scikit-learn's draws of initial weights and biases, or one of `jaxbm.MLP`'s initialisers.
     learning_rate_schedule : callable, default=None
         Learning rate as a function of the step, such as an Optax schedule, instead of `learning_rate_init`.
+    precision : {"highest", "tf32", "bfloat16"}, default=None
+        The least precision of training's matrix products, as for `jaxbm.fit`; CPUs compute in float32, "lbfgs" in
+        the dtype of `X`.
     implementation : str, default=None
         As for `jaxbm.fit`.
     preset : {"accurate", "best", "classic"}, default=None
@@ -119,8 +122,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
     arithmetic            in the dtype of `X`                         float32; float64 for "lbfgs" with float64 `X`.
                                                                       Numbers beyond float32 are an error
     order of rows         NumPy's generator                           a counter-based one: other batches, same quality
-    last, smaller batch   penalty divided by its own rows             divided by `batch_size`
-    weighted batch        penalty divided by its sum of weights       divided by the mean of all such sums
+    weighted epoch        its loss is the mean of its batches' means  the mean over all of its rows, by weight
     full batch            shuffled                                    not shuffled, since that changes rounding alone
     `epsilon`             added to the root before bias correction    after it, as in the paper's algorithm 1
     `partial_fit`         same order of rows in every call            another one in each call
@@ -181,6 +183,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         clip_norm: float | None = None,
         weight_init: str = "auto",
         learning_rate_schedule: Callable[..., Any] | None = None,
+        precision: str | None = None,
         implementation: str | None = None,
         preset: str | None = None,
     ):
@@ -214,6 +217,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         self.clip_norm = clip_norm
         self.weight_init = weight_init
         self.learning_rate_schedule = learning_rate_schedule
+        self.precision = precision
         self.implementation = implementation
         self.preset = preset
 

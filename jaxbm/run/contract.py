@@ -25,6 +25,7 @@ __all__ = ["Data", "Hyper", "Loss", "Metric", "Params", "Run", "RunState", "Task
 def _task_fields() -> Any:
     required = [name for name in STATICS if OPTIONS[name].default is REQUIRED]
     absent = {"optimizer": None, "most_rows": None, "most_rows_val": None, "evaluation_rows": EVALUATION_ROWS}
+    absent |= {"l2_over_rows": False}
     defaults = {name: OPTIONS[name].default for name in STATICS if name not in (*required, "batch_size")} | absent
     first = ["model", *required, "batch_size", "epochs"]
     return make_dataclass(
@@ -55,6 +56,8 @@ class Task(_Task):
       most_rows, most_rows_val: the most rows that a run visits, where `Data.count` says how many it really does; None
         for all there are.
       evaluation_rows: the rows that are evaluated at once, fewer where there are many members.
+      l2_over_rows: divide `Hyper.l2` by each batch's sum of row weights (by its rows, where they have none), as
+        scikit-learn does with its `alpha`.
     """
 
     if TYPE_CHECKING:

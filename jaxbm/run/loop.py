@@ -301,7 +301,8 @@ def _one_step(
         value = ratio(total, count)
         if hyper.l2 is not None:
             penalty = jnp.asarray(task.model.penalty(params), value.dtype)
-            value = value + hyper.l2.astype(value.dtype) * penalty
+            penalty = hyper.l2.astype(value.dtype) * penalty
+            value = value + (ratio(penalty * (count > 0), count) if task.l2_over_rows else penalty)
         return value, (total, count)
 
     (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(params)

@@ -18,6 +18,7 @@ struct Spec {
   int loss, optimizer;
   bool bias, nesterov, momentum, shuffle, clip, dropout, early_stopping, weighted, labels_2d;
   bool validation, validation_weighted, bootstrap;
+  bool l2_over_rows;  // the penalty's factor is divided by each batch's sum of row weights
   long batch, rates;  // rates: entries of the learning rate, 1 or one per step
 };
 

@@ -15,6 +15,7 @@ FLAGS = (
     "MOMENTUM",
     "DECAY",
     "L2",
+    "L2_OVER_ROWS",
     "CLIP",
     "DROPOUT",
     "WIDTHS",

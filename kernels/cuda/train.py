@@ -36,7 +36,7 @@ from jaxbm.run.rows import RowSet, training_rows
 
 KNOWN_TASK = (
     "model", "loss", "batch_size", "epochs", "shuffle", "metrics", "monitor", "monitor_mode", "most_rows",
-    "most_rows_val", "bootstrap", "precision", "evaluation_rows",
+    "most_rows_val", "bootstrap", "precision", "evaluation_rows", "l2_over_rows",
 )  # fmt: skip
 KNOWN_DATA = Data._fields
 KNOWN_HYPER = ("optimizer", "l2", "clip_norm", "dropout", "patience", "min_delta", "epochs", "widths")
@@ -98,6 +98,7 @@ def shape_of(run: Run) -> Shape:
         "MOMENTUM": not is_adam and optimizer.momentum is not None,
         "DECAY": is_adam and optimizer.weight_decay is not None,
         "L2": hyper.l2 is not None,
+        "L2_OVER_ROWS": task.l2_over_rows,
         "CLIP": hyper.clip_norm is not None,
         "DROPOUT": hyper.dropout is not None,
         "WIDTHS": hyper.widths is not None,

@@ -46,6 +46,7 @@ OPTIONS = (
     "widths",
     "class_weighted",
     "validation_class_weighted",
+    "l2_over_rows",
 )
 THREADS = 0
 """Threads of one call; 0 for as many as pay. The result is the same, bit for bit."""
@@ -54,7 +55,7 @@ THREADS = 0
 # Whatever precision is the least that a run asks for: the kernel computes in float32.
 KNOWN_TASK = (
     "model", "loss", "batch_size", "epochs", "shuffle", "metrics", "monitor", "monitor_mode", "most_rows",
-    "most_rows_val", "bootstrap", "precision", "evaluation_rows",
+    "most_rows_val", "bootstrap", "precision", "evaluation_rows", "l2_over_rows",
 )  # fmt: skip
 KNOWN_DATA = Data._fields
 KNOWN_HYPER = ("optimizer", "l2", "clip_norm", "dropout", "patience", "min_delta", "epochs", "widths")
@@ -189,6 +190,7 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
         "widths": hyper.widths is not None,
         "class_weighted": data.class_weight is not None,
         "validation_class_weighted": data.class_weight_val is not None,
+        "l2_over_rows": task.l2_over_rows,
     }
     attributes = (
         ("sizes", model.sizes),

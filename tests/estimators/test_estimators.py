@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
-from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, rows
+from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, fitted, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -80,7 +80,8 @@ def test_multilabel_counts_the_sum_of_its_losses():
 
 @pytest.mark.parametrize("case", ["classes", "quantity", "poisson"])
 def test_lbfgs_takes_scikit_learn_s_steps(case):
-    options = {"solver": "lbfgs", "random_state": 1, "max_iter": 25, "hidden_layer_sizes": (6,), "alpha": 0.01}
+    options = {"solver": "lbfgs", "random_state": 1, "max_iter": 25, "hidden_layer_sizes": (6,), "alpha": 0.5}
+    options |= {"batch_size": 20, "early_stopping": True}  # which have no meaning for it
     if case == "classes":
         theirs, ours = MLPClassifier(**options).fit(X, Y, WEIGHT), JaxMLPClassifier(**options).fit(X, Y, WEIGHT)
         np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
@@ -91,6 +92,21 @@ def test_lbfgs_takes_scikit_learn_s_steps(case):
         np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-5)
     assert ours.n_iter_ == theirs.n_iter_
     assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-6)
+    for name in fitted.OF_EPOCHS:
+        assert not hasattr(ours, name)
+        assert not hasattr(theirs, name)
+
+
+@pytest.mark.parametrize("implementation", [None, "xla"])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_a_last_smaller_batch_is_penalised_over_its_own_rows(implementation, weight):
+    # 150 rows in batches of 64, in the order in which they stand.
+    options = {"batch_size": 64, "shuffle": False, "alpha": 20.0, "max_iter": 12, "random_state": 0, "solver": "sgd"}
+    theirs = MLPRegressor(**options, learning_rate_init=0.01).fit(X, TARGET, weight)
+    ours = JaxMLPRegressor(**options, learning_rate_init=0.01, implementation=implementation).fit(X, TARGET, weight)
+    np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-4, atol=1e-6)
+    # Of weighted rows scikit-learn reports the mean of the batches' means; the penalty is measured once an epoch.
+    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=0.02 if weight is None else 0.1)
 
 
 def test_poisson_by_adam_counts_what_scikit_learn_counts():
@@ -229,6 +245,7 @@ def test_what_is_ours_alone_is_used():
     [
         ("batch_size", 32.0), ("activation", "step"), ("solver", "adan"), ("members", 0), ("dropout", 1.0),
         ("learning_rate_init", np.ones(3)), ("max_iter", 1.5), ("implementation", "gpu"), ("weight_init", "ones"),
+        ("precision", "float16"),
     ],
 )  # fmt: skip
 def test_a_wrong_parameter_is_named(parameter, value):

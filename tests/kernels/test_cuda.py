@@ -2,6 +2,7 @@
 
 import functools
 from contextlib import nullcontext
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -55,11 +56,15 @@ def gpu(emulation, monkeypatch):
 
 
 def case(loss="squared_error", hidden=(6,), data=None, model=None, **options):
+    """A run; with `alpha` instead of `l2` it is over each batch's rows."""
     labels = LABELS[loss]
     outputs = 3 if "integer" in loss else 1 if labels.ndim == 1 else labels.shape[1]
     model = model or jaxbm.MLP((4, *hidden, outputs), activation=options.pop("activation", "relu"))
     options = {"epochs": 2, "batch_size": 16, "optimizer": jaxbm.adam(1e-2)} | options
-    return Training(loss=loss, **options).build(model, contract.Data(X, labels, **(data or {})))
+    alpha = options.pop("alpha", None)
+    options |= {} if alpha is None else {"l2": alpha}
+    run = Training(loss=loss, **options).build(model, contract.Data(X, labels, **(data or {})))
+    return run._replace(task=replace(run.task, l2_over_rows=alpha is not None))
 
 
 EVERY_ACTIVATION = tuple(codes("ACTIVATIONS"))
@@ -73,13 +78,14 @@ CASES = {
         "sigmoid_binary_cross_entropy",
         optimizer=jaxbm.sgd(SCHEDULE, momentum=0.9, nesterov=True),
         model=jaxbm.MLP((4, 6, 5, 1), activation="silu", use_bias=False),
-        l2=0.01,
+        alpha=0.5,
     ),
     "distributions": case(
         "softmax_cross_entropy",
         (33,),
         optimizer=jaxbm.adam(1e-2, nesterov=True, eps_root=1e-8),
         clip_norm=0.2,
+        l2=0.01,
         batch_size=40,
     ),
     "all at once": case(
@@ -88,7 +94,7 @@ CASES = {
         activation="tanh",
         data={"weight": WEIGHT, "class_weight": jnp.asarray([0.5, 1, 2], jnp.float32), "rows": ROWS},
         optimizer=jaxbm.adamw(SCHEDULE, weight_decay=0.05),
-        l2=0.01,
+        alpha=0.2,
         clip_norm=0.5,
         dropout=0.3,
     ),

@@ -12,7 +12,7 @@ enum Option {
   kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
   kWeighted = 128, kLabels2d = 256, kValidation = 512, kValidationWeighted = 1024, kIndexed = 2048,
   kValidationIndexed = 4096, kBootstrap = 8192, kWidths = 16384, kClassWeighted = 32768,
-  kValidationClassWeighted = 65536, kOptions = 131072
+  kValidationClassWeighted = 65536, kL2OverRows = 131072, kOptions = 262144
 };
 
 class TrainCall {
@@ -30,6 +30,7 @@ class TrainCall {
     spec_.optimizer = (int)optimizer;
     spec_.bias = is(kBias), spec_.nesterov = is(kNesterov), spec_.momentum = is(kMomentum);
     spec_.shuffle = is(kShuffle), spec_.clip = is(kClip), spec_.dropout = is(kDropout);
+    spec_.l2_over_rows = is(kL2OverRows);
     spec_.early_stopping = is(kEarlyStopping), spec_.labels_2d = is(kLabels2d), spec_.bootstrap = is(kBootstrap);
     spec_.validation = is(kValidation);
     spec_.weighted = is(kWeighted) || is(kClassWeighted);

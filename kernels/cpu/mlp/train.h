@@ -170,7 +170,7 @@ class Trainer {
         const long most = n - next < size ? n - next : size;
         prefetch(s_, rows, order_of(next, stretch), row_share(share_, most, false), row_share(share_, most, true));
       }
-      one_update(here, count, steps_done);
+      one_update(here, weight, count, steps_done);
       barrier(team_);
     }
     return weights == 0 ? __builtin_nanf("") : (float)(sum / weights);  // where no row counts, nothing is known
@@ -203,13 +203,14 @@ class Trainer {
     return (double)batch;
   }
 
-  void one_update(const Batch& b, long& count, long& steps_done) {
+  void one_update(const Batch& b, double weight, long& count, long& steps_done) {
     const Numbers& numbers = run_.numbers;
     const float rate = run_.rate[s_.rates == 1 ? 0 : steps_done < s_.rates ? steps_done : s_.rates - 1];
     const bool nesterov = s_.nesterov;
     Step step = s_.optimizer == kAdam ? adam_step(numbers, nesterov, rate, decay_)
                                       : sgd_step(numbers, nesterov && s_.momentum, rate);
     step.l2 = 2 * numbers.l2;
+    if (s_.l2_over_rows) step.l2 = weight > 0 ? (float)(step.l2 / weight) : 0.f;
     if (s_.optimizer == kAdam && common_adam(numbers, nesterov))
       apply_step<kUpdateAdam>(s_, net_, run_, step, b);
     else if (s_.optimizer == kAdam) apply_step<kUpdateAnyAdam>(s_, net_, run_, step, b);

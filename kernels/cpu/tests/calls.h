@@ -11,9 +11,9 @@ enum Option : int64_t {
   kBias = 1, kNesterov = 2, kMomentum = 4, kShuffle = 8, kClip = 16, kDropout = 32, kEarlyStopping = 64,
   kWeighted = 128, kLabels2d = 256, kValidation = 512, kValidationWeighted = 1024, kIndexed = 2048,
   kValidationIndexed = 4096, kBootstrap = 8192, kWidths = 16384, kClassWeighted = 32768,
-  kValidationClassWeighted = 65536
+  kValidationClassWeighted = 65536, kL2OverRows = 131072
 };
-constexpr int kOptionBits = 17;
+constexpr int kOptionBits = 18;
 
 // Leading axes of every buffer; with `shares`, an argument may be one for all members along an axis.
 struct Members {

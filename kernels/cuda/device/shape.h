@@ -9,7 +9,8 @@
 constexpr int kSizes[] = {SIZES};
 constexpr int kActivations[] = {ACTIVATIONS};
 constexpr int kLoss = LOSS, kOptimizer = OPTIMIZER, kBatch = BATCH, kThreads = THREADS, kTile = TILE;
-constexpr bool kBias = BIAS, kNesterov = NESTEROV, kMomentum = MOMENTUM, kDecay = DECAY, kL2 = L2, kClip = CLIP,
+constexpr bool kBias = BIAS, kNesterov = NESTEROV, kMomentum = MOMENTUM, kDecay = DECAY, kL2 = L2,
+               kL2OverRows = L2_OVER_ROWS, kClip = CLIP,
                kDropout = DROPOUT, kWidths = WIDTHS, kSchedule = SCHEDULE, kShuffle = SHUFFLE, kBootstrap = BOOTSTRAP,
                kIndexed = INDEXED, kRowWeights = ROW_WEIGHTS, kClassWeights = CLASS_WEIGHTS;
 constexpr bool kWeighted = kRowWeights || kClassWeights, kAdamState = kOptimizer == kAdam;

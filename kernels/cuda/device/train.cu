@@ -168,6 +168,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
       const float weight = sum_of_warps(shared + kSumOffset + kWarps);
       scale = weight == 0.f ? 0.f : 1.f / weight;
     }
+    const float penalty = !kL2OverRows ? l2 : kWeighted ? l2 * scale : l2 / in_batch;
     if constexpr (kClip) {
       Gradient gradient[kSlots];
       float square = 0.f;
@@ -175,7 +176,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
       for (int s = 0; s < kSlots; s++)
         if (tile[s].layer >= 0) {
           sum_gradient(batch, tile[s], parity, gradient[s]);
-          complete(gradient[s], shared, tile[s], scale, l2);
+          complete(gradient[s], shared, tile[s], scale, penalty);
           square += square_of(gradient[s]);
         }
       square = warp_sum(square);
@@ -192,7 +193,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
         if (tile[s].layer >= 0) {
           Gradient gradient;
           sum_gradient(batch, tile[s], parity, gradient);
-          complete(gradient, shared, tile[s], scale, l2);
+          complete(gradient, shared, tile[s], scale, penalty);
           update_tile(shared, tile[s], gradient, moments[s], h, 1.f);
         }
     }

@@ -13,7 +13,7 @@ common=(-std=c++20 -O1 -g1 -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragm
 small=(-DSIZES=6,9,1 -DACTIVATIONS=kRelu,kIdentity -DLOSS=kSigmoidCrossEntropy -DOPTIMIZER=kAdam -DBATCH=10 -DTILE=8)
 full=(-DSIZES=5,9,7,3 -DACTIVATIONS=kTanh,kGelu,kIdentity -DLOSS=kSoftmaxIntegerLabels -DOPTIMIZER=kAdam -DBATCH=11
   -DTILE=4)
-for option in NESTEROV DECAY L2 CLIP DROPOUT WIDTHS SCHEDULE BOOTSTRAP INDEXED ROW_WEIGHTS CLASS_WEIGHTS SHUFFLE; do
+for option in NESTEROV DECAY L2 L2_OVER_ROWS CLIP DROPOUT WIDTHS SCHEDULE BOOTSTRAP INDEXED ROW_WEIGHTS CLASS_WEIGHTS SHUFFLE; do
   small+=("-D$option=0")
   full+=("-D$option=1")
 done

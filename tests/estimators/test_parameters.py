@@ -1,0 +1,104 @@
+"""Signatures: scikit-learn's first, and of every option of a training run a parameter or a reason."""
+
+import inspect
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, MembersSearchCV, base
+from jaxbm.run.options import OPTIONS
+
+PAIRS = {JaxMLPClassifier: MLPClassifier, JaxMLPRegressor: MLPRegressor}
+#: Options of `jaxbm.fit` by scikit-learn's names for them.
+CALLED = {
+    "optimizer": "solver", "epochs": "max_iter", "validation_split": "validation_fraction", "l2": "alpha",
+    "patience": "n_iter_no_change", "min_delta": "tol", "params": "warm_start", "opt_state": "warm_start",
+}  # fmt: skip
+#: Those that no estimator takes, and why.
+NOT_TAKEN = {
+    "rows": "a fold is passed as rows of its own",
+    "validation_rows": "as `validation_data`",
+    "metrics": "scikit-learn's scorers measure",
+    "monitor": "the training loss, or with `early_stopping` the score",
+    "monitor_mode": "the same",
+    "augment": "no table has one in scikit-learn",
+    "privacy": "a table's preparation in a pipeline would not be covered",
+}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_scikit_learn_s_parameters_come_first_with_their_places_and_defaults(kind):
+    theirs, ours = (list(inspect.signature(k).parameters.values()) for k in (PAIRS[kind], kind))
+    assert [(p.name, p.default, p.kind) for p in ours[: len(theirs)]] == [(p.name, p.default, p.kind) for p in theirs]
+    assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
+    assert all(f"\n    {p.name} : " in kind.__doc__ for p in ours[len(theirs) :])
+    assert kind._parameter_constraints.keys() == {p.name for p in ours}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_every_option_of_a_run_is_a_parameter_or_has_a_reason(kind):
+    shown = {**inspect.signature(kind).parameters, **inspect.signature(kind.fit).parameters}
+    # The loss of a classifier follows from its labels; classes have weights only where there are classes.
+    apart = {"loss"} if kind is JaxMLPClassifier else {"class_weight"}
+    for option in OPTIONS.keys() - apart:
+        assert (CALLED.get(option, option) in shown) != (option in NOT_TAKEN), option
+    assert CALLED.keys() | NOT_TAKEN.keys() <= OPTIONS.keys()
+
+
+def test_what_training_is_told(monkeypatch):
+    class Seen(Exception):
+        pass
+
+    def told(training, *_):
+        raise Seen(training.task)
+
+    monkeypatch.setattr(base, "train", told)
+    model = JaxMLPRegressor(precision="tf32", bootstrap=True, batch_size=2, shuffle=False)
+    with pytest.raises(Seen) as seen:
+        model.fit([[1.0], [2.0], [4.0]], [0, 1, 2])
+    (task,) = seen.value.args
+    assert (task.precision, task.bootstrap, task.batch_size, task.shuffle) == ("tf32", True, 2, False)
+    assert task.l2_over_rows
+
+
+class Halved(JaxMLPClassifier):
+    """As users derive: a constructor of their own, with fewer parameters and another meaning."""
+
+    def __init__(self, rounds=4, alpha=1e-4):
+        super().__init__((3,), alpha=alpha, max_iter=np.int64(rounds // 2), random_state=0, batch_size=np.int32(10))
+        self.rounds = rounds
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_subclasses_with_constructors_of_their_own_and_numbers_of_numpy():
+    x, y = np.linspace(-1, 1, 40).reshape(20, 2), np.arange(20) // 10
+    assert Halved(6).fit(x, y).n_iter_ == 3
+    ours, theirs = (
+        kind(Halved(6), {"alpha": [1e-4, 50.0]}, cv=2, scoring="neg_log_loss").fit(x, y)
+        for kind in (MembersSearchCV, GridSearchCV)
+    )
+    assert ours.best_estimator_.n_iter_ == 3
+    np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-4)
+    with pytest.raises(ValueError, match="'alpha' parameter of Halved must be"):
+        Halved(alpha=-1).fit(x, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_verbose_says_what_the_rule_changes_and_labels_stay_sparse(capsys):
+    x, y = np.linspace(-1, 1, 40).reshape(20, 2), np.stack([np.arange(20) // 10, np.arange(20) % 2], axis=1)
+    options = {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 2, "max_iter": 5}
+    model = JaxMLPClassifier((3,), **options, learning_rate_init=3e-6, verbose=True, random_state=0)
+    model.fit(x, sparse.csr_matrix(y))
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in said if line.startswith("Iter")] == [f"Iteration {i}" for i in range(1, 6)]
+    assert [line.partition("row: ")[2] for line in said if "gained less than tol=10 in 2 epochs" in line] == [
+        "the learning rate is 6e-07 from now on",
+    ]
+    assert sparse.issparse(model.predict(x))
+    assert not sparse.issparse(model.set_params(early_stopping=True, max_iter=9, verbose=1).fit(x, y).predict(x))
+    assert (
+        "The validation score gained less than tol=10 in 2 epochs in a row: training stops" in capsys.readouterr().out
+    )
