@@ -73,7 +73,8 @@ class Ensemble:
             weights = np.asarray(self.weights, np.float64)
             if weights.shape != (self.members,) or not (weights >= 0).all() or not weights.sum() > 0:
                 raise ValueError(f"weights: expected [{self.members}] nonnegative numbers, got {self.weights}")
-            object.__setattr__(self, "weights", weights / weights.sum())
+            total = weights.sum()  # of those that come back from a folder within rounding of 1: they stay as they are
+            object.__setattr__(self, "weights", weights if abs(total - 1) < 1e-12 else weights / total)
 
     @classmethod
     def of(cls, result: MembersResult) -> Ensemble:

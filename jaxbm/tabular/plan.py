@@ -48,6 +48,12 @@ class Plan:
         return Visited(*self.training, self.weights[0], self.folds or []) if self.own is None else self.own
 
     @property
+    def once(self) -> int:
+        """How many of the folds, from the first, hold out each row once."""
+        held = np.cumsum([len(held) for _, held in self.folds or []])
+        return int(np.searchsorted(held, len(self.training[0]))) + 1
+
+    @property
     def weighting(self) -> dict[str, Any]:
         """The options of `jaxbm.fit` that weigh rows."""
         given = {"sample_weight": self.visited.weight, "class_weight": self.class_weight}

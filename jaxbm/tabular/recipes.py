@@ -68,8 +68,8 @@ class Recipe:
 
     @property
     def each(self) -> int:
-        """How many networks are trained with rows of their own: all, or in a search one for each fold."""
-        return self.members if self.time is None else self.folds
+        """How many networks are trained with rows of their own; of a search those of its first round."""
+        return self.members if self.time is None else 2 * self.folds
 
     @property
     def told(self) -> str:

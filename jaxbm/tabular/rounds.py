@@ -17,9 +17,9 @@ from jaxbm.core.keys import seed_key
 from jaxbm.members.checkpoint import check_folder, load_tree, save_tree
 from jaxbm.members.fit_members import fit_members
 from jaxbm.models.mlp import MLP
-from jaxbm.optimizers import adamw
+from jaxbm.optimizers import adamw, optimizer
 from jaxbm.tabular.candidates import Candidate
-from jaxbm.tabular.unseen import held_out_logits, values_of
+from jaxbm.tabular.unseen import held_out_logits, mean_unseen, values_of
 
 if TYPE_CHECKING:
     from jaxbm.members.result import MembersResult
@@ -65,10 +65,32 @@ def model_of(plan: Plan, hidden: tuple[int, ...]) -> MLP:
     return MLP(sizes, plan.recipe.activation, weight_init=plan.recipe.weight_init)
 
 
+def train_first(plan: Plan) -> Trained:
+    """Train the accurate preset's own ensemble, to the last bit: what is searched for can't be worse out of fold."""
+    recipe, (x, y, _, folds) = plan.recipe, plan.visited
+    result = fit_members(
+        seed_key(plan.seed), model_of(plan, recipe.hidden), x, y,
+        members=len(folds), loss=plan.loss, optimizer=optimizer(recipe.optimizer)(recipe.learning_rate),
+        rows=[train for train, _ in folds], validation_rows=[held for _, held in folds],
+        **recipe.training, **plan.weighting,
+    )  # fmt: skip
+    return _trained(result, mean_unseen(plan, result).astype(np.float32)[None])
+
+
+def _trained(result: MembersResult, unseen: np.ndarray) -> Trained:
+    history = result.history
+    trained = Trained(
+        result.params, history["loss"], history["val_loss"], result.best_epoch, result.epochs_run, result.finite,
+        unseen,
+    )  # fmt: skip
+    return jax.tree.map(np.asarray, trained)
+
+
 def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained:
     """Train every candidate on every fold, in one call."""
     assert plan.folds is not None
     (x, y, _, folds), count = plan.visited, len(candidates)
+    folds = folds[: plan.once]
     every = [one for one in candidates for _ in folds]
 
     def own(name: str) -> np.ndarray:
@@ -88,13 +110,7 @@ def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained
         **plan.weighting,
         **{**plan.recipe.training, "dropout": own("dropout")},
     )
-    unseen = _unseen(plan, result, count)
-    history = result.history
-    trained = Trained(
-        result.params, history["loss"], history["val_loss"], result.best_epoch, result.epochs_run, result.finite,
-        unseen,
-    )  # fmt: skip
-    return jax.tree.map(np.asarray, trained)
+    return _trained(result, _unseen(plan, result, count))
 
 
 def _unseen(plan: Plan, result: MembersResult, count: int) -> np.ndarray:
@@ -103,9 +119,10 @@ def _unseen(plan: Plan, result: MembersResult, count: int) -> np.ndarray:
     visited, is_regression = plan.visited, plan.task == "regression"
     n = len(plan.training[0])
     out = np.empty((count, n, 1 if is_regression else max(2, plan.preparation.n_outputs)), np.float32)
-    found = held_out_logits(result, visited.x, [held for _, held in visited.folds] * count)
-    for k, ((_, held), logits) in enumerate(zip(plan.folds * count, found, strict=True)):
-        out[k // len(plan.folds), held] = values_of(logits, is_regression)
+    once = plan.once
+    found = held_out_logits(result, visited.x, [held for _, held in visited.folds[:once]] * count)
+    for k, ((_, held), logits) in enumerate(zip(plan.folds[:once] * count, found, strict=True)):
+        out[k // once, held] = values_of(logits, is_regression)
     return out
 
 
@@ -147,7 +164,7 @@ class Store:
         path = None if self.folder is None else self.folder / f"round-{number}.npz"
         if path is None or not path.is_file():
             return None
-        tree, more = load_tree(path, self._like(candidates))
+        tree, more = load_tree(path, self._like(number, candidates))
         return jax.tree.map(np.asarray, tree), float(more["seconds"])
 
     def save(self, number: int, trained: Trained, seconds: float) -> None:
@@ -155,8 +172,9 @@ class Store:
         if self.folder is not None:
             save_tree(self.folder / f"round-{number}.npz", trained, seconds=seconds)
 
-    def _like(self, candidates: list[Candidate]) -> Trained:
-        plan, members = self.plan, len(candidates) * len(self.plan.folds or [])
+    def _like(self, number: int, candidates: list[Candidate]) -> Trained:
+        plan = self.plan
+        members = len(candidates) * plan.once if number else len(plan.folds or [])
         model = model_of(plan, candidates[0].hidden).padded([model_of(plan, one.hidden) for one in candidates])
         params = jax.eval_shape(jax.vmap(model.init), jax.random.split(jax.random.key(0), members))
         classes = 1 if plan.task == "regression" else max(2, plan.preparation.n_outputs)

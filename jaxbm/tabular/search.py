@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -18,8 +19,9 @@ from jaxbm import losses
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
 from jaxbm.members.selection import SCORES, greedy_selection
+from jaxbm.tabular import candidates
 from jaxbm.tabular.candidates import DEPTHS, WIDTHS, Candidate, drawn
-from jaxbm.tabular.rounds import Round, Store, model_of, train_round
+from jaxbm.tabular.rounds import Round, Store, model_of, train_first, train_round
 from jaxbm.training.whole_run import FitResult
 
 if TYPE_CHECKING:
@@ -83,8 +85,9 @@ def search(
 ) -> Found:
     """Try candidates until the time is over, and choose by out-of-fold predictions.
 
-    The first round is the accurate preset's own candidate on every fold, and the smallest ensemble. The next ones try
-    one to three hidden layers; from then on the depth that does best goes on. An ensemble is of one depth.
+    The first round is the accurate preset's own ensemble, two networks a fold, so that no result is worse than it out
+    of fold. The next ones try one to three hidden layers; from then on the depth that does best goes on. An ensemble
+    is of one depth.
 
     Args:
       plan: with folds, and a recipe that has a time.
@@ -102,19 +105,20 @@ def search(
             f"hidden: expected {DEPTHS[0]} widths of at most {max(WIDTHS)} to begin a search with, got {hidden}"
         )
     store, budget = Store(folder, plan), float(plan.recipe.time or 0.0)
-    pools, losses, lasted = dict[int, list[Entry]](), dict[int, float](), dict[int, float]()
+    pools, losses, pace = dict[int, list[Entry]](), dict[int, float](), dict[int, float]()
     spent, number, tried = 0.0, 0, 0
     say = progress if callable(progress) else _print if progress else None
     while True:
         depth = DEPTHS[max(number - 1, 0)] if number <= len(DEPTHS) else min(losses, key=losses.__getitem__)
-        if number and spent + lasted.get(depth, max(lasted.values())) > budget:
+        if number and spent + _expected(plan, depth, pace) > budget:
             break
         began = time.perf_counter()
         done, is_new = _round(plan, store, number, depth, pools.get(depth, []))
         pools[depth] = _kept(pools.get(depth, []) + _entries(plan, done))
         losses[depth] = _greedy(plan, pools[depth])[1]
-        lasted[depth] = time.perf_counter() - began if is_new else done.seconds
-        spent, number, tried = spent + lasted[depth], number + 1, tried + len(done.candidates)
+        seconds = time.perf_counter() - began if is_new else done.seconds
+        pace[depth] = seconds / _work(done.model, len(done.trained.finite))
+        spent, number, tried = spent + seconds, number + 1, tried + len(done.candidates)
         if say is not None:
             say(SearchProgress(number, tried, min(losses.values()), spent, budget - spent))
     if number == 1:
@@ -123,6 +127,17 @@ def search(
             stacklevel=3,
         )
     return _found(plan, pools[min(losses, key=losses.__getitem__)])
+
+
+def _work(model: Any, members: int) -> float:
+    """What a round's seconds are expected to grow with: products of all members' layers."""
+    return float(members * sum(a * b for a, b in itertools.pairwise(model.sizes)))
+
+
+def _expected(plan: Plan, depth: int, pace: dict[int, float]) -> float:
+    """Seconds of the next round: before there was any of its depth, by the slowest."""
+    work = _work(model_of(plan, (max(candidates.WIDTHS),) * depth), PER_ROUND * plan.once)
+    return work * pace.get(depth, max(pace.values()))
 
 
 def _print(now: SearchProgress) -> None:
@@ -134,25 +149,25 @@ def _round(plan: Plan, store: Store, number: int, depth: int, pool: list[Entry])
     if number == 0:
         recipe = plan.recipe
         first = Candidate(recipe.hidden, recipe.learning_rate, float(recipe.training.get("dropout") or 0.0), 0.0)
-        candidates = [first]
+        tried = [first]
     else:
         rng = np.random.default_rng([plan.seed, number])
         near = [entry.candidate for entry in pool[:NEAR]] if number > len(DEPTHS) else []
-        candidates = drawn(rng, depth, PER_ROUND, near)
-    model = model_of(plan, candidates[0].hidden).padded([model_of(plan, one.hidden) for one in candidates])
-    kept = store.load(number, candidates)
+        tried = drawn(rng, depth, PER_ROUND, near)
+    model = model_of(plan, tried[0].hidden).padded([model_of(plan, one.hidden) for one in tried])
+    kept = store.load(number, tried)
     if kept is not None:
-        return Round(candidates, model, *kept), False
+        return Round(tried, model, *kept), False
     began = time.perf_counter()
-    trained = train_round(plan, number, candidates)
+    trained = train_round(plan, number, tried) if number else train_first(plan)
     seconds = time.perf_counter() - began
     store.save(number, trained, seconds)
-    return Round(candidates, model, trained, seconds), True
+    return Round(tried, model, trained, seconds), True
 
 
 def _entries(plan: Plan, done: Round) -> list[Entry]:
     """The candidates of which every member stayed finite."""
-    folds, found = len(plan.folds or []), []
+    folds, found = len(done.trained.finite) // len(done.candidates), []
     wide = model_of(plan, (max(WIDTHS),) * done.depth)
     for k, candidate in enumerate(done.candidates):
         rows = slice(k * folds, (k + 1) * folds)
@@ -217,11 +232,14 @@ def _found(plan: Plan, pool: list[Entry]) -> Found:
     model: Model = model_of(plan, (max(WIDTHS),) * len(pool[0].candidate.hidden))
     merged = jax.tree.map(lambda *leaves: np.concatenate(leaves), *[pool[k].members for k in taken])
     result = MembersResult(*merged, models=(model,))
-    ensemble = Ensemble(model, result.params, np.repeat(shares, len(folds)), bounds=plan.bounds)
+    sizes = [len(pool[k].members.finite) for k in taken]
+    weights = np.repeat(shares / np.asarray(sizes), sizes)
+    ensemble = Ensemble(model, result.params, weights, bounds=plan.bounds)
     unseen = np.tensordot(shares, np.stack([pool[k].unseen for k in taken]).astype(np.float64), axes=1)
     chosen = [
-        pool[k].candidate.to_dict() | {"weight": float(share), "loss": pool[k].loss}
-        for k, share in zip(taken, shares, strict=True)
+        pool[k].candidate.to_dict() | {"weight": float(share), "loss": pool[k].loss, "members": size}
+        for k, share, size in zip(taken, shares, sizes, strict=True)
     ]
     chosen.sort(key=lambda one: -one["weight"])
-    return Found(replace(plan, folds=folds * len(taken)), result, ensemble, unseen, chosen)
+    own = [fold for size in sizes for fold in folds[:size]]
+    return Found(replace(plan, folds=own, own=None), result, ensemble, unseen, chosen)

@@ -18,7 +18,7 @@ from jaxbm.privacy import entropy_key
 from jaxbm.tabular.fitted import Fitted
 from jaxbm.tabular.measuring import measure_outputs
 from jaxbm.tabular.search import search
-from jaxbm.tabular.unseen import held_out_logits, values_of
+from jaxbm.tabular.unseen import mean_unseen
 from jaxbm.training.fit import fit
 
 if TYPE_CHECKING:
@@ -73,20 +73,7 @@ def out_of_fold(plan: Plan, result: MembersResult) -> np.ndarray:
       plan: whose folds the members have.
       result: of their training; members that did not stay finite don't count.
     """
-    assert plan.folds is not None
-    visited, outputs = plan.visited, plan.preparation.n_outputs
-    is_regression, finite = plan.task == "regression", np.asarray(result.finite)
-    classes = 1 if is_regression else max(2, outputs)
-    n = len(plan.training[0])
-    total, count = np.zeros((n, classes)), np.zeros((n, 1))
-    found = held_out_logits(result, visited.x, [held for _, held in visited.folds])
-    for (_, held), logits, is_finite in zip(plan.folds, found, finite, strict=True):
-        if is_finite:
-            total[held] += values_of(logits, is_regression)
-            count[held] += 1
-    with np.errstate(invalid="ignore"):
-        mean = total / count
-    return _logits(plan, mean)
+    return _logits(plan, mean_unseen(plan, result))
 
 
 def _logits(plan: Plan, mean: np.ndarray) -> np.ndarray:

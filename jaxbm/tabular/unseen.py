@@ -13,6 +13,7 @@ from jaxbm.training.stacked import stacked_logits
 
 if TYPE_CHECKING:
     from jaxbm.members.result import MembersResult
+    from jaxbm.tabular.plan import Plan
 
 BLOCK_NUMBERS = 2**22
 """Logits, or activations of the widest layer, that are held at once, in numbers."""
@@ -41,6 +42,25 @@ def held_out_logits(result: MembersResult, x: np.ndarray, held_out: Sequence[np.
         parts.append(np.asarray(stacked_logits(result.model, result.params, table, at, some, block, rows)))
     logits = np.concatenate(parts, axis=1)
     return [logits[k, :count] for k, count in enumerate(counts)]
+
+
+def mean_unseen(plan: Plan, result: MembersResult) -> np.ndarray:
+    """float64 `[n, k]`: each row's mean probabilities or outputs by members that did not see it; NaN where none is.
+
+    Args:
+      plan: whose folds the members have.
+      result: of their training; members that did not stay finite don't count.
+    """
+    visited, is_regression, n = plan.visited, plan.task == "regression", len(plan.training[0])
+    total = np.zeros((n, 1 if is_regression else max(2, plan.preparation.n_outputs)))
+    count, finite = np.zeros((n, 1)), np.asarray(result.finite)
+    found = held_out_logits(result, visited.x, [held for _, held in visited.folds])
+    for (_, held), logits, is_finite in zip(plan.folds or [], found, finite, strict=True):
+        if is_finite:
+            total[held] += values_of(logits, is_regression)
+            count[held] += 1
+    with np.errstate(invalid="ignore"):
+        return total / count
 
 
 def values_of(logits: np.ndarray, is_regression: bool) -> np.ndarray:

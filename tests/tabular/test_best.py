@@ -46,7 +46,14 @@ def test_it_chooses_by_rows_out_of_fold_and_goes_on_where_it_stopped(tmp_path, c
     assert losses == sorted(losses, reverse=True)
     chosen = fitted.metadata["chosen"]
     assert sum(one["weight"] for one in chosen) == pytest.approx(1)
-    assert fitted.ensemble.members == 3 * len(chosen) == fitted.result.members == len(fitted.plan.folds)
+    assert (
+        fitted.ensemble.members
+        == sum(one["members"] for one in chosen)
+        == fitted.result.members
+        == len(fitted.plan.folds)
+    )
+    accurate = tabular.fit(rows(), "y", members=6, **{**OPTIONS, "preset": "accurate"})
+    assert told[0].loss == pytest.approx(accurate.metrics["out of fold"]["loss"], rel=1e-6)  # so it can't be worse
     # What is told is what the chosen members say of rows that they did not see.
     x, y = fitted.plan.training
     p = np.zeros((len(x), 2))
