@@ -302,7 +302,9 @@ def _one_step(
         if hyper.l2 is not None:
             penalty = jnp.asarray(task.model.penalty(params), value.dtype)
             penalty = hyper.l2.astype(value.dtype) * penalty
-            value = value + (ratio(penalty * (count > 0), count) if task.l2_over_rows else penalty)
+            if task.l2_over_rows:  # of a batch in which no row counts, nothing is learnt
+                penalty = jnp.where(count == 0, 0, ratio(penalty, jnp.asarray(count, penalty.dtype)))
+            value = value + penalty
         return value, (total, count)
 
     (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(params)

@@ -38,6 +38,11 @@ def _case(loss="squared_error", data=None, model=None, **options):
     return Training(loss=loss, **options).build(model, _rows(loss, **(data or {})))
 
 
+def _over_rows(run):
+    """The run with each batch's penalty over the weights of its rows, as the estimators have it."""
+    return run._replace(task=dataclasses.replace(run.task, l2_over_rows=True))
+
+
 VALIDATED = {"x_val": jnp.asarray(X[:20]), "y_val": jnp.asarray(LABELS["squared_error"][:20])}
 #: One case for every option that a run may have, and some for what kernels can't know.
 CASES = {
@@ -54,7 +59,9 @@ CASES = {
     "dropout": _case(dropout=0.3),
     "precision": _case(precision="highest"),
     "augment": _case(augment=jaxbm.augment.GaussianNoise(0.1)),
-    "weights": _case(data={"weight": jnp.asarray(rng.random(50), jnp.float32)}),
+    "weights and a penalty over them": _over_rows(
+        _case(l2=0.2, data={"weight": jnp.asarray(rng.random(50), jnp.float32)})
+    ),
     "rows": _case(data={"rows": jnp.asarray(rng.permutation(50)[:30], jnp.int32)}),
     "momentum": _case(optimizer=jaxbm.sgd(0.05, momentum=0.9)),
     "a schedule": _case(optimizer=jaxbm.adam(optax.linear_schedule(1e-2, 1e-3, 12))),
