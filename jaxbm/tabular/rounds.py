@@ -126,6 +126,10 @@ def _unseen(plan: Plan, result: MembersResult, count: int) -> np.ndarray:
     return out
 
 
+def _name(number: int, count: int | str) -> str:
+    return f"round-{number}-{count}.npz"
+
+
 class Store:
     """The folder of one search; without a folder it keeps nothing.
 
@@ -159,9 +163,14 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         files.replace(about, json.dumps({"format": "jaxbm search", "fingerprint": found}).encode())
 
+    def count(self, number: int) -> int:
+        """How many candidates a finished round has; 0 where it is not finished."""
+        found = [] if self.folder is None else self.folder.glob(_name(number, "*"))
+        return max((int(path.stem.split("-")[2]) for path in found), default=0)
+
     def load(self, number: int, candidates: list[Candidate]) -> tuple[Trained, float] | None:
         """A finished round and its seconds; None where it is not finished."""
-        path = None if self.folder is None else self.folder / f"round-{number}.npz"
+        path = None if self.folder is None else self.folder / _name(number, len(candidates))
         if path is None or not path.is_file():
             return None
         tree, more = load_tree(path, self._like(number, candidates))
@@ -170,7 +179,7 @@ class Store:
     def save(self, number: int, trained: Trained, seconds: float) -> None:
         """Keep a finished round."""
         if self.folder is not None:
-            save_tree(self.folder / f"round-{number}.npz", trained, seconds=seconds)
+            save_tree(self.folder / _name(number, len(trained.unseen)), trained, seconds=seconds)
 
     def _like(self, number: int, candidates: list[Candidate]) -> Trained:
         plan = self.plan

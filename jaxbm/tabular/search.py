@@ -35,6 +35,8 @@ SIZE = 40
 """Rounds of greedy selection."""
 MOST_ROWS = 50_000
 """Rows that selection looks at: of a longer table, so many at random."""
+_SAFE = 0.8
+"""Share of the time left that a round may be expected to take."""
 NEAR = 5
 """How many of the best are varied."""
 
@@ -110,10 +112,11 @@ def search(
     say = progress if callable(progress) else _print if progress else None
     while True:
         depth = DEPTHS[max(number - 1, 0)] if number <= len(DEPTHS) else min(losses, key=losses.__getitem__)
-        if number and spent + _expected(plan, depth, pace) > budget:
+        count = store.count(number) or (_fitting(plan, depth, pace, budget - spent) if number else 1)
+        if not count:
             break
         began = time.perf_counter()
-        done, is_new = _round(plan, store, number, depth, pools.get(depth, []))
+        done, is_new = _round(plan, store, number, depth, count, pools.get(depth, []))
         pools[depth] = _kept(pools.get(depth, []) + _entries(plan, done))
         losses[depth] = _greedy(plan, pools[depth])[1]
         seconds = time.perf_counter() - began if is_new else done.seconds
@@ -134,17 +137,17 @@ def _work(model: Any, members: int) -> float:
     return float(members * sum(a * b for a, b in itertools.pairwise(model.sizes)))
 
 
-def _expected(plan: Plan, depth: int, pace: dict[int, float]) -> float:
-    """Seconds of the next round: before there was any of its depth, by the slowest."""
-    work = _work(model_of(plan, (max(candidates.WIDTHS),) * depth), PER_ROUND * plan.once)
-    return work * pace.get(depth, max(pace.values()))
+def _fitting(plan: Plan, depth: int, pace: dict[int, float], left: float) -> int:
+    """How many candidates are expected to end in the time left; before there were any of a depth, by the slowest."""
+    one = _work(model_of(plan, (max(candidates.WIDTHS),) * depth), plan.once)
+    return int(np.clip(_SAFE * left / (one * pace.get(depth, max(pace.values()))), 0, PER_ROUND))
 
 
 def _print(now: SearchProgress) -> None:
     print(now, file=sys.stderr, flush=True)
 
 
-def _round(plan: Plan, store: Store, number: int, depth: int, pool: list[Entry]) -> tuple[Round, bool]:
+def _round(plan: Plan, store: Store, number: int, depth: int, count: int, pool: list[Entry]) -> tuple[Round, bool]:
     """A round, and whether it was trained now and not read from the folder."""
     if number == 0:
         recipe = plan.recipe
@@ -153,7 +156,7 @@ def _round(plan: Plan, store: Store, number: int, depth: int, pool: list[Entry])
     else:
         rng = np.random.default_rng([plan.seed, number])
         near = [entry.candidate for entry in pool[:NEAR]] if number > len(DEPTHS) else []
-        tried = drawn(rng, depth, PER_ROUND, near)
+        tried = drawn(rng, depth, count, near)
     model = model_of(plan, tried[0].hidden).padded([model_of(plan, one.hidden) for one in tried])
     kept = store.load(number, tried)
     if kept is not None:
