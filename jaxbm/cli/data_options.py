@@ -165,7 +165,9 @@ def split_and_prepare(
 ) -> Tables:
     """Training and test rows, prepared by what the training rows say; the column `group` is no feature."""
     from jaxbm import table
+    from jaxbm.tabular.recipes import task_of_loss
 
+    arguments.task = task_of_loss(arguments.task, arguments.loss)
     train, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
     share = getattr(arguments, "validation_split", None)
     if share:  # the last rows will be validated on: copies of a row shall not lie on both sides of them
@@ -179,7 +181,9 @@ def split_and_prepare(
     if public is not None:
         steps = _told_public_rows(steps, arguments, public)
     learned_from = train if public is None else public
-    preparation = table.prepare(learned_from, target, steps=steps, group=group, **column_options(arguments))
+    preparation = table.prepare(
+        learned_from, target, steps=steps, group=group, loss=arguments.loss, **column_options(arguments)
+    )
     frames = {"training": train, "test": test}
     arrays = {name: (preparation.features(rows), preparation.labels(rows)) for name, rows in frames.items()}
     return Tables(frames, arrays, preparation)

@@ -27,7 +27,6 @@ def run(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from jaxbm.core.files import replace
-    from jaxbm.report import terminal
     from jaxbm.saved.outputs import outputs_of
 
     target = _checked(arguments)
@@ -35,9 +34,11 @@ def run(arguments: argparse.Namespace) -> None:
     preparation, frame, logits = found.preparation, found.frame, found.logits
     out = frame[[]].copy()
     if preparation.task == "regression":
-        out[preparation.target] = preparation.unscale(logits[:, 0])
+        out[preparation.target] = preparation.predicted(logits)
+        for name, values in preparation.further(logits).items():
+            out[name] = values
     else:
-        p = terminal.probabilities(logits)
+        p = preparation.probabilities(logits)
         unknown = np.isnan(p).any(axis=1)  # of a group without a model
         out[preparation.target] = [
             None if u else preparation.classes[i] for u, i in zip(unknown, p.argmax(axis=1), strict=True)

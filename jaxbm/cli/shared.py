@@ -35,11 +35,11 @@ def told_interval(logits: np.ndarray, preparation: Preparation, y: np.ndarray, n
       y: labels as `preparation.labels` gives them.
       name: what the rows are called.
     """
-    from jaxbm.report import intervals, terminal
+    from jaxbm.report import intervals
 
     if preparation.task == "regression":
-        return intervals.regression_line(preparation.unscale(logits[:, 0]), preparation.unscale(y), name)
-    return intervals.class_line(terminal.probabilities(logits), y, name)
+        return intervals.regression_line(preparation.predicted(logits), preparation.unscale(y), name)
+    return intervals.class_line(preparation.probabilities(logits), y, name)
 
 
 def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:

@@ -16,7 +16,7 @@ from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
 from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
-from jaxbm.tabular.recipes import DEFAULT, PRESETS, Recipe, recipe_of
+from jaxbm.tabular.recipes import DEFAULT, PRESETS, Recipe, recipe_of, task_of_loss
 
 if TYPE_CHECKING:
     import pathlib
@@ -121,6 +121,7 @@ def _planned(
     """The table prepared, and the rows set apart for a test."""
     from jaxbm import table, tabular
 
+    arguments.task = task_of_loss(arguments.task, recipe.loss)
     frame, target = read(arguments)
     rest, test = frame, None
     if arguments.test_size or not recipe.folds:  # without folds, nothing else would say how good it is

@@ -14,7 +14,9 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
 from jaxbm.core.device import placed
 from jaxbm.core.labels import host_classes
+from jaxbm.core.names import lookup
 from jaxbm.core.settings import on_purpose
+from jaxbm.losses import OUTPUTS, meaning
 from jaxbm.members.result import MembersResult
 from jaxbm.members.selection import Score, greedy_selection
 from jaxbm.models.protocol import Model, Params
@@ -36,9 +38,11 @@ class Ensemble:
       temperature: members' logits are divided by it before they become probabilities.
       bounds: `mean` is kept within these two, such as the least and the greatest label of the training rows; None
         for no bounds.
+      meaning: what outputs mean to the loss that was trained, of `jaxbm.losses.OUTPUTS`: "log mean" and others whose
+        mean is not the mean of outputs, "steps" of ordered classes.
 
     Raises:
-      ValueError: the shapes don't fit, or a number is out of range.
+      ValueError: the shapes don't fit, a number is out of range, or no loss takes outputs for `meaning`.
 
     Example:
       >>> import jax, jaxbm, numpy as np
@@ -58,6 +62,7 @@ class Ensemble:
     weights: Any = None
     temperature: float = 1.0
     bounds: tuple[float, float] | None = None
+    meaning: str = "scores"
 
     def __post_init__(self) -> None:
         sizes = {int(leaf.shape[0]) for leaf in jax.tree.leaves(self.params)}
@@ -69,6 +74,7 @@ class Ensemble:
             raise ValueError(f"temperature: expected a positive number, got {self.temperature}")
         if self.bounds is not None and not (len(self.bounds) == 2 and self.bounds[0] <= self.bounds[1]):
             raise ValueError(f"bounds: expected the lower and the upper one, got {self.bounds}")
+        lookup("meaning", self.meaning, OUTPUTS)
         if self.weights is not None:
             weights = np.asarray(self.weights, np.float64)
             if weights.shape != (self.members,) or not (weights >= 0).all() or not weights.sum() > 0:
@@ -101,8 +107,10 @@ class Ensemble:
         return np.concatenate(list(self._blocks(x)), axis=1)
 
     def mean(self, x: Any) -> np.ndarray:
-        """float64 `[n, out]`: the weighted mean of the members' outputs, a regression's prediction."""
-        found = np.concatenate([self._average(block) for block in self._blocks(x)])
+        """float64 `[n, out]`: the weighted mean of the members' outputs, a regression's prediction; of outputs that
+        are logarithms of means, the logarithm of their mean, and of predicted distributions that of their mixture."""
+        averages = (self._average(meaning.moments(b.astype(np.float64), self.meaning)) for b in self._blocks(x))
+        found = np.concatenate([meaning.outputs_of(average, self.meaning) for average in averages])
         return found if self.bounds is None else np.clip(found, *self.bounds)
 
     def spread(self, x: Any) -> np.ndarray:
@@ -120,15 +128,16 @@ class Ensemble:
 
     def probabilities(self, x: Any) -> np.ndarray:
         """float64 `[n, classes]`: the weighted mean of the members' probabilities; two classes for one output."""
-        return np.concatenate([self._average(_probabilities(b, self.temperature)) for b in self._blocks(x)])
+        return np.concatenate([self._average(self._probabilities(b, self.temperature)) for b in self._blocks(x)])
 
     def vote(self, x: Any) -> np.ndarray:
         """int `[n]`: the class that most members (by weight) find most probable; the lower one of two equal."""
         parts = []
         for block in self._blocks(x):
-            classes = max(2, block.shape[-1])
-            picked = (block[..., 0] > 0).astype(int) if block.shape[-1] == 1 else block.argmax(axis=-1)
-            ballots = np.eye(classes)[picked]
+            of_steps = self.meaning == "steps"
+            seen = self._probabilities(block, 1.0) if of_steps else block
+            picked = (seen[..., 0] > 0).astype(int) if seen.shape[-1] == 1 else seen.argmax(axis=-1)
+            ballots = np.eye(max(2, seen.shape[-1]))[picked]
             parts.append(self._average(ballots).argmax(axis=-1))
         return np.concatenate(parts)
 
@@ -144,10 +153,10 @@ class Ensemble:
         from scipy.optimize import minimize_scalar
 
         logits = self.logits(x).astype(np.float64)
-        labels = host_classes("y", y, len(logits[0]), max(2, self.model.n_outputs))
+        labels = host_classes("y", y, len(logits[0]), self._probabilities(logits[:, :1], 1.0).shape[-1])
 
         def loss(log_temperature: float) -> float:
-            p = self._average(_probabilities(logits, float(np.exp(log_temperature))))
+            p = self._average(self._probabilities(logits, float(np.exp(log_temperature))))
             return -float(np.log(np.maximum(p[np.arange(len(labels)), labels], 1e-300)).mean())
 
         found = minimize_scalar(loss, bounds=(-4.0, 4.0), method="bounded", options={"xatol": 1e-5})
@@ -160,12 +169,15 @@ class Ensemble:
 
         Args:
           x, y: rows that the members were not trained on.
-          score, size: as for `jaxbm.members.selection.greedy_selection`; "squared_error" averages outputs, every
-            other score probabilities.
+          score, size: as for `jaxbm.members.selection.greedy_selection`; "squared_error" averages what
+            outputs predict, every other score probabilities.
           drop: leave out members that were never taken.
         """
         logits = self.logits(x)
-        predictions = logits if score == "squared_error" else _probabilities(logits, self.temperature)
+        if score != "squared_error":
+            predictions = self._probabilities(logits, self.temperature)
+        else:
+            predictions = logits if self.meaning == "scores" else meaning.predicted(logits, self.meaning)[..., None]
         labels = host_real("y", y)
         if isinstance(score, str) and score != "squared_error":
             labels = host_classes("y", y, len(logits[0]), predictions.shape[-1])
@@ -193,10 +205,5 @@ class Ensemble:
         block = block.astype(np.float64)
         return block.mean(axis=0) if self.weights is None else np.tensordot(self.weights, block, axes=1)
 
-
-def _probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    scaled = logits.astype(np.float64) / temperature
-    if scaled.shape[-1] == 1:
-        scaled = np.concatenate([np.zeros_like(scaled), scaled], axis=-1)
-    p = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return p / p.sum(axis=-1, keepdims=True)
+    def _probabilities(self, logits: np.ndarray, temperature: float) -> np.ndarray:
+        return meaning.class_probabilities(logits.astype(np.float64) / temperature, self.meaning)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from jaxbm.members.ensemble import Ensemble
+from jaxbm.members.result import MembersResult
 from jaxbm.report import terminal
 from jaxbm.understand.columns import groups_of
 from jaxbm.understand.importance import drawn_orders, scores_of
@@ -40,16 +42,30 @@ class Subject:
         return [str(name) for name in self.preparation.classes]
 
     def in_units(self, y: np.ndarray) -> np.ndarray:
-        """A regression's values in the target's units."""
+        """A regression's labels in the target's units."""
         flat = np.asarray(y, np.float64).reshape(len(y), -1)[:, 0]
         return flat if self.preparation is None else self.preparation.unscale(flat)
+
+    def predicted(self, raw: np.ndarray) -> np.ndarray:
+        """What outputs `[..., n, out]` of a regression predict, in the target's units."""
+        return np.asarray(raw, np.float64)[..., 0] if self.preparation is None else self.preparation.predicted(raw)
+
+    def probabilities(self, raw: np.ndarray) -> np.ndarray:
+        """Of a classification's outputs `[n, out]`."""
+        return terminal.probabilities(raw) if self.preparation is None else self.preparation.probabilities(raw)
+
+
+def ensemble_of(result: MembersResult, preparation: Any) -> Ensemble:
+    """The finite members together, whose outputs mean what the preparation says."""
+    ensemble = Ensemble.of(result)
+    return ensemble if preparation is None else replace(ensemble, meaning=preparation.meaning)
 
 
 def metrics_of(subject: Subject, raw: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """The task's metrics of outputs `[n, out]`."""
     if subject.task == "regression":
-        return terminal.regression_metrics(subject.in_units(raw), subject.in_units(y))
-    return terminal.class_metrics(terminal.probabilities(raw), y)
+        return terminal.regression_metrics(subject.predicted(raw), subject.in_units(y))
+    return terminal.class_metrics(subject.probabilities(raw), y)
 
 
 def importance(subject: Subject, x: np.ndarray, y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, str]:
@@ -64,12 +80,14 @@ def importance(subject: Subject, x: np.ndarray, y: np.ndarray) -> tuple[tuple[st
     labels = np.asarray(y)
 
     def log_likelihood(raw: np.ndarray) -> np.ndarray:
-        p = np.stack([terminal.probabilities(one) for one in raw])
+        p = np.stack([subject.probabilities(one) for one in raw])
         return np.log(np.maximum(p[:, np.arange(len(labels)), labels.astype(int)], 1e-30)).mean(axis=1)
 
     def r2(raw: np.ndarray) -> np.ndarray:
-        wanted = labels.astype(np.float64)
-        return 1 - np.square(raw[..., 0] - wanted).sum(axis=1) / max(np.square(wanted - wanted.mean()).sum(), 1e-30)
+        wanted = subject.in_units(labels)
+        return 1 - np.square(subject.predicted(raw) - wanted).sum(axis=1) / max(
+            np.square(wanted - wanted.mean()).sum(), 1e-30
+        )
 
     score, told = (r2, "R2 lost") if subject.task == "regression" else (log_likelihood, "log loss gained")
     _, lost = scores_of(score, asked, x, groups, drawn_orders(0, REPEATS, len(x)))
@@ -81,13 +99,23 @@ def spread_and_error(
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """For each row how far the members disagree and how wrong their mean is, and what "wrong" means."""
     if subject.task == "regression":
-        scale = 1.0 if subject.preparation is None else subject.preparation.target_scale
-        wrong = np.abs(subject.in_units(subject.outputs(x)) - subject.in_units(y))
-        return ensemble.spread(x).mean(axis=1) * scale, wrong, f"mean absolute error of {subject.target}"
-    p = terminal.probabilities(subject.outputs(x))
-    members = np.stack([terminal.probabilities(one) for one in ensemble.logits(x)])
+        wrong = np.abs(subject.predicted(subject.outputs(x)) - subject.in_units(y))
+        return _spread(subject, ensemble, x), wrong, f"mean absolute error of {subject.target}"
+    p = subject.probabilities(subject.outputs(x))
+    members = np.stack([subject.probabilities(one) for one in ensemble.logits(x)])
     deviation = np.take_along_axis(members.std(axis=0), p.argmax(axis=1)[:, None], axis=1)[:, 0]
     return deviation, (p.argmax(axis=1) != np.asarray(y)).astype(float), "share of rows decided wrongly"
+
+
+def _spread(subject: Subject, ensemble: Any, x: np.ndarray) -> np.ndarray:
+    """How far members disagree about each row, in the target's units."""
+    if subject.preparation is None or subject.preparation.meaning == "scores":
+        scale = 1.0 if subject.preparation is None else subject.preparation.target_scale
+        return ensemble.spread(x).mean(axis=1) * scale
+    each = subject.predicted(ensemble.logits(x))
+    weights = np.ones(len(each)) if ensemble.weights is None else ensemble.weights
+    mean = np.average(each, axis=0, weights=weights)
+    return np.sqrt(np.average(np.square(each - mean), axis=0, weights=weights))
 
 
 def confusion_counts(decided: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import os
 import pathlib
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -126,8 +127,9 @@ def _subject(result: Any, model: Any, task: str, preparation: Any) -> tuple[Subj
     """What predicts, its architecture, and the run whose curves are shown."""
     run = result.refit if isinstance(result, SweepResult) else result
     if isinstance(result, MembersResult):
-        ensemble = model if isinstance(model, Ensemble) else Ensemble.of(result)
-        return Subject(ensemble, task, preparation, lambda x: _ensemble_logits(ensemble, task, x)), result.model, run
+        ensemble = model if isinstance(model, Ensemble) else measured.ensemble_of(result, preparation)
+        found = partial(_ensemble_logits, ensemble, task, preparation)
+        return Subject(ensemble, task, preparation, found), result.model, run
     model = result.model if isinstance(result, SweepResult) else model
     if model is None:
         raise ValueError("model: expected the architecture that was trained, got None")
@@ -138,9 +140,11 @@ def _subject(result: Any, model: Any, task: str, preparation: Any) -> tuple[Subj
     return Subject((model, run.params), task, preparation, lambda x: predict(model, run.params, x)), model, run
 
 
-def _ensemble_logits(ensemble: Ensemble, task: str, x: np.ndarray) -> np.ndarray:
+def _ensemble_logits(ensemble: Ensemble, task: str, preparation: Any, x: np.ndarray) -> np.ndarray:
     if task == "regression":
         return ensemble.mean(x)
+    if preparation is not None:
+        return preparation.outputs_of(ensemble.probabilities(x))
     logs = np.log(np.maximum(ensemble.probabilities(x), np.finfo(np.float64).tiny))
     return logs[:, 1:] - logs[:, :1] if task == "binary" else logs
 
@@ -153,7 +157,6 @@ def _results(
 ) -> list[str]:
     """How well it does: numbers, pictures, importance."""
     from jaxbm.report import pictures
-    from jaxbm.report.terminal import probabilities
 
     raw = {name: known[name] if name in known else subject.outputs(x) for name, (x, _) in sets.items()}
     values = {name: measured.metrics_of(subject, raw[name], y) for name, (_, y) in sets.items()}
@@ -165,10 +168,10 @@ def _results(
         ["", "rows", *headings], [[n, len(sets[n][1]), *v.values()] for n, v in values.items()], label="metrics"
     )
     if subject.task == "regression":
-        drawn = pictures.regression(subject.in_units(shown), subject.in_units(y), subject.target)
+        drawn = pictures.regression(subject.predicted(shown), subject.in_units(y), subject.target)
         body = [parts.pictures(drawn)]
     else:
-        p = probabilities(shown)
+        p = subject.probabilities(shown)
         classes = subject.classes(p.shape[1])
         counts = measured.confusion_counts(p.argmax(axis=1), y, p.shape[1])
         few = p.shape[1] <= MOST_CLASSES

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from jaxbm.core.words import counted
-from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
 from jaxbm.metrics import heading
 from jaxbm.report import measured, parts
@@ -24,7 +23,8 @@ def members(result: MembersResult, subject: Subject, sets: Mapping[str, tuple[np
     from jaxbm.report import pictures
 
     last = list(sets)[-1]
-    deviation, wrong, unit = measured.spread_and_error(subject, Ensemble.of(result), *sets[last])
+    ensemble = measured.ensemble_of(result, subject.preparation)
+    deviation, wrong, unit = measured.spread_and_error(subject, ensemble, *sets[last])
     drawn = [
         ("Error by the members' spread", pictures.spread(deviation, wrong, unit)),
         ("The members' best losses", pictures.distribution(result.best_values, "best loss")),
@@ -113,9 +113,9 @@ def groups(result: GroupsResult, sets: Mapping[str, Any], task: str, preparation
 def _errors(subject: Subject, raw: np.ndarray, y: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Each group's mean error on the rows."""
     if subject.task == "regression":
-        wrong = np.abs(subject.in_units(raw) - subject.in_units(y))
+        wrong = np.abs(subject.predicted(raw) - subject.in_units(y))
     else:
-        wrong = (measured.terminal.probabilities(raw).argmax(axis=1) != y).astype(float)
+        wrong = (subject.probabilities(raw).argmax(axis=1) != y).astype(float)
     names, at = np.unique(labels, return_inverse=True)
     mean = np.bincount(at, wrong) / np.bincount(at)
     return dict(zip(map(str, names), mean.tolist(), strict=True))

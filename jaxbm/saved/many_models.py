@@ -68,6 +68,7 @@ def save_members(
         weights = None if predictor.weights is None else np.asarray(predictor.weights).tolist()
         bounds = None if predictor.bounds is None else list(predictor.bounds)
         described = {"kind": "ensemble", "weights": weights, "temperature": predictor.temperature, "bounds": bounds}
+        described["meaning"] = predictor.meaning
     else:
         if predictor.result is not None:
             arrays |= packed(predictor.result.params)
@@ -109,6 +110,7 @@ def _ensemble(found: Content) -> Ensemble:
         found.described["weights"],
         found.described["temperature"],
         None if bounds is None else (float(bounds[0]), float(bounds[1])),
+        found.described.get("meaning", "scores"),
     )
 
 

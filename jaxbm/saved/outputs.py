@@ -94,19 +94,18 @@ def _outputs(saved: Any, frame: pd.DataFrame) -> np.ndarray:
     """Logits `[n, out]` of the rows, for an ensemble those of its mean probabilities; NaN where no model is known."""
     x = saved.preparation.features(frame)
     if isinstance(saved.predictor, Ensemble):
-        return ensemble_outputs(saved.predictor, saved.preparation.task, x)
+        return ensemble_outputs(saved.predictor, saved.preparation, x)
     group = _noted(saved.metadata, "group")
     if group not in frame.columns:
         raise ValueError(f"group: expected a column {group!r}, got {list(map(str, frame.columns))}")
     return saved.predictor.predict(x, labels_of(frame, group))
 
 
-def ensemble_outputs(ensemble: Any, task: str, x: np.ndarray) -> np.ndarray:
-    """The mean for a quantity; for classes the logits of the members' mean probabilities."""
-    if task == "regression":
+def ensemble_outputs(ensemble: Any, preparation: Preparation, x: np.ndarray) -> np.ndarray:
+    """The mean for a quantity; for classes the outputs of the members' mean probabilities."""
+    if preparation.task == "regression":
         return ensemble.mean(x)
-    logs = np.log(np.maximum(ensemble.probabilities(x), np.finfo(np.float64).tiny))
-    return logs[:, 1:] - logs[:, :1] if task == "binary" else logs
+    return preparation.outputs_of(ensemble.probabilities(x))
 
 
 def labels_of(frame: Any, group: str) -> Any:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbm.core.names import unknown
+from jaxbm.losses import KnownLoss, known, meaning
 from jaxbm.table.cells import distinct
 from jaxbm.table.columns import Column
 from jaxbm.table.encoding import encode, row_groups
 from jaxbm.table.frames import as_pandas, named, without
-from jaxbm.table.target import has_label, meant, quantity, unlabelled_told
+from jaxbm.table.target import check_range, has_label, meant, quantity, unlabelled_told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +38,41 @@ class Preparation:
     """the decimal mark of a quantity spelled as text"""
     text: list[str] = field(default_factory=list)
     """further columns that are read as text, such as the one that names groups"""
+    loss: str | None = None
+    """the loss that is trained, where its labels or outputs are others than those of the task's usual losses"""
+
+    @property
+    def known_loss(self) -> KnownLoss | None:
+        """What is known of `loss`."""
+        return None if self.loss is None else known(self.loss)
+
+    @property
+    def meaning(self) -> str:
+        """What outputs mean, as `jaxbm.losses.OUTPUTS` has it."""
+        found = self.known_loss
+        return "scores" if found is None else found.entry.outputs
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Those that outputs are, where they are quantiles."""
+        found = self.known_loss
+        if found is None or self.meaning != "quantiles":
+            return ()
+        return tuple(float(q) for q in np.reshape(found.numbers["quantiles"], -1))
 
     @property
     def n_outputs(self) -> int:
-        """Width of the network's last layer: 1, or the number of classes when there are three or more."""
-        return len(self.classes) if self.task == "multiclass" else 1
+        """Width of the network's last layer: the number of classes when there are three or more, of steps between
+        ordered ones, of outputs that the loss compares a quantity with; else 1."""
+        if self.task == "multiclass":
+            return len(self.classes) - (self.meaning == "steps")
+        found = self.known_loss
+        return 1 if found is None or self.task != "regression" else found.outputs_per_label
+
+    @property
+    def n_averaged(self) -> int:
+        """How many numbers `averaged` makes of a row's outputs."""
+        return self.n_outputs if self.task == "regression" else len(self.classes)
 
     @property
     def class_array(self) -> np.ndarray:
@@ -141,6 +172,8 @@ class Preparation:
         column = frame[self.target]
         if self.task == "regression":
             numbers = quantity(column, self.target_decimal)
+            if self.known_loss is not None:
+                check_range(self.target, column, numbers, self.known_loss)
             return ((numbers - self.target_center) / self.target_scale).astype(np.float32)
         number = {name: i for i, name in enumerate(self.classes)}
         codes, values = distinct(column)
@@ -164,8 +197,42 @@ class Preparation:
         return frame if kept.all() else frame[kept]
 
     def unscale(self, y: Any) -> np.ndarray:
-        """A regression's outputs in the target's own units."""
+        """A regression's labels in the target's own units; and its outputs, where they are such numbers."""
         return np.asarray(y, np.float64) * self.target_scale + self.target_center
+
+    def predicted(self, outputs: Any) -> np.ndarray:
+        """float64 `[...]`: the quantity that outputs `[..., n_outputs]` predict, in the target's own units: the mean,
+        or the quantile nearest to the middle."""
+        wide = np.asarray(outputs, np.float64)
+        return self.unscale(meaning.predicted(wide, self.meaning, self.quantiles or 0.5))
+
+    def further(self, outputs: Any) -> dict[str, np.ndarray]:
+        """What else outputs `[n, n_outputs]` of a quantity say of it, by name and in its units: each quantile, or the
+        standard deviation."""
+        wide = np.asarray(outputs, np.float64)
+        if self.meaning in meaning.MEAN_AND_SPREAD:
+            return {f"{self.target} deviation": meaning.deviation(wide, self.meaning) * self.target_scale}
+        if len(self.quantiles) > 1:
+            return {f"{self.target} quantile {q:g}": self.unscale(wide[:, i]) for i, q in enumerate(self.quantiles)}
+        return {}
+
+    def probabilities(self, outputs: Any) -> np.ndarray:
+        """float64 `[..., classes]` of outputs `[..., n_outputs]`."""
+        return meaning.class_probabilities(np.asarray(outputs, np.float64), self.meaning)
+
+    def averaged(self, outputs: Any) -> np.ndarray:
+        """float64 `[..., k]`: what of outputs may be averaged over networks: probabilities of classes, moments of a
+        quantity."""
+        if self.task != "regression":
+            return self.probabilities(outputs)
+        return meaning.moments(np.asarray(outputs, np.float64), self.meaning)
+
+    def outputs_of(self, averaged: Any) -> np.ndarray:
+        """The inverse of `averaged`."""
+        wide = np.asarray(averaged, np.float64)
+        if self.task == "regression":
+            return meaning.outputs_of(wide, self.meaning)
+        return meaning.class_outputs(wide, self.meaning, one=self.task == "binary")
 
     def summary(self) -> str:
         """What was done, a line for each step."""

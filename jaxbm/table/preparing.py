@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.losses import OUTPUTS, known
 from jaxbm.table.category_statistics import Target, check_categories, learn_statistics
 from jaxbm.table.columns import USED, Column
 from jaxbm.table.encoding import check_far, learn
@@ -16,7 +17,7 @@ from jaxbm.table.numerals import decimal_of
 from jaxbm.table.preparation import Preparation
 from jaxbm.table.recognition import recognise
 from jaxbm.table.splitting import split_summary
-from jaxbm.table.target import classes_of, is_quantity, labelled, numbered, quantity, task_of
+from jaxbm.table.target import check_range, classes_of, is_quantity, labelled, numbered, quantity, task_of
 from jaxbm.table.telling import column_steps, label_steps, target_steps
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def prepare(
     bins: int = BINS,
     frequencies: int = FREQUENCIES,
     categories: str = "one-hot",
+    loss: Any = None,
 ) -> Preparation:
     """Learn from training rows how the table becomes arrays.
 
@@ -67,10 +69,13 @@ def prepare(
         are encoded alike; or "target": beside it, where a column has such rare ones, smoothed statistics of the
         target for all categories. Those of `features` know the training rows' own labels, so train on
         `training_features` then, as `jaxbm.tabular.fit` does by fold.
+      loss: that will be trained, by name or of `jaxbm.losses`; None for one that takes the target itself. A loss of
+        counts or amounts divides the target by its mean, which takes nothing from a deviance; of its outputs,
+        `Preparation.predicted` makes the target's own units.
 
     Raises:
-      ValueError: as for `task_of`; a cell doesn't fit the type that was asked for; an encoding is unknown or asked
-        for a column that isn't a number; no row or no column is left.
+      ValueError: as for `task_of`; a label is out of the loss's range; a cell doesn't fit the type that was asked
+        for; an encoding is unknown or asked for a column that isn't a number; no row or no column is left.
 
     Example:
       >>> from jaxbm import table
@@ -92,12 +97,13 @@ def prepare(
     encodings = _encodings(numbers, frame, {"piecewise": bins, "fourier": frequencies})
     task = task_of(frame, target, task)
     rows = labelled(frame, target, task)
-    result = Preparation(target, task, [], missing=missing, text=[group] if group else [])
+    result = Preparation(target, task, [], missing=missing, text=[group] if group else [], loss=_noted(loss))
     result.steps += split_summary(frame, target, {}, task=task) if steps is None else steps
     fitted = rows if fit_rows is None else rows.iloc[:fit_rows]
     decimal = frame.attrs.get("decimal", ".")
     result.steps += target_steps(frame, target, task)
     _learn_target(result, rows[target], fitted[target], decimal)
+    result.steps += [] if result.loss is None else [f"outputs are {OUTPUTS[result.meaning]}, as {result.loss} has it"]
     outcomes = _outcomes(result) if categories == "target" else []
     for name in fitted.columns:
         if name not in (target, group):
@@ -162,12 +168,23 @@ def _add(
         result.dropped.append(column)
 
 
+def _noted(loss: Any) -> str | None:
+    """The name of a loss whose labels or outputs are others than those of the task's usual losses."""
+    found = known(loss)
+    if found is None or (found.entry.outputs == "scores" and found.labels != "count"):
+        return None
+    return found.__name__
+
+
 def _learn_target(result: Preparation, labels: pd.Series, fitted: pd.Series, decimal: str) -> None:
     if result.task == "regression":
         if not is_quantity(labels):
             result.target_decimal = decimal_of(labels.dropna().astype(str), decimal)
         numbers = quantity(fitted, result.target_decimal)
         check_far(f"target {result.target!r}", numbers)
+        if result.known_loss is not None and result.known_loss.labels in ("count", "amount"):
+            _learn_positive(result, fitted, numbers)
+            return
         result.target_center, result.target_scale = center_and_scale(numbers)
         result.steps.append(
             f"scaled the target by mean {result.target_center:.4g}, deviation {result.target_scale:.4g}"
@@ -176,3 +193,16 @@ def _learn_target(result: Preparation, labels: pd.Series, fitted: pd.Series, dec
     classes = classes_of(labels)
     result.classes = list(classes)
     result.steps += label_steps(classes, np.bincount(numbered(labels, classes), minlength=len(classes)))
+
+
+def _learn_positive(result: Preparation, fitted: pd.Series, numbers: np.ndarray) -> None:
+    """Of counts and amounts nothing is taken away, or they would be none. Divided by their mean they begin where the
+    logarithm of the mean is 0, and a deviance only changes by a factor; a likelihood of counts wants counts."""
+    loss = result.known_loss
+    assert loss is not None
+    check_range(result.target, fitted, numbers, loss)
+    if result.meaning != "log mean":
+        result.steps.append("left the target as it is: counts")
+        return
+    result.target_scale = float(numbers.mean()) or 1.0
+    result.steps.append(f"divided the target by its mean {result.target_scale:.4g}")

@@ -152,6 +152,27 @@ def _check_classes(column: pd.Series, values: int, target: str) -> None:
         )
 
 
+def check_range(target: str, column: pd.Series, numbers: np.ndarray, loss: Any) -> None:
+    """ValueError where a number is none that the loss takes, with the first such row.
+
+    Args:
+      target: the column's name.
+      column: of the rows.
+      numbers: the same as numbers.
+      loss: a `jaxbm.losses.KnownLoss`.
+    """
+    if loss.labels not in ("count", "amount"):
+        return
+    bad = (numbers < 0) if loss.labels == "count" else (numbers <= 0)
+    if bad.any():
+        at = int(np.argmax(bad))
+        wanted = "numbers that aren't negative" if loss.labels == "count" else "positive numbers"
+        raise ValueError(
+            f"target {target!r}: expected {wanted} for loss {loss.__name__!r}, got {numbers[at]:g} in row "
+            f"{column.index[at]}"
+        )
+
+
 def has_label(frame: pd.DataFrame, target: str, task: str | None = None) -> np.ndarray:
     """bool `[n]`: rows whose label is there; for a regression also a finite number.
 

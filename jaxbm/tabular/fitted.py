@@ -56,19 +56,31 @@ class TableModel:
         """`logits` of features `[n, in]` that are prepared already."""
         if self.ensemble is None:
             return predict(self.model, self.params, x)
-        return ensemble_outputs(self.ensemble, self.preparation.task, x)
+        return ensemble_outputs(self.ensemble, self.preparation, x)
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """`[n]`: each row's most probable class, or its quantity in the target's own units.
+        """`[n]`: each row's most probable class, or its quantity in the target's own units: the mean, or of several
+        quantiles the one nearest to the middle.
 
         Raises:
           ValueError: a column is missing, or holds something else than in training.
         """
         logits = self.logits(frame)
         if self.preparation.task == "regression":
-            return self.preparation.unscale(logits[:, 0])
+            return self.preparation.predicted(logits)
+        if self.preparation.meaning == "steps":
+            logits = self.preparation.probabilities(logits)
         decided = (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
         return self.preparation.class_array[decided]
+
+    def further(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """`{name: [n]}`: what else is predicted of a quantity, in its units: each of several quantiles, or the
+        standard deviation of a predicted distribution; nothing where a loss asks for one output.
+
+        Raises:
+          ValueError: as for `predict`.
+        """
+        return self.preparation.further(self.logits(frame)) if self.preparation.task == "regression" else {}
 
     def probabilities(self, frame: pd.DataFrame) -> np.ndarray:
         """float64 `[n, classes]`, in the order of `classes`.
@@ -76,11 +88,9 @@ class TableModel:
         Raises:
           ValueError: the target is a quantity; or as for `predict`.
         """
-        from jaxbm.report.terminal import probabilities
-
         if self.preparation.task == "regression":
             raise ValueError(f"probabilities: expected classes, the target {self.preparation.target!r} is a quantity")
-        return probabilities(self.logits(frame))
+        return self.preparation.probabilities(self.logits(frame))
 
     def evaluate(self, frame: pd.DataFrame) -> dict[str, float]:
         """The loss and the task's metrics of the rows that have a label, a regression's in the target's own units.

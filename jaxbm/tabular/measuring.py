@@ -30,9 +30,27 @@ def measure_outputs(
     found = default_loss(logits, preparation, loss, y)
     values = {"loss": found} if found is not None else score(model, logits.astype(model.param_dtype), y, loss=loss)
     if preparation.task == "regression":
-        predicted, target = preparation.unscale(logits[:, 0]), preparation.unscale(y)
-        return values | terminal.regression_metrics(predicted, target)
-    return values | terminal.class_metrics(terminal.probabilities(logits), y)
+        predicted, target = preparation.predicted(logits), preparation.unscale(y)
+        return values | terminal.regression_metrics(predicted, target) | in_own_units(preparation, values["loss"])
+    return values | terminal.class_metrics(preparation.probabilities(logits), y)
+
+
+def in_own_units(preparation: Preparation, loss: float) -> dict[str, float]:
+    """What the mean loss of a scaled target is in the target's own units, under its usual name: of a deviance, of
+    quantiles or of a distribution; nothing of another loss.
+
+    A deviance with variance `mean**p` of a target over `s` is `s**(p - 2)` of the target's own.
+    """
+    found, scale = preparation.known_loss, preparation.target_scale
+    if found is None:
+        return {}
+    power = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}.get(found.entry.name, found.numbers.get("power"))
+    if power is not None:
+        return {found.entry.name: loss * scale ** (2 - power)}
+    if found.entry.name == "gaussian_nll":
+        return {"nll": loss + float(np.log(scale))}
+    name = {"quantiles": "pinball", "gaussian": "crps"}.get(preparation.meaning)
+    return {} if name is None else {name: loss * scale}
 
 
 def default_loss(logits: np.ndarray, preparation: Preparation, loss: str, y: np.ndarray) -> float | None:

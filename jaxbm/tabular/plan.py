@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbm.core.words import counted
+from jaxbm.losses.meaning import MEAN_AND_SPREAD
 from jaxbm.studies.folds import Fold
 from jaxbm.tabular.folds import member_folds
-from jaxbm.tabular.recipes import Recipe, fewer_bins, loss_of, recipe_of
+from jaxbm.tabular.recipes import Recipe, fewer_bins, loss_of, recipe_of, task_of_loss
 from jaxbm.tabular.visited import Visited, has_statistics, own_rows, too_large
 from jaxbm.tabular.weights import class_weights, row_weights
 
@@ -83,11 +84,15 @@ class Plan:
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """The least and the greatest label, where predictions are kept between them."""
-        if not self.recipe.clip or self.task != "regression":
+        """The least and the greatest label, where predictions are kept between them; of outputs that are logarithms,
+        their logarithms."""
+        if not self.recipe.clip or self.task != "regression" or self.preparation.meaning in MEAN_AND_SPREAD:
             return None
-        y = self.training[1]
-        return float(y.min()), float(y.max())
+        low, high = float(self.training[1].min()), float(self.training[1].max())
+        if self.preparation.meaning != "log mean":
+            return low, high
+        least = float(np.finfo(np.float32).tiny)  # a mean of 0 has no logarithm
+        return float(np.log(max(low, least))), float(np.log(max(high, least)))
 
 
 def plan(
@@ -133,7 +138,7 @@ def plan(
     frame, changes, columns = named(frame), dict(changes or {}), dict(columns or {})
     recipe = recipe_of(preset, changes, len(frame))
     recipe, told_bins = fewer_bins(recipe, changes, frame.shape[1] - 1)
-    target = text_of(target)
+    task, target = task_of_loss(task, recipe.loss), text_of(target)
     frame = without(frame, columns.get("missing", ()))  # a mark in the target is no class
     told_of = frame if whole is None else whole
     frame, weight = row_weights(frame, target, sample_weight)
@@ -161,7 +166,8 @@ def plan(
     def prepared(categories: str) -> Preparation:
         return table.prepare(
             learned_from, target, task=task, fit_rows=fit_rows, steps=list(steps), numbers=recipe.numbers,
-            bins=recipe.bins, frequencies=recipe.frequencies, categories=categories, **columns,
+            bins=recipe.bins, frequencies=recipe.frequencies, loss=recipe.loss, categories=categories,
+            **columns,
         )  # fmt: skip
 
     preparation = prepared(recipe.categories)

@@ -198,11 +198,22 @@ def loss_of(task: str, given: Any = None, option: str = "loss") -> str:
     found = known(given)
     if found is None or found.entry.name not in fitting:
         raise unknown(f"{option} for task {task!r}", given, fitting)
-    if found.outputs_per_label != 1:
-        raise ValueError(
-            f"{option}: expected one output for each label, got {found.__name__!r} with {found.outputs_per_label}"
-        )
     return found.__name__
+
+
+def task_of_loss(task: str | None, given: Any = None) -> str | None:
+    """The task that a loss stands for where none was named: small counts would be taken for classes otherwise.
+
+    Example:
+      >>> from jaxbm.tabular.recipes import task_of_loss
+      >>> task_of_loss(None, "poisson_deviance"), task_of_loss(None, "squared_error"), task_of_loss("binary", None)
+      ('regression', None, 'binary')
+    """
+    found = known(given)
+    if task is not None or found is None:
+        return task
+    of_its_own = found.labels in ("count", "amount") or found.entry.outputs in ("quantiles", "gaussian")
+    return "regression" if of_its_own else None
 
 
 def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from jaxbm.members.fit_members import fit_members
 from jaxbm.models.mlp import MLP
 from jaxbm.optimizers import adamw, optimizer
 from jaxbm.tabular.candidates import Candidate
-from jaxbm.tabular.unseen import held_out_logits, mean_unseen, values_of
+from jaxbm.tabular.unseen import held_out_logits, mean_unseen
 
 if TYPE_CHECKING:
     from jaxbm.members.result import MembersResult
@@ -40,7 +40,7 @@ class Trained(NamedTuple):
     epochs_run: Any
     finite: Any
     unseen: Any
-    """float32 `[candidates, n, k]`: probabilities or outputs of each row by the member that was not trained on it"""
+    """float32 `[candidates, n, k]`: probabilities or moments of each row by the member that was not trained on it"""
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,13 @@ def train_round(plan: Plan, number: int, candidates: list[Candidate]) -> Trained
 
 
 def _unseen(plan: Plan, result: MembersResult, count: int) -> np.ndarray:
-    """float32 `[candidates, n, k]`: probabilities or outputs of each row by the member that was not trained on it."""
+    """float32 `[candidates, n, k]`: probabilities or moments of each row by the member that was not trained on it."""
     assert plan.folds is not None
-    visited, is_regression = plan.visited, plan.task == "regression"
-    n = len(plan.training[0])
-    out = np.empty((count, n, 1 if is_regression else max(2, plan.preparation.n_outputs)), np.float32)
-    once = plan.once
+    visited, once = plan.visited, plan.once
+    out = np.empty((count, len(plan.training[0]), plan.preparation.n_averaged), np.float32)
     found = held_out_logits(result, visited.x, [held for _, held in visited.folds[:once]] * count)
     for k, ((_, held), logits) in enumerate(zip(plan.folds[:once] * count, found, strict=True)):
-        out[k // once, held] = values_of(logits, is_regression)
+        out[k // once, held] = plan.preparation.averaged(logits)
     return out
 
 

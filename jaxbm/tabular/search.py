@@ -199,8 +199,10 @@ def _judge(plan: Plan, rows: Any = slice(None)) -> Any:
     value = losses.loss(plan.loss)
 
     def mean_loss(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        outputs = predictions[..., 0].astype(np.float32)
-        found = np.asarray(value(outputs, np.broadcast_to(labels, outputs.shape)), np.float64)
+        outputs = plan.preparation.outputs_of(predictions).astype(np.float32)
+        outputs = outputs[..., 0] if outputs.shape[-1] == 1 else outputs
+        found = np.asarray(value(outputs, np.broadcast_to(labels, predictions.shape[:-1])), np.float64)
+        found = found.mean(axis=-1) if found.ndim == predictions.ndim else found  # of several quantiles
         return np.average(found, axis=1, weights=weight)
 
     return mean_loss
@@ -237,7 +239,7 @@ def _found(plan: Plan, pool: list[Entry]) -> Found:
     result = MembersResult(*merged, models=(model,))
     sizes = [len(pool[k].members.finite) for k in taken]
     weights = np.repeat(shares / np.asarray(sizes), sizes)
-    ensemble = Ensemble(model, result.params, weights, bounds=plan.bounds)
+    ensemble = Ensemble(model, result.params, weights, bounds=plan.bounds, meaning=plan.preparation.meaning)
     unseen = np.tensordot(shares, np.stack([pool[k].unseen for k in taken]).astype(np.float64), axes=1)
     chosen = [
         pool[k].candidate.to_dict() | {"weight": float(share), "loss": pool[k].loss, "members": size}

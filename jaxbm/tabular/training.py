@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,9 +59,7 @@ def train(plan: Plan, *, folder: str | os.PathLike[str] | None = None, progress:
     if plan.folds is not None:
         options |= {"rows": [train for train, _ in folds], "validation_rows": [held for _, held in folds]}
     members = fit_members(key, model, x, y, members=recipe.members, folder=folder, progress=progress, **options)
-    ensemble = Ensemble.of(members)
-    if plan.bounds is not None:
-        ensemble = Ensemble(ensemble.model, ensemble.params, bounds=plan.bounds)
+    ensemble = replace(Ensemble.of(members), bounds=plan.bounds, meaning=plan.preparation.meaning)
     unseen = None if plan.folds is None else out_of_fold(plan, members)
     return _fitted(plan, model, members, ensemble, unseen)
 
@@ -77,11 +76,9 @@ def out_of_fold(plan: Plan, result: MembersResult) -> np.ndarray:
 
 
 def _logits(plan: Plan, mean: np.ndarray) -> np.ndarray:
-    """Of the members' mean probabilities; of a quantity the mean itself, within its bounds."""
-    if plan.task == "regression":
-        return mean if plan.bounds is None else np.clip(mean, *plan.bounds)
-    logs = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
-    return logs[:, 1:] - logs[:, :1] if plan.preparation.n_outputs == 1 else logs
+    """Outputs of the members' mean probabilities; of a quantity those of its mean, within their bounds."""
+    found = plan.preparation.outputs_of(mean)
+    return found if plan.bounds is None else np.clip(found, *plan.bounds)
 
 
 def _fitted(plan: Plan, model: Model, result: Any, ensemble: Ensemble | None, unseen: np.ndarray | None) -> Fitted:

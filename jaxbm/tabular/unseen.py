@@ -45,26 +45,18 @@ def held_out_logits(result: MembersResult, x: np.ndarray, held_out: Sequence[np.
 
 
 def mean_unseen(plan: Plan, result: MembersResult) -> np.ndarray:
-    """float64 `[n, k]`: each row's mean probabilities or outputs by members that did not see it; NaN where none is.
+    """float64 `[n, k]`: each row's mean probabilities or moments by members that did not see it; NaN where none is.
 
     Args:
       plan: whose folds the members have.
       result: of their training; members that did not stay finite don't count.
     """
-    visited, is_regression, n = plan.visited, plan.task == "regression", len(plan.training[0])
-    total = np.zeros((n, 1 if is_regression else max(2, plan.preparation.n_outputs)))
-    count, finite = np.zeros((n, 1)), np.asarray(result.finite)
+    visited, n = plan.visited, len(plan.training[0])
+    total, count, finite = np.zeros((n, plan.preparation.n_averaged)), np.zeros((n, 1)), np.asarray(result.finite)
     found = held_out_logits(result, visited.x, [held for _, held in visited.folds])
     for (_, held), logits, is_finite in zip(plan.folds or [], found, finite, strict=True):
         if is_finite:
-            total[held] += values_of(logits, is_regression)
+            total[held] += plan.preparation.averaged(logits)
             count[held] += 1
     with np.errstate(invalid="ignore"):
         return total / count
-
-
-def values_of(logits: np.ndarray, is_regression: bool) -> np.ndarray:
-    """float64 `[n, k]`: probabilities of logits; a quantity's outputs as they are."""
-    from jaxbm.report.terminal import probabilities
-
-    return logits.astype(np.float64) if is_regression else probabilities(logits)

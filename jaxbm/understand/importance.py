@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -203,7 +203,11 @@ def _metric(asked: Predictor, metric: Any, greater_is_better: bool | None) -> tu
         )
     metric = metric or ("accuracy" if asked.kind.is_classifier else "r2")
     if isinstance(metric, str):
-        return metric, METRICS[metric], more_is_better(metric)
+        hook = METRICS[metric]
+        if asked.kind.meaning != "scores":
+            hook = replace(hook, outputs=asked.kind.meaning, quantiles=asked.kind.quantiles or 0.5)
+            hook.check_outputs()
+        return metric, hook, more_is_better(metric)
     name = getattr(metric, "__name__", "score")
     return name, metric, True if greater_is_better is None else greater_is_better
 

@@ -11,6 +11,7 @@ from jax import Array
 
 from jaxbm import kernels
 from jaxbm.core.names import unknown
+from jaxbm.losses import meaning
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.training.stacked import stacked_logits
 
@@ -25,6 +26,9 @@ class Kind(NamedTuple):
     is_ensemble: bool = False
     is_classifier: bool = False
     output: str = "raw"
+    meaning: str = "scores"
+    """of outputs, as `jaxbm.losses.OUTPUTS` has it"""
+    quantiles: tuple[float, ...] = ()
 
 
 class Numbers(NamedTuple):
@@ -87,7 +91,7 @@ def predictor_of(given: Any, task: str | None = None, output: str | None = None)
         if task is None and output == "raw":
             raise ValueError("task: expected 'classification' or 'regression' for an ensemble, got None")
         weights = None if inner.weights is None else jnp.asarray(inner.weights, jnp.float32)
-        kind = Kind(inner.model, True, is_classifier, output)
+        kind = Kind(inner.model, True, is_classifier, output, inner.meaning)
         bounds = None
         if inner.bounds is not None:
             low, high = (jnp.asarray(bound, jnp.float32) for bound in inner.bounds)
@@ -96,6 +100,8 @@ def predictor_of(given: Any, task: str | None = None, output: str | None = None)
     else:
         model, params = _model_and_params(inner)
         kind, numbers = Kind(model, False, is_classifier, output), Numbers(params)
+    if preparation is not None:
+        kind = kind._replace(meaning=preparation.meaning, quantiles=preparation.quantiles)
     if preparation is not None and task == "regression":
         scale, center = (
             jnp.asarray(value, jnp.float32) for value in (preparation.target_scale, preparation.target_center)
@@ -129,9 +135,14 @@ def logits(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> Ar
         members = stacked_logits(kind.model, numbers.params, x)
     members = members.astype(jnp.float32)
     if not kind.is_classifier:
-        mean = _mean(members, numbers.weights)
+        mean = meaning.outputs_of(
+            _mean(meaning.moments(members, kind.meaning, jnp), numbers.weights), kind.meaning, jnp
+        )
         return mean if numbers.bounds is None else jnp.clip(mean, *numbers.bounds)
     members = members / numbers.temperature
+    if kind.meaning == "steps":
+        found = _mean(meaning.class_probabilities(members, kind.meaning, jnp), numbers.weights)
+        return meaning.class_outputs(found, kind.meaning, xp=jnp)
     if members.shape[-1] > 1:
         return _log_mean(jax.nn.log_softmax(members), numbers.weights)
     yes, no = (_log_mean(jax.nn.log_sigmoid(sign * members), numbers.weights) for sign in (1, -1))
@@ -143,8 +154,14 @@ def outputs(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> A
     regression's in the target's units."""
     raw = logits(kind, numbers, x, plain=plain)
     if kind.output == "probability":
+        if kind.meaning == "steps":
+            return meaning.class_probabilities(raw, kind.meaning, jnp)
         return jax.nn.sigmoid(raw) if raw.shape[-1] == 1 else jax.nn.softmax(raw)
-    return raw if kind.is_classifier else raw * numbers.scale + numbers.center
+    if kind.is_classifier:
+        return raw
+    if kind.meaning != "scores":
+        raw = meaning.predicted(raw, kind.meaning, kind.quantiles or 0.5, jnp)[..., None]
+    return raw * numbers.scale + numbers.center
 
 
 def _mean(members: Array, weights: Array | None) -> Array:

@@ -162,10 +162,8 @@ def test_rare_classes_and_few_rows():
         ),
         ({"numbers": "ple"}, "numbers: unknown name 'ple'"),
         ({"loss": "hinge_loss"}, "loss for task 'regression': unknown name 'hinge_loss'"),
-        (
-            {"loss": "pinball_loss(quantiles=(0.1, 0.9))"},
-            r"loss: expected one output for each label, got 'pinball_loss\(quantiles=\(0.1, 0.9\)\)' with 2",
-        ),
+        ({"loss": "cox_loss"}, "loss for task 'regression': unknown name 'cox_loss'"),
+        ({"loss": "pinball_loss(quantiles=(0.1, 1.0))"}, "quantiles: expected 0 to 1, the ends excluded, got 1.0"),
         ({"members": 0}, "members: expected at least 1, got 0"),
     ],
 )
