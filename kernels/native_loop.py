@@ -47,7 +47,7 @@ def unsupported(run: Run) -> str | None:
 
 def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:
     """`loop.run`, as one native function; under differentiation and on other platforms it is `loop.run`."""
-    return accelerate(_Loop(task), require=True)(state, data, hyper, words, stop)
+    return accelerate(_loop(task), require=True)(state, data, hyper, words, stop)
 
 
 class _Loop:
@@ -60,6 +60,12 @@ class _Loop:
 
     def __call__(self, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None) -> RunState:
         return loop.run(self.task, state, data, hyper, words, stop)
+
+
+@lru_cache(maxsize=256)
+def _loop(task: Task) -> Any:
+    """The loop of a task, jitted: JAX traces it once for those who judge it and those who compile it."""
+    return jax.jit(_Loop(task))
 
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -94,7 +100,7 @@ def _judged_by_shapes(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct,
     state = jax.eval_shape(begun, key, data, hyper, params, opt_state)
     word = jax.ShapeDtypeStruct((), jnp.uint32)
     try:
-        program = trace_jaxpr(jax.make_jaxpr(_Loop(task))(state, data, hyper, (word, word), None))
+        program = trace_jaxpr(jax.make_jaxpr(_loop(task))(state, data, hyper, (word, word), None))
     except NotNative as reason:
         return _Verdict(f"its loop can't be one native function: {reason}")
     except Exception as error:  # of the user's own functions; XLA's path raises it where it belongs

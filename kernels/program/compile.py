@@ -81,8 +81,9 @@ def load(image: bytes, exports: Sequence[str]) -> tuple[dict[str, int], Any]:
     library = JITLibraryBuilder().add_object_img(image).add_current_process()
     for name in exports:
         library.export_symbol(name)
-    if lapack.available():
-        for routine in lapack.ROUTINES:
+    for routine in lapack.ROUTINES:
+        # SciPy's linear algebra takes longer to import than many a program to compile.
+        if f"jaxbm_{routine}".encode() in image and lapack.available():
             library.import_symbol(f"jaxbm_{routine}", lapack.address(routine))
     tracker = library.link(_linker(), f"jaxbm{next(_count)}")
     return {name: tracker[name] for name in exports}, tracker
