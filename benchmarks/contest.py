@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +132,8 @@ class Contest:
       warm_up: untimed calls after the first.
       least: timed calls that even the slowest gets.
       memory: bytes that all contestants together hold; where the machine has less to give, all are absent.
+      processor_time: rounds are timed by what all threads of the process spent on a processor, not by the wall's
+        clock: what else the machine does then disturbs little, and a second thread gains nothing.
     """
 
     name: str
@@ -145,6 +148,12 @@ class Contest:
     warm_up: int = 1
     least: int = 3
     memory: float = 0.0
+    processor_time: bool = False
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """What tells a round's seconds."""
+        return time.process_time if self.processor_time else time.perf_counter
 
     def absence(self) -> str | None:
         """Why nobody can take part here; None where they can."""

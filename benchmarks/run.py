@@ -79,7 +79,7 @@ def _enter(stack: ExitStack, contest: Contest, contestant: Contestant) -> Call:
     if contestant.separate or contestant.env:
         call: Call = stack.enter_context(Worker(contest, contestant))
     else:
-        call = partial(timed, contestant.job(contest.case))
+        call = partial(timed, contestant.job(contest.case), clock=contest.clock)
     first = call(0)
     seen = iter([first])
     return lambda seed: next(seen, None) or call(seed)

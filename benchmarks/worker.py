@@ -98,7 +98,7 @@ def serve(contest: Contest, contestant: Contestant, *, lines: Any = None, out: A
     os.dup2(2, 1)  # whatever libraries print must not get into the answers
     job = contestant.job(contest.case)
     for line in lines or sys.stdin:
-        answer = timed(job, int(line))._asdict()
+        answer = timed(job, int(line), clock=contest.clock)._asdict()
         answer["peak"] = answer["peak"] or peak_bytes()
         print(json.dumps(answer), file=out, flush=True)
 

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from functools import cache
 
 from jaxbm.benchmarks.contest import Contest
-from jaxbm.benchmarks.contests import estimators, members, models, operations, programs, scaling
+from jaxbm.benchmarks.contests import estimators, generated, members, models, operations, programs, scaling
 from jaxbm.core.names import unknown
 
 SELECTIONS = {
     "quick": "five minutes: the main figures, every peer that is installed",
     "targets": "the claims, each with what was measured",
     "programs": "small programs by accelerate, against JAX and its own remedies",
-    "full": "everything",
+    "generated": "the hand-written training kernel against generated code, by shape, batch size and members",
+    "full": "everything else",
 }
 
 
@@ -34,6 +35,7 @@ def contests() -> dict[str, Contest]:
         ),
         *(operations.passes(), operations.tables_and_metrics(), operations.processes(), scaling.scaling()),
         programs.programs(),
+        generated.generated(),
     )
     return {contest.name: contest for part in parts for contest in part}
 

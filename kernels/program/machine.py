@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
 HINT = "llvmlite isn't installed, so functions run by XLA: pip install 'jaxbm[native]'"
+LESSER = {"v2": ("avx", "f16c", "fma", "bmi", "vaes", "vpclmulqdq", "amx"), "v3": ("avx512", "avx10", "evex", "amx")}
+"""Beginnings of the names of features that a lesser instruction set lacks, by its name in `JAXBM_ISA`."""
 
 
 @cache
@@ -27,8 +30,14 @@ def name() -> str:
 
 @cache
 def features() -> str:
-    """The processor's features as LLVM names them."""
-    return llvm().get_host_cpu_features().flatten()
+    """The processor's features as LLVM names them; those of a lesser instruction set where the environment variable
+    `JAXBM_ISA` names one, as for the kernels that were compiled before."""
+    found = llvm().get_host_cpu_features()
+    lacks = LESSER.get(os.environ.get("JAXBM_ISA", ""), ())
+    for feature in found:
+        if lacks and feature.startswith(lacks):
+            found[feature] = False
+    return found.flatten()
 
 
 @cache
