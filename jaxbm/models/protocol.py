@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import jax
@@ -21,6 +22,7 @@ from jax.typing import DTypeLike
 
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import sum_of_squares
+from jaxbm.core.checks import is_hashable
 from jaxbm.core.words import counted
 
 Params = Any
@@ -94,7 +96,7 @@ class Model(Protocol):
     @property
     def n_params(self) -> int:
         """How many numbers the parameters hold."""
-        return sum(leaf.size for leaf in jax.tree.leaves(shapes_of(self)))
+        return _counted(self) if is_hashable(self) else _count(self)
 
     @property
     def title(self) -> str:
@@ -207,6 +209,14 @@ def as_model(model: Any) -> Model:
             f"n_outputs, init and apply, got {type(model).__name__}"
         )
     return model
+
+
+def _count(model: Model) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes_of(model)))
+
+
+# Every call of `fit` asks, and to trace `init` each time takes longer than a short run.
+_counted = lru_cache(maxsize=256)(_count)
 
 
 def shapes_of(model: Model) -> Params:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -189,3 +191,16 @@ def test_bad_calls():
         jaxbm.MLP((3, 2, 1)).apply(params, jnp.ones((2, 3)))
     with pytest.raises(ValueError, match="key: expected a JAX random key"):
         model.apply(params, jnp.ones((2, 3)), dropout=0.5)
+
+
+def test_a_models_size_is_counted_once():
+    """Every call of `fit` asks for it, and to trace a user's `init` takes longer than a short run."""
+    traced = []
+
+    def init(key):
+        traced.append(key)
+        return {"w": jnp.zeros((3, 2))}
+
+    model = jaxbm.FunctionModel(init, lambda params, x: x @ params["w"], 3, 2)
+    assert [model.n_params, model.n_params, dataclasses.replace(model).n_params] == [6, 6, 6]
+    assert len(traced) == 1
