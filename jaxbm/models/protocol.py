@@ -216,7 +216,7 @@ def _count(model: Model) -> int:
 
 
 # Every call of `fit` asks, and to trace `init` each time takes longer than a short run.
-_counted = lru_cache(maxsize=256)(_count)
+_counted: Callable[[Any], int] = lru_cache(maxsize=256)(_count)
 
 
 def shapes_of(model: Model) -> Params:
