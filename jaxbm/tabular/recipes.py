@@ -244,8 +244,8 @@ def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
 def _check_private(recipe: Recipe) -> None:
     """Nothing that looks at private rows may choose anything."""
     looks = {
-        "categories": None if recipe.categories == "one-hot" else recipe.categories,
         "folds": recipe.folds, "time": recipe.time, "clip": recipe.clip, "patience": recipe.training.get("patience"),
+        "categories": None if recipe.categories == "one-hot" else recipe.categories,
     }  # fmt: skip
     for name, value in looks.items():
         if value:
