@@ -206,7 +206,11 @@ def test_scan_export_and_other_platforms():
     ("options", "reason"),
     [
         ({"loss": "log_cosh"}, "does not know the loss 'log_cosh'"),
-        ({"loss": "squared_error", "optimizer": optax.adam(1e-3)}, "sgd, adam and adamw only"),
+        pytest.param(
+            {"loss": "squared_error", "optimizer": optax.adam(1e-3)},
+            "sgd, adam and adamw only",
+            marks=pytest.mark.promotes,  # Optax does
+        ),
         ({"loss": "squared_error", "augment": jaxbm.augment.GaussianNoise(0.1)}, "does not augment"),
         ({"loss": "squared_error", "model": jaxbm.MLP((3, 4, 1), dtype="bfloat16")}, "float32"),
         ({"loss": "squared_error", "model": jaxbm.MLP((3, 4, 1), output_activation="tanh")}, "output_activation"),
