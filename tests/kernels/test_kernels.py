@@ -153,6 +153,7 @@ def test_permutation_refuses_bad_arguments():
         permutation(jax.random.key(0), 5, implementation="gpu")
 
 
+@pytest.mark.promotes  # Optax does
 def test_explain():
     small, large = jaxbm.MLP((20, 64, 32, 1)), jaxbm.MLP((5000, 5000, 5000, 1))
     told = explain(small, loss="squared_error")
