@@ -34,11 +34,39 @@ def as_array(name: str, value: Any) -> Array:
     """
     if isinstance(value, jax.Array):
         return value
-    host = host_numbers(name, np.asarray(value))
+    host = host_numbers(name, given(name, value))
     if host.dtype.kind in "iu":
         check_width(name, host)
     # A Python number keeps its weak type: it takes the width of what it meets.
     return jnp.asarray(value) if isinstance(value, bool | int | float | complex) else placed(host)
+
+
+def given(name: str, value: Any) -> np.ndarray:
+    """`numpy.asarray(value)` of an array with nothing hidden: what a mask hides would come back as numbers.
+
+    Raises:
+      TypeError: a sparse matrix or some other array that NumPy can't read, which it takes for one object.
+      ValueError: masked entries, or lists of different lengths.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.core.arrays import given
+      >>> given("y", np.ma.masked_array([1, 2], mask=False)).tolist()
+      [1, 2]
+    """
+    parts = value if isinstance(value, list | tuple) else [value]
+    masked = sum(int(np.ma.count_masked(part)) for part in parts if isinstance(part, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(f"{name}: expected no masked entries, got {masked}; fill them, or leave their rows out")
+    try:
+        host = np.asarray(value)
+    except ValueError:
+        if isinstance(value, list | tuple):
+            raise ValueError(f"{name}: expected an array, got lists of different lengths") from None
+        raise
+    if host.ndim == 0 and host.dtype.kind == "O" and getattr(value, "shape", ()):
+        raise TypeError(f"{name}: expected a dense array, got a {type(value).__name__} of shape {list(value.shape)}")
+    return host
 
 
 def check_width(name: str, host: np.ndarray) -> None:
@@ -84,7 +112,7 @@ def host_real(name: str, value: Any) -> np.ndarray:
       >>> host_real("x", [1, 2.5]).tolist()
       [1.0, 2.5]
     """
-    host = host_numbers(name, np.asarray(value))
+    host = host_numbers(name, given(name, value))
     if host.dtype.kind == "c":
         raise TypeError(f"{name}: expected real numbers, got dtype {host.dtype}")
     return host

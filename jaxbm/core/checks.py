@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.core.arrays import given
 from jaxbm.core.device import placed
 
 
@@ -118,7 +119,7 @@ def row_indices(name: str, lists: Sequence[Any], n: int) -> Any:
 
 
 def _host_rows(name: str, rows: Any, n: int) -> np.ndarray:
-    host = np.asarray(rows)  # as wide as given: nothing may wrap round
+    host = given(name, rows)  # as wide as given: nothing may wrap round
     _integers(name, host)
     bad = (host < 0) | (host >= n)
     if bad.any():

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxbm.core import checks
+from jaxbm.core import arrays, checks
 from jaxbm.core.device import placed
 
 
@@ -53,7 +53,7 @@ def member_rows(name: str, rows: Any, n: int, members: int) -> MemberRows:
         rows = jnp.stack(rows) if all(part.ndim == 0 for part in rows) else rows
     if _is_ragged(rows):
         return _packed(name, rows, n, members)
-    array = rows if isinstance(rows, jax.Array) else np.asarray(rows)
+    array = rows if isinstance(rows, jax.Array) else arrays.given(name, rows)
     if array.ndim != 2:
         return MemberRows(checks.row_index(name, array, n))
     if array.shape[0] != members:

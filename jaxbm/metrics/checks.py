@@ -3,6 +3,7 @@
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxbm.core.arrays import given
 from jaxbm.core.checks import is_traced
 from jaxbm.core.names import lookup
 from jaxbm.metrics.outputs import DECIDED, PROBABLE, RANKED
@@ -28,7 +29,7 @@ def check_labels(name: str, labels: ArrayLike, kind: str | None = None, num_clas
     _, way = lookup("metric", name, WAYS)
     if way not in (DECIDED, PROBABLE, RANKED) or is_traced(labels):
         return
-    host, is_number = np.asarray(labels), kind in OF_NUMBERS
+    host, is_number = given("labels", labels), kind in OF_NUMBERS
     if host.ndim == 2 and kind == "distribution":
         good = ((host == 0) | (host == 1)).all(axis=1) & ((host == 1).sum(axis=1) == 1)
         expected = "one-hot rows"

@@ -161,7 +161,7 @@ def _array(name: str, value: ArrayLike) -> Any:
         return _real(name, whole_on_each(value))
     if checks.is_traced(value):  # a list of what is traced
         return _real(name, jnp.asarray(value))
-    return _real(name, arrays.host_numbers(name, np.asarray(value)))
+    return _real(name, arrays.host_numbers(name, arrays.given(name, value)))
 
 
 def _real(name: str, values: Any) -> Any:

@@ -22,6 +22,7 @@ from jaxbm.members.progress import Report
 from jaxbm.members.result import MembersResult
 from jaxbm.models.protocol import Model
 from jaxbm.run.accepts import Accepts
+from jaxbm.run.inputs import features_and_labels
 from jaxbm.run.options import TrainingOptions
 from jaxbm.studies.folds import Fold, is_classification, make_folds
 from jaxbm.training.predict import predict, score
@@ -121,6 +122,7 @@ def cross_validate(
     split, loss = training.validation_split, training.loss
     if training.patience is not None and not split:
         raise ValueError("patience: expected validation_split > 0 beside it; held-out rows must not choose the epoch")
+    x, y = features_and_labels(model, loss, x, y)
     n = row_trees.count(x)
     stratified = (is_classification(loss, y) and not hasattr(folds, "split")) if stratified is None else stratified
     seed = int(counter.words(key)[0]) % 2**31

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core import arrays
 from jaxbm.core import rows as row_trees
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
@@ -28,9 +29,10 @@ from jaxbm.members.weight_checks import NoRowCounts
 from jaxbm.models.protocol import Model
 from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run.accepts import Accepts
+from jaxbm.run.inputs import features_and_labels
 from jaxbm.run.options import TrainingOptions
 from jaxbm.run.training import Training
-from jaxbm.studies.group_layout import Layout
+from jaxbm.studies.group_layout import Layout, check_none_missing
 from jaxbm.training.fit import FitResult
 from jaxbm.training.predict import features_on_host, predict
 from jaxbm.training.stacked import stacked_logits
@@ -81,10 +83,12 @@ class GroupsResult:
         Raises:
           ValueError: shapes don't fit.
         """
-        x, groups = features_on_host(self.model, x), np.asarray(groups)
+        x, groups = features_on_host(self.model, x), arrays.given("groups", groups)
         n = row_trees.count(x)
         if groups.shape != (n,):
             raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
+        if groups.dtype.kind == "O":
+            check_none_missing(groups)
         member = self._member_of(groups)
         out = np.full((n, self.model.n_outputs), np.nan, np.float32)
         others = np.flatnonzero(member < 0)
@@ -193,7 +197,8 @@ def fit_groups(
             "pooled: expected False with a target epsilon, which a group's model and the pooled one both spend; "
             "with a noise_multiplier the result's privacy tells what both do together"
         )
-    layout = Layout.of(np.asarray(groups), row_trees.count(x), min_rows, float(training.validation_split))
+    x, y = features_and_labels(model, training.loss, x, y)
+    layout = Layout.of(arrays.given("groups", groups), row_trees.count(x), min_rows, float(training.validation_split))
     folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
     whole, parts = None, list[MembersResult]()
     try:
@@ -205,7 +210,7 @@ def fit_groups(
             if is_balanced and not training.privacy:
                 if row_trees.is_tree(y):
                     raise ValueError("class_weight: expected labels that are one array, got several")
-                weight = _balanced(np.asarray(y), layout.member_of_row(), training.sample_weight)
+                weight = _balanced(arrays.given("y", y), layout.member_of_row(), training.sample_weight)
                 own = replace(own, class_weight=None, sample_weight=weight)
             x, y = row_trees.each(on_device, x), row_trees.each(on_device, y)
             _train(key, model, x, y, layout, own, folder, progress, parts)
@@ -291,7 +296,7 @@ def _balanced(y: np.ndarray, member: np.ndarray, weight: ArrayLike | None) -> np
     pairs, which, counts = np.unique(member * len(classes) + code, return_inverse=True, return_counts=True)
     del pairs
     picked = np.bincount(member)[member] / (max(2, len(classes)) * counts[which])
-    return (picked if weight is None else picked * np.asarray(weight)).astype(np.float32)
+    return (picked if weight is None else picked * arrays.host_real("sample_weight", weight)).astype(np.float32)
 
 
 def _by_member(model: Model, params: Any, x: Any, member: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxbm.core import checks
+from jaxbm.core import arrays, checks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.labels import OF_CLASSES
 from jaxbm.losses import kind_of
@@ -49,16 +49,21 @@ def make_folds(
         if stratified:
             raise ValueError(f"stratified: expected labels that are one array, got a {type(y).__name__} of arrays")
         y = np.zeros(n)
+    y = arrays.given("y", y)
+    if groups is not None:
+        groups = arrays.given("groups", groups)
+        if groups.shape != (n,):
+            raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
     if hasattr(folds, "split"):
         places = np.zeros((n, 1))
-        made = [pair for _ in range(repeats) for pair in folds.split(places, np.asarray(y), groups)]
+        made = [pair for _ in range(repeats) for pair in folds.split(places, y, groups)]
     elif isinstance(folds, Sequence):
         made = list(folds)
     else:
         k = checks.positive_int("folds", folds)
         if k < 2:
             raise ValueError(f"folds: expected at least 2, got {k}")
-        places, labels = np.zeros((n, 1)), np.asarray(y)
+        places, labels = np.zeros((n, 1)), y
         made = []
         for i in range(repeats):
             part = None if groups is not None else _parts(n, labels if stratified else None, k, seed + i)

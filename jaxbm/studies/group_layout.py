@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -54,8 +55,7 @@ class Layout:
         """
         if groups.shape != (n,):
             raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
-        if _has_missing(groups):
-            raise ValueError("groups: expected a label for every row, got missing values")
+        check_none_missing(groups)
         order, labels, starts, counts = _together(groups)
         train = (counts * (1 - split)).astype(np.int64)
         enough = (counts >= min_rows) & (train > 0) & ((counts > train) if split else True)
@@ -91,11 +91,19 @@ class Layout:
         return out
 
 
-def _has_missing(groups: np.ndarray) -> bool:
-    """Only floats and objects can be missing: NaN is not equal to itself."""
+def check_none_missing(groups: np.ndarray) -> None:
+    """ValueError where a row has no label; only floats and objects can be missing."""
     if groups.dtype.kind == "f":
-        return bool(np.isnan(groups).any())
-    return groups.dtype.kind == "O" and any(value is None or value != value for value in groups.tolist())
+        missing = bool(np.isnan(groups).any())
+    else:
+        missing = groups.dtype.kind == "O" and any(_is_gap(value) for value in groups.tolist())
+    if missing:
+        raise ValueError("groups: expected a label for every row, got missing values")
+
+
+def _is_gap(value: Any) -> bool:
+    """None, pandas' NA (which compares to nothing), or NaN, which is not equal to itself."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def _together(groups: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray, np.ndarray]:

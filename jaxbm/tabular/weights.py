@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.core import checks
+from jaxbm.core import arrays, checks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def row_weights(frame: pd.DataFrame, target: str, given: Any) -> tuple[pd.DataFr
         weight = quantity(frame[given])
         frame = frame.drop(columns=given)
     else:
-        array = np.asarray(given)
+        array = arrays.given("sample_weight", given)
         if array.dtype.kind not in "biuf":
             raise TypeError(f"sample_weight: expected numbers or the name of a column, got dtype {array.dtype}")
         weight = array.astype(np.float64)

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxbm.core import checks
+from jaxbm.core import arrays, checks
 from jaxbm.core.dataframe import tidy
 from jaxbm.understand.columns import groups_of
 from jaxbm.understand.grids import Rows, grid_of
@@ -122,7 +122,8 @@ def partial_dependence(
         axes.append(axis)
         encoded.append(rows.encoded(name, places, axis))
     mask, lines = _lines(list(groups.values()), encoded, width)
-    weight = np.ones(n, np.float32) if sample_weight is None else np.asarray(sample_weight, np.float32)
+    weight = arrays.host_real("sample_weight", np.ones(n) if sample_weight is None else sample_weight)
+    weight = weight.astype(np.float32)
     if weight.shape != (n,) or not weight.sum() > 0:
         raise ValueError(f"sample_weight: expected [{n}] nonnegative numbers, not all zero, got {list(weight.shape)}")
     block = max(1, min(len(lines), BLOCK_ROWS // n))

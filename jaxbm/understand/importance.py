@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core import checks, counter
+from jaxbm.core import arrays, checks, counter
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
 from jaxbm.metrics import METRICS, metrics_for
@@ -130,7 +130,7 @@ def permutation_importance(
     labels = _labels(asked, x, y, len(rows))
     name, function, is_greater = _metric(asked, wanted, greater_is_better)
     groups = groups_of(asked, rows.shape[1], columns)
-    weight = None if sample_weight is None else jnp.asarray(sample_weight, jnp.float32)
+    weight = None if sample_weight is None else arrays.real("sample_weight", sample_weight).astype(jnp.float32)
     if weight is not None and weight.shape != (len(rows),):
         raise ValueError(f"sample_weight: expected shape [{len(rows)}], got {list(weight.shape)}")
     places = _orders(key, orders, checks.positive_int("repeats", repeats), len(rows))
@@ -217,7 +217,7 @@ def _labels(asked: Predictor, x: Any, y: Any, n: int) -> np.ndarray:
         if asked.preparation is None or not hasattr(x, "columns"):
             raise ValueError("y: expected labels [n], got None; only a table brings its own")
         return asked.preparation.labels(x)
-    labels = np.asarray(y)
+    labels = arrays.given("y", y)
     if labels.ndim == 0 or len(labels) != n:
         raise ValueError(f"y: expected {n} rows like x, got shape {list(labels.shape)}")
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels

@@ -50,3 +50,81 @@ def test_parameters_of_another_kind(params):
         MODEL.check_params(params)
     with pytest.raises(ValueError, match=r"labels: expected one-hot rows: .*, got another at \[0\]"):
         jaxbm.metrics.for_labels("accuracy", "distribution")(np.eye(3, dtype=np.float32), np.full((3, 3), 0.3), None)
+
+
+class Sparse:
+    """An array that NumPy takes for one object, as those of SciPy."""
+
+    shape = (12, 3)
+
+
+HIDDEN = X > 1
+UNREADABLE = {
+    "masked entries": (np.ma.masked_array(X, HIDDEN), f"x: expected no masked entries, got {HIDDEN.sum()}"),
+    "masked rows": (list(np.ma.masked_array(X, HIDDEN)), f"x: expected no masked entries, got {HIDDEN.sum()}"),
+    "sparse": (Sparse(), r"x: expected a dense array, got a Sparse of shape \[12, 3\]"),
+    "ragged": ([[1.0, 2.0, 3.0], [1.0]], "x: expected an array, got lists of different lengths"),
+    "text": (X.astype(str), "x: expected numbers, got dtype <U"),
+    "no rows": (X[:0], "x: expected at least one row, got none"),
+}
+CALLS = {
+    "fit": jaxbm.fit,
+    "fit_members": lambda *a, **o: jaxbm.fit_members(*a, members=2, **o),
+    "fit_groups": lambda key, model, x, y, **o: jaxbm.fit_groups(key, model, x, y, np.arange(12) % 2, **o),
+    "cross_validate": lambda *a, **o: jaxbm.cross_validate(*a, folds=2, **o),
+    "sweep": lambda *a, **o: jaxbm.sweep({"learning_rate": [0.1, 0.2]}, *a, method="grid", **o),
+    "predict": lambda key, model, x, y, **o: jaxbm.predict(model, MODEL.init(KEY), x),
+    "evaluate": lambda key, model, x, y, **o: jaxbm.evaluate(model, MODEL.init(KEY), x, y, **o),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_numpy_would_read_as_something_else(name):
+    for what, (x, match) in UNREADABLE.items():
+        if what == "no rows" and name in ("predict", "evaluate"):
+            continue  # predictions of no rows are none
+        with pytest.raises((TypeError, ValueError), match=match):
+            CALLS[name](KEY, MODEL, x, Y, loss=BINARY)
+    if name != "predict":
+        with pytest.raises(ValueError, match="y: expected no masked entries, got 5"):
+            CALLS[name](KEY, MODEL, X, np.ma.masked_array(Y, np.arange(12) < 5), loss=BINARY)
+        with pytest.raises(ValueError, match="sample_weight: expected no masked entries, got 2"):
+            CALLS[name](KEY, MODEL, X, Y, loss=BINARY, sample_weight=np.ma.masked_array(Y + 1, np.arange(12) < 2))
+
+
+def test_other_masked_arguments():
+    half = np.ma.masked_array(np.arange(12) % 2, np.arange(12) < 3)
+    calls = {
+        "rows": lambda: jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, rows=half),
+        "groups": lambda: jaxbm.fit_groups(KEY, MODEL, X, Y, half, loss=BINARY),
+        "class_weight": lambda: jaxbm.fit_groups(KEY, MODEL, X, Y, half.data, loss=BINARY, class_weight="balanced",
+                                                 sample_weight=half),
+        "labels": lambda: jaxbm.metrics.accuracy(Y, half),
+        "predictions": lambda: jaxbm.losses.squared_error(half * 1.0, Y),
+    }  # fmt: skip
+    for call in calls.values():
+        with pytest.raises(ValueError, match="expected no masked entries, got 3"):
+            call()
+    with pytest.raises(ValueError, match=r"groups: expected shape \[12\] like x, got \[3\]"):
+        jaxbm.cross_validate(KEY, MODEL, X, Y, loss=BINARY, folds=2, groups=[1, 2, 3])
+    with pytest.raises(ValueError, match=r"y: expected shape \[12\] or \[12, 1\] like x, got \[3\]"):
+        jaxbm.cross_validate(KEY, MODEL, X, Y[:3], loss=BINARY, folds=2)
+    pandas = pytest.importorskip("pandas")
+    groups = pandas.array([1, 2, None] * 4, dtype="Int64")
+    with pytest.raises(ValueError, match="groups: expected a label for every row, got missing values"):
+        jaxbm.fit_groups(KEY, MODEL, X, Y, groups, loss=BINARY)
+
+
+def test_groups_of_numbers_in_any_form_are_those_numbers():
+    """Of what JAX doesn't take, and of integers beyond those that it keeps."""
+    groups, whole = np.arange(12) % 2, np.round(X * 4)
+    run = {"loss": "squared_error", "epochs": 1}
+    expected = jaxbm.fit_groups(KEY, MODEL, whole, whole[:, 0], groups, **run).predict(whole, groups)
+    for dtype in (">f4", ">i8", np.longdouble, object):
+        form = whole.astype(dtype)
+        found = jaxbm.fit_groups(KEY, MODEL, form, form[:, 0].tolist(), groups, **run).predict(form, groups)
+        np.testing.assert_array_equal(found, expected)
+    large = (whole + 64).astype(np.int64) << 32
+    found = jaxbm.fit_groups(KEY, MODEL, large, Y, groups, **run).result
+    expected = jaxbm.fit_groups(KEY, MODEL, large.astype(np.float32), Y, groups, **run).result
+    np.testing.assert_array_equal(found.history["loss"], expected.history["loss"])
