@@ -114,7 +114,7 @@ def _fitted(line: str, width: int) -> list[str]:
 
 def complete(parser: argparse.ArgumentParser, commands: Mapping[str, argparse.ArgumentParser]) -> None:
     """Give each command its examples, `--json`, and the parser `--print-completion` where shtab is installed."""
-    parser.formatter_class = Help
+    parser.formatter_class, parser.usage = Help, "%(prog)s [options] COMMAND ..."
     for name, command in commands.items():
         command.formatter_class, command.usage = Help, _usage(command)
         if name in EXAMPLES:

@@ -197,6 +197,7 @@ def test_groups_go_on_part_by_part(tmp_path, monkeypatch):
         fit_groups(folder=tmp_path)
 
 
+@pytest.mark.promotes
 def test_interrupted_groups_carry_what_was_trained():
     def press(now):
         if now.epochs_done == 1:
