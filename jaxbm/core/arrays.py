@@ -64,7 +64,7 @@ def given(name: str, value: Any) -> np.ndarray:
         if isinstance(value, list | tuple):
             raise ValueError(f"{name}: expected an array, got lists of different lengths") from None
         raise
-    if host.ndim == 0 and host.dtype.kind == "O" and getattr(value, "shape", ()):
+    if host.ndim == 0 and host.dtype.kind == "O" and getattr(value, "shape", None):
         raise TypeError(f"{name}: expected a dense array, got a {type(value).__name__} of shape {list(value.shape)}")
     return host
 
