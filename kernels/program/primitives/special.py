@@ -25,7 +25,7 @@ ALGORITHMS = {
     "regularized_incomplete_beta": "regularized_incomplete_beta_impl",
 }
 
-CLOSE = "in float64 to 8 units in the last place"
+CLOSE = "in float64 to 16 units in the last place"
 
 
 def _algorithm(name: str) -> Any:
