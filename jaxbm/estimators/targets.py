@@ -12,6 +12,7 @@ from jax.scipy.special import xlogy
 from scipy.special import expit
 
 from jaxbm import losses
+from jaxbm.losses.meaning import class_probabilities
 from jaxbm.run.contract import Loss
 
 
@@ -49,8 +50,7 @@ KINDS = {
 def outputs_of(out_activation: str, logits: np.ndarray) -> np.ndarray:
     """Predictions `[..., out]` from logits, in their dtype."""
     if out_activation == "softmax":
-        p = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return p / p.sum(axis=-1, keepdims=True)
+        return class_probabilities(logits)
     if out_activation == "logistic":
         return expit(logits)
     return np.exp(logits) if out_activation == "exp" else logits

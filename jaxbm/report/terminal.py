@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from jaxbm.losses.meaning import class_probabilities
 from jaxbm.metrics import heading, metrics_for
 from jaxbm.report.fitting import Fitting
 
@@ -20,11 +21,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
       >>> probabilities(np.zeros((1, 1))).tolist()
       [[0.5, 0.5]]
     """
-    logits = np.asarray(logits, np.float64)
-    if logits.shape[1] == 1:
-        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
+    return class_probabilities(np.asarray(logits, np.float64))
 
 
 def class_metrics(p: np.ndarray, labels: np.ndarray) -> dict[str, float]:

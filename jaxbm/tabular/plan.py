@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,31 +150,18 @@ def plan(
     if isinstance(sample_weight, str):
         steps.append(f"rows count by column {sample_weight!r}, which is no feature")
     steps += told_bins
-    learned_from, fit_rows = _joined(training, held), len(training)
-    if prepare_from is not None:
-        prepare_from = without(named(prepare_from), columns.get("missing", ()))
-        if isinstance(sample_weight, str):
-            prepare_from = prepare_from.drop(columns=sample_weight, errors="ignore")
-        learned_from = labelled(prepare_from, target, task)
-        fit_rows = len(learned_from)
-        steps.append(f"the preparation was learned from {counted(fit_rows, 'other row')}, not from these:")
     by_row: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
     if weight is not None:
         weight = weight[has_label(frame, target, task)]
         by_row = weight[~second], weight[second] if len(held) else None
-
-    def prepared(categories: str) -> Preparation:
-        return table.prepare(
-            learned_from, target, task=task, fit_rows=fit_rows, steps=list(steps), numbers=recipe.numbers,
-            bins=recipe.bins, frequencies=recipe.frequencies, loss=recipe.loss, categories=categories,
-            **columns,
-        )  # fmt: skip
-
-    preparation = prepared(recipe.categories)
-    if has_statistics(preparation) and too_large(preparation, len(training), recipe.each):
-        preparation = prepared("one-hot")
-        preparation.steps.append("no target statistics of categories: each member's own would take too much memory")
-    loss_of(preparation.task, recipe.loss)  # one that doesn't fit is an error now, not after the encoding
+    learned_from, fit_rows = _joined(training, held), len(training)
+    if prepare_from is not None:
+        learned_from = _others(prepare_from, target, task, columns.get("missing", ()), sample_weight)
+        fit_rows = len(learned_from)
+        steps.append(f"the preparation was learned from {counted(fit_rows, 'other row')}, not from these:")
+    preparation = _prepared(
+        recipe, learned_from, len(training), target=target, task=task, fit_rows=fit_rows, steps=steps, **columns
+    )
     y = preparation.labels(training)
     _check_varies(preparation, y)
     own_labels = has_statistics(preparation) and prepare_from is None
@@ -186,14 +173,9 @@ def plan(
         x = preparation.features(training)
     folds = own = None
     if recipe.folds:
+        labels, names = None if preparation.task == "regression" else y, [str(name) for name in preparation.classes]
         folds, told = member_folds(
-            training,
-            None if preparation.task == "regression" else y,
-            recipe.each,
-            recipe.folds,
-            seed=seed,
-            names=[str(name) for name in preparation.classes],
-            strict="folds" in changes,
+            training, labels, recipe.each, recipe.folds, seed=seed, names=names, strict="folds" in changes
         )
         preparation.steps += told
     validation = (preparation.features(held), preparation.labels(held)) if len(held) else None
@@ -201,6 +183,39 @@ def plan(
         own = own_rows(preparation, training, x, y, by_row[0], folds, seed)
     by_class = class_weights(preparation, class_weight)
     return Plan(recipe, preparation, (x, y), validation, folds, seed, by_row, by_class, own)
+
+
+def _others(
+    frame: pd.DataFrame, target: str, task: str | None, missing: Sequence[Any], sample_weight: Any
+) -> pd.DataFrame:
+    """Labelled rows that only the preparation is learned from; a column of weights is no feature of theirs."""
+    from jaxbm.table.frames import named, without
+    from jaxbm.table.target import labelled
+
+    frame = without(named(frame), missing)
+    if isinstance(sample_weight, str):
+        frame = frame.drop(columns=sample_weight, errors="ignore")
+    return labelled(frame, target, task)
+
+
+def _prepared(
+    recipe: Recipe, learned_from: pd.DataFrame, rows: int, *, steps: list[str], **columns: Any
+) -> Preparation:
+    """The recipe's preparation; without statistics of categories where each member's `rows` of them are too many."""
+    from jaxbm import table
+
+    def prepared(categories: str) -> Preparation:
+        return table.prepare(
+            learned_from, numbers=recipe.numbers, bins=recipe.bins, frequencies=recipe.frequencies, loss=recipe.loss,
+            categories=categories, steps=list(steps), **columns,
+        )  # fmt: skip
+
+    preparation = prepared(recipe.categories)
+    if has_statistics(preparation) and too_large(preparation, rows, recipe.each):
+        preparation = prepared("one-hot")
+        preparation.steps.append("no target statistics of categories: each member's own would take too much memory")
+    loss_of(preparation.task, recipe.loss)  # one that doesn't fit is an error now, not after the encoding
+    return preparation
 
 
 def _check_varies(preparation: Preparation, y: np.ndarray) -> None:
