@@ -11,6 +11,14 @@
 // `tm` rows and `tn` units of columns (four columns forward, one back).
 struct Lanes {
   int rows, columns, sums, tm, tn, passes;
+  // How far apart neighbours' rows are: as a row is an odd number of 16 bytes, eight lanes then meet all of the banks.
+  constexpr int apart() const {
+    int most = rows > 8 ? 1 : 8 / rows;
+    while (tm % most) most--;
+    return most;
+  }
+  // From a lane's first row to its row `m`.
+  constexpr int row(int m) const { return m % apart() + m / apart() * apart() * rows; }
 };
 constexpr Lanes best_lanes(int units, int chunks, int unit, int loads) {
   Lanes best{};
@@ -111,7 +119,7 @@ DEVICE void forward(const float* shared, float* batch, int warp, int lane, int p
   lane = fresh(lane) & 31;
   const Place at = place_of<S.rows, S.columns>(lane);
   float* rows = batch + warp * kRowsPadded * kStride;
-  const float* a = rows + at.row * S.tm * kStride + a_column(L) + (L == 0 ? parity * in_width(0) : 0) + at.sum * 4;
+  const float* a = rows + at.row * S.apart() * kStride + a_column(L) + (L == 0 ? parity * in_width(0) : 0) + at.sum * 4;
 #pragma unroll 1
   for (int pass = 0; pass < S.passes; pass++) {
     const int unit = pass * S.columns * S.tn + at.column;
@@ -136,7 +144,7 @@ DEVICE void forward(const float* shared, float* batch, int warp, int lane, int p
       if (chunks % S.sums && c + at.sum >= chunks) break;
       float4 av[S.tm];
 #pragma unroll
-      for (int m = 0; m < S.tm; m++) av[m] = load4(a + m * kStride + c * 4);
+      for (int m = 0; m < S.tm; m++) av[m] = load4(a + S.row(m) * kStride + c * 4);
 #pragma unroll
       for (int k = 0; k < 4; k++)
 #pragma unroll
@@ -156,7 +164,7 @@ DEVICE void forward(const float* shared, float* batch, int warp, int lane, int p
     constexpr int share = n / S.sums, width = share % 4 || O % 4 ? 1 : 4;
 #pragma unroll
     for (int u = 0; u < share; u += width) {
-      const int f = at.sum * share + u, m = at.row * S.tm + f / (4 * S.tn);
+      const int f = at.sum * share + u, m = at.row * S.apart() + S.row(f / (4 * S.tn));
       const int column = (unit + f / 4 % S.tn * S.columns) * 4 + f % 4;
       if (column >= O) continue;
       float* row = rows + m * kStride;
@@ -181,7 +189,7 @@ DEVICE void backward(const float* shared, float* batch, int warp, int lane) {
   lane = fresh(lane) & 31;
   const Place at = place_of<S.rows, S.columns>(lane);
   float* rows = batch + warp * kRowsPadded * kStride;
-  const float* d = rows + at.row * S.tm * kStride + d_column(L) + at.sum * 4;
+  const float* d = rows + at.row * S.apart() * kStride + d_column(L) + at.sum * 4;
 #pragma unroll 1
   for (int pass = 0; pass < S.passes; pass++) {
     const int first = pass * S.columns * S.tn + at.column;
@@ -194,7 +202,7 @@ DEVICE void backward(const float* shared, float* batch, int warp, int lane) {
       if (chunks % S.sums && c + at.sum >= chunks) break;
       float4 dv[S.tm];
 #pragma unroll
-      for (int m = 0; m < S.tm; m++) dv[m] = load4(d + m * kStride + c * 4);
+      for (int m = 0; m < S.tm; m++) dv[m] = load4(d + S.row(m) * kStride + c * 4);
 #pragma unroll
       for (int g = 0; g < S.tn; g++) {
         const int i = first + g * S.columns;
@@ -212,7 +220,7 @@ DEVICE void backward(const float* shared, float* batch, int warp, int lane) {
     for (int u = 0; u < share; u++) {
       const int f = at.sum * share + u, m = f / S.tn, i = first + f % S.tn * S.columns;
       if (i >= I) continue;
-      float* row = rows + (at.row * S.tm + m) * kStride;
+      float* row = rows + (at.row * S.apart() + S.row(m)) * kStride;
       float* out = row + d_column(L - 1) + i;
       *out = acc[u] * (kKeepsSlope<L - 1> ? *out : slope_of<L - 1>(row[a_column(L) + i]));
     }

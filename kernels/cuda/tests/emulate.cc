@@ -1,5 +1,8 @@
 // The emulated kernel as a shared library, which the tests' driver loads; or, with AS_PROGRAM, for the sanitizers.
 #define EMULATED
+#ifdef MOST_CONFLICTS
+#include "banks.h"
+#endif
 #include "train.cu"
 
 // As cuLaunchKernel would: `args` points at the kernel's one argument.
@@ -22,7 +25,12 @@ struct Exact {  // as large as it must be and no larger, so that a sanitizer see
 };
 
 int main() {
-  const int members = 2, rows = 2 * kBatch + kBatch / 2 + 1;  // three steps, the last of them not full
+#ifdef MOST_CONFLICTS
+  const int members = 1;  // whose steps' accesses are one warp's, in order
+#else
+  const int members = 2;
+#endif
+  const int rows = 2 * kBatch + kBatch / 2 + 1;  // three steps, the last of them not full
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
   Args args{};
@@ -70,5 +78,10 @@ int main() {
   }
   if (emulated_launch(&args, members, kThreads, kSharedFloats * sizeof(float))) return 2;
   for (int m = 0; m < members; m++) std::printf("%g of %g\n", sums.p[2 * m], sums.p[2 * m + 1]);
+#ifdef MOST_CONFLICTS
+  const double conflicts = emulation::conflicts();
+  std::printf("conflicts: %.3f\n", conflicts);
+  return conflicts > MOST_CONFLICTS;
+#endif
 }
 #endif

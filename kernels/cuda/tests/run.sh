@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The CUDA kernel under sanitizers, without a GPU. ThreadSanitizer says nothing, but complains once any of the barriers is
-# taken out; AddressSanitizer says nothing, but complains of a row beyond the table.
+# taken out; AddressSanitizer says nothing, but complains of a row beyond the table. And shared memory's banks are counted.
 #
 # Needs a C++20 compiler (CXX); where its sanitizers don't work, says so and checks nothing.
 set -euo pipefail
@@ -38,6 +38,18 @@ expect() {  # "silence" or "complaint", what is checked, sanitizer, flags
   echo "-- cuda, $3, $2: FAILED, expected $1"
   return 1
 }
+
+# Of the passes over shared memory's banks at most a twentieth may be conflicts, in shapes that are laid out differently.
+banks() {  # what is checked, flags
+  "${CXX:-c++}" "${common[@]}" -UTHREADS "${@:2}" -DMOST_CONFLICTS=0.05 "$here/emulate.cc" -o "$builds/kernel" || exit 1
+  "$builds/kernel" >"$builds/log" && echo "-- cuda, banks, $1: $(tail -n 1 "$builds/log")" && return 0
+  cat "$builds/log"
+  echo "-- cuda, banks, $1: FAILED, more than 0.05"
+  return 1
+}
+model=("${small[@]}" -USIZES -DSIZES=20,64,32,1 -UACTIVATIONS -DACTIVATIONS=kRelu,kRelu,kIdentity -UBATCH -UTILE)
+banks "batches of 32" "${model[@]}" -DTHREADS=128 -DBATCH=32 -DTILE=8
+banks "batches of 128" "${model[@]}" -DTHREADS=256 -DBATCH=128 -DTILE=4
 
 if has_sanitizer thread; then
   expect silence "a small network" thread "${small[@]}"
