@@ -16,6 +16,7 @@ from jaxbm.losses.divergence import (
     kl_divergence,
     kl_divergence_with_log_targets,
 )
+from jaxbm.losses.linear_softmax import linear_softmax_cross_entropy
 from jaxbm.losses.margin import (
     hinge_loss,
     multiclass_hinge_loss,
@@ -87,6 +88,7 @@ __all__ = [
     "kl_divergence_with_log_targets",
     "known",
     "l2_loss",
+    "linear_softmax_cross_entropy",
     "log_cosh",
     "loss",
     "losses_for",
