@@ -9,7 +9,6 @@ import numpy as np
 from jax.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
@@ -18,7 +17,15 @@ from sklearn.utils.validation import validate_data
 
 from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
-from jaxbm.estimators.targets import Targets, class_targets, indicator_targets, known_codes
+from jaxbm.estimators.targets import (
+    Targets,
+    as_typed,
+    check_kind,
+    class_targets,
+    indicator_targets,
+    known_codes,
+    one_column,
+)
 
 
 class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
@@ -227,11 +234,11 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         X, y = validate_data(
             self, X, y, accept_sparse=["csr"], multi_output=True, dtype=(np.float64, np.float32), reset=reset
         )
-        y = _typed(_one_column(y))
+        y = as_typed(one_column(y))
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
             kind = type_of_target(y, input_name="y")
             self._multilabel, self._sparse_labels = kind == "multilabel-indicator", sparse.issparse(y)
-            _check_kind(kind)
+            check_kind(kind)
             self.classes_ = unique_labels(y)
         else:
             of_classes = incremental and not getattr(self, "_multilabel", True)
@@ -260,7 +267,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         return class_targets(np.searchsorted(self.classes_, y), len(self.classes_))
 
     def _labels(self, y: Any) -> np.ndarray:
-        y = _typed(_one_column(np.asarray(y) if not sparse.issparse(y) else y))
+        y = as_typed(one_column(np.asarray(y) if not sparse.issparse(y) else y))
         if not self._multilabel and len(unseen := np.setdiff1d(y, self.classes_)):
             told = ", ".join(repr(label) for label in unseen[:5].tolist())
             raise ValueError(f"validation_data: expected classes that training has, got {told} besides")
@@ -340,22 +347,3 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _one_column(y: Any) -> Any:
-    return column_or_1d(y, warn=True) if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1 else y
-
-
-def _typed(y: Any) -> Any:
-    """Python's own numbers and booleans in an array of objects, as the array that NumPy makes of them."""
-    if getattr(getattr(y, "dtype", None), "kind", "") == "O" and len(y) and not isinstance(y.flat[0], str):
-        found = np.asarray(y.tolist())
-        return found if found.shape == y.shape and found.dtype.kind in "biuf" else y
-    return y
-
-
-def _check_kind(kind: str) -> None:
-    if kind == "multiclass-multioutput":
-        raise ValueError("y: expected one class for each sample or an indicator of labels, got several classes each")
-    if kind not in ("binary", "multiclass", "multilabel-indicator"):
-        raise ValueError(f"Unknown label type: {kind}. y: expected classes; JaxMLPRegressor is for numbers")

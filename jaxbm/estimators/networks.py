@@ -29,7 +29,6 @@ from jaxbm.training.whole_run import start_state
 Weights = list[tuple[np.ndarray, np.ndarray]]
 """of each layer: weights `[in, out]` and biases `[out]`"""
 
-
 HOST_NUMBERS = 100_000
 """So few are summed on the host in less time than a compiled call takes to start."""
 

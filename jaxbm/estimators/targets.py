@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import xlogy
 from scipy.special import expit
+from sklearn.utils import column_or_1d
 
 from jaxbm import losses
 from jaxbm.losses.meaning import class_probabilities
@@ -113,3 +114,24 @@ def quantity_targets(y: np.ndarray, loss: str) -> Targets:
     if loss == "poisson" and (labels < 0).any():
         raise ValueError("y: expected numbers of at least 0 for loss='poisson', got a negative one")
     return Targets(KINDS[loss], labels, 1 if labels.ndim == 1 else labels.shape[1])
+
+
+def one_column(y: Any) -> Any:
+    """`[n]` of `[n, 1]`, with scikit-learn's warning; anything else as it is."""
+    return column_or_1d(y, warn=True) if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1 else y
+
+
+def as_typed(y: Any) -> Any:
+    """Python's own numbers and booleans in an array of objects, as the array that NumPy makes of them."""
+    if getattr(getattr(y, "dtype", None), "kind", "") == "O" and len(y) and not isinstance(y.flat[0], str):
+        found = np.asarray(y.tolist())
+        return found if found.shape == y.shape and found.dtype.kind in "biuf" else y
+    return y
+
+
+def check_kind(kind: str) -> None:
+    """ValueError where scikit-learn's name of a kind of target is none that a classifier takes."""
+    if kind == "multiclass-multioutput":
+        raise ValueError("y: expected one class for each sample or an indicator of labels, got several classes each")
+    if kind not in ("binary", "multiclass", "multilabel-indicator"):
+        raise ValueError(f"Unknown label type: {kind}. y: expected classes; JaxMLPRegressor is for numbers")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,6 @@ from jax import Array
 from jaxbm.core.checks import is_traced
 from jaxbm.core.keys import host_data
 from jaxbm.models import host_init
-from jaxbm.models.dense import Dense
 from jaxbm.models.protocol import Model, Params
 
 
@@ -36,26 +34,12 @@ def draw(model: Model, models: Sequence[Model], keys: Array) -> Params:
     number = {kind: i for i, kind in enumerate(kinds)}
     kind_of = np.asarray([number[m] for m in models])
     small = len(models) * model.n_params <= host_init.MOST_NUMBERS
-    if small and not is_traced(keys) and not any(map(host_init.unsupported, kinds)) and host_data(keys).shape[1] == 2:
-        return _drawn_on_host(model, kinds, kind_of, host_data(keys))
-    order = np.argsort(kind_of, kind="stable")
-    places = np.empty(len(models), np.int32)
-    places[order] = np.arange(len(models), dtype=np.int32)
-    own = [keys[np.flatnonzero(kind_of == kind)] for kind in range(len(kinds))]
-    return initial_params(model, kinds, own, jnp.asarray(places))
-
-
-def _drawn_on_host(model: Any, kinds: Sequence[Any], kind_of: np.ndarray, words: np.ndarray) -> Params:
-    def zeros(*shape: int) -> Any:
-        return np.zeros((len(words), *shape), np.float32)
-
-    pairs = zip(model.sizes[:-1], model.sizes[1:], strict=True)
-    found: Any = tuple(Dense(zeros(a, b), zeros(b) if model.use_bias else None) for a, b in pairs)
-    for number, kind in enumerate(kinds):
-        members = np.flatnonzero(kind_of == number)
-        drawn: Any = host_init.host_init(kind, words[members])
-        for layer, own in zip(found, drawn, strict=True):
-            layer.weight[members, : own.weight.shape[1], : own.weight.shape[2]] = own.weight
-            if own.bias is not None:
-                layer.bias[members, : own.bias.shape[1]] = own.bias
-    return found
+    known = small and not is_traced(keys) and not any(map(host_init.unsupported, kinds))
+    on_host = known and host_data(keys).shape[1] == 2
+    own = [np.flatnonzero(kind_of == kind) for kind in range(len(kinds))]
+    places = np.argsort(np.concatenate(own)).astype(np.int32)
+    if on_host:
+        words = host_data(keys)
+        parts = [model.pad(host_init.host_init(kind, words[k])) for kind, k in zip(kinds, own, strict=True)]  # type: ignore[arg-type]
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[places], *parts)
+    return initial_params(model, kinds, [keys[k] for k in own], jnp.asarray(places))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxbm
+from jaxbm.models import registry
 from jaxbm.models.protocol import as_model, example_losses, shapes_of
 
 KEY = jax.random.key(3)
@@ -79,6 +80,11 @@ def logits(model, params, x):
 
 def close(a, b, rtol=2e-5, atol=2e-6):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), a, b)
+
+
+def test_every_model_of_ours_is_here():
+    ours = {kind for kind in registry.KINDS.values() if kind.__module__.startswith("jaxbm.")}
+    assert ours | {jaxbm.FunctionModel} <= set(map(type, MODELS.values()))
 
 
 def test_it_is_a_model(model):

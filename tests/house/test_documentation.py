@@ -1,12 +1,17 @@
 """Every Python block of the documentation runs, each page's one after the other as its reader would type them."""
 
 import importlib.util
+import inspect
+import itertools
 import pathlib
+import pkgutil
 import re
 import textwrap
 import warnings
 
 import pytest
+
+import jaxbm
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 CONFIGURATION = (DOCS.parent / "mkdocs.yml").read_text()
@@ -43,6 +48,15 @@ def test_pages_and_links_are_there():
             target = (DOCS / name).parent / link
             assert target.resolve().is_relative_to(DOCS), f"{name}: {link} leads out of the documentation"
             assert target.exists(), f"{name}: {link} leads nowhere"
+
+
+def test_every_public_name_is_in_the_reference():
+    text = "".join(text for name, text in PAGES.items() if name.startswith("reference/"))
+    shown = list(map(pkgutil.resolve_name, re.findall(r"^::: (\S+)", text, re.MULTILINE)))
+    inside = [vars(one).values() for one in shown if inspect.ismodule(one)]
+    for name in jaxbm.__all__:
+        its = getattr(jaxbm, name)
+        assert inspect.ismodule(its) or any(its is one for one in itertools.chain(shown, *inside)), name
 
 
 def test_each_page_is_two_clicks_away():

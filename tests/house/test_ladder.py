@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -13,9 +14,9 @@ import jaxbm.kernels
 #: Folders, and the public modules beside them, from the lowest rung to the highest.
 LADDER = (
     ("core",),
-    ("shuffle", "losses", "metrics", "optimizers", "privacy"),
+    ("shuffle", "augment", "losses", "metrics", "optimizers", "privacy"),
     ("models",),
-    ("augment", "run"),
+    ("run",),
     ("kernels",),
     ("training",),
     ("members",),
@@ -29,6 +30,8 @@ LADDER = (
     ("cli",),
     ("jaxbm", "__main__"),
 )
+#: In a line of the drawing, what stands before its meaning: `jaxbm/losses, metrics`, `kernels/`.
+HEAD = re.compile(r"(?:^(?:jaxbm/)?|jaxbm/)(\w+(?:, \w+)*)/?\s{2,}")
 RUNG = {name: number for number, names in enumerate(LADDER) for name in names}
 
 
@@ -65,9 +68,13 @@ def _run(tree):
             yield from _run(node)
 
 
-def rung(module):
+def folder(module):
     parts = module.split(".")
-    name = parts[1] if len(parts) > 1 else parts[0]
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def rung(module):
+    name = folder(module)
     assert name in RUNG, f"{module} has no rung"
     return RUNG[name]
 
@@ -88,6 +95,24 @@ def test_only_the_top_imports_the_package_as_a_whole():
 def test_no_module_waits_for_itself():
     graph = {name: set(imports(name, path, for_types=False)) - {name, "jaxbm"} for name, path in MODULES.items()}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_no_folder_waits_for_itself():
+    """Nor do those of one rung."""
+    graph = {name: set() for names in LADDER for name in names}
+    for name, path in MODULES.items():
+        for imported in imports(name, path, for_types=False):
+            if imported != "jaxbm" and folder(imported) != folder(name):
+                graph[folder(name)].add(folder(imported))
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_the_drawing_of_the_ladder_is_true():
+    drawing = (pathlib.Path(__file__).parents[2] / "ARCHITECTURE.md").read_text().split("```")[1]
+    lines = reversed(drawing.strip().splitlines())
+    drawn = [name for line in lines for head in HEAD.findall(line) for name in head.split(", ")]
+    assert sorted(drawn) == sorted(RUNG.keys() - {"jaxbm", "__main__"})
+    assert drawn == sorted(drawn, key=RUNG.__getitem__), "ARCHITECTURE.md draws folders in another order"
 
 
 def test_kernels_know_the_core_the_models_and_the_run_alone():

@@ -13,7 +13,6 @@ import pytest
 
 import jaxbm
 from jaxbm.cli import main
-from jaxbm.core.fingerprint import fingerprint
 from jaxbm.kernels import native
 from jaxbm.members import checkpoint, chunks
 from jaxbm.members.checkpoint import Checkpoint, load_tree, save_tree
@@ -328,24 +327,3 @@ def test_writing_takes_a_small_part_of_the_time(tmp_path, monkeypatch):
     assert not kept.is_due(249.0)  # ten seconds of writing in two hundred
     assert kept.is_due(251.0)
     assert kept.unkept(251.0) == 201.0
-
-
-def test_a_fingerprint_sees_numbers_inside_functions_and_nothing_that_changes_from_process_to_process():
-    def closed(rate, power=1):
-        return lambda x: closed and rate * x**power
-
-    assert fingerprint(closed(1)) == fingerprint(closed(1)) != fingerprint(closed(2))
-    assert fingerprint(optax.adam(1e-3)) == fingerprint(optax.adam(1e-3)) != fingerprint(optax.adam(2e-3))
-    assert fingerprint(X) == fingerprint(jnp.asarray(X)) != fingerprint(X + 1)
-    assert fingerprint(KEY) != fingerprint(jax.random.key(4))
-    assert fingerprint({"a": 1}) != fingerprint({"a": True}) != fingerprint({"b": True})
-    assert fingerprint([1, [2]]) != fingerprint([1, 2]) != fingerprint((1, 2))
-    code = """
-import optax, jaxbm
-from jaxbm.core.fingerprint import fingerprint
-schedule = jaxbm.adam(optax.cosine_decay_schedule(0.02, 40))
-print(fingerprint(optax.adam(optax.exponential_decay(0.1, 3, 0.5)), schedule, jaxbm.losses.squared_error, {1, "a"}))
-"""
-    command = [sys.executable, "-P", "-c", code]
-    seen = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
-    assert len(seen) == 1

@@ -173,3 +173,23 @@ def integers(dtype, shape=(5, 37), seed=0, low=None, high=None):
     values = np.where(rng.random(n) < 0.5, few.astype(info.dtype), wide)
     values[:2] = low, high
     return jnp.asarray(rng.permutation(values).reshape(shape))
+
+
+def agree(got, wanted, tolerance=1e-9):
+    """The largest difference, relative above 1; integers and NaN must agree exactly."""
+    worst = 0.0
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        a, b = np.asarray(a), np.asarray(b)
+        if a.dtype.kind != "f":
+            assert np.array_equal(a, b), "integers differ"
+            continue
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        if same.all():
+            continue
+        assert np.array_equal(np.isfinite(a), np.isfinite(b)), "finite elsewhere"
+        error = np.abs(a - b)[~same] / (1 + np.abs(b[~same]))
+        worst = max(worst, float(error.max()))
+    assert worst <= tolerance, f"differs by {worst}"
+    return worst

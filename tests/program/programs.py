@@ -338,23 +338,3 @@ def program(seed, steps=8):
         return Builder(seed).run(pool, steps)[len(pool) :]
 
     return f
-
-
-def compare(got, wanted, tolerance=1e-9):
-    """The largest difference, relative above 1; integers and NaN must agree exactly."""
-    worst = 0.0
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
-        assert a.shape == b.shape
-        assert a.dtype == b.dtype
-        a, b = np.asarray(a), np.asarray(b)
-        if a.dtype.kind != "f":
-            assert np.array_equal(a, b), "integers differ"
-            continue
-        same = (a == b) | (np.isnan(a) & np.isnan(b))
-        if same.all():
-            continue
-        assert np.array_equal(np.isfinite(a), np.isfinite(b)), "finite elsewhere"
-        error = np.abs(a - b)[~same] / (1 + np.abs(b[~same]))
-        worst = max(worst, float(error.max()))
-    assert worst <= tolerance, f"differs by {worst}"
-    return worst

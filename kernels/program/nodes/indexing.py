@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -190,13 +190,7 @@ def gather(work: Work) -> list[Array]:
 
     def windows(batch: Sequence[Index]) -> tuple[View, Value | None]:
         vector = places.at(batch)
-        dynamic = source.dynamic
-        for (value, dtype), limit, k in zip(vector, most, start_map, strict=True):
-            dynamic = e.f.iadd(dynamic, e.f.imul(clamped(e, value, dtype, limit), source.strides[k]))
-        for k, axis in zip(p["batching"], p["index_batching"], strict=True):
-            dynamic = e.f.iadd(dynamic, e.f.imul(batch[axis], source.strides[k]))
-        strides = tuple(source.strides[k] for k in window)
-        view = View(shape, source.dtype, source.buffer, source.offset, dynamic, strides)
+        view = _part_at(e, p, source, (shape, window), vector, most, batch)
         return view, None if fill is None else all_inside(e, vector, most)
 
     if few:
@@ -228,6 +222,25 @@ def gather(work: Work) -> list[Array]:
 
     loops.nest(e, [(n, k) for k, n in enumerate(places.batch)], body)
     return [to]
+
+
+def _part_at(
+    e: Emitter,
+    p: Mapping[str, Any],
+    array: View,
+    kept: tuple[tuple[int, ...], Sequence[int]],
+    vector: Sequence[tuple[Value, str]],
+    most: Sequence[int],
+    batch: Sequence[Index],
+) -> View:
+    """The part of an array, of a shape and along the axes that are `kept`, that starts where an index vector says, at
+    `most` so far along each of its axes."""
+    dynamic, (shape, axes) = array.dynamic, kept
+    for (value, dtype), limit, k in zip(vector, most, p["start_map"], strict=True):
+        dynamic = e.f.iadd(dynamic, e.f.imul(clamped(e, value, dtype, limit), array.strides[k]))
+    for k, axis in zip(p["batching"], p["index_batching"], strict=True):
+        dynamic = e.f.iadd(dynamic, e.f.imul(batch[axis], array.strides[k]))
+    return View(shape, array.dtype, array.buffer, array.offset, dynamic, tuple(array.strides[k] for k in axes))
 
 
 def _fill_value(dtype: str, value: object) -> object:
@@ -291,13 +304,7 @@ def scatter(work: Work) -> list[Array]:
     def body(outer: loops.Indices) -> None:
         batch = [i for _, i in outer]
         vector = places.at(batch)
-        dynamic = target.dynamic
-        for (value, d), limit, k in zip(vector, most, start_map, strict=True):
-            dynamic = e.f.iadd(dynamic, e.f.imul(clamped(e, value, d, limit), target.strides[k]))
-        for k, axis in zip(p["batching"], p["index_batching"], strict=True):
-            dynamic = e.f.iadd(dynamic, e.f.imul(batch[axis], target.strides[k]))
-        strides = tuple(target.strides[k] for k in window)
-        place = View(shape, dtype, target.buffer, target.offset, dynamic, strides)
+        place = _part_at(e, p, target, (shape, window), vector, most, batch)
 
         def write() -> None:
             array = _update(e, updates, shape, windows, batch_axes, batch)

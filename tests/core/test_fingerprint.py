@@ -1,0 +1,69 @@
+"""What a folder knows a run by: numbers and functions count, nothing that changes from process to process does."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxbm
+from jaxbm.core.fingerprint import fingerprint
+from jaxbm.run.option import EXECUTION
+from jaxbm.run.options import OPTIONS
+from jaxbm.run.training import Training
+
+X, KEY = np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32), jax.random.key(3)
+#: Another value than the default of each option that decides a run's results.
+OTHERS = {
+    "loss": "absolute_error", "optimizer": jaxbm.adam(0.1), "epochs": 11, "batch_size": 31, "validation_split": 0.1,
+    "validation_data": (X, X), "rows": [1, 2], "validation_rows": [3], "bootstrap": True, "sample_weight": X[:, 0],
+    "class_weight": {0: 2.0}, "metrics": ["mae"], "shuffle": False, "patience": 3, "monitor": "loss",
+    "monitor_mode": "max", "min_delta": 0.1, "l2": 0.1, "clip_norm": 1.0, "dropout": 0.1,
+    "augment": jaxbm.augment.GaussianNoise(0.1), "precision": "highest", "params": {"w": X}, "opt_state": (X,),
+    "privacy": jaxbm.DPSGD(noise_multiplier=1.0, clip_norm=1.0, delta=1e-5),
+}  # fmt: skip
+
+
+def test_it_sees_every_option_that_decides_a_run():
+    plain = Training(loss="squared_error").decisive()
+    assert OTHERS.keys() == {name for name, option in OPTIONS.items() if option.role != EXECUTION}
+    seen = {
+        name: fingerprint(Training(**{"loss": "squared_error", name: value}).decisive())
+        for name, value in OTHERS.items()
+    }
+    assert len({fingerprint(plain), *seen.values()}) == len(OTHERS) + 1
+    for optimizer in (jaxbm.adam(0.2), jaxbm.adam(0.1, b1=0.8), jaxbm.sgd(0.1), optax.adam(0.1)):
+        told = fingerprint(Training(loss="squared_error", optimizer=optimizer).decisive())
+        assert told not in seen.values()
+
+
+def test_it_sees_numbers_inside_functions():
+    def closed(rate, power=1):
+        return lambda x: closed and rate * x**power
+
+    assert fingerprint(closed(1)) == fingerprint(closed(1)) != fingerprint(closed(2))
+    assert fingerprint(optax.adam(1e-3)) == fingerprint(optax.adam(1e-3)) != fingerprint(optax.adam(2e-3))
+    assert fingerprint(X) == fingerprint(jnp.asarray(X)) != fingerprint(X + 1)
+    assert fingerprint(KEY) != fingerprint(jax.random.key(4))
+    assert fingerprint({"a": 1}) != fingerprint({"a": True}) != fingerprint({"b": True})
+    assert fingerprint([1, [2]]) != fingerprint([1, 2]) != fingerprint((1, 2))
+
+
+CODE = """
+import optax, jaxbm
+from jaxbm.core.fingerprint import fingerprint
+schedule = jaxbm.adam(optax.cosine_decay_schedule(0.02, 40))
+told = fingerprint(optax.adam(optax.exponential_decay(0.1, 3, 0.5)), schedule, jaxbm.losses.squared_error, {1, "a"})
+"""
+
+
+def test_another_process_gives_the_same():
+    here = {}
+    exec(CODE, here)
+    other = {**os.environ, "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "-P", "-c", CODE + "print(told)"]
+    there = subprocess.run(command, capture_output=True, text=True, check=True, env=other)
+    assert there.stdout.strip() == here["told"]
