@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_GUARDS = [f"jax_transfer_guard_{way}" for way in ("host_to_device", "device_to_host", "device_to_device")]
 
 
 def on_purpose(function: Callable[P, T]) -> Callable[P, T]:
@@ -29,6 +30,8 @@ def on_purpose(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def moved(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not any(getattr(jax.config, guard) for guard in _GUARDS):  # a context costs as much as a small network
+            return function(*args, **kwargs)
         with jax.transfer_guard("allow"):
             return function(*args, **kwargs)
 

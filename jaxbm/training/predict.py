@@ -1,7 +1,8 @@
 """Predict and evaluate in blocks, so that memory stays bounded however many rows there are.
 
 Compiled shapes are few: row counts are filled up to the next power of two, so that a training and a test set of
-about the same size, or of a few hundred rows, share one compiled program.
+about the same size, or of a few hundred rows, share one compiled program. A handful of rows, which are asked for again
+and again where a model serves, has one of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from jaxbm.run.conversions import loss_function, metric_for, metric_functions
 from jaxbm.run.inputs import check_counted, check_measured, one_array_of_labels
 from jaxbm.run.measuring import measured
 
-SMALLEST_BLOCK = 512
+HANDFUL, SMALLEST_BLOCK = 8, 512
 
 
 @on_purpose
@@ -54,7 +55,7 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
     block = checks.positive_int("batch_size", batch_size)
     rows = features_on_host(model, x)
     n = row_trees.count(rows)
-    block = min(block, _filled(n))
+    block = min(block, HANDFUL if n <= HANDFUL else _filled(n))
     out = np.empty((n, model.n_outputs), np.dtype(model.param_dtype))
     for start in range(0, n, block):
         part = row_trees.take(rows, slice(start, start + block))

@@ -228,6 +228,8 @@ def test_predict_in_blocks():
     for size in (1, 7, 99, 100, 1000):
         np.testing.assert_allclose(jaxbm.predict(MODEL, params, X, batch_size=size), whole, rtol=1e-5, atol=1e-6)
     assert jaxbm.predict(MODEL, params, X[:0]).shape == (0, 1)
+    few = np.concatenate([jaxbm.predict(MODEL, params, X[i : i + 1]) for i in range(3)])
+    np.testing.assert_allclose(few, whole[:3], rtol=1e-5, atol=1e-6)
 
 
 BAD_X = X.copy()
