@@ -1,8 +1,8 @@
 """Predict and evaluate in blocks, so that memory stays bounded however many rows there are.
 
 Compiled shapes are few: row counts are filled up to the next power of two, so that a training and a test set of
-about the same size, or of a few hundred rows, share one compiled program. A handful of rows, which are asked for again
-and again where a model serves, has one of its own.
+about the same size, or of a few hundred rows, share one compiled program. A handful of rows, which is what a model
+that serves is asked for, has one of its own.
 """
 
 from collections.abc import Mapping, Sequence
