@@ -212,3 +212,9 @@ def has_direct_runner(name: str) -> bool:
     """Whether the implementation called `name` has a function here that is traced sooner for not being
     differentiable."""
     return IMPLEMENTATIONS[name].direct is not None and jax.default_backend() == "cpu"
+
+
+def begun(name: str, start: Any) -> Any:
+    """`start`, which makes the state before the first epoch, as the implementation called `name` has it."""
+    begin = IMPLEMENTATIONS[name].begin
+    return start if begin is None else begin(start)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxbm.core.counter import Words
@@ -50,6 +51,23 @@ def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, sto
     return accelerate(_loop(task), require=True)(state, data, hyper, words, stop)
 
 
+def begin(start: Any) -> Any:
+    """`start`, which makes the state before the first epoch, as a native function where it can be one.
+
+    Drawing some layers' parameters takes XLA longer to compile than all of the loop takes here.
+    """
+    native = accelerate(start, require=True)
+
+    def begun(*arguments: Any) -> RunState:
+        try:
+            state: RunState = native(*arguments)
+        except NotImplementedError:
+            state = start(*arguments)
+        return state
+
+    return begun
+
+
 class _Loop:
     """`loop.run` of one task, with a name for listings."""
 
@@ -69,7 +87,10 @@ def _loop(task: Task) -> Any:
 
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
+    """Weak types too: what is traced to judge a run is then what is compiled."""
+    is_number = isinstance(leaf, int | float) and not isinstance(leaf, bool | np.generic)
+    weak = bool(getattr(leaf, "weak_type", is_number))
+    return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf), weak_type=weak)
 
 
 class _Verdict(NamedTuple):
@@ -98,9 +119,9 @@ def _judged_by_shapes(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct,
 
     key = jax.eval_shape(partial(jax.random.key, 0))
     state = jax.eval_shape(begun, key, data, hyper, params, opt_state)
-    word = jax.ShapeDtypeStruct((), jnp.uint32)
+    word, stop = jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((), jnp.int32)
     try:
-        program = trace_jaxpr(jax.make_jaxpr(_loop(task))(state, data, hyper, (word, word), None))
+        program = trace_jaxpr(jax.make_jaxpr(_loop(task))(state, data, hyper, (word, word), stop))
     except NotNative as reason:
         return _Verdict(f"its loop can't be one native function: {reason}")
     except Exception as error:  # of the user's own functions; XLA's path raises it where it belongs

@@ -29,6 +29,7 @@ class Implementation:
         `run` has to trace for both; None where there is nothing to leave out.
       in_float32: whether it computes products of float32 in nothing less, whatever precision is asked for.
       platform: JAX's default backend where it is for; None for any.
+      begin: what makes the state before the first epoch, given the function that does so in plain JAX; None for that.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Implementation:
     direct: Callable[..., RunState] | None = None
     in_float32: bool = True
     platform: str | None = None
+    begin: Callable[[Callable[..., RunState]], Callable[..., RunState]] | None = None
 
 
 def _nothing(*_: Any) -> None:
@@ -60,7 +62,9 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             native_loop.unsupported,
             native_loop.slower,
             native_loop.run,
+            native_loop.run,
             platform="cpu",
+            begin=native_loop.begin,
         ),
         # The reference: whatever a run may be, this is what it means.
         Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run, in_float32=False),

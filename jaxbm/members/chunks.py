@@ -23,7 +23,7 @@ from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, 
 from jaxbm.members.stacking import Inputs
 from jaxbm.run.contract import RunState, Task
 from jaxbm.training.host_start import host_start
-from jaxbm.training.whole_run import FitResult, final_state, next_chunk, result_of, start_state, whole_run
+from jaxbm.training.whole_run import FitResult, begun, final_state, next_chunk, result_of, whole_run
 
 COMPACTION_FLOPS = 2e10
 """A smaller state means compiling anew, about a second: it has to save more than a CPU computes in that time."""
@@ -60,7 +60,7 @@ class Run:
         self, task: Task, name: str, keys: Array, own: Inputs, shared: Inputs, checkpoint: Checkpoint | None = None
     ):
         self.task, self.name, self.members, self.checkpoint = task, name, keys.shape[0], checkpoint
-        like = partial(jax.eval_shape, partial(_begin, task), keys, own, shared)
+        like = partial(jax.eval_shape, partial(_begin, task, "xla"), keys, own, shared)
         kept = None if checkpoint is None else checkpoint.load(like)
         self.state: RunState
         self.state, self.seconds = (_begun(task, name, keys, own, shared), 0.0) if kept is None else kept
@@ -237,7 +237,7 @@ def _host_start(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs)
 
 def _begun(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState:
     state = _host_start(task, name, keys, own, shared)
-    return _begin(task, keys, own, shared) if state is None else state
+    return _begin(task, name, keys, own, shared) if state is None else state
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -278,11 +278,11 @@ def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
     return -(-count // np.maximum(1, np.minimum(task.batch_size, count)))
 
 
-@partial(jax.jit, static_argnums=0)
-def _begin(task: Task, keys: Array, own: Inputs, shared: Inputs) -> RunState:
+@partial(jax.jit, static_argnums=(0, 1))
+def _begin(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState:
     def one(key: Array, own: Inputs) -> RunState:
         data, hyper, params, opt_state = stacking.merged(own, shared)
-        return start_state(task, key, data, hyper, params, opt_state)
+        return begun(task, name, key, data, hyper, params, opt_state)
 
     # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
     return jax.tree.map(jnp.copy, _mapped(one, keys, own))

@@ -26,9 +26,9 @@ from jaxbm.training.host_start import host_start
 from jaxbm.training.whole_run import (
     FitResult,
     advanced,
+    begun,
     next_chunk,
     result_of,
-    start_state,
     whole_run,
     whole_run_directly,
 )
@@ -139,11 +139,13 @@ def fit(
     return result
 
 
-@partial(jax.jit, static_argnums=0)
-def _own_start(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:
+@partial(jax.jit, static_argnums=(0, 1))
+def _own_start(
+    task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
+) -> RunState:
     # Copies, since the state is donated from chunk to chunk (so that it is never held twice): no two parts of it
     # may share a buffer, and none may be the caller's.
-    return jax.tree.map(jnp.copy, start_state(task, key, data, hyper, params, opt_state))
+    return jax.tree.map(jnp.copy, begun(task, name, key, data, hyper, params, opt_state))
 
 
 def _fit_with_progress(
@@ -162,7 +164,7 @@ def _fit_with_progress(
     if params is None and opt_state is None:
         start = host_start(task, name, host_data(key)[None], data, hyper)
     if start is None:
-        state = _own_start(task, key, data, hyper, params, opt_state)
+        state = _own_start(task, name, key, data, hyper, params, opt_state)
     else:
         state = jax.tree.map(lambda leaf: leaf[0], start)
     words, done, chunk = key_words(key), 0, 1

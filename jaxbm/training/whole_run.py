@@ -47,7 +47,7 @@ def whole_run(
     task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
 ) -> FitResult:
     """Every epoch in one call, from fresh parameters or given ones."""
-    start = start_state(task, key, data, hyper, params, opt_state)
+    start = begun(task, name, key, data, hyper, params, opt_state)
     return result_of(dispatch.runner(name)(task, start, data, hyper, counter.words(key)))
 
 
@@ -85,8 +85,17 @@ def final_state(
     task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
 ) -> RunState:
     """The state after every epoch, where nobody differentiates."""
-    start = start_state(task, key, data, hyper, params, opt_state)
-    return dispatch.runner(name, differentiable=False)(task, start, data, hyper, counter.words(key))
+    start = begun(task, name, key, data, hyper, params, opt_state)
+    stop = np.int32(task.epochs)  # as `advanced` has it, so that one trace is enough for both
+    return dispatch.runner(name, differentiable=False)(task, start, data, hyper, counter.words(key), stop)
+
+
+def begun(
+    task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
+) -> RunState:
+    """`start_state`, by the implementation that trains."""
+    start: RunState = dispatch.begun(name, partial(start_state, task))(key, data, hyper, params, opt_state)
+    return start
 
 
 def start_state(task: Task, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any) -> RunState:

@@ -36,8 +36,11 @@ def optimise(module: Any, target: Any, *, level: int, slp: bool) -> None:
     builder.getModulePassManager().run(module, builder)
 
 
-def compile_text(text: str, exports: Sequence[str], products: str = "") -> Code:
-    """Machine code of a module, and of one whose functions it calls; from disk where it is known there."""
+def compile_text(text: str, exports: Sequence[str], products: str = "", *, passes: bool = True) -> Code:
+    """Machine code of a module, and of one whose functions it calls; from disk where it is known there.
+
+    Products are written as they shall run, and need no passes of LLVM's; nor does what is called once a call.
+    """
     started = time.perf_counter()
     image = disk.read(text, products)
     if image is not None:
@@ -50,9 +53,8 @@ def compile_text(text: str, exports: Sequence[str], products: str = "") -> Code:
     parsed = time.perf_counter()
     long = text.count("\n") > LONG
     target = machine.target_machine(1 if long else 2)
-    optimise(modules[0], target, level=1 if long else 2, slp=not long)
-    for module in modules[1:]:
-        optimise(module, target, level=2, slp=False)
+    if passes:
+        optimise(modules[0], target, level=1 if long else 2, slp=not long)
     for module in modules[1:]:
         modules[0].link_in(module)
     optimised = time.perf_counter()

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jaxbm.kernels.program import fuse
+from jaxbm.kernels.program import fuse, layout
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.ir import Block, Const, Node, NotNative, Value
@@ -61,6 +61,7 @@ class Writer:
         self.e = e
         self.env: dict[Value, Array] = {}
         self.places: dict[Value, View] = {}
+        self.by_columns: set[Value] = set()
         self._uses: dict[Value, int] = {}
         e.frames.append(self.env)
 
@@ -93,6 +94,7 @@ class Writer:
     def run(self, block: Block) -> None:
         """Write the nodes of a block whose inputs are bound."""
         nodes = fuse.scheduled(block)
+        self.by_columns |= layout.by_columns(nodes, self._uses)
         last: dict[Value, int] = {}
         own = set(block.inputs)
         for k, node in enumerate(nodes):

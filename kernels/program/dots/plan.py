@@ -97,6 +97,11 @@ def _floor_power(n: int) -> int:
     return 1 << (n.bit_length() - 1)
 
 
+def _even(k: int, most: int) -> int:
+    """A depth up to `most`: if one of at least half of it divides k, that one, which saves the code of a rest."""
+    return min(k, next((d for d in range(min(k, most), most // 2, -1) if k % d == 0), most))
+
+
 def _cycles(rows: int, vectors: int) -> float:
     """Of one k of a tile: two multiply-adds or two loads a cycle, four cycles until a sum can be added to again."""
     return max(rows * vectors / 2, (rows + vectors) / 2, 4.0) + 0.25
@@ -131,7 +136,7 @@ def _tiles(spec: Spec, target: Target) -> tuple[float, Plan]:
     large = spec.n * spec.k * size > DIRECT_BYTES and spec.m >= 4 * rows
     pack = (lanes > 1 and not adjacent) or large
     width = min(vectors * lanes, spec.n)
-    depth = min(spec.k, max(PANEL_BYTES // (width * size), 16)) if pack else spec.k
+    depth = _even(spec.k, max(PANEL_BYTES // (width * size), 16)) if pack else spec.k
     chains = 1
     if spec.m == 1 and spec.k >= 16:
         # A single row: few sums are in flight, unless each is computed in several parts.

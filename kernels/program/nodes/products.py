@@ -45,8 +45,9 @@ def _in_registers(work: Work, l: Registers, r: Registers) -> Registers:
 def _by_function(work: Work, l: Array, r: Array) -> Array:
     e, (out,) = work.e, work.node.outputs
     left, right = e.memory(l), e.memory(r)
-    to = work.places[0] or e.allocate(out.shape, out.dtype)
     b, m, n = out.shape
+    strides = (m * n, 1, m) if out in work.writer.by_columns else None
+    to = work.places[0] or e.allocate(out.shape, out.dtype, strides)
     (l0, l1, l2), (r0, r1, r2), (o0, o1, o2) = left.strides, right.strides, to.strides
     spec = dots.Spec(out.dtype, b, m, n, l.shape[2], (l0, l1, l2), (r0, r1, r2), (o0, o1, o2))
     name = dots.emit(e.products, spec)

@@ -1,0 +1,61 @@
+"""Products stand in memory in the order in which they are read."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import jaxbm
+from jaxbm.kernels.program.build import emit  # with the rules by which nodes are written
+from jaxbm.kernels.program.traced import trace_jaxpr
+
+X, W, C = (jax.random.normal(jax.random.key(k), s) for k, s in enumerate([(3, 9, 20), (3, 20, 17), (3, 9, 17)]))
+
+
+def by_w(x, w, c):
+    return jax.grad(lambda w: (c * (x @ w)).sum())(w)
+
+
+def heads(x, w, c):
+    """A weight of three axes, whose gradient is turned by more than one place."""
+    w = w.reshape(20, 3, 17)
+    return jax.grad(lambda w: (c.reshape(9, 3, 17) * jnp.einsum("ni,iho->nho", x, w)).sum())(w)
+
+
+def read_twice(x, w, c):
+    product = jnp.einsum("ni,no->oi", x, c)
+    return product.T + 1, product * 2
+
+
+def a_column(x, w, c):
+    return by_w(x, w[:, :1], c[:, :1])
+
+
+CASES = {  # of a product (1 or 3, m, n) that is stored by columns: 1 and m as its last strides
+    "gradient": (by_w, (X[0], W[0], C[0]), [(1, 17)]),
+    "members": (jax.vmap(by_w), (X, W, C), [(1, 17)]),
+    "axes": (heads, (X[0], W.reshape(20, 51), C.reshape(9, 51)), [(1, 51)]),
+    "twice": (read_twice, (X[0], W[0], C[0]), [(20, 1)]),
+    "column": (a_column, (X[0], W[0], C[0]), [(20, 1)]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_only_a_transpose_reads_is_stored_by_columns(name):
+    f, arguments, wanted = CASES[name]
+    written = emit(trace_jaxpr(jax.make_jaxpr(f)(*arguments)).block)
+    found = re.findall(r"define void @dot[.\w]*\.(\d+)\.(\d+)\(", written.products)
+    assert [tuple(map(int, pair)) for pair in found] == wanted
+
+
+def test_the_layout_makes_no_difference():
+    def everything():
+        return [f(*arguments) for f, arguments, _ in CASES.values()]
+
+    results = jaxbm.accelerate(everything)(), jax.jit(everything)()
+    for ours, theirs in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
