@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxbm.core import checks
+
 
 @dataclass(frozen=True)
 class GaussianNoise:
@@ -30,6 +32,7 @@ class GaussianNoise:
     std: float
 
     def __post_init__(self) -> None:
+        checks.one_number("std", self.std)
         if not self.std >= 0:
             raise ValueError(f"std: expected a nonnegative number, got {self.std}")
 
@@ -57,6 +60,7 @@ class FeatureMasking:
     rate: float
 
     def __post_init__(self) -> None:
+        checks.one_number("rate", self.rate)
         if not 0 <= self.rate <= 1:
             raise ValueError(f"rate: expected 0 to 1, got {self.rate}")
 
@@ -86,6 +90,7 @@ class Mixup:
     alpha: float
 
     def __post_init__(self) -> None:
+        checks.one_number("alpha", self.alpha)
         if not self.alpha > 0:
             raise ValueError(f"alpha: expected a positive number, got {self.alpha}")
 

@@ -67,6 +67,13 @@ def number(name: str, value: Any, *, whole: bool = False) -> None:
             raise ValueError(f"{name}: expected a whole number, got {_first(array, bad)}")
 
 
+def one_number(name: str, value: Any) -> None:
+    """TypeError unless `value` is a real number, not several: for what is compared with a bound."""
+    if np.ndim(value) or isinstance(value, str | bytes):
+        raise TypeError(f"{name}: expected one number, got {type(value).__name__}")
+    number(name, value)
+
+
 def in_range(name: str, value: Any, low: float, high: float, *, open_high: bool = False) -> None:
     """ValueError unless `low <= value <= high` (`< high` with `open_high`) for every concrete entry."""
     if value is None or is_traced(value):

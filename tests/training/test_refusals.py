@@ -128,3 +128,13 @@ def test_groups_of_numbers_in_any_form_are_those_numbers():
     found = jaxbm.fit_groups(KEY, MODEL, large, Y, groups, **run).result
     expected = jaxbm.fit_groups(KEY, MODEL, large.astype(np.float32), Y, groups, **run).result
     np.testing.assert_array_equal(found.history["loss"], expected.history["loss"])
+
+
+@pytest.mark.parametrize("value", [None, "a", b"x", [], {}, object(), 1 + 2j, np.ones(2), len])
+def test_what_is_no_number_of_an_augmentation(value):
+    made = {"std": jaxbm.augment.GaussianNoise, "rate": jaxbm.augment.FeatureMasking, "alpha": jaxbm.augment.Mixup}
+    for name, kind in made.items():
+        with pytest.raises(TypeError, match=f"{name}: expected (a|one) number, got "):
+            kind(value)
+    with pytest.raises(TypeError, match="model: expected an MLP, got "):
+        jaxbm.BatchEnsemble(value)
