@@ -49,7 +49,7 @@ def choose(implementation: str | None, run: Run) -> tuple[str, str]:
       NotImplementedError: the named implementation can't do it; a named one never falls back silently.
     """
     if implementation is not None:
-        if implementation not in (*IMPLEMENTATIONS, *ABSENT):
+        if not isinstance(implementation, str) or implementation not in (*IMPLEMENTATIONS, *ABSENT):
             raise unknown("implementation", implementation, (*IMPLEMENTATIONS, *ABSENT))
         if (reason := _impossible(implementation, run)) is not None:
             raise NotImplementedError(f"implementation={implementation!r}: {reason}; use None or 'xla'")

@@ -24,7 +24,7 @@ def integer(name: str, value: Any) -> int:
             return operator.index(value)
     except TypeError:
         pass
-    raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+    raise TypeError(f"{name}: expected an integer, got {told(value)}") from None
 
 
 def positive_int(name: str, value: Any) -> int:
@@ -45,9 +45,40 @@ def is_hashable(value: Any) -> bool:
 
 
 def told(value: Any) -> str:
-    """A number as it is, an array by its dtype and shape: for messages."""
-    array = np.asarray(value)
-    return f"{value}" if array.ndim == 0 else f"{array.dtype} of shape {list(array.shape)}"
+    """For messages: a number, text or None as it is, an array by its dtype and shape, anything else by its type.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.core.checks import told
+      >>> told(1.5), told("a"), told(np.ones((2, 3))), told([1, 2])
+      ('1.5', "'a'", 'float64 of shape [2, 3]', 'list')
+    """
+    if isinstance(value, str | bytes):
+        return repr(value[:40])
+    if value is None or isinstance(value, int | float | complex | np.generic):
+        return f"{value}"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype} of shape {list(value.shape)}"
+    return type(value).__name__
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False; TypeError for what is merely true in a condition, as the text "no" is."""
+    if not (isinstance(value, bool | np.bool | int) and value in (0, 1)):
+        raise TypeError(f"{name}: expected True or False, got {told(value)}")
+    return bool(value)
+
+
+def float_name(name: str, value: Any, *, is_complex: bool = False) -> str:
+    """The name of a dtype of floating-point numbers, where asked for of complex ones too; ValueError otherwise."""
+    try:
+        dtype = None if value is None else jnp.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or not jnp.issubdtype(dtype, jnp.inexact if is_complex else jnp.floating):
+        got = told(value) if dtype is None else repr(dtype.name)
+        raise ValueError(f"{name}: expected a floating-point dtype such as 'float32', got {got}")
+    return dtype.name
 
 
 def number(name: str, value: Any, *, whole: bool = False) -> None:
@@ -55,10 +86,10 @@ def number(name: str, value: Any, *, whole: bool = False) -> None:
 
     Booleans are no numbers, and text is not read as one.
     """
-    dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+    dtype = value.dtype if hasattr(value, "dtype") else given(name, value).dtype
     if not (jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating)):
-        raise TypeError(f"{name}: expected a number, got {value!r}" if np.ndim(value) == 0 else f"{name}: expected "
-                        f"numbers, got {told(value)}")  # fmt: skip
+        expected = "a number" if np.ndim(value) == 0 else "numbers"
+        raise TypeError(f"{name}: expected {expected}, got {told(value)}")
     if whole and not is_traced(value):
         array = np.asarray(value)
         bad = array != np.floor(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
@@ -69,8 +100,8 @@ def number(name: str, value: Any, *, whole: bool = False) -> None:
 
 def one_number(name: str, value: Any) -> None:
     """TypeError unless `value` is a real number, not several: for what is compared with a bound."""
-    if np.ndim(value) or isinstance(value, str | bytes):
-        raise TypeError(f"{name}: expected one number, got {type(value).__name__}")
+    if isinstance(value, list | tuple) or getattr(value, "shape", ()) != ():
+        raise TypeError(f"{name}: expected one number, got {told(value)}")
     number(name, value)
 
 
@@ -111,7 +142,7 @@ def row_index(name: str, rows: Any, n: int) -> Any:
     """`rows` as int32 `[k]`, each a row of a table of `n`; inside a transformation -1 for one that is none of them,
     which makes the run's loss NaN."""
     if not is_traced(rows):
-        return placed(_host_rows(name, rows, n))
+        return placed(host_rows(name, rows, n))
     rows = jnp.asarray(rows)  # a list of what is traced
     _integers(name, rows)
     rows = rows.astype(jnp.int32) if rows.dtype.itemsize < 4 else rows  # so that n fits beside them
@@ -122,10 +153,11 @@ def row_indices(name: str, lists: Sequence[Any], n: int) -> Any:
     """`row_index` of each, one after another in one int32 array; concrete lists stay on the host until then."""
     if is_traced(list(lists)):
         return jnp.concatenate([row_index(name, rows, n) for rows in lists])
-    return placed(np.concatenate([_host_rows(name, rows, n) for rows in lists]))
+    return placed(np.concatenate([host_rows(name, rows, n) for rows in lists]))
 
 
-def _host_rows(name: str, rows: Any, n: int) -> np.ndarray:
+def host_rows(name: str, rows: Any, n: int) -> np.ndarray:
+    """`row_index` of concrete numbers, on the host."""
     host = given(name, rows)  # as wide as given: nothing may wrap round
     _integers(name, host)
     bad = (host < 0) | (host >= n)

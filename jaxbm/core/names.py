@@ -4,13 +4,15 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from jaxbm.core.checks import told
+
 T = TypeVar("T")
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """The error for an unknown `name`: says what was expected and suggests the nearest valid name."""
     known = sorted(known)
-    return ValueError(f"{kind}: unknown name {name!r}{suggestion(name, known)} (known: {', '.join(known)})")
+    return ValueError(f"{kind}: unknown name {told(name)}{suggestion(name, known)} (known: {', '.join(known)})")
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:
@@ -20,8 +22,9 @@ def suggestion(name: object, known: Iterable[str]) -> str:
 
 
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
-    """`table[name]`; raises ValueError with a suggestion when `name` is not in it."""
-    try:
-        return table[name]
-    except (KeyError, TypeError):
-        raise unknown(kind, name, table) from None
+    """`table[name]`; raises ValueError with a suggestion when `name` is not in it, TypeError when it is no name."""
+    if not isinstance(name, str):
+        raise TypeError(f"{kind}: expected a name, got {told(name)}")
+    if name not in table:
+        raise unknown(kind, name, table)
+    return table[name]

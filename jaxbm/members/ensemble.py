@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxbm.core import checks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
 from jaxbm.core.device import placed
@@ -19,7 +20,7 @@ from jaxbm.core.settings import on_purpose
 from jaxbm.losses import OUTPUTS, meaning
 from jaxbm.members.result import MembersResult
 from jaxbm.members.selection import Score, greedy_selection
-from jaxbm.models.protocol import Model, Params
+from jaxbm.models.protocol import Model, Params, as_model, check_numbers, shape_of
 from jaxbm.training.predict import features_on_host
 from jaxbm.training.stacked import stacked_logits
 
@@ -65,20 +66,22 @@ class Ensemble:
     meaning: str = "scores"
 
     def __post_init__(self) -> None:
-        sizes = {int(leaf.shape[0]) for leaf in jax.tree.leaves(self.params)}
-        if len(sizes) != 1:
-            raise ValueError(
-                f"params: expected a leading axis of members on every array, got lengths {sorted(sizes)}"
-            )
-        if not self.temperature > 0:
+        _check_members(self.model, self.params)
+        checks.one_number("temperature", self.temperature)
+        if not 0 < self.temperature < np.inf:
             raise ValueError(f"temperature: expected a positive number, got {self.temperature}")
-        if self.bounds is not None and not (len(self.bounds) == 2 and self.bounds[0] <= self.bounds[1]):
-            raise ValueError(f"bounds: expected the lower and the upper one, got {self.bounds}")
+        if self.bounds is not None:
+            ends = host_real("bounds", self.bounds)
+            if ends.shape != (2,) or not ends[0] <= ends[1]:
+                raise ValueError(f"bounds: expected the lower and the upper one, got {ends[:3].tolist()}")
         lookup("meaning", self.meaning, OUTPUTS)
         if self.weights is not None:
-            weights = np.asarray(self.weights, np.float64)
-            if weights.shape != (self.members,) or not (weights >= 0).all() or not weights.sum() > 0:
-                raise ValueError(f"weights: expected [{self.members}] nonnegative numbers, got {self.weights}")
+            weights = host_real("weights", self.weights).astype(np.float64)
+            if weights.shape != (self.members,) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+                raise ValueError(
+                    f"weights: expected [{self.members}] finite numbers, nonnegative and not all zero, got "
+                    + (f"shape {list(weights.shape)}" if weights.shape != (self.members,) else "others")
+                )
             total = weights.sum()  # of those that come back from a folder within rounding of 1: they stay as they are
             object.__setattr__(self, "weights", weights if abs(total - 1) < 1e-12 else weights / total)
 
@@ -87,8 +90,11 @@ class Ensemble:
         """The members of a training run that stayed finite.
 
         Raises:
+          TypeError: `result` is not what `jaxbm.fit_members` returns.
           ValueError: none did.
         """
+        if not isinstance(result, MembersResult):
+            raise TypeError(f"result: expected what jaxbm.fit_members returns, got {checks.told(result)}")
         finite = np.flatnonzero(np.asarray(result.finite))
         if not finite.size:
             raise ValueError("result: expected at least one finite member, got none")
@@ -120,7 +126,8 @@ class Ensemble:
 
     def quantiles(self, x: Any, q: ArrayLike) -> np.ndarray:
         """`[len(q), n, out]`: quantiles of the members' outputs; without interpolation where weights are given."""
-        at: Any = np.asarray(q, np.float64)
+        at: Any = host_real("q", q).astype(np.float64)
+        checks.in_range("q", at, 0.0, 1.0)
         options: dict[str, Any] = {}
         if self.weights is not None:
             options = {"method": "inverted_cdf", "weights": self.weights}
@@ -173,13 +180,14 @@ class Ensemble:
             outputs predict, every other score probabilities.
           drop: leave out members that were never taken.
         """
-        logits = self.logits(x)
-        if score != "squared_error":
+        is_named = isinstance(score, str)  # an array would be compared with a name element by element
+        drop, logits = checks.flag("drop", drop), self.logits(x)
+        if not (is_named and score == "squared_error"):
             predictions = self._probabilities(logits, self.temperature)
         else:
             predictions = logits if self.meaning == "scores" else meaning.predicted(logits, self.meaning)[..., None]
         labels = host_real("y", y)
-        if isinstance(score, str) and score != "squared_error":
+        if is_named and score != "squared_error":
             labels = host_classes("y", y, len(logits[0]), predictions.shape[-1])
         counts = greedy_selection(predictions, labels, score=score, size=size)
         if not drop:
@@ -207,3 +215,14 @@ class Ensemble:
 
     def _probabilities(self, logits: np.ndarray, temperature: float) -> np.ndarray:
         return meaning.class_probabilities(logits.astype(np.float64) / temperature, self.meaning)
+
+
+def _check_members(model: Model, params: Params) -> None:
+    """ValueError or TypeError where `params` are not those of several members of the model."""
+    check_numbers("params", params)
+    lengths = {shape_of(leaf)[:1] for leaf in jax.tree.leaves(params)}
+    if len(lengths) != 1 or lengths & {(), (0,)}:
+        told = sorted(list(length) for length in lengths)
+        raise ValueError(f"params: expected a leading axis of members on every array, got lengths {told}")
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(shape_of(leaf)[1:], jax.numpy.result_type(leaf)), params)
+    as_model(model).check_params(one)

@@ -46,11 +46,11 @@ def member_data(training: Training, model: Model, x: Any, y: Any, members: int) 
         None if (rows := getattr(training, name)) is None else member_rows(name, rows, given.n, members)
         for name in ("rows", "validation_rows")
     )
-    if training.class_weight is not None:
-        given.weigh(training.class_weight, listed)
     by_list = listed is not None or given.any_own
     if by_list and split:
         listed, held_out = cut_off(listed or MemberRows(jnp.arange(given.n, dtype=jnp.int32)), split)
+    if training.class_weight is not None:
+        given.weigh(training.class_weight, listed, slice(None if by_list else int(given.n * (1 - split))))
     data = given.checked(split_here=way == "validation_split" and not by_list)
     data, own = given.with_own(data)
     if held_out is not None:
@@ -138,13 +138,15 @@ class _Table:
     def any_own(self) -> bool:
         return any(jax.tree.leaves((self.x_is_own, self.y_is_own, self.weight_is_own)))
 
-    def weigh(self, class_weight: Any, listed: MemberRows | None) -> None:
+    def weigh(self, class_weight: Any, listed: MemberRows | None, part: slice) -> None:
         """Weights of classes: multiplied into the rows' weights where all members share them. Otherwise `[classes]`
-        or `[M, classes]`, looked up by label as rows are visited, instead of a weight for each member's every row."""
+        or `[M, classes]`, looked up by label as rows are visited, instead of a weight for each member's every row.
+
+        What "balanced" counts are the rows trained on: those listed, or else that part of all."""
         of_name = isinstance(class_weight, str)
         lists = _lists(listed) if of_name and listed is not None else None
         if row_trees.is_tree(self.y) or not (self.any_own or lists):
-            index = listed.rows if listed is not None and of_name else None
+            index: Any = listed.rows if listed is not None and of_name else part
             picked = class_weights(class_weight, self.y, self.model, self.loss, index)
             self.weight = picked if self.weight is None else scale_of(self.training)(self.weight) * picked
             return

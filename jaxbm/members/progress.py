@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from jaxbm.core.checks import told
+
 
 class MembersProgress(NamedTuple):
     """What a progress function is called with, between chunks of epochs."""
@@ -88,7 +90,7 @@ def reporter(progress: bool | Report) -> Iterator[Report | None]:
         yield progress
         return
     if not isinstance(progress, bool):
-        raise TypeError(f"progress: expected True, False or a function, got {progress!r}")
+        raise TypeError(f"progress: expected True, False or a function, got {told(progress)}")
     if not progress:
         yield None
         return

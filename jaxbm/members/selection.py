@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxbm.core.checks import positive_int
 from jaxbm.core.names import lookup
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -61,7 +62,8 @@ def greedy_selection(
 
     Source: Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble Selection from Libraries of Models" (2004).
     """
-    judge = lookup("score", score, SCORES) if isinstance(score, str) else score
+    judge = score if callable(score) else lookup("score", score, SCORES)
+    size = positive_int("size", size)
     predictions, labels = np.asarray(predictions, np.float64), np.asarray(labels)
     if predictions.ndim != 3 or predictions.shape[1] != len(labels):
         raise ValueError(f"predictions: expected shape [M, {len(labels)}, k], got {list(predictions.shape)}")

@@ -114,9 +114,10 @@ def key_array(keys: Any, members: int | None) -> Array:
         raise TypeError(f"keys: expected JAX random keys [M], or one and members, got {type(keys).__name__}")
     is_typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     if not is_typed:
-        keys = placed(keys)
+        keys = keys if isinstance(keys, jax.Array) else np.asarray(keys)
         if keys.dtype != jnp.uint32 or keys.ndim not in (1, 2):
             raise TypeError(f"keys: expected JAX random keys [M], got {keys.dtype} of shape {list(keys.shape)}")
+        keys = placed(keys)
     axes = keys.ndim if is_typed else keys.ndim - 1
     if axes == 0:
         if members is None:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxbm.core.checks import is_hashable
+from jaxbm.core.checks import is_hashable, told
 from jaxbm.core.names import lookup
 
 Activation = Callable[[Array], Array]
@@ -53,8 +53,12 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
-def activation(given: str | Activation) -> Activation:
+def activation(given: str | Activation, name: str = "activation") -> Activation:
     """The activation function called so, or the function itself.
+
+    Args:
+      given: a name of `ACTIVATIONS`, or any function.
+      name: what messages call the argument.
 
     Raises:
       ValueError: it is a name that is not in `ACTIVATIONS`; the nearest valid name is suggested.
@@ -68,8 +72,8 @@ def activation(given: str | Activation) -> Activation:
     if callable(given) and is_hashable(given):
         return given
     if not isinstance(given, str):
-        raise TypeError(f"activation: expected a name or a hashable function, got {given!r}")
-    return lookup("activation", given, ACTIVATIONS)
+        raise TypeError(f"{name}: expected a name or a hashable function, got {told(given)}")
+    return lookup(name, given, ACTIVATIONS)
 
 
 def named(given: str | Activation) -> str | Activation:

@@ -13,7 +13,7 @@ from jaxbm.core import counter
 from jaxbm.core.arrays import real, sum_of_squares
 from jaxbm.core.checks import positive_int
 from jaxbm.models.activations import activation
-from jaxbm.models.dense import Dense, Params, compute_dtype, drop, stream_of
+from jaxbm.models.dense import Dense, Params, check_dropout, compute_dtype, drop, stream_of
 from jaxbm.models.mlp import MLP
 from jaxbm.models.protocol import Model, example_losses
 from jaxbm.models.registry import register
@@ -141,8 +141,7 @@ class BatchEnsemble(Model):
         x = real("x", x)
         if x.ndim == 0 or x.shape[-1] != self.sizes[0]:
             raise ValueError(f"x: expected shape [..., {self.sizes[0]}], got {list(x.shape)}")
-        if dropout is not None and key is None:
-            raise ValueError("key: expected a JAX random key, since dropout is not None; got None")
+        check_dropout(dropout, key)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             x = x.astype(self.param_dtype)
         h = x.astype(compute_dtype(self.model.dtype, x, params[0].weight))[..., None, :]

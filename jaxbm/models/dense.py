@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core import counter
+from jaxbm.core import checks, counter
 from jaxbm.core.arrays import joined
 
 
@@ -43,6 +43,16 @@ def drop(h: Array, rate: ArrayLike, stream: counter.Words) -> Array:
     bits = counter.bits_2d(stream, jnp.arange(rows), jnp.arange(units)).reshape(h.shape)
     keep = bits >= (rate * jnp.float32(2**32)).astype(jnp.uint32)
     return jnp.where(keep, h * (1 / (1 - rate)).astype(h.dtype), jnp.zeros((), h.dtype))
+
+
+def check_dropout(rate: Any, key: Any) -> None:
+    """TypeError or ValueError where dropout is no probability below 1, or came without a key; None is no dropout."""
+    if rate is None:
+        return
+    checks.one_number("dropout", rate)
+    checks.in_range("dropout", rate, 0.0, 1.0, open_high=True)
+    if key is None:
+        raise ValueError("key: expected a JAX random key, since dropout is not None; got None")
 
 
 def stream_of(key: Any) -> counter.Words:

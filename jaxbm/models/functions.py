@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 from jax import Array
 from jax.typing import DTypeLike
 
+from jaxbm.core.checks import float_name, positive_int, told
 from jaxbm.models.protocol import Model, Params, is_shape
 
 
@@ -50,9 +52,19 @@ class FunctionModel(Model):
     param_dtype: DTypeLike = "float32"
 
     def __post_init__(self) -> None:
+        for name in ("init_function", "apply_function"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name}: expected a function, got {told(getattr(self, name))}")
+        object.__setattr__(self, "n_outputs", positive_int("n_outputs", self.n_outputs))
+        object.__setattr__(self, "param_dtype", float_name("param_dtype", self.param_dtype))
         shape = self.input_shape
         if isinstance(shape, int) or (isinstance(shape, list) and is_shape(tuple(shape))):
             object.__setattr__(self, "input_shape", (shape,) if isinstance(shape, int) else tuple(shape))
+        parts = [] if shape is None else jax.tree.leaves(self.input_shape, is_leaf=is_shape)
+        if not all(map(is_shape, parts)) or isinstance(shape, bool):
+            raise TypeError(
+                f"input_shape: expected a shape such as (20,), a pytree of such, or None, got {told(shape)}"
+            )
 
     def init(self, key: Array) -> Params:
         """Fresh parameters."""

@@ -63,7 +63,7 @@ def initializer(name: str, layer: int = 1, layers: int = 3) -> Initializer:
       >>> initializer("glorot_uniform")(jax.random.key(0), (20, 64)).shape
       (20, 64)
     """
-    found = lookup("initializer", name, INITIALIZERS)
+    found = lookup("weight_init", name, INITIALIZERS)
     if name != SIREN or layers < 2 or 0 < layer < layers - 1:
         return found
 

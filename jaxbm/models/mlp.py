@@ -1,22 +1,24 @@
 """The multi-layer perceptron: a frozen description, and pure functions of its parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxbm.core import counter
 from jaxbm.core.arrays import real, sum_of_squares
+from jaxbm.core.checks import flag, float_name, told
 from jaxbm.models import padding
 from jaxbm.models.activations import Activation, activation, named, title
-from jaxbm.models.dense import Dense, Params, affine, compute_dtype, drop, stream_of
+from jaxbm.models.dense import Dense, Params, affine, check_dropout, compute_dtype, drop, stream_of
 from jaxbm.models.initializers import initializer
-from jaxbm.models.protocol import Model
+from jaxbm.models.protocol import Model, check_numbers, shape_of
 from jaxbm.models.registry import register
 
 
@@ -62,15 +64,17 @@ class MLP(Model):
     float_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.sizes, str | bytes) or not isinstance(self.sizes, Iterable):
+            raise TypeError(f"sizes: expected widths such as (20, 64, 1), got {told(self.sizes)}")
         sizes = tuple(self.sizes)
         for width in sizes:
-            if isinstance(width, bool) or not hasattr(width, "__index__"):
-                raise TypeError(f"sizes: expected integers, got {width!r} in {sizes}")
+            if isinstance(width, bool) or np.ndim(width) or not hasattr(width, "__index__"):
+                raise TypeError(f"sizes: expected integers, got {told(width)} in {told(self.sizes)}")
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes: expected two or more positive widths, input to output, got {sizes}")
         object.__setattr__(self, "sizes", tuple(int(width) for width in sizes))
         object.__setattr__(self, "output_activation", named(self.output_activation))
-        if isinstance(self.activation, str) or callable(self.activation):
+        if not isinstance(self.activation, list | tuple):
             object.__setattr__(self, "activation", named(self.activation))
         else:
             object.__setattr__(self, "activation", tuple(map(named, self.activation)))
@@ -79,13 +83,14 @@ class MLP(Model):
                     f"activation: expected one name, or one for each of the {len(sizes) - 2} hidden layers, "
                     f"got {len(self.activation)}: {self.activation}"
                 )
-        for name in (*self.activations, self.output_activation):
-            activation(name)
+        for given in self.activation if isinstance(self.activation, tuple) else (self.activation,):
+            activation(given)
+        activation(self.output_activation, "output_activation")
         initializer(self.weight_init)
-        for field in ("param_dtype", "dtype"):
-            value = getattr(self, field)
-            if value is not None:
-                object.__setattr__(self, field, _float_name(field, value))
+        object.__setattr__(self, "use_bias", flag("use_bias", self.use_bias))
+        object.__setattr__(self, "param_dtype", float_name("param_dtype", self.param_dtype))
+        if self.dtype is not None:
+            object.__setattr__(self, "dtype", float_name("dtype", self.dtype))
 
     @property
     def activations(self) -> tuple[str | Activation, ...]:
@@ -158,8 +163,7 @@ class MLP(Model):
         """
         x = real("x", x)
         self._check(params, x)
-        if dropout is not None and key is None:
-            raise ValueError("key: expected a JAX random key, since dropout is not None; got None")
+        check_dropout(dropout, key)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             x = x.astype(self.param_dtype)
         dtype = compute_dtype(self.dtype, x, params[0].weight)
@@ -203,15 +207,16 @@ class MLP(Model):
     def check_params(self, params: Any) -> None:
         """ValueError where `params` are not what `init` gives: one weight, and a bias where the model has them, for
         each layer."""
-        if not isinstance(params, list | tuple) or any(not isinstance(layer, tuple) for layer in params):
+        if not isinstance(params, list | tuple) or not all(_is_layer(layer) for layer in params):
             raise ValueError(
                 f"params: expected a Dense for each layer of {self.sizes}, got a {type(params).__name__}"
             )
-        got = [tuple(jnp.shape(layer[0])) for layer in params]
+        check_numbers("params", params)
+        got = [shape_of(layer[0]) for layer in params]
         want = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
         if got != want:
             raise ValueError(f"params: expected weights of shapes {want} for sizes {self.sizes}, got {got}")
-        got_biases = [None if layer[1] is None else tuple(jnp.shape(layer[1])) for layer in params]
+        got_biases = [None if layer[1] is None else shape_of(layer[1]) for layer in params]
         biases = [(width,) if self.use_bias else None for width in self.sizes[1:]]
         if got_biases != biases:
             raise ValueError(
@@ -291,11 +296,5 @@ def _init(model: MLP, key: Array) -> Params:
     return tuple(layers)
 
 
-def _float_name(field: str, value: DTypeLike) -> str:
-    try:
-        dtype = jnp.dtype(value)
-    except TypeError:
-        raise ValueError(f"{field}: expected a floating-point dtype such as 'float32', got {value!r}") from None
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(f"{field}: expected a floating-point dtype such as 'float32', got {dtype.name!r}")
-    return dtype.name
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, tuple) and hasattr(value, "weight") and hasattr(value, "bias")

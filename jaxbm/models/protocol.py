@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkab
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import sum_of_squares
-from jaxbm.core.checks import is_hashable
+from jaxbm.core.checks import is_hashable, told
 from jaxbm.core.words import counted
 
 Params = Any
@@ -235,23 +236,37 @@ def check_tree(name: str, tree: Any, like: Any, owner: str) -> None:
     for place in want:
         if place not in got:
             raise ValueError(f"{name}: expected {place} of shape {list(want[place].shape)} for {owner}, got none")
-        shape = jnp.shape(got[place])
+        shape = shape_of(got[place])
         if shape != want[place].shape:
             raise ValueError(
                 f"{name}: expected {place} of shape {list(want[place].shape)} for {owner}, got {list(shape)}"
             )
     if more := [place for place in got if place not in want]:
         raise ValueError(
-            f"{name}: expected none called {more[0]} for {owner}, got shape {list(jnp.shape(got[more[0]]))}"
+            f"{name}: expected none called {more[0]} for {owner}, got shape {list(shape_of(got[more[0]]))}"
         )
+    check_numbers(name, tree)
     mine: Any = jax.tree.structure(tree)
     if mine != jax.tree.structure(like):
         raise ValueError(f"{name}: expected a {type(like).__name__} as for {owner}, got a {type(tree).__name__}")
 
 
+def shape_of(leaf: Any) -> tuple[int, ...]:
+    """The shape of an array, of numbers that are like one, or of what stands for one."""
+    return tuple(leaf.shape) if hasattr(leaf, "shape") else np.shape(leaf)
+
+
+def check_numbers(name: str, tree: Any) -> None:
+    """TypeError naming the first leaf that holds neither numbers nor random keys."""
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+        if not any(jnp.issubdtype(dtype, kind) for kind in (jnp.number, jnp.bool_, jax.dtypes.extended)):
+            raise TypeError(f"{name}: expected numbers for {path_name(path) or 'it'}, got {told(leaf)}")
+
+
 def is_shape(value: Any) -> bool:
     """Whether it is the shape of one array: a tuple of integers."""
-    return isinstance(value, tuple) and all(hasattr(width, "__index__") for width in value)
+    return isinstance(value, tuple) and all(hasattr(width, "__index__") and width >= 0 for width in value)
 
 
 def rows_text(model: Model) -> str:

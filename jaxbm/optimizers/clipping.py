@@ -11,7 +11,17 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import joined
-from jaxbm.optimizers.protocol import Protocol, PyTree, abs_square, as_pytree, cast, check_nonnegative, tree_map, wide
+from jaxbm.optimizers.protocol import (
+    Protocol,
+    PyTree,
+    abs_square,
+    as_pytree,
+    cast,
+    check_nonnegative,
+    floats,
+    tree_map,
+    wide,
+)
 
 if TYPE_CHECKING:
     import optax
@@ -36,6 +46,7 @@ class ClipByGlobalNorm(Protocol):
     ) -> tuple[PyTree, optax.EmptyState]:
         """Scale the gradients down to the largest norm where they exceed it."""
         del params, extra
+        updates = floats(updates)
         squares = [abs_square(u.astype(wide(u))).sum() for u in jax.tree.leaves(updates)]
         dtype = functools.reduce(joined, (square.dtype for square in squares), jnp.dtype("float32"))
         norm = jnp.sqrt(jnp.stack([s.astype(dtype) for s in squares]).sum()) if squares else jnp.zeros((), dtype)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from jaxbm.core import checks
 from jaxbm.core.arrays import joined
 from jaxbm.optimizers.protocol import (
     Protocol,
@@ -15,8 +16,9 @@ from jaxbm.optimizers.protocol import (
     as_pytree,
     cast,
     check_decay,
-    check_nonnegative,
+    check_rate,
     dtype_of,
+    floats,
     narrowed,
     next_count,
     rate_at,
@@ -52,6 +54,7 @@ class Sgd(Protocol):
     ) -> tuple[PyTree, SgdState]:
         """Turn gradients into updates to add to the parameters."""
         del params, extra
+        updates = floats(updates)
         rate = rate_at(self.learning_rate, state.count)
         count, momentum = next_count(state.count), self.momentum
         if momentum is None:
@@ -97,7 +100,8 @@ def sgd(
 
     Source: Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
     """
-    check_nonnegative(learning_rate=learning_rate)
+    check_rate(learning_rate)
     if momentum is not None:
         check_decay(momentum=momentum)
-    return Sgd(learning_rate, momentum, nesterov, dtype_of(accumulator_dtype))
+    dtype = dtype_of("accumulator_dtype", accumulator_dtype)
+    return Sgd(learning_rate, momentum, checks.flag("nesterov", nesterov), dtype)

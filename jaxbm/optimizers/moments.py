@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from jaxbm.core import checks
 from jaxbm.core.arrays import joined
 from jaxbm.optimizers.protocol import (
     Protocol,
@@ -17,7 +18,10 @@ from jaxbm.optimizers.protocol import (
     cast,
     check_decay,
     check_nonnegative,
+    check_rate,
     dtype_of,
+    float_dtype,
+    floats,
     narrowed,
     next_count,
     rate_at,
@@ -53,7 +57,7 @@ class Adam(Protocol):
 
     def init(self, params: PyTree) -> AdamState:
         """The state before the first step."""
-        nu = tree_map(lambda p: jnp.zeros(jnp.shape(p), real_dtype(jnp.result_type(p))), params)
+        nu = tree_map(lambda p: jnp.zeros(jnp.shape(p), real_dtype(float_dtype(p))), params)
         return AdamState(jnp.zeros((), jnp.int32), zeros_like(params, self.mu_dtype), nu)
 
     def update(
@@ -63,7 +67,7 @@ class Adam(Protocol):
         del extra
         if self.weight_decay is not None and params is None:
             raise ValueError("params: expected the parameters, which weight decay needs, got None")
-        count = next_count(state.count)
+        updates, count = floats(updates), next_count(state.count)
         mu = tree_map(lambda g, m: _mean(g, narrowed(m, g), self.b1), updates, state.mu)
         nu = tree_map(lambda g, v: _mean(abs_square(g), v, self.b2), updates, state.nu)
         c1, c2 = bias_correction(self.b1, count), bias_correction(self.b2, count)
@@ -82,7 +86,7 @@ class Adam(Protocol):
                 step = step + cast(self.weight_decay, g) * p
             return -cast(rate, g) * step
 
-        decayed = updates if self.weight_decay is None else params
+        decayed = updates if self.weight_decay is None else floats(params)
         steps = tree_map(one, updates, mu, nu, decayed)
         if self.mu_dtype is not None:
             mu = tree_map(lambda m: m.astype(self.mu_dtype), mu)
@@ -121,9 +125,11 @@ def adam(
 
     Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
     """
-    check_nonnegative(learning_rate=learning_rate, eps=eps, eps_root=eps_root)
+    check_rate(learning_rate)
+    check_nonnegative(eps=eps, eps_root=eps_root)
     check_decay(b1=b1, b2=b2)
-    return Adam(learning_rate, b1, b2, eps, eps_root, None, nesterov, dtype_of(mu_dtype))
+    nesterov, dtype = checks.flag("nesterov", nesterov), dtype_of("mu_dtype", mu_dtype)
+    return Adam(learning_rate, b1, b2, eps, eps_root, None, nesterov, dtype)
 
 
 def adamw(
@@ -156,9 +162,11 @@ def adamw(
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2.
     """
-    check_nonnegative(learning_rate=learning_rate, eps=eps, eps_root=eps_root, weight_decay=weight_decay)
+    check_rate(learning_rate)
+    check_nonnegative(eps=eps, eps_root=eps_root, weight_decay=weight_decay)
     check_decay(b1=b1, b2=b2)
-    return Adam(learning_rate, b1, b2, eps, eps_root, weight_decay, nesterov, dtype_of(mu_dtype))
+    nesterov, dtype = checks.flag("nesterov", nesterov), dtype_of("mu_dtype", mu_dtype)
+    return Adam(learning_rate, b1, b2, eps, eps_root, weight_decay, nesterov, dtype)
 
 
 def bias_correction(decay: ArrayLike, count: Array) -> Array:

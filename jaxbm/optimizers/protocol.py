@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from jaxbm.core import checks
 from jaxbm.core.arrays import joined
 
 PyTree = Any
@@ -56,9 +57,19 @@ def tree_map(function: Callable[..., Any], *trees: PyTree) -> PyTree:
     return jax.tree.map(function, *trees)
 
 
+def floats(tree: PyTree) -> PyTree:
+    """Every leaf as an array of floating-point (or complex) numbers: a Python number is one, too, and an integer."""
+    return tree_map(lambda leaf: jnp.asarray(leaf).astype(float_dtype(leaf)), tree)
+
+
+def float_dtype(leaf: ArrayLike) -> Any:
+    dtype = jnp.result_type(leaf)
+    return dtype if jnp.issubdtype(dtype, jnp.inexact) else jnp.dtype("float32")
+
+
 def zeros_like(params: PyTree, dtype: Any = None) -> PyTree:
     # A fresh buffer for each leaf, without weak types: they would make the second step compile anew.
-    return tree_map(lambda p: jnp.zeros(jnp.shape(p), dtype or jnp.result_type(p)), params)
+    return tree_map(lambda p: jnp.zeros(jnp.shape(p), dtype or float_dtype(p)), params)
 
 
 def cast(number: ArrayLike, like: Array) -> Array:
@@ -99,8 +110,8 @@ def rate_at(rate: Rate, count: Array) -> ArrayLike:
     return rate(count) if callable(rate) else rate
 
 
-def dtype_of(dtype: DTypeLike | None) -> Any:
-    return None if dtype is None else jnp.dtype(dtype)
+def dtype_of(name: str, dtype: DTypeLike | None) -> Any:
+    return None if dtype is None else jnp.dtype(checks.float_name(name, dtype, is_complex=True))
 
 
 def _is_function(value: Any) -> bool:
@@ -113,17 +124,21 @@ def _number(name: str, value: Any) -> np.ndarray | None:
         return None
     if isinstance(value, jax.Array | np.ndarray | np.generic | int | float):
         host = np.asarray(value)
-        if host.dtype.kind in "biuf" or jnp.issubdtype(host.dtype, jnp.floating):
+        if host.dtype.kind in "iuf" or jnp.issubdtype(host.dtype, jnp.floating):
             return host.astype(np.float64)
     got = f"dtype {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
     raise TypeError(f"{name}: expected a number or an array of numbers, got {got}")
 
 
+def check_rate(learning_rate: Any) -> None:
+    """A function of the step count, or a number that is not negative; TypeError or ValueError names the argument."""
+    if not callable(learning_rate):
+        check_nonnegative(learning_rate=learning_rate)
+
+
 def check_nonnegative(**numbers: Any) -> None:
-    """Numbers, or functions of the step count, that are not negative; TypeError or ValueError names the argument."""
+    """Numbers that are not negative; TypeError or ValueError names the argument."""
     for name, value in numbers.items():
-        if callable(value):
-            continue
         host = _number(name, value)
         if host is not None and not np.all(host >= 0):
             raise ValueError(f"{name}: expected a nonnegative number, got {host[~(host >= 0)].flat[0]!s}")
@@ -147,7 +162,8 @@ def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
       [1.5, 0.0]
     """
 
-    def moved(p: Array, u: Array) -> Array:
+    def moved(p: ArrayLike, u: ArrayLike) -> Array:
+        p, u = jnp.asarray(p), jnp.asarray(u)
         dtype = joined(p.dtype, u.dtype)
         return (p.astype(dtype) + u.astype(dtype)).astype(p.dtype)
 

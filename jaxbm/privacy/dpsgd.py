@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
+from jaxbm.core import checks
 
 ACCOUNTANTS = ("pld", "rdp")
 
@@ -56,17 +56,17 @@ class DPSGD:
     def __post_init__(self) -> None:
         if (self.noise_multiplier is None) == (self.epsilon is None):
             raise ValueError(
-                "privacy: expected one of noise_multiplier and epsilon, got "
+                "noise_multiplier: expected either it or epsilon, got "
                 + ("neither" if self.epsilon is None else "both")
             )
         for name in ("noise_multiplier", "clip_norm", "delta", "epsilon"):
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name in ("clip_norm", "delta"):
                 object.__setattr__(self, name, _positive(name, value))
         if self.delta >= 1:
-            raise ValueError(f"privacy: expected delta below 1, got {self.delta}")
-        if self.accountant not in ACCOUNTANTS:
-            raise ValueError(f"privacy: expected accountant 'pld' or 'rdp', got {self.accountant!r}")
+            raise ValueError(f"delta: expected a number below 1, got {self.delta}")
+        if not isinstance(self.accountant, str) or self.accountant not in ACCOUNTANTS:
+            raise ValueError(f"accountant: expected 'pld' or 'rdp', got {checks.told(self.accountant)}")
 
     def with_noise(self, noise_multiplier: float) -> DPSGD:
         """The same, with that noise and no target."""
@@ -74,11 +74,12 @@ class DPSGD:
 
 
 def _positive(name: str, value: Any) -> float:
-    if np.ndim(value) or isinstance(value, bool | str):
-        raise TypeError(f"privacy: expected one number for {name}, got {type(value).__name__}")
+    checks.one_number(name, value)
+    if checks.is_traced(value):
+        raise TypeError(f"{name}: expected a number that is known when a run is built, got one that is traced")
     number = float(value)
     if not 0 < number < float("inf"):
-        raise ValueError(f"privacy: expected a positive number for {name}, got {number}")
+        raise ValueError(f"{name}: expected a positive finite number, got {number}")
     return number
 
 

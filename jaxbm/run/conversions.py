@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from jax import Array
 
 from jaxbm import losses
@@ -20,7 +19,7 @@ def loss_function(name: str, loss: Any) -> Loss:
     if isinstance(loss, str):
         return losses.loss(loss)
     if not callable(loss):
-        raise TypeError(f"{name}: expected a name or a function (logits, labels) -> values, got {loss!r}")
+        raise TypeError(f"{name}: expected a name or a function (logits, labels) -> values, got {checks.told(loss)}")
     return loss
 
 
@@ -38,15 +37,15 @@ def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
     if isinstance(metrics, str):
         metrics = (metrics,)
     if not isinstance(metrics, Iterable):
-        raise TypeError(f"{name}: expected names, or functions by name, got {metrics!r}")
+        raise TypeError(f"{name}: expected names, or functions by name, got {checks.told(metrics)}")
     if isinstance(metrics, Mapping):
         for key, function in metrics.items():
             if not callable(function):
                 raise TypeError(
-                    f"{name}: expected a function (logits, labels, weights) for {key!r}, got {function!r}"
+                    f"{name}: expected a function (logits, labels, weights) for {key!r}, got {checks.told(function)}"
                 )
         return tuple(metrics.items())
-    return tuple((metric, lookup(name.removesuffix("s"), metric, METRICS)) for metric in metrics)
+    return tuple((metric, lookup(name, metric, METRICS)) for metric in metrics)
 
 
 def metric_for(metric: Metric, loss: str | Loss) -> Metric:
@@ -68,19 +67,12 @@ def augmentation(name: str, augment: Any) -> Any:
 def monitor(name: str, value: Any) -> str:
     """The name of a recorded value; which ones there are is known where the run is built."""
     if not isinstance(value, str):
-        raise TypeError(f"{name}: expected the name of a recorded value such as 'val_loss', got {value!r}")
+        raise TypeError(f"{name}: expected the name of a recorded value such as 'val_loss', got {checks.told(value)}")
     return value
 
 
 def mode(name: str, value: Any) -> str:
     """ "auto", "min" or "max"."""
-    if value not in ("auto", "min", "max"):
-        raise ValueError(f"{name}: expected 'auto', 'min' or 'max', got {value!r}")
+    if not (isinstance(value, str) and value in ("auto", "min", "max")):
+        raise ValueError(f"{name}: expected 'auto', 'min' or 'max', got {checks.told(value)}")
     return value
-
-
-def flag(name: str, value: Any) -> bool:
-    """True or False; TypeError for what is merely true in a condition, as the text "no" is."""
-    if not (isinstance(value, bool | np.bool | int) and value in (0, 1)):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
-    return bool(value)

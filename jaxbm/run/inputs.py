@@ -30,14 +30,19 @@ def way_to_validate(training: Training) -> str | None:
     Raises:
       ValueError: several do, or the fraction is none.
     """
-    checks.number("validation_split", training.validation_split)
-    checks.in_range("validation_split", training.validation_split, 0.0, 1.0, open_high=True)
+    check_split(training)
     ways = {name: getattr(training, name) for name in ("validation_split", "validation_data", "validation_rows")}
     ways["validation_split"] = float(training.validation_split) or None
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{given[0]}: expected one way to validate, got {' and '.join(given)}")
     return given[0] if given else None
+
+
+def check_split(training: Training) -> None:
+    """TypeError or ValueError where `validation_split` is no fraction below 1."""
+    checks.one_number("validation_split", training.validation_split)
+    checks.in_range("validation_split", training.validation_split, 0.0, 1.0, open_high=True)
 
 
 def training_data(training: Training, model: Model, x: Any, y: Any, unweighed: Any = None) -> Data:
@@ -53,35 +58,27 @@ def training_data(training: Training, model: Model, x: Any, y: Any, unweighed: A
     check_measured(training.metrics, y, model, loss)
     rows = row_trees.count(x)
     index = None if training.rows is None else checks.row_index("rows", training.rows, rows)
+    first = _first_rows(training, rows if index is None else index.shape[0]) if way == "validation_split" else None
+    learnt = slice(first) if index is None else index[:first]
     weight = plain  # weights of classes are for training alone, as in Keras
     if training.class_weight is not None:
-        picked = class_weights(training.class_weight, y, model, loss, index)
+        picked = class_weights(training.class_weight, y, model, loss, learnt)
         weight = picked if plain is None else scale(plain * picked)
     if way != "validation_split" or index is not None:
         x, y = jax.tree.map(placed, (x, y))
     given = plain if unweighed is None else unweighed
-    learnt = slice(None) if index is None else index
+    _check_learnt(given, weight, learnt)
     if way is None:
-        _check_learnt(given, weight, learnt)
         return Data(x, y, weight, rows=index)
     if way == "validation_rows":
         held_out = checks.row_index("validation_rows", training.validation_rows, rows)
-        _check_learnt(given, weight, learnt)
         check_counted(plain, held_out)
         return Data(x, y, weight, x, y, plain, rows=index, rows_val=held_out)
     if way == "validation_data":
-        _check_learnt(given, weight, learnt)
         return Data(x, y, weight, *_validation_data(training, model))._replace(rows=index)
-    split = float(training.validation_split)
-    n = rows if index is None else index.shape[0]
-    first = int(n * (1 - split))
-    if not 0 < first < n:
-        raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
     if index is not None:
-        _check_learnt(given, weight, index[:first])
         check_counted(plain, index[first:])
-        return Data(x, y, weight, x, y, plain, rows=index[:first], rows_val=index[first:])
-    _check_learnt(given, weight, slice(first))
+        return Data(x, y, weight, x, y, plain, rows=learnt, rows_val=index[first:])
     check_counted(plain, slice(first, None))
     parts: list[Any] = [
         jax.tree.map(placed, row_trees.take(a, part))
@@ -89,6 +86,15 @@ def training_data(training: Training, model: Model, x: Any, y: Any, unweighed: A
         for a in (x, y, weights)
     ]
     return Data(*parts)
+
+
+def _first_rows(training: Training, n: int) -> int:
+    """How many of `n` rows are trained on, the others being validated on."""
+    first = int(n * (1 - float(training.validation_split)))
+    if not 0 < first < n:
+        split = training.validation_split
+        raise ValueError(f"validation_split: {split} of {n} rows leaves no row for training or for validation")
+    return first
 
 
 def scale_of(training: Training) -> Callable[[Any], Array]:
@@ -199,14 +205,14 @@ def one_array_of_labels(y: Any, model: Model, loss: str | Loss) -> Any:
     return y.astype(model.param_dtype) if y.dtype == bool or not is_whole else y
 
 
-def class_weights(class_weight: Any, y: Array, model: Model, loss: str | Loss, rows: Array | None) -> Array:
-    """`[n]`: each row's weight by its class; "balanced" counts `rows`, all where it is None."""
+def class_weights(class_weight: Any, y: Array, model: Model, loss: str | Loss, rows: Any) -> Array:
+    """`[n]`: each row's weight by its class; "balanced" counts `rows`, their numbers or a slice: those trained on."""
     if row_trees.is_tree(y):
         raise ValueError(f"class_weight: expected labels that are one array, got a {type(y).__name__} of arrays")
     classes = n_classes(model, loss)
     codes = class_codes(y, kind_of(loss), classes)
     if isinstance(class_weight, str):
-        visited = codes if rows is None else codes[rows]
+        visited = codes[rows]
         counts = jnp.bincount(visited, length=classes)
         table = balanced(class_weight, jnp.asarray(visited.shape[0]), counts)
     else:
@@ -222,7 +228,7 @@ def n_classes(model: Model, loss: str | Loss) -> int:
 def balanced(name: str, rows: Array, counts: Array) -> Array:
     """float32 `[..., classes]`: `rows / (classes * rows of the class)`, of counts `[...]` and `[..., classes]`."""
     if name != "balanced":
-        raise ValueError(f"class_weight: expected 'balanced', a mapping or an array, got {name!r}")
+        raise ValueError(f"class_weight: expected 'balanced', a mapping or an array, got {checks.told(name)}")
     table = jnp.asarray(rows)[..., None] / (counts.shape[-1] * jnp.maximum(jnp.asarray(counts), 1))
     return table.astype(jnp.float32)
 

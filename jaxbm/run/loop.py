@@ -280,6 +280,13 @@ def _batch_weight(weight: Array | None, real: Array | None) -> Array | None:
     return weight if real is None else jnp.where(real, weight, 0)
 
 
+def _augmented(augment: Callable[..., Any], key: Array, x: Any, y: Any) -> tuple[Any, Any]:
+    pair = augment(key, x, y)
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(f"augment: expected (x, y) from the function, got {type(pair).__name__}")
+    return pair[0], pair[1]
+
+
 def _one_step(
     task: Task,
     params: Params,
@@ -290,7 +297,7 @@ def _one_step(
 ) -> tuple[Params, Any, tuple[Array, Array]]:
     x, y, weight = batch
     if task.augment is not None:
-        x, y = task.augment(counter.key(counter.derive(stream, 2**31)), x, y)
+        x, y = _augmented(task.augment, counter.key(counter.derive(stream, 2**31)), x, y)
 
     def objective(params: Params) -> tuple[Array, tuple[Array, Array]]:
         options: dict[str, Any] = {} if hyper.dropout is None else {"dropout": hyper.dropout, "key": stream}

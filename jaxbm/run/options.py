@@ -14,6 +14,7 @@ from typing import Annotated, Any, Required, TypedDict
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core import checks
 from jaxbm.core import precision as precisions
 from jaxbm.privacy import dpsgd
 from jaxbm.run import conversions
@@ -113,7 +114,7 @@ class TrainingOptions(TypedDict, total=False):
             STATIC,
             "draw the training rows with replacement, once, from the key; as many as there are.",
             many="each member draws its rows with replacement (bagging).",
-            convert=conversions.flag,
+            convert=checks.flag,
         ),
     ]
     sample_weight: Annotated[
@@ -131,11 +132,12 @@ class TrainingOptions(TypedDict, total=False):
         Option(
             None,
             ROWS,
-            '`{class: weight}`, an array `[classes]` or "balanced"; multiplies `sample_weight` of the rows trained '
-            "on, not of those validated on (as in Keras). Labels must name classes: integers, 0 and 1, or -1 and 1.",
-            many='`{class: weight}`, an array `[classes]` or "balanced", which counts the rows that a member visits; '
-            "multiplies `sample_weight` of the rows trained on, not of those validated on (as in Keras). Labels must "
-            "name classes: integers, 0 and 1, or -1 and 1.",
+            '`{class: weight}`, an array `[classes]` or "balanced" (rows over classes times rows of the class, of '
+            "those trained on); multiplies `sample_weight` of the rows trained on, not of those validated on (as in "
+            "Keras). Labels must name classes: integers, 0 and 1, or -1 and 1.",
+            many='`{class: weight}`, an array `[classes]` or "balanced", which counts the rows that a member trains '
+            "on; multiplies `sample_weight` of the rows trained on, not of those validated on (as in Keras). Labels "
+            "must name classes: integers, 0 and 1, or -1 and 1.",
         ),
     ]
     metrics: Annotated[
@@ -148,7 +150,7 @@ class TrainingOptions(TypedDict, total=False):
             convert=conversions.metric_functions,
         ),
     ]
-    shuffle: Annotated[bool, Option(True, STATIC, "a new order of the rows in each epoch.", convert=conversions.flag)]
+    shuffle: Annotated[bool, Option(True, STATIC, "a new order of the rows in each epoch.", convert=checks.flag)]
     patience: Annotated[
         ArrayLike | None,
         Option(

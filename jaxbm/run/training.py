@@ -86,7 +86,7 @@ class Training(_Options):
         optimizer = adam(1e-3) if self.optimizer is None else self.optimizer
         if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
             raise TypeError(
-                f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {optimizer!r}"
+                f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {told(optimizer)}"
             )
         return optimizer, is_data(optimizer)
 
@@ -107,6 +107,8 @@ class Training(_Options):
         """The most epochs of any member, and each one's own where they differ."""
         if members is None or np.ndim(self.epochs) == 0:
             return _countable(checks.positive_int("epochs", self.epochs)), None
+        if checks.is_traced(self.epochs):
+            raise TypeError("epochs: expected numbers that are known when a run is built, got some that are traced")
         own = np.asarray(self.epochs)
         if own.shape != (members,) or own.dtype.kind not in "iu" or own.min() < 1:
             raise ValueError(f"epochs: expected positive integers of shape [{members}], got {told(own)}")

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxbm.core import files
+from jaxbm.core.checks import told
 from jaxbm.models import registry
 from jaxbm.models.protocol import Model
 
@@ -84,6 +85,7 @@ def write(
     from safetensors.numpy import save as pack
 
     folder = check_folder(folder, kind)
+    _check_metadata(metadata)
     data = pack(arrays)
     digest = hashlib.sha256(data).hexdigest()
     name = _arrays_name(kind, digest)
@@ -145,6 +147,16 @@ def _content(folder: pathlib.Path, data: bytes, described: dict[str, Any]) -> Co
 
             preparation = Preparation.from_dict(preparation)
         return Content(model, arrays, described, preparation, described["metadata"])
+
+
+def _check_metadata(metadata: Any) -> None:
+    """TypeError where it can't be written as JSON."""
+    if metadata is not None and not isinstance(metadata, dict):
+        raise TypeError(f"metadata: expected a dictionary of JSON values, got {told(metadata)}")
+    try:
+        json.dumps(metadata)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"metadata: expected a dictionary of JSON values: {error}") from None
 
 
 class fits_together:

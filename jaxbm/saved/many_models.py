@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.core.checks import told
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
 from jaxbm.models.protocol import Params
@@ -70,6 +71,8 @@ def save_members(
         described = {"kind": "ensemble", "weights": weights, "temperature": predictor.temperature, "bounds": bounds}
         described["meaning"] = predictor.meaning
     else:
+        if not isinstance(predictor, GroupsResult):
+            raise TypeError(f"predictor: expected an Ensemble or a GroupsResult, got {told(predictor)}")
         if predictor.result is not None:
             arrays |= packed(predictor.result.params)
         if predictor.pooled is not None:

@@ -4,7 +4,7 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
-from jaxbm.models.protocol import Model, Params
+from jaxbm.models.protocol import Model, Params, as_model
 from jaxbm.saved import arrays, envelope
 from jaxbm.saved.envelope import ONE
 
@@ -47,7 +47,7 @@ def save(
       ...     jaxbm.load(folder).model == model
       True
     """
-    model.check_params(params)
+    as_model(model).check_params(params)
     envelope.write(folder, ONE, model, arrays.packed(params), {}, preparation, metadata)
 
 

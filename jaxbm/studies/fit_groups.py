@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core import arrays
+from jaxbm.core import arrays, checks, counter
 from jaxbm.core import rows as row_trees
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
@@ -29,7 +29,7 @@ from jaxbm.members.weight_checks import NoRowCounts
 from jaxbm.models.protocol import Model
 from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run.accepts import Accepts
-from jaxbm.run.inputs import features_and_labels
+from jaxbm.run.inputs import features_and_labels, way_to_validate
 from jaxbm.run.options import TrainingOptions
 from jaxbm.run.training import Training
 from jaxbm.studies.group_layout import Layout, check_none_missing
@@ -136,7 +136,7 @@ ACCEPTS = Accepts(
     texts={
         "validation_split": "fraction of each group's rows, the last of them, to validate on.",
         "class_weight": '`{class: weight}`, an array `[classes]` or "balanced", which counts within each group; '
-        "multiplies `sample_weight`.",
+        "multiplies `sample_weight` of the rows trained on, not of those validated on.",
     },
 )
 
@@ -192,12 +192,15 @@ def fit_groups(
       (['a', 'b'], ['c'], (60, 1))
     """
     training = ACCEPTS.training(options)
+    min_rows, pooled = checks.integer("min_rows", min_rows), checks.flag("pooled", pooled)
     if pooled and training.privacy is not None and training.privacy.epsilon is not None:
         raise ValueError(
             "pooled: expected False with a target epsilon, which a group's model and the pooled one both spend; "
             "with a noise_multiplier the result's privacy tells what both do together"
         )
+    counter.checked(key)
     x, y = features_and_labels(model, training.loss, x, y)
+    way_to_validate(training)
     layout = Layout.of(arrays.given("groups", groups), row_trees.count(x), min_rows, float(training.validation_split))
     folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
     whole, parts = None, list[MembersResult]()
@@ -206,12 +209,6 @@ def fit_groups(
             whole = _pooled(key, model, x, y, folder, training)
         if len(layout.labels):
             own = replace(training, validation_split=0.0)
-            is_balanced = isinstance(training.class_weight, str) and training.class_weight == "balanced"
-            if is_balanced and not training.privacy:
-                if row_trees.is_tree(y):
-                    raise ValueError("class_weight: expected labels that are one array, got several")
-                weight = _balanced(arrays.given("y", y), layout.member_of_row(), training.sample_weight)
-                own = replace(own, class_weight=None, sample_weight=weight)
             x, y = row_trees.each(on_device, x), row_trees.each(on_device, y)
             _train(key, model, x, y, layout, own, folder, progress, parts)
     except KeyboardInterrupt as stop:
@@ -288,15 +285,6 @@ def _train(
     edges = [0, *(np.flatnonzero(np.diff(sizes)) + 1), len(sizes)]
     for a, b in pairwise(edges):
         train(slice(a, b))
-
-
-def _balanced(y: np.ndarray, member: np.ndarray, weight: ArrayLike | None) -> np.ndarray:
-    """`rows / (classes * rows of the class)`, counted within each group."""
-    classes, code = np.unique(y, return_inverse=True)
-    pairs, which, counts = np.unique(member * len(classes) + code, return_inverse=True, return_counts=True)
-    del pairs
-    picked = np.bincount(member)[member] / (max(2, len(classes)) * counts[which])
-    return (picked if weight is None else picked * arrays.host_real("sample_weight", weight)).astype(np.float32)
 
 
 def _by_member(model: Model, params: Any, x: Any, member: np.ndarray) -> np.ndarray:

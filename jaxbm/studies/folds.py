@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +44,7 @@ def make_folds(
       >>> [held_out.size for _, held_out in make_folds(10, [0] * 10, 3)]
       [4, 3, 3]
     """
+    repeats, stratified = checks.positive_int("repeats", repeats), checks.flag("stratified", stratified)
     if row_trees.is_tree(y):
         if stratified:
             raise ValueError(f"stratified: expected labels that are one array, got a {type(y).__name__} of arrays")
@@ -54,11 +54,13 @@ def make_folds(
         groups = arrays.given("groups", groups)
         if groups.shape != (n,):
             raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
-    if hasattr(folds, "split"):
+    if hasattr(folds, "split") and not isinstance(folds, str | bytes):
         places = np.zeros((n, 1))
         made = [pair for _ in range(repeats) for pair in folds.split(places, y, groups)]
-    elif isinstance(folds, Sequence):
+    elif isinstance(folds, list | tuple):
         made = list(folds)
+        if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in made):
+            raise ValueError("folds: expected pairs (training rows, held-out rows), got others")
     else:
         k = checks.positive_int("folds", folds)
         if k < 2:
@@ -72,9 +74,10 @@ def make_folds(
             else:
                 made += [(np.flatnonzero(part != j), np.flatnonzero(part == j)) for j in range(k)]
     pairs = [(np.asarray(train), np.asarray(held_out)) for train, held_out in made]
-    if not pairs or any(not len(train) or not len(held_out) for train, held_out in pairs):
+    if not pairs or any(not train.size or not held_out.size for train, held_out in pairs):
         raise ValueError("folds: expected rows to train on and rows held out in every fold")
-    return pairs
+    places = [[checks.host_rows("folds", rows, n) for rows in pair] for pair in pairs]
+    return [(train, held_out) for train, held_out in places]
 
 
 def _parts(n: int, labels: np.ndarray | None, k: int, seed: int) -> np.ndarray | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from jaxbm.core.names import unknown
+from jaxbm.core import checks
+from jaxbm.core.checks import told
+from jaxbm.core.names import lookup
 
 METHODS = ("random", "sobol", "grid")
 
@@ -29,6 +31,8 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
+        checks.one_number("low", self.low)
+        checks.one_number("high", self.high)
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(f"space: expected low < high, got {self.low} and {self.high}")
 
@@ -94,6 +98,8 @@ class Choice:
     values: tuple[Any, ...]
 
     def __post_init__(self) -> None:
+        if isinstance(self.values, str | bytes) or not isinstance(self.values, Iterable):
+            raise TypeError(f"values: expected some to choose from, got {told(self.values)}")
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
             raise ValueError("space: expected at least one value to choose from, got none")
@@ -153,14 +159,13 @@ def draw_trials(
 
     Source: Bergstra and Bengio (2012) for random search; Owen (1998) for scrambled Sobol points.
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
+    lookup("method", method, dict.fromkeys(METHODS))
+    grid_points = checks.positive_int("grid_points", grid_points)
     parts = dimensions(space)
     if method == "grid":
         combinations = itertools.product(*(part.grid(grid_points) for part in parts.values()))
         return [dict(zip(parts, values, strict=True)) for values in combinations]
-    if trials < 1:
-        raise ValueError(f"trials: expected at least 1, got {trials}")
+    trials = checks.positive_int("trials", trials)
     points = _sobol(trials, len(parts), seed) if method == "sobol" else _random(trials, len(parts), seed)
     return [{name: part.at(float(u)) for (name, part), u in zip(parts.items(), row, strict=True)} for row in points]
 
@@ -176,6 +181,8 @@ def given_trials(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
       >>> given_trials([{"l2": 0.0}, {"l2": 1e-3}])
       [{'l2': 0.0}, {'l2': 0.001}]
     """
+    if not isinstance(points, list | tuple) or not all(isinstance(point, Mapping) for point in points):
+        raise TypeError(f"space: expected values by name, or a list of points {{name: value}}, got {told(points)}")
     trials = [dict(point) for point in points]
     if not trials:
         raise ValueError("space: expected at least one point, got none")

@@ -20,9 +20,10 @@ from jaxbm.members import chunks
 from jaxbm.members.progress import MembersProgress, Report, reporter
 from jaxbm.members.resumable_fit import fit_single
 from jaxbm.metrics import greater_is_better as is_better_greater
-from jaxbm.models.protocol import Model
+from jaxbm.models.protocol import Model, as_model
 from jaxbm.optimizers import numbers_of
 from jaxbm.run.accepts import Accepts
+from jaxbm.run.inputs import check_split, features_and_labels
 from jaxbm.run.options import SEARCHED, TrainingOptions
 from jaxbm.studies.folds import is_classification, make_folds
 from jaxbm.studies.space import Space, draw_trials, given_trials
@@ -122,7 +123,12 @@ def sweep(
 
     Source: Bergstra and Bengio (2012); successive halving, Jamieson and Talwalkar (2016), Li et al. (2020).
     """
-    training = ACCEPTS.training(options)
+    training, model = ACCEPTS.training(options), as_model(model)
+    trials, refit = checks.positive_int("trials", trials), checks.flag("refit", refit)
+    if not isinstance(metric, str):
+        raise TypeError(f"metric: expected a name, got {checks.told(metric)}")
+    if greater_is_better is not None:
+        greater_is_better = checks.flag("greater_is_better", greater_is_better)
     optimizer, epochs = training.optimizer, checks.positive_int("epochs", training.epochs)
     seed = int(counter.words(key)[0]) % 2**31
     if isinstance(space, Mapping):
@@ -130,11 +136,15 @@ def sweep(
     else:
         drawn = given_trials(space)
     check_names(drawn[0], optimizer)  # all trials have the same
+    check_split(training)
+    rows, labels = features_and_labels(model, training.loss, x, y)
     pairs = None
     if folds is not None:
-        by_class = is_classification(training.loss, y) and not hasattr(folds, "split")
+        by_class = is_classification(training.loss, labels) and not hasattr(folds, "split")
         stratified = by_class if stratified is None else stratified
-        pairs = tuple(make_folds(row_trees.count(x), y, folds, stratified=stratified, groups=groups, seed=seed))
+        pairs = tuple(
+            make_folds(row_trees.count(rows), labels, folds, stratified=stratified, groups=groups, seed=seed)
+        )
         for name in ("rows", "validation_rows", "validation_data"):
             if getattr(training, name) is not None:
                 raise ValueError(f"{name}: expected None beside folds, which say what is trained and validated on")

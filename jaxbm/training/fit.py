@@ -119,7 +119,7 @@ def fit(
     if members is not None:
         if progress is not False:
             raise ValueError(
-                "progress: expected False with members; jaxbm.fit_members tells it, got " + repr(progress)
+                "progress: expected False with members; jaxbm.fit_members tells it, got " + checks.told(progress)
             )
         count = jnp.arange(members, dtype=jnp.uint32)
         task = replace(task, evaluation_rows=evaluation_rows(members))
@@ -159,7 +159,7 @@ def _fit_with_progress(
     progress: bool | Progress,
 ) -> FitResult:
     if progress is not True and not callable(progress):
-        raise TypeError(f"progress: expected True, False or a function, got {progress!r}")
+        raise TypeError(f"progress: expected True, False or a function, got {checks.told(progress)}")
     start = None
     if params is None and opt_state is None:
         start = host_start(task, name, host_data(key)[None], data, hyper)

@@ -20,7 +20,7 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.settings import on_purpose
 from jaxbm.core.weights import scaled
 from jaxbm.metrics import heeds_weights
-from jaxbm.models.protocol import Model, Params, check_features
+from jaxbm.models.protocol import Model, Params, as_model, check_features
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Loss, Metric
 from jaxbm.run.conversions import loss_function, metric_for, metric_functions
@@ -44,7 +44,8 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
       float numpy array `[n, out]`.
 
     Raises:
-      ValueError: `x` doesn't fit the model, or `batch_size` is not positive.
+      ValueError, TypeError: `model` is none, `params` are another's, `x` doesn't fit it, or `batch_size` is not
+        positive.
 
     Example:
       >>> import jax, jaxbm, numpy as np
@@ -53,6 +54,7 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
       (10, 1)
     """
     block = checks.positive_int("batch_size", batch_size)
+    as_model(model).check_params(params)
     rows = features_on_host(model, x)
     n = row_trees.count(rows)
     block = min(block, HANDFUL if n <= HANDFUL else _filled(n))

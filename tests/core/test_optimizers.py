@@ -214,6 +214,27 @@ def test_bad_input(build, match):
 
 
 @pytest.mark.promotes  # Optax does
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_numbers_of_any_make_are_parameters_as_for_optax(name):
+    """Python's numbers, NumPy's, integers; none at all."""
+    params = {"a": 1.0, "b": np.ones(2, np.float32), "c": jnp.arange(3), "d": None, "e": ()}
+    grads = {"a": 0.5, "b": np.float32(2) * np.ones(2, np.float32), "c": jnp.ones(3, int), "d": None, "e": ()}
+    results = []
+    for library in (jaxbm, optax):
+        optimizer, updates = getattr(library, name)(0.1, **({"momentum": 0.9} if name == "sgd" else {})), []
+        state = optimizer.init(params)
+        for _ in range(2):
+            step, state = optimizer.update(grads, state, params)
+            updates.append(step)
+        results.append((updates, library.apply_updates(params, step)))
+    assert jax.tree.structure(results[0]) == jax.tree.structure(results[1])
+    for ours, theirs in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=3e-5)  # Optax's 1 - 0.999**n has lost digits
+    clipped = [library.clip_by_global_norm(1.0).update({"a": 3.0, "b": 4}, ())[0] for library in (jaxbm, optax)]
+    np.testing.assert_allclose(*([tree["a"], tree["b"]] for tree in clipped), rtol=1e-6)
+
+
+@pytest.mark.promotes  # Optax does
 def test_complex_parameters_agree_with_optax():
     start = jnp.asarray([1 + 2j, -3 + 0.5j, 0.1 - 1j], "complex64")
     pairs = (

@@ -131,7 +131,7 @@ def test_a_selected_ensemble_is_no_worse_than_the_best_member_or_all():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"weights": [1, 2]}, r"weights: expected \[3\] nonnegative"),
+        ({"weights": [1, 2]}, r"weights: expected \[3\] finite numbers, nonnegative"),
         ({"weights": [-1, 1, 1]}, "weights: expected"),
         ({"temperature": 0}, "temperature: expected a positive number"),
     ],

@@ -92,12 +92,15 @@ def test_groups_of_numbers_schedules_and_no_group_large_enough():
 
 def test_balanced_within_groups_is_balanced_alone():
     y = (X[:, 0] > 0.5).astype(np.float32)
-    options = {"loss": "sigmoid_binary_cross_entropy", "class_weight": "balanced"}
+    options = {"loss": "sigmoid_binary_cross_entropy", "class_weight": "balanced", "validation_split": 0.25}
     result = fit_groups(y=y, **options)
     rows = GROUPS == "e"
     key = jax.random.fold_in(KEY, zlib.crc32(b"'e'"))
     alone = jaxbm.fit(key, MODEL, X[rows], y[rows], **{**OPTIONS, **options})
     close(result.member("e").params, alone.params, False)
+    close(result.member("e").history, alone.history, False)
+    with pytest.raises(ValueError, match="class_weight: expected a loss whose labels name a class"):
+        fit_groups(class_weight="balanced")
 
 
 def test_table():

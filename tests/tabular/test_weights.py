@@ -73,7 +73,7 @@ def test_a_search_judges_by_the_weights():
         ({"sample_weight": [np.nan] * 120}, ValueError, "sample_weight: expected finite values"),
         ({"sample_weight": ["x"] * 120}, TypeError, "sample_weight: expected numbers or the name of a column"),
         ({"class_weight": {"maybe": 2}}, ValueError, "class_weight: expected classes among .*, got 'maybe'"),
-        ({"class_weight": "equal"}, ValueError, "class_weight: expected 'balanced' or weights by class, got equal"),
+        ({"class_weight": "equal"}, ValueError, "class_weight: expected 'balanced' or weights by class, got 'equal'"),
     ],
 )
 def test_bad_weights(options, error, match):

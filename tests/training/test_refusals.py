@@ -7,6 +7,7 @@ import pytest
 import jaxbm
 from jaxbm.members.fit_members import prepare
 from jaxbm.run.training import Training
+from jaxbm.studies.folds import make_folds
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.float32)
@@ -138,3 +139,89 @@ def test_what_is_no_number_of_an_augmentation(value):
             kind(value)
     with pytest.raises(TypeError, match="model: expected an MLP, got "):
         jaxbm.BatchEnsemble(value)
+
+
+PARAMS = MODEL.init(KEY)
+OTHERS = jaxbm.fit_members(KEY, MODEL, X, Y, members=2, loss=BINARY, epochs=1)
+STRANGE = {"None": None, "text": "zz", "bytes": b"x", "list": [], "dict": {}, "object": object(), "complex": 1 + 2j,
+           "numbers": np.ones(2), "function": lambda *given: None, "set": {1},
+           "objects": np.array([None, "a"], object), "date": np.datetime64("2020-01-01")}  # fmt: skip
+#: Name of a call, the arguments that it is tried with, and what each of them may be among `STRANGE`.
+TAKEN = {
+    "predict": (jaxbm.predict, {"model": MODEL, "params": PARAMS, "x": X, "batch_size": 4}, {}),
+    "evaluate": (jaxbm.evaluate, {"model": MODEL, "params": PARAMS, "x": X, "y": Y, "loss": BINARY, "metrics": ()},
+                 {"metrics": ("list", "dict")}),
+    "save": (jaxbm.save, {"folder": "f", "model": MODEL, "params": PARAMS, "metadata": None},
+             {"folder": ("text",), "metadata": ("None", "dict")}),
+    "DPSGD": (jaxbm.DPSGD, {"noise_multiplier": 1.0, "clip_norm": 1.0, "delta": 1e-5, "accountant": "pld"}, {}),
+    "MLP": (jaxbm.MLP, {"sizes": (3, 1), "activation": "relu", "output_activation": "relu", "use_bias": True,
+                        "weight_init": "zeros", "param_dtype": "float32", "dtype": "float32"},
+            {"activation": ("function", "list"), "output_activation": ("function",), "dtype": ("None",)}),
+    "sgd": (jaxbm.sgd, {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "accumulator_dtype": "float32"},
+            {"learning_rate": ("function", "numbers"), "momentum": ("None",), "accumulator_dtype": ("None",)}),
+    "adamw": (jaxbm.adamw, {"learning_rate": 0.1, "b1": 0.9, "b2": 0.9, "eps": 1e-8, "eps_root": 0.0,
+                            "weight_decay": 0.1, "nesterov": True, "mu_dtype": "float32"},
+              {"learning_rate": ("function", "numbers"), "eps": ("numbers",), "eps_root": ("numbers",),
+               "weight_decay": ("numbers",), "mu_dtype": ("None",)}),
+    "clip": (jaxbm.clip_by_global_norm, {"max_norm": 1.0}, {"max_norm": ("numbers",)}),
+    "Ensemble": (jaxbm.Ensemble, {"model": MODEL, "params": OTHERS.params, "weights": None, "temperature": 1.0,
+                                  "bounds": None, "meaning": "scores"},
+                 {"weights": ("None", "numbers"), "bounds": ("None", "numbers")}),
+    "of": (jaxbm.Ensemble.of, {"result": OTHERS}, {}),
+    "quantiles": (lambda q: jaxbm.Ensemble.of(OTHERS).quantiles(X, q), {"q": 0.5}, {"q": ("list", "numbers")}),
+    "selected": (lambda **o: jaxbm.Ensemble.of(OTHERS).selected(X, Y, **o),
+                 {"score": "log_loss", "size": 3, "drop": True}, {"score": ("function",)}),
+    "make_folds": (lambda **o: make_folds(12, Y, **o), {"folds": 3, "repeats": 1, "stratified": True}, {}),
+    "fit_groups": (lambda **o: jaxbm.fit_groups(x=X, y=Y, model=MODEL, groups=Y, **o),
+                   {"key": KEY, "loss": BINARY, "min_rows": 99, "pooled": False, "validation_split": 0.0},
+                   {"loss": ("function",)}),
+    "sweep": (lambda **o: jaxbm.sweep(key=KEY, loss=BINARY, **o),
+              {"space": {"l2": [0.1]}, "model": MODEL, "x": X, "y": Y, "trials": 1, "method": "grid", "metric": "f1",
+               "refit": True, "grid_points": 2, "folds": 3, "validation_split": 0.5}, {"folds": ("None",)}),
+    "save_members": (jaxbm.save_members, {"folder": "f", "predictor": OTHERS}, {"folder": ("text",)}),
+    "FunctionModel": (jaxbm.FunctionModel, {"init_function": len, "apply_function": len, "input_shape": (3,),
+                                            "n_outputs": 1, "param_dtype": "float32"},
+                      {"init_function": ("function",), "apply_function": ("function",),
+                       "input_shape": ("None", "list", "dict")}),
+    "apply": (lambda **o: MODEL.apply(PARAMS, X, **o), {"dropout": 0.1, "key": KEY}, {"dropout": ("None",)}),
+    "Uniform": (jaxbm.space.Uniform, {"low": 0.0, "high": 1.0}, {}),
+    "fit": (lambda **o: jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, **o),
+            {"implementation": None, "progress": 3, "monitor_mode": "auto", "class_weight": "balanced"},
+            {"implementation": ("None",)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_is_no_such_argument_at_all_is_refused_by_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call, arguments, fine = TAKEN[name]
+    for argument in arguments:
+        for what, value in STRANGE.items():
+            if what in fine.get(argument, ()) or (name, argument, what) == ("fit", "class_weight", "None"):
+                continue
+            with pytest.raises((TypeError, ValueError), match=rf"^{argument}[:.]") as told:
+                call(**{**arguments, argument: value})
+            assert len(str(told.value)) < 1000, (argument, what)
+            assert "array(" not in str(told.value), (argument, what)
+
+
+def test_parameters_of_another_model_are_refused_where_they_are_used():
+    two = jaxbm.FunctionModel(lambda key: {"w": np.ones((3, 1), np.float32)}, lambda p, x: x @ p["w"], (3,), 1)
+    for model, params in [(MODEL, THREE.init(KEY)), (MODEL, two.init(KEY)), (two, PARAMS), (two, {"w": np.ones(3)}),
+                          (two, {"w": np.full((3, 1), "a")}), (MODEL, OTHERS.params)]:  # fmt: skip
+        with pytest.raises((TypeError, ValueError), match="params: expected "):
+            jaxbm.predict(model, params, X)
+        with pytest.raises((TypeError, ValueError), match="params: expected "):
+            jaxbm.evaluate(model, params, X, Y, loss=BINARY)
+    with pytest.raises(ValueError, match="params: expected "):
+        jaxbm.Ensemble(THREE, OTHERS.params)
+
+
+def test_folds_of_ones_own_are_rows_of_the_table():
+    rows = np.arange(12)
+    for folds, match in [
+        ([(rows, [12])], "expected 0 to 11, got 12"), ([(rows, [-1])], "expected 0 to 11, got -1"),
+        ([3], "expected pairs"), ([(rows, rows > 5)], "expected integers"), ([(rows, [])], "expected rows to train"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=f"folds: {match}"):
+            make_folds(12, Y, folds)

@@ -65,6 +65,25 @@ def test_balanced_class_weights_count_the_visited_rows():
     np.testing.assert_allclose(listed.history["loss"], copied.history["loss"], rtol=1e-5)
 
 
+def test_balanced_class_weights_count_no_row_that_is_validated_on():
+    """However it is held out: as a part of all rows, of those listed, or by list; of one run, members and groups."""
+    model, y, n = jaxbm.MLP((5, 4, 1)), (np.linspace(-1, 1, 90) < Y).astype(np.float32), 67
+    options = {"loss": "sigmoid_binary_cross_entropy", "epochs": 2, "class_weight": "balanced"}
+    rows = np.arange(90)
+    expected = jaxbm.fit(KEY, model, X, y, rows=rows[:n], validation_rows=rows[n:], **options).history
+    found = {
+        "split": jaxbm.fit(KEY, model, X, y, validation_split=0.25, **options).history,
+        "split of rows": jaxbm.fit(KEY, model, X, y, validation_split=0.25, rows=rows, **options).history,
+        "data": jaxbm.fit(KEY, model, X[:n], y[:n], validation_data=(X[n:], y[n:]), **options).history,
+    }
+    for name in ({}, {"rows": rows}, {"rows": [rows, rows]}):
+        many = jaxbm.fit_members(jnp.stack([KEY, KEY]), model, X, y, validation_split=0.25, **name, **options)
+        found["members", *name] = many.member(1).history
+    for name, history in found.items():
+        for value in ("loss", "val_loss"):
+            np.testing.assert_allclose(history[value], expected[value], rtol=1e-5, err_msg=str(name))
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_members_share_a_table_and_differ_in_rows(implementation):
     rows = np.stack([RNG.permutation(90)[:30] for _ in range(3)])
