@@ -92,7 +92,11 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def _parser() -> argparse.ArgumentParser:
     import jaxbm
 
-    parser = Parser(prog="jaxbm", description="Train MLPs on tables.")
+    parser = Parser(
+        prog="jaxbm",
+        description="Train MLPs on tables, from the shell.",
+        epilog="jaxbm COMMAND --help tells the rest.",
+    )
     parser.add_argument("--version", action="version", version=f"jaxbm {jaxbm.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
     for command in COMMANDS:

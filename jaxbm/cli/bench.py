@@ -7,14 +7,21 @@ import argparse
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
-    parser = commands.add_parser("bench", help="measure this machine, jaxbm and its peers; compare two results")
+    parser = commands.add_parser(
+        "bench",
+        help="measure this machine, jaxbm and its peers; compare two results",
+        description="Time jaxbm and the libraries beside it, as far as they are installed, on this machine, and "
+        "write a report with its figures, its versions and what was missed.",
+    )
     parser.set_defaults(run=run)
     parser.add_argument("words", nargs="*", metavar="compare A B", help="compare two files of results instead")
     parser.add_argument("--full", action="store_true", help="everything, instead of the five-minute selection")
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="a contest or selection by name; may be given more than once"
     )
-    parser.add_argument("--rounds", type=int, help="timed calls of each contestant, instead of each contest's own")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="timed calls of each contestant, instead of each contest's own"
+    )
     parser.add_argument("--out", default="benchmark-report", metavar="FOLDER", help="where results and report go")
     parser.add_argument("--resume", action="store_true", help="keep what the folder has, run only what is missing")
     parser.add_argument("--list", action="store_true", help="show selections and contests, run nothing")

@@ -11,7 +11,12 @@ from jaxbm.core.words import counted
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
-    parser = commands.add_parser("evaluate", help="measure a saved model on a CSV file")
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a saved model on a CSV file",
+        description="The loss and the metrics of a saved model, an ensemble or models by group on rows with labels, "
+        "which are read, cleaned and encoded as the training table was.",
+    )
     parser.set_defaults(run=run)
     parser.add_argument("folder", help="where `jaxbm train` put the model")
     parser.add_argument("data", help="CSV or Parquet file with the training table's columns, - for standard input")

@@ -36,11 +36,14 @@ def run(arguments: argparse.Namespace) -> None:
     import jax
 
     from jaxbm import table, understand
+    from jaxbm.cli.shared import check_file
     from jaxbm.report.fitting import Fitting, say
     from jaxbm.report.fitting import console as make_console
     from jaxbm.report.parts import number
     from jaxbm.saved.outputs import load_any
 
+    if not arguments.no_pictures:
+        check_file(arguments.out, "--out")
     saved = load_any(arguments.folder)
     whole = table.read(arguments.data, like=saved.preparation, **reading_options(arguments))
     frame = saved.preparation.labelled(whole)

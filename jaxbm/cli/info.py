@@ -7,6 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from jaxbm.cli.data_options import add_column_options, add_reading_options, column_options, reading_options
+from jaxbm.cli.shared import check_file
 from jaxbm.tabular.recipes import DEFAULT, PRESETS
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _table(arguments: argparse.Namespace) -> None:
     from jaxbm import table
     from jaxbm.report.fitting import console, say
 
+    if arguments.write_types is not None:
+        check_file(arguments.write_types, "--write-types")
     if arguments.target is None:
         raise ValueError("--target: expected the column to predict, got none")
     frame = table.read(arguments.data, **reading_options(arguments))

@@ -6,19 +6,27 @@ import argparse
 import pathlib
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
+from jaxbm.cli.shared import check_writable
 from jaxbm.core.words import counted
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
-    parser = commands.add_parser("predict", help="write predictions with probabilities")
+    parser = commands.add_parser(
+        "predict",
+        help="write predictions with probabilities",
+        description="Predictions of a saved model, an ensemble or models by group, a line for each row in the "
+        "table's order: the class and each class's probability, or the quantity.",
+    )
     parser.set_defaults(run=run)
     parser.add_argument("folder", help="where `jaxbm train` put the model")
     parser.add_argument(
         "data",
         help="CSV or Parquet file with the training table's columns, - for standard input; no target is needed",
     )
-    parser.add_argument("--out", default="predictions.csv", metavar="FILE", help="CSV file to write, a line per row")
+    parser.add_argument(
+        "--out", default="predictions.csv", metavar="FILE", help="CSV file to write [predictions.csv]"
+    )
     add_reading_options(parser)
 
 
@@ -60,4 +68,5 @@ def _checked(arguments: argparse.Namespace) -> pathlib.Path:
         raise ValueError(f"--out: expected a file, {target} is a folder")
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"--out: {target.absolute().parent}: no such folder")
+    check_writable(target.absolute().parent)
     return target

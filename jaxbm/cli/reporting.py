@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxbm.cli.shared import check_writable
+from jaxbm.cli.shared import check_file
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +36,7 @@ def prepare_report(arguments: argparse.Namespace) -> None:
     """Let what draws be loaded beside the training, where it will be needed; ValueError where it can't be written."""
     if not arguments.no_report:
         if arguments.report is not None:
-            if (path := pathlib.Path(arguments.report)).is_dir():
-                raise ValueError(f"--report: expected a file, {path} is a folder")
-            check_writable(path.absolute().parent, "--report")
+            check_file(arguments.report, "--report")
         from jaxbm.report.drawing import warm_up
 
         warm_up()

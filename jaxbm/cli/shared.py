@@ -58,6 +58,13 @@ def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:
         raise ValueError(f"{flag}: cannot write to {folder}: {error.strerror}; choose another folder") from None
 
 
+def check_file(path: str | pathlib.Path, flag: str) -> None:
+    """ValueError naming `flag` where a file can't be written: before the work, not after it."""
+    if pathlib.Path(path).is_dir():
+        raise ValueError(f"{flag}: expected a file, {path} is a folder")
+    check_writable(pathlib.Path(path).absolute().parent, flag)
+
+
 @contextmanager
 def resumable(out: str) -> Iterator[pathlib.Path]:
     """The folder inside `out` that members are kept in until the body is through; Ctrl-C tells what was kept."""

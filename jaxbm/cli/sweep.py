@@ -30,27 +30,35 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.set_defaults(run=run)
     add_data_options(parser)
+    searched = parser.add_argument_group("what is searched", "a range, or values to choose from; one value fixes it")
     for name in RANGES:
         told = OPTIONS[name].brief if name in OPTIONS else f"{name.replace('_', ' ')} of the optimizer"
-        parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", metavar="RANGE", help=told)
-    parser.add_argument("--hidden", nargs="+", type=widths, default=[(64, 32)], metavar="64,32", help="hidden widths")
+        told += " [log:1e-4:1e-1]" if name == "learning_rate" else ""
+        searched.add_argument(f"--{name.replace('_', '-')}", nargs="+", metavar="RANGE", help=told)
+    searched.add_argument(
+        "--hidden", nargs="+", type=widths, default=[(64, 32)], metavar="64,32", help="hidden widths"
+    )
     for flag, default in (("--activation", "relu"), ("--weight-init", "glorot_uniform")):
         told = f"one to fix it, several to choose from [{default}]"
-        parser.add_argument(flag, nargs="+", default=[default], metavar="NAME", help=told)
-    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="[adam]")
-    parser.add_argument("--loss", help="a name from jaxbm.losses; found from the task")
-    parser.add_argument("--metric", default="loss", help="what to compare the trials by")
-    training_options.add(parser, "epochs")
-    parser.add_argument("--trials", type=int, default=20, metavar="20", help="how many points are tried")
+        searched.add_argument(flag, nargs="+", default=[default], metavar="NAME", help=told)
+    trials = parser.add_argument_group("trials")
+    trials.add_argument("--trials", type=int, default=20, metavar="20", help="how many points are tried")
     told = "how points are drawn from the ranges [random]"
-    parser.add_argument("--method", choices=("random", "sobol", "grid"), default="random", help=told)
-    parser.add_argument("--grid-points", type=int, default=5, help="values of each range in a grid")
-    parser.add_argument("--seeds", type=int, default=1, help="members of each trial that differ in their seed")
-    parser.add_argument("--folds", type=int, help="cross-validate; otherwise --validation-split")
-    training_options.add(parser, "validation_split", validation_split=0.2)
-    parser.add_argument("--halving", type=int, metavar="FACTOR", help="successive halving by this factor")
-    parser.add_argument("--min-epochs", type=int, help="epochs of the first round of halving")
-    parser.add_argument("--out", default="sweep", metavar="FOLDER", help="where trials and the best model go")
+    trials.add_argument("--method", choices=("random", "sobol", "grid"), default="random", help=told)
+    trials.add_argument("--grid-points", type=int, default=5, metavar="5", help="values of each range in a grid")
+    told = "members of each trial that differ in their seed"
+    trials.add_argument("--seeds", type=int, default=1, metavar="1", help=told)
+    trials.add_argument("--folds", type=int, metavar="N", help="cross-validate; otherwise --validation-split")
+    training_options.add(trials, "validation_split", validation_split=0.2)
+    told = "what to compare the trials by: loss, or a name from jaxbm.metrics [loss]"
+    trials.add_argument("--metric", default="loss", metavar="NAME", help=told)
+    trials.add_argument("--halving", type=int, metavar="FACTOR", help="successive halving by this factor")
+    trials.add_argument("--min-epochs", type=int, metavar="N", help="epochs of the first round of halving")
+    trials.add_argument("--out", default="sweep", metavar="FOLDER", help="where trials and the best model go [sweep]")
+    training = parser.add_argument_group("training")
+    training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="[adam]")
+    training.add_argument("--loss", metavar="NAME", help="a name from jaxbm.losses [by task]")
+    training_options.add(training, "epochs")
     add_report_options(parser)
 
 

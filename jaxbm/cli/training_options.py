@@ -8,7 +8,7 @@ from typing import Any
 from jaxbm.core.precision import PRECISIONS
 from jaxbm.run.options import NUMBERS, OPTIONS
 
-NAMED = {"implementation": None, "precision": PRECISIONS}
+NAMED: dict[str, Any] = {"implementation": None, "precision": PRECISIONS}
 """Options that are names, and which there are; None for whatever the registry knows."""
 TAKEN = ("batch_size", *NUMBERS, *NAMED)
 """What every training command takes; a number that `fit` learns is among them."""
@@ -28,10 +28,13 @@ def add(parser: argparse._ActionsContainer, *names: str, **defaults: Any) -> Non
             parser.add_argument(flag, action="store_true", default=default, help=option.brief)
             continue
         kind: Any = str if name in NAMED else int if is_whole(name) else float
-        shown = name.upper() if default is None else str(default)
-        parser.add_argument(
-            flag, type=kind, default=default, metavar=shown, choices=NAMED.get(name), help=option.brief
-        )
+        shown = str(default)
+        if default is None:
+            shown = "NAME" if name in NAMED else "N" if is_whole(name) else "NUMBER"
+        told = option.brief
+        if NAMED.get(name):
+            told = f"{told}: {', '.join(NAMED[name])}"
+        parser.add_argument(flag, type=kind, default=default, metavar=shown, choices=NAMED.get(name), help=told)
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:

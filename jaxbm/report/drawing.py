@@ -48,6 +48,8 @@ STYLE: dict[str, Any] = {
 }
 LETTER, LINE = 0.075, 0.19
 """Inches that a letter and a line take."""
+MOST_INSIDE = 4
+"""Lines of a legend that has room beside the curves."""
 PIXELS = 112
 """A picture's inch at its largest."""
 LINKS = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -118,8 +120,31 @@ def _fit(made: Figure) -> None:
     left = 0.25 + LETTER * max([len(w) for w in words], default=0) if len(axes.get_yticks()) else 0.1
     left += LINE if axes.get_ylabel() else 0
     lines = max([text.get_text().count("\n") for text in axes.get_xticklabels()], default=0)
-    bottom = 0.3 + LINE * lines + (LINE if axes.get_xlabel() else 0)
+    bottom = 0.3 + LINE * (lines + _lines_below(made)) + (LINE if axes.get_xlabel() else 0)
     made.subplots_adjust(left / width, bottom / height, 1 - 0.14 / width, 1 - 0.1 / height)
+    _shorten_labels(axes, width - left - 0.14, width - 0.2, height - bottom)
+
+
+def _shorten_labels(axes: Axes, beside: float, whole: float, upwards: float) -> None:
+    """What the axes say about themselves, no longer than the picture: inches along its axis, of it all, upwards."""
+    axes.set_ylabel(short(axes.get_ylabel(), int(upwards / LETTER)))
+    axes.set_xlabel(short(axes.get_xlabel(), int(whole / LETTER)))
+    if len(axes.get_xlabel()) * LETTER > beside:
+        axes.xaxis.label.set(x=1, horizontalalignment="right")
+
+
+def short(text: str, most: int = 30) -> str:
+    """At most so many letters: beginning and end, which tell apart what a spreadsheet's columns are called.
+
+    Example:
+      >>> from jaxbm.report.drawing import short
+      >>> short("width of the left wheel", 12)
+      'width o…heel'
+    """
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 3
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
 
 
 def svg(made: Figure, label: str) -> str:
@@ -168,3 +193,21 @@ def legend(axes: Axes, **options: Any) -> None:
     """A legend where there is something to tell apart."""
     if len(axes.get_legend_handles_labels()[0]) > 1:
         axes.legend(fontsize=9, handlelength=1.4, borderaxespad=0.2, **options)
+
+
+def legend_of_many(axes: Axes, title: str, loc: str, size: tuple[float, float] = NARROW) -> tuple[float, float]:
+    """A legend in the picture, or below it where it would hide what it explains; the picture's size."""
+    handles, labels = axes.get_legend_handles_labels()
+    small: Any = {"title": title, "fontsize": 9, "title_fontsize": 9, "handlelength": 1.4}
+    if len(labels) <= MOST_INSIDE:
+        axes.legend(loc=loc, **small)
+        return size
+    figure = axes.get_figure()
+    columns = 2 if max(map(len, labels)) <= 22 else 1
+    figure.legend(handles, labels, loc="lower left", ncols=columns, borderaxespad=0, columnspacing=1, **small)
+    return size[0], size[1] + LINE * _lines_below(figure)
+
+
+def _lines_below(made: Any) -> int:
+    """Lines that a legend below the picture takes, its title among them."""
+    return sum(1 + -(-len(below.get_texts()) // below._ncols) for below in made.legends)

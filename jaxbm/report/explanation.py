@@ -12,7 +12,7 @@ import numpy as np
 from jaxbm.core.files import replace
 from jaxbm.core.words import counted
 from jaxbm.report import parts
-from jaxbm.report.drawing import FAINT, FIRST, SECOND, SERIES, drawn, legend, tidy_axes
+from jaxbm.report.drawing import FAINT, FIRST, SECOND, SERIES, drawn, legend, short, tidy_axes
 from jaxbm.understand import accumulated_local_effects, partial_dependence
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _words(axes: Axes, found: Any, target: str) -> tuple[float, float]:
     values = found.average[:, -1 if found.average.shape[1] == 1 else 0]
     places = np.arange(len(values))
     axes.barh(places, values, color=FIRST, height=0.6)
-    axes.set_yticks(places, [str(v) for v in found.grid[0]])
+    axes.set_yticks(places, [short(str(v), 24) for v in found.grid[0]])
     axes.margins(y=0.02)
     axes.tick_params(axis="y", length=0)
     label = _label(target, found.outputs)

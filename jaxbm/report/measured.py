@@ -29,11 +29,17 @@ class Subject:
     preparation: Any
     outputs: Callable[[np.ndarray], np.ndarray]
     """from features `[n, in]` to logits `[n, out]`"""
+    output: int = 0
+    """the one that is told about, of a regression of several"""
+    several: bool = False
+    """whether there are others"""
 
     @property
     def target(self) -> str:
         """The name of what is predicted."""
-        return str(self.preparation.target) if self.preparation is not None else "target"
+        if self.preparation is not None:
+            return str(self.preparation.target)
+        return f"output {self.output}" if self.several else "target"
 
     def classes(self, count: int) -> list[str]:
         """Their names, numbers where they have none."""
@@ -43,12 +49,14 @@ class Subject:
 
     def in_units(self, y: np.ndarray) -> np.ndarray:
         """A regression's labels in the target's units."""
-        flat = np.asarray(y, np.float64).reshape(len(y), -1)[:, 0]
+        flat = np.asarray(y, np.float64).reshape(len(y), -1)[:, self.output]
         return flat if self.preparation is None else self.preparation.unscale(flat)
 
     def predicted(self, raw: np.ndarray) -> np.ndarray:
         """What outputs `[..., n, out]` of a regression predict, in the target's units."""
-        return np.asarray(raw, np.float64)[..., 0] if self.preparation is None else self.preparation.predicted(raw)
+        if self.preparation is None:
+            return np.asarray(raw, np.float64)[..., self.output]
+        return self.preparation.predicted(raw)
 
     def probabilities(self, raw: np.ndarray) -> np.ndarray:
         """Of a classification's outputs `[n, out]`."""
@@ -111,7 +119,7 @@ def _spread(subject: Subject, ensemble: Any, x: np.ndarray) -> np.ndarray:
     """How far members disagree about each row, in the target's units."""
     if subject.preparation is None or subject.preparation.meaning == "scores":
         scale = 1.0 if subject.preparation is None else subject.preparation.target_scale
-        return ensemble.spread(x).mean(axis=1) * scale
+        return ensemble.spread(x)[:, subject.output] * scale
     each = subject.predicted(ensemble.logits(x))
     weights = np.ones(len(each)) if ensemble.weights is None else ensemble.weights
     mean = np.average(each, axis=0, weights=weights)
@@ -125,7 +133,55 @@ def confusion_counts(decided: np.ndarray, labels: np.ndarray, count: int) -> np.
     )
 
 
-def rows_of(data: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Each data set's features and labels, those without rows left out."""
-    parts = {name: (np.asarray(part[0]), np.asarray(part[1])) for name, part in data.items() if len(part[0])}
-    return {name: (x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y) for name, (x, y) in parts.items()}
+def each_output(subject: Subject, sets: Mapping[str, Any]) -> list[Subject]:
+    """The subject itself, or of a regression of several quantities one for each."""
+    last = list(sets.values())[-1][1]
+    if subject.task != "regression" or last.ndim < 2:
+        return [subject]
+    return [replace(subject, output=i, several=True) for i in range(last.shape[1])]
+
+
+def sets_of(data: Any, parts: tuple[str, ...]) -> dict[str, tuple[np.ndarray, ...]]:
+    """Each data set's features and labels (and groups), those without rows left out.
+
+    Raises:
+      TypeError, ValueError: `data` is something else; the message names the set, what was expected and what came.
+    """
+    if not isinstance(data, Mapping):
+        raise TypeError(f"data: expected {{name: ({', '.join(parts)})}}, got {type(data).__name__}")
+    found = {}
+    for name, given in data.items():
+        if not isinstance(given, tuple | list) or len(given) != len(parts):
+            came = f"{len(given)} of them" if isinstance(given, tuple | list) else type(given).__name__
+            raise ValueError(f"data[{name!r}]: expected ({', '.join(parts)}), got {came}")
+        arrays = tuple(np.asarray(part) for part in given)
+        if any(part.ndim == 0 or len(part) != len(arrays[0]) for part in arrays):
+            shapes = ", ".join(str(list(part.shape)) for part in arrays)
+            raise ValueError(f"data[{name!r}]: expected {', '.join(parts)} of as many rows, got shapes {shapes}")
+        if len(arrays[0]):
+            x, y, *others = arrays
+            found[str(name)] = (x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y, *others)
+    if not found:
+        raise ValueError("data: expected at least one set with rows, got none")
+    return found
+
+
+def checked_labels(name: str, y: np.ndarray, task: str, outputs: int) -> np.ndarray:
+    """Labels `[n]` as a report of so many outputs takes them: class numbers, also from one-hot ones, or quantities,
+    which may be `[n, outputs]`; ValueError for others."""
+    if task == "regression":
+        if y.ndim == 1 or y.shape[1:] == (outputs,):
+            return y
+        raise ValueError(f"data[{name!r}]: expected labels [n] or [n, {outputs}], got shape {list(y.shape)}")
+    classes = max(outputs, 2)
+    if task == "multiclass" and y.ndim == 2 and y.shape[1] == classes:
+        return y.argmax(axis=1)
+    whole = y.ndim == 1 and y.dtype.kind in "biuf" and bool((np.mod(y, 1) == 0).all())
+    if not whole or y.min() < 0 or y.max() >= classes:
+        came = (
+            f"{y.min():.6g} to {y.max():.6g}"
+            if y.ndim == 1 and y.dtype.kind in "biuf"
+            else f"{y.dtype} {list(y.shape)}"
+        )
+        raise ValueError(f"data[{name!r}]: expected class numbers 0 to {classes - 1} as labels, got {came}")
+    return y.astype(np.int64)

@@ -26,6 +26,7 @@ from jaxbm.training.predict import predict
 TASKS = ("binary", "multiclass", "regression")
 MOST_CLASSES = 12
 """A confusion matrix with more of them is not readable."""
+SHOWN_MISTAKES = 12
 
 
 def html(
@@ -93,18 +94,24 @@ def html(
         task = preparation.task
     if task not in TASKS:
         raise ValueError(f"task: expected 'binary', 'multiclass' or 'regression', got {task!r}")
-    sets = {name: part for name, part in data.items() if len(part[0])}
-    if not sets:
-        raise ValueError("data: expected at least one set with rows, got none")
+    by_group = isinstance(result, GroupsResult)
+    sets: dict[str, Any] = measured.sets_of(data, ("x", "y", "groups") if by_group else ("x", "y"))
     sections: list[str] = []
-    if isinstance(result, GroupsResult):
+    if by_group:
         sections += study_parts.groups(result, sets, task, preparation)
         described, learned = result.model, None
     else:
         subject, described, learned = _subject(result, model, task, preparation)
-        sections += _results(subject, measured.rows_of(sets), outputs or {}, importance)
+        raw = {
+            name: outputs[name] if outputs and name in outputs else subject.outputs(x)
+            for name, (x, _) in sets.items()
+        }
+        sets = {n: (x, measured.checked_labels(n, y, task, raw[n].shape[1])) for n, (x, y) in sets.items()}
+        subjects = measured.each_output(subject, sets)
+        for one in subjects:
+            sections += _results(one, sets, raw, set(outputs or ()), importance)
         if isinstance(result, MembersResult):
-            sections.insert(2, study_parts.members(result, subject, measured.rows_of(sets)))
+            sections.insert(2, study_parts.members(result, subjects[0], sets))
         if isinstance(result, SweepResult):
             sections.insert(1, study_parts.sweep(result))
     if learned is not None:
@@ -152,18 +159,19 @@ def _ensemble_logits(ensemble: Ensemble, task: str, preparation: Any, x: np.ndar
 def _results(
     subject: Subject,
     sets: dict[str, tuple[np.ndarray, np.ndarray]],
-    known: Mapping[str, np.ndarray],
+    raw: Mapping[str, np.ndarray],
+    known: set[str],
     with_importance: bool,
 ) -> list[str]:
     """How well it does: numbers, pictures, importance."""
     from jaxbm.report import pictures
 
-    raw = {name: known[name] if name in known else subject.outputs(x) for name, (x, _) in sets.items()}
+    which = f", {subject.target}" if subject.several else ""
     values = {name: measured.metrics_of(subject, raw[name], y) for name, (_, y) in sets.items()}
     last = list(sets)[-1]
     (x, y), shown = sets[last], raw[last]
     headings = [heading(n) for n in values[last]]
-    cards = parts.cards({f"{h}, {last}": v for h, v in zip(headings, values[last].values(), strict=True)})
+    cards = parts.cards({f"{h}, {last}{which}": v for h, v in zip(headings, values[last].values(), strict=True)})
     numbers = parts.table(
         ["", "rows", *headings], [[n, len(sets[n][1]), *v.values()] for n, v in values.items()], label="metrics"
     )
@@ -176,10 +184,10 @@ def _results(
         counts = measured.confusion_counts(p.argmax(axis=1), y, p.shape[1])
         few = p.shape[1] <= MOST_CLASSES
         body = [
-            parts.confusion(counts, classes) if few else "",
+            parts.confusion(counts, classes) if few else _confused(counts, classes),
             parts.pictures(pictures.classification(p, y, classes)),
         ]
-    sections = [cards, parts.section(f"Results on {last} rows", numbers, *body)]
+    sections = [cards, parts.section(f"Results on {last} rows{which}", numbers, *body)]
     if with_importance:
         names, mean, error, what = measured.importance(subject, x, y)
         asked = "training" if last in known else last  # the outputs that are known are others' than the model's
@@ -190,9 +198,26 @@ def _results(
         )
         drawn_bars = pictures.importance(names, mean, error, what)
         sections.append(
-            parts.section("Importance of the columns", parts.note(told), parts.pictures([("", drawn_bars)]))
+            parts.section(f"Importance of the columns{which}", parts.note(told), parts.pictures([("", drawn_bars)]))
         )
     return sections
+
+
+def _confused(counts: np.ndarray, classes: Sequence[str]) -> str:
+    """Which of many classes are taken for which others, the most frequent mistakes first."""
+    wrong = counts - np.diag(np.diag(counts))
+    most = np.argsort(-wrong, axis=None, kind="stable")[:SHOWN_MISTAKES]
+    total = counts.sum(axis=1)
+    rows = [
+        [classes[i], classes[j], int(wrong[i, j]), f"{wrong[i, j] / total[i]:.0%}"]
+        for i, j in zip(*np.unravel_index(most, wrong.shape), strict=True)
+        if wrong[i, j]
+    ]
+    if not rows:
+        return ""
+    columns = ["class", "taken for", "rows", "share of the class"]
+    told = f"The most frequent mistakes, of {int(wrong.sum()):,} in all:"
+    return parts.note(told) + parts.table(columns, rows, label="mistakes")
 
 
 def _training(run: Any, title: str) -> str:
@@ -202,10 +227,10 @@ def _training(run: Any, title: str) -> str:
     several = np.ndim(run.epochs_run) > 0
     best = int(np.median(np.asarray(run.best_epoch)))
     ran = int(np.max(np.asarray(run.epochs_run)))
-    early = several and int(np.min(np.asarray(run.epochs_run))) < ran
-    told = counted(ran, "epoch") + (
-        ", some members fewer" if early else "" if several else f"; the best was epoch {best + 1}"
-    )
+    least = int(np.min(np.asarray(run.epochs_run)))
+    told = counted(ran, "epoch") + ("" if several else f"; the best was epoch {best + 1}")
+    if several and least < ran:
+        told = f"{least} to {told}; the curves end where less than half of the members still train"
     drawn = pictures.learning_curves(history, None if several else best)
     return parts.section(title, parts.note(told + "."), parts.pictures([("Loss by epoch", drawn)]))
 

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbm.report.curves import precision_recall, roc
-from jaxbm.report.drawing import FAINT, FIRST, INK, SECOND, SERIES, WIDE, drawn, legend, logarithmic, tidy_axes
+from jaxbm.report.drawing import (
+    FAINT,
+    FIRST,
+    INK,
+    SECOND,
+    SERIES,
+    WIDE,
+    drawn,
+    legend,
+    legend_of_many,
+    logarithmic,
+    short,
+    tidy_axes,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +31,10 @@ MOST_POINTS, MOST_BARS = 1500, 15
 
 @drawn("Loss by epoch", WIDE)
 def learning_curves(axes: Axes, history: Mapping[str, Any], best_epoch: int | None) -> None:
-    """Loss and validation loss by epoch; of many members the middle one and the middle four fifths."""
+    """Loss and validation loss by epoch; of many members the middle one and the middle four fifths, as long as half
+    of them train: who trains on then is no sample of all."""
+    ends: list[int] = []
+    epochs = np.arange(1, 2)
     for colour, name in ((FIRST, "loss"), (SECOND, "val_loss")):
         if name not in history:
             continue
@@ -28,54 +44,68 @@ def learning_curves(axes: Axes, history: Mapping[str, Any], best_epoch: int | No
         if values.ndim == 1:
             axes.plot(epochs, values, color=colour, label=label, marker="o" if len(epochs) < 25 else None, ms=3)
             continue
-        ran = np.isfinite(values).any(axis=0)
-        low, middle, high = np.nanquantile(values[:, ran], [0.1, 0.5, 0.9], axis=0)
+        counts = np.isfinite(values).sum(axis=0)
+        ran = (counts > 0) & (2 * counts >= counts.max())
+        finite = np.where(np.isfinite(values), values, np.nan)
+        low, middle, high = np.nanquantile(finite[:, ran], [0.1, 0.5, 0.9], axis=0)
+        ends.append(int(epochs[ran].max(initial=1)))
         axes.plot(epochs[ran], middle, color=colour, label=f"{label}, middle member")
         axes.fill_between(epochs[ran], low, high, color=colour, alpha=0.18, lw=0)
     if best_epoch is not None:
         axes.axvline(best_epoch + 1, color=FAINT, lw=1, ls="--")
         axes.annotate("best", (best_epoch + 1, 1), xycoords=("data", "axes fraction"), xytext=(3, -10),
                       textcoords="offset points", fontsize=9)  # fmt: skip
-    shown = np.concatenate([np.ravel(history[n]) for n in ("loss", "val_loss") if n in history])
+    last = max(ends, default=None)
+    shown = np.concatenate(
+        [np.ravel(np.asarray(history[n])[..., :last]) for n in ("loss", "val_loss") if n in history]
+    )
     shown = shown[np.isfinite(shown)]
     if shown.size and shown.min() > 0 and shown.max() > 20 * shown.min():
         logarithmic(axes)
     locator: Any = axes.xaxis.get_major_locator()
     locator.set_params(integer=True)
+    if len(epochs) == 1:
+        axes.set_xlim(0.5, 1.5)
     tidy_axes(axes, xlabel="epoch", ylabel="loss")
     legend(axes)
 
 
 def classification(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str]]:
     """`(title, picture)`: ROC and precision-recall curves of each class against the rest, and the calibration."""
-    several = probabilities.shape[1] > 2
-    chosen = list(range(probabilities.shape[1])) if several else [1]
-    scored = [(classes[c], probabilities[:, c], labels == c) for c in chosen if 0 < (labels == c).sum() < len(labels)]
+    count = probabilities.shape[1]
+    several = count > 2
+    rows = np.bincount(labels.astype(int), minlength=count)
+    chosen = np.argsort(-rows, kind="stable")[: len(SERIES)] if several else np.asarray([1])
+    chosen = sorted(c for c in chosen.tolist() if 0 < rows[c] < len(labels))
+    scored = [(short(classes[c], 24), probabilities[:, c], labels == c) for c in chosen]
+    which = f", the {len(scored)} largest of {count} classes" if count > len(SERIES) else ""
     pictures = []
-    scored = scored[: len(SERIES)]
     if scored:
-        pictures += [("ROC curve", _roc(scored)), ("Precision and recall", _precision_recall(scored))]
+        pictures += [
+            (f"ROC curve{which}", _roc(scored)),
+            (f"Precision and recall{which}", _precision_recall(scored)),
+        ]
     return [*pictures, ("Calibration", _calibration(probabilities, labels, several))]
 
 
 @drawn("ROC curve")
-def _roc(axes: Axes, scored: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
+def _roc(axes: Axes, scored: list[tuple[str, np.ndarray, np.ndarray]]) -> tuple[float, float]:
     axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls=":")
     for colour, (name, p, is_class) in zip(SERIES, scored, strict=False):
         wrong, right, area = roc(p, is_class)
         axes.plot(*_thinned(wrong, right), color=colour, label=f"{name}: {area:.3f}")
     tidy_axes(axes, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.legend(title="area", loc="lower right", fontsize=9, title_fontsize=9, handlelength=1.4)
+    return legend_of_many(axes, "area", "lower right")
 
 
 @drawn("Precision and recall")
-def _precision_recall(axes: Axes, scored: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
+def _precision_recall(axes: Axes, scored: list[tuple[str, np.ndarray, np.ndarray]]) -> tuple[float, float]:
     for colour, (name, p, is_class) in zip(SERIES, scored, strict=False):
         recall, precision, average = precision_recall(p, is_class)
         axes.plot(*_thinned(recall, precision), color=colour, drawstyle="steps-pre", label=f"{name}: {average:.3f}")
         axes.axhline(is_class.mean(), color=colour, lw=1, ls=":")
     tidy_axes(axes, xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.legend(title="average precision", loc="lower left", fontsize=9, title_fontsize=9, handlelength=1.4)
+    return legend_of_many(axes, "average precision", "lower left")
 
 
 @drawn("Calibration")
@@ -95,8 +125,8 @@ def _calibration(axes: Axes, probabilities: np.ndarray, labels: np.ndarray, seve
         mean, share, [share - low, high - share], color=FIRST, fmt="o", ms=5, elinewidth=1, label="observed"
     )
     xlabel = "probability of the decided class" if several else "predicted probability"
-    tidy_axes(axes, xlabel=xlabel, ylabel="share that came true", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.legend(loc="upper left", fontsize=9, handlelength=1.4)
+    tidy_axes(axes, xlabel=xlabel, ylabel="share that came true", xlim=(-0.02, 1.02), ylim=(-0.02, 1.2))
+    axes.legend(loc="upper left", ncols=2, fontsize=9, handlelength=1.4, borderaxespad=0)  # above what is drawn
 
 
 def regression(predicted: np.ndarray, true: np.ndarray, target: str) -> list[tuple[str, str]]:
@@ -137,7 +167,7 @@ def importance(
     axes.barh(places, mean[order], xerr=np.nan_to_num(error[order]), color=FIRST, height=0.62, error_kw=error_kw)
     axes.axvline(0, color=FAINT, lw=1)
     axes.tick_params(axis="y", length=0)
-    axes.set_yticks(places, [_short(names[i]) for i in order])
+    axes.set_yticks(places, [short(names[i]) for i in order])
     axes.margins(y=0.01)
     tidy_axes(axes, xlabel=metric)
     axes.spines["left"].set_visible(False)
@@ -170,10 +200,6 @@ def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarra
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return np.minimum(middle - half, share), np.maximum(middle + half, share)
-
-
-def _short(name: str, most: int = 30) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _thinned(x: np.ndarray, y: np.ndarray, most: int = 300) -> tuple[np.ndarray, np.ndarray]:

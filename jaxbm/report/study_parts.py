@@ -67,15 +67,18 @@ def groups(result: GroupsResult, sets: Mapping[str, Any], task: str, preparation
     from jaxbm.report import pictures
 
     subject = Subject(None, task, preparation, lambda x: x)
-    rows, by_group = [], {}
+    rows: list[list[Any]] = []
+    by_group: dict[str, float] = {}
+    last = ""
     for name, (x, y, labels) in sets.items():
-        raw = result.predict(np.asarray(x), np.asarray(labels))
+        raw = result.predict(x, labels)
+        y = measured.checked_labels(name, y, task, raw.shape[1])
         known = ~np.isnan(raw).any(axis=1)
         if known.any():
-            values = measured.metrics_of(subject, raw[known], np.asarray(y)[known])
+            values = measured.metrics_of(subject, raw[known], y[known])
             rows.append([name, int(known.sum()), *values.values()])
             headings = [heading(n) for n in values]
-            by_group = _errors(subject, raw[known], np.asarray(y)[known], np.asarray(labels)[known])
+            by_group = _errors(subject, raw[known], y[known], labels[known])
             last = name
     parts_of: list[str] = []
     if rows:

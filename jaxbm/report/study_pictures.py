@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.report.drawing import FAINT, FIRST, INK, LETTER, WIDE, drawn, tidy_axes
+from jaxbm.report.drawing import FAINT, FIRST, INK, LETTER, PAPER, WIDE, drawn, short, tidy_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,10 @@ def parallel_coordinates(
     for k, ticks in enumerate([p[1] for p in places] + [[(0, f"{ends[0]:.3g}"), (1, f"{ends[1]:.3g}")]]):
         axes.axvline(k, color=INK, lw=0.8)
         for at, text in ticks:
-            axes.annotate(text, (k, at), xytext=(4, 0), textcoords="offset points", fontsize=8, va="center")
+            axes.annotate(
+                short(text, 16), (k, at), xytext=(4, 0), textcoords="offset points", fontsize=8, va="center",
+                bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 0.5},
+            )  # fmt: skip
     axes.set_xticks(range(len(names) + 1), [n.replace("_", "\n") for n in names] + [metric.replace("_", "\n")])
     widest = max(map(len, (names or [metric])[0].split("_")))
     room = max(0.1, 0.5 * LETTER * widest / UNIT)  # for the left half of the first name

@@ -52,5 +52,7 @@ class Option:
 
     @property
     def brief(self) -> str:
-        """The first clause of its meaning."""
-        return self.help.split("; ")[0].split(". ")[0].removesuffix(".")
+        """The first clause of its meaning, without a bracket that it does not close."""
+        told = self.help.split("; ")[0].split(". ")[0].removesuffix(".")
+        before, bracket, inside = told.rpartition("(")
+        return before.rstrip() if bracket and ")" not in inside else told

@@ -62,10 +62,36 @@ def check_folder(folder: str | os.PathLike[str], kind: Kind) -> pathlib.Path:
         raise ValueError(f"folder: expected a folder, {folder} is a file")
     if not folder.exists() or (folder / kind.configuration).exists():
         return folder
-    for entry in folder.iterdir():
-        if not (entry.name in kind.besides or entry.suffix == ".partial" or _is_of_arrays(entry, kind)):
-            raise ValueError(f"folder: {folder} holds something that is not {kind.title}; choose another folder")
+    foreign = [
+        entry.name
+        for entry in folder.iterdir()
+        if not (entry.name in kind.besides or entry.suffix == ".partial" or _is_of_arrays(entry, kind))
+    ]
+    if foreign:
+        raise ValueError(f"folder: {folder} holds {_holds(folder, kind, foreign)}")
     return folder
+
+
+def _holds(folder: pathlib.Path, kind: Kind, foreign: list[str]) -> str:
+    """What lies in a folder instead of `kind`, and what to do."""
+    other = MANY if kind is ONE else ONE
+    if (folder / other.configuration).exists():
+        return f"{_told(folder, other)}, and not {kind.title}; choose another folder, or delete this one"
+    if UNFINISHED in foreign:
+        choices = "start that command again to go on, choose another folder, or delete this one"
+        return f"a run of many members that was stopped ({UNFINISHED}), and not {kind.title}; {choices}"
+    return f"something that is not {kind.title}; choose another folder"
+
+
+def _told(folder: pathlib.Path, kind: Kind) -> str:
+    """What of the kind lies in the folder."""
+    if kind is ONE:
+        return kind.title
+    try:
+        inner = json.loads((folder / kind.configuration).read_text())["kind"]
+    except (ValueError, KeyError, TypeError, OSError):
+        inner = None
+    return {"ensemble": "a saved ensemble", "groups": "saved models by group"}.get(inner, kind.title)
 
 
 def write(

@@ -16,7 +16,7 @@ from sklearn import metrics
 import jaxbm
 from jaxbm import report, table
 from jaxbm.cli import main
-from jaxbm.report import curves, pictures, study_parts
+from jaxbm.report import curves, page, pictures, study_parts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -177,11 +177,107 @@ def test_bad_arguments(tmp_path):
         ({"data": data, "model": model, "task": "classes"}, "task: expected 'binary'"),
         ({"data": data, "task": "binary"}, "model: expected the architecture"),
         ({"data": {}, "model": model, "task": "binary"}, "data: expected at least one set"),
+        (
+            {"data": {"a": data["test"][:1]}, "model": model, "task": "binary"},
+            r"data\['a'\]: expected \(x, y\), got 1",
+        ),
+        ({"data": {"a": (np.ones((3, 4)), np.ones(2))}, "model": model, "task": "binary"}, r"shapes \[3, 4\], \[2\]"),
+        (
+            {"data": {"a": (np.ones((3, 4), "f"), [0, 5, 1])}, "model": model, "task": "binary"},
+            "0 to 1 as labels, got 0",
+        ),
+        (
+            {"data": {"a": (np.ones((3, 4), "f"), np.ones((3, 2)))}, "model": model, "task": "regression"},
+            r"or \[n, 1\]",
+        ),
     ):
         with pytest.raises(ValueError, match=match):
             report.html(tmp_path / "r.html", result, **options)
     with pytest.raises(TypeError, match="result: expected that of fit"):
         report.html(tmp_path / "r.html", 3, data=data, model=model, task="binary")
+    with pytest.raises(TypeError, match="data: expected"):
+        report.html(tmp_path / "r.html", result, data=list(data.values()), model=model, task="binary")
+
+
+def colours():
+    """The page's colours, in the light and in the dark."""
+    css = (pathlib.Path(report.__file__).parent / "static/report.css").read_text()
+    light, dark = (dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", part)) for part in css.split("@media")[:2])
+    return {"light": light, "dark": light | dark}
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_stand_out(scheme):
+    """The contrast that WCAG 2.2 asks for: 4.5 for words, 3 for lines."""
+    found = colours()[scheme]
+    for name, least in [("ink", 4.5), ("soft", 4.5), ("faint", 3), *((f"series-{i}", 3) for i in range(10))]:
+        for behind in ("paper", "ground"):
+            light, dark = sorted((luminance(found[name]), luminance(found[behind])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= least, (name, behind)
+
+
+def test_many_classes_with_long_names():
+    labels = np.repeat(np.arange(300), 2)
+    labels[:40] = 7  # the largest, and some have no rows
+    p = np.random.default_rng(0).dirichlet(np.ones(300), len(labels))
+    names = [f"a class of which the name is long, number {i}" for i in range(300)]
+    shown = pictures.classification(p, labels, names)
+    assert shown[0][0] == "ROC curve, the 10 largest of 300 classes"
+    assert "ber 7:" in shown[0][1]
+    assert names[7] not in shown[0][1]
+    counts = np.diag(np.full(300, 2))
+    assert page._confused(counts, names) == ""
+    counts[7, 3], counts[5, 4] = 6, 1
+    told = re.findall(r"<td[^>]*>(.*?)</td>", page._confused(counts, names))
+    assert told == [names[7], names[3], "6", "75%", names[5], names[4], "1", "33%"]
+
+
+def test_curves_of_members_end_where_half_of_them_do():
+    loss = np.geomspace(1, 0.5, 40) * np.ones((4, 1))
+    loss[1:, 10:] = np.nan  # one trains on, and is no sample of the four
+    drawn = pictures.learning_curves({"loss": loss, "val_loss": loss}, None)
+    shown = [float(words) for words in re.findall(r">([0-9.]+)</text>", drawn)]
+    assert 10 in shown
+    assert max(shown) < 20
+
+
+def test_names_are_told_apart_and_fit():
+    names = [f"a name of which only the end says what it is, number {i}" for i in range(2)]
+    drawn = pictures.importance(names, np.ones(2), np.zeros(2), "log loss gained")
+    shown = [words for words in re.findall(r">([^<>]+)</text>", drawn) if "…" in words]
+    assert len(set(shown)) == 2
+    assert max(map(len, shown)) <= 30
+    drawn = pictures.distribution(np.arange(9.0), names[0] * 3)
+    assert max(map(len, re.findall(r">([^<>]+)</text>", drawn))) < 60
+
+
+def test_a_regression_of_several_quantities(tmp_path):
+    x, _ = binary()["training"]
+    y = np.stack([x[:, 0], -2 * x[:, 1]], axis=1)
+    model = jaxbm.MLP((4, 2))
+    result = jaxbm.fit(jax.random.key(0), model, x, y, loss="squared_error", epochs=1)
+    words = check(
+        report.html(tmp_path / "r.html", result, data={"all": (x, y)}, model=model, task="regression")
+    ).words
+    error = np.abs(jaxbm.predict(model, result.params, x) - y).mean(axis=0)
+    for i in range(2):
+        assert f"Results on all rows, output {i}" in words
+        assert f"{error[i]:.4f}" in words
+
+
+def test_groups_without_any_model(tmp_path):
+    x, y = binary()["test"]
+    labels = np.arange(len(x)) // 2
+    result = jaxbm.fit_groups(jax.random.key(0), jaxbm.MLP((4, 1)), x, y, labels, min_rows=5,
+                              loss="sigmoid_binary_cross_entropy")  # fmt: skip
+    page = check(report.html(tmp_path / "r.html", result, data={"test": (x, y, labels)}, task="binary"))
+    assert "0 groups with a model of their own, 50 without." in page.words
 
 
 def test_a_loss_over_several_orders_of_magnitude_has_plain_numbers():
@@ -216,23 +312,35 @@ def test_curves_are_scikit_learn_s():
     assert average == pytest.approx(metrics.average_precision_score(is_class, scores))
 
 
+@pytest.fixture(scope="module")
+def groups_page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("groups")
+    rows, _ = table.demo("iris")
+    rows.assign(bed=[f"bed {i % 20}" for i in range(150)]).to_csv(folder / "iris.csv", index=False)
+    command = (
+        f"groups {folder}/iris.csv --target target --group bed --epochs 2 --hidden 4 --min-rows 4 --out {folder}/out"
+    )
+    assert main(command.split()) == 0
+    return folder / "out/report.html"
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_shows_it(tmp_path, monkeypatch, width):
-    monkeypatch.chdir(tmp_path)
-    rows, _ = table.demo("iris")
-    rows.assign(bed=[f"bed {i % 20}" for i in range(150)]).to_csv("iris.csv", index=False)
-    command = "groups iris.csv --target target --group bed --epochs 2 --hidden 4 --min-rows 4 --out groups"
-    assert main(command.split()) == 0
+def test_a_browser_shows_it(tmp_path, groups_page, width):
     # A frame of the wanted width tells what it sees: a browser's own window can't be as narrow as a phone.
-    (tmp_path / "frame.html").write_text(f"""<iframe id=f src="groups/report.html" style="width:{width}px"></iframe>
+    (
+        tmp_path / "frame.html"
+    ).write_text(f"""<iframe id=f src="{groups_page.as_uri()}" style="width:{width}px"></iframe>
     <pre id=told></pre><script>f.onload = () => {{
       const d = f.contentDocument, w = f.contentWindow, b = d.querySelectorAll("table.sortable th button");
+      b[1].focus();  // a button of the keyboard's too: Tab reaches it, Enter and the space bar press it
+      const reached = d.activeElement === b[1] && b[1].tabIndex === 0 && b[1].tagName === "BUTTON";
       b[1].click(); b[1].click();
       const rows = [...d.querySelector("table.sortable").tBodies[0].rows], input = d.querySelector("input.filter");
       const sorted = rows.map((r) => Number(r.cells[1].dataset.value));
       input.value = "bed 19"; input.dispatchEvent(new Event("input"));
-      told.textContent = JSON.stringify({{wide: d.documentElement.scrollWidth, inner: w.innerWidth, sorted,
+      told.textContent = JSON.stringify({{reached, order: b[1].parentElement.getAttribute("aria-sort"),
+        wide: d.documentElement.scrollWidth, inner: w.innerWidth, sorted,
         requests: w.performance.getEntriesByType("resource").length, shown: rows.filter((r) => !r.hidden).length,
         letters: Math.min(...[...d.querySelectorAll("svg text")].map((t) => t.getBoundingClientRect().height))}});
     }}</script>""")
@@ -246,6 +354,8 @@ def test_a_browser_shows_it(tmp_path, monkeypatch, width):
     told = json.loads(re.search(r'<pre id="told">(.*?)</pre>', done.stdout).group(1))
     assert told["wide"] <= told["inner"], "the page scrolls sideways"
     assert told["requests"] == 0
+    assert told["reached"]
+    assert told["order"] == "descending"
     assert told["sorted"] == sorted(told["sorted"], reverse=True)
     assert told["shown"] == 1
     assert told["letters"] > 8

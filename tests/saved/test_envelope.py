@@ -172,6 +172,20 @@ def test_members_without_what_makes_them_members(tmp_path):
             jaxbm.load_members(tmp_path / "many")
 
 
+def test_a_folder_of_the_other_kind_is_named(tmp_path):
+    ensemble = jaxbm.Ensemble(MODEL, jax.tree.map(lambda a: np.stack([a, a]), old_params()))
+    jaxbm.save_members(tmp_path / "m", ensemble)
+    with pytest.raises(ValueError, match="m holds a saved ensemble, and not a saved model; choose another folder"):
+        jaxbm.save(tmp_path / "m", MODEL, old_params())
+    assert jaxbm.load_members(tmp_path / "m").predictor.members == 2
+    jaxbm.save(tmp_path / "one", MODEL, old_params())
+    with pytest.raises(ValueError, match="one holds a saved model, and not saved members; choose"):
+        jaxbm.save_members(tmp_path / "one", ensemble)
+    (tmp_path / "stopped" / "unfinished").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"holds a run of many members that was stopped.*start that command again"):
+        jaxbm.save(tmp_path / "stopped", MODEL, old_params())
+
+
 def test_what_does_not_belong_to_a_saved_model_is_left_alone(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "notes.txt").write_text("mine")
