@@ -116,9 +116,14 @@ def _progress(total: int) -> Iterator[tuple[Say, Callable[[str], None]]]:
 
 
 def _list() -> None:
+    from jaxbm.report.fitting import console, say
+
+    screen = console()
     for name, what in SELECTIONS.items():
         members = [contest.name for contest in contests().values() if name in contest.selections]
-        print(f"{name} ({what}): {len(members)} contests")
-    print(f"{accuracy.NAME} ({accuracy.WHAT})\n")
+        say(screen, f"{name} ({what}): {len(members)} contests")
+    say(screen, f"{accuracy.NAME} ({accuracy.WHAT})\n")
     for contest in contests().values():
-        print(f"{contest.name:24} {contest.title} [{', '.join(contest.selections)}]")
+        told = f"{contest.title} [{', '.join(contest.selections)}]"
+        line = f"{contest.name:24} {told}"
+        say(screen, line if len(line) <= screen.width else f"{contest.name}\n  {told}")

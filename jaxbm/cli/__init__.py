@@ -16,7 +16,7 @@ from typing import Any
 
 from jaxbm.cli import bench, evaluate, explain, groups, info, predict, sweep, train
 from jaxbm.cli.help import Parser, WrongUsage, complete
-from jaxbm.cli.options import leave_line
+from jaxbm.cli.options import complain
 from jaxbm.cli.outcome import as_json
 
 COMMANDS = (train, sweep, groups, evaluate, explain, predict, info, bench)
@@ -71,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.outcome["error"] = "interrupted"
         return 130
     except (ValueError, TypeError, OSError, FloatingPointError, NotImplementedError) as error:
-        return _failed(arguments, str(error))
+        return _failed(arguments, _of_a_file(error) or str(error))
     except ModuleNotFoundError as error:
         hint = "" if "pip install" in str(error) else "; the command line needs: pip install 'jaxbm[table]'"
         return _failed(arguments, f"{error}{hint}")
@@ -79,14 +79,20 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _failed(arguments: argparse.Namespace, told: str) -> int:
-    print(f"error: {told}", file=sys.stderr)
+    complain(f"error: {told}")
     arguments.outcome["error"] = told
     return 2
 
 
+def _of_a_file(error: Exception) -> str | None:
+    """What the system says of a file, without the number that it has for it."""
+    if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
+        return None
+    return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+
+
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    leave_line()
-    print(f"warning: {message}", file=sys.stderr)
+    complain(f"warning: {message}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,8 @@ from jaxbm.cli.shared import check_writable, measure_outputs, resumable
 from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 
+SHOWN_SMALL = 10
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
@@ -134,6 +136,8 @@ def _fit(arguments: argparse.Namespace, tables: Any, unfinished: Any, console: A
         else ""
     )
     say(console, f"{counted(len(result.labels), 'model')} in {seconds:.2f} s, compilation included{small}")
-    for label, rows in list(zip(result.too_small, result.too_small_counts, strict=True))[:10]:
+    for label, rows in list(zip(result.too_small, result.too_small_counts, strict=True))[:SHOWN_SMALL]:
         say(console, f"  no model of its own: {label} ({counted(rows, 'row')})")
+    if few > SHOWN_SMALL:
+        say(console, f"  and {few - SHOWN_SMALL} more")
     return result

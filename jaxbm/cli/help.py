@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-import sys
 import textwrap
 from collections.abc import Mapping
 from typing import Any, NoReturn
+
+from jaxbm.cli.options import complain
 
 EXAMPLES = {
     "train": """
@@ -70,7 +71,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Tell it, and leave with exit status 2."""
         told = f"{message}; see {self.prog} --help"
-        print(f"error: {told}", file=sys.stderr)
+        complain(f"error: {told}")
         raise WrongUsage(told)
 
 

@@ -47,14 +47,16 @@ def _machine() -> dict[str, Any]:
     import jax
 
     import jaxbm
+    from jaxbm.report.fitting import console, say
 
+    screen = console()
     versions = {name: version(name) for name in ("jax", "jaxlib", "optax", "numpy")}
     devices, states = [str(device) for device in jax.devices()], jaxbm.kernels.status()
-    print(f"jaxbm {jaxbm.__version__}, Python {platform.python_version()}")
-    print(", ".join(f"{name} {number}" for name, number in versions.items()))
-    print("devices: " + ", ".join(devices))
+    say(screen, f"jaxbm {jaxbm.__version__}, Python {platform.python_version()}")
+    say(screen, ", ".join(f"{name} {number}" for name, number in versions.items()))
+    say(screen, "devices: " + ", ".join(devices))
     for name, state in states.items():
-        print(f"{name}: {state if state.startswith('on') else 'off, ' + state}")
+        say(screen, f"{name}: {state if state.startswith('on') else 'off, ' + state}")
     versions = {"jaxbm": jaxbm.__version__, "python": platform.python_version(), **versions}
     return {"versions": versions, "devices": devices, "implementations": states}
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from typing import Any, ClassVar
 
+from jaxbm.core.words import fitted
 from jaxbm.tabular import recipes
 
 
@@ -65,18 +67,15 @@ def leave_line() -> None:
         MembersLine.open.end()
 
 
-def fitted(told: str, width: int) -> str:
-    """As many of the parts, which two spaces divide, as fit a line of `width`: one that wraps can't be replaced.
-
-    Example:
-      >>> from jaxbm.cli.options import fitted
-      >>> fitted("epoch 3/10  2/16 members done  best 0.25 (member 3)", 40)
-      'epoch 3/10  2/16 members done'
-    """
-    parts = told.split("  ")
-    while len(parts) > 1 and len("  ".join(parts)) >= width:
-        parts.pop()
-    return "  ".join(parts)[: max(width - 1, 1)]
+def complain(told: str) -> None:
+    """Tell it on standard error: on a terminal broken between words, into a file as it is."""
+    leave_line()
+    if sys.stderr.isatty():
+        lines = (
+            textwrap.wrap(line, _width(), break_long_words=False, break_on_hyphens=False) for line in told.split("\n")
+        )
+        told = "\n".join("\n".join(line) for line in lines)
+    print(told, file=sys.stderr)
 
 
 def _width() -> int:

@@ -7,12 +7,15 @@ from typing import TypeVar
 from jaxbm.core.checks import told
 
 T = TypeVar("T")
+MOST = 60
+"""Names that a message lists."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """The error for an unknown `name`: says what was expected and suggests the nearest valid name."""
     known = sorted(known)
-    return ValueError(f"{kind}: unknown name {told(name)}{suggestion(name, known)} (known: {', '.join(known)})")
+    names = ", ".join(known[:MOST]) + (f" and {len(known) - MOST} more" if len(known) > MOST else "")
+    return ValueError(f"{kind}: unknown name {told(name)}{suggestion(name, known)} (known: {names})")
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:

@@ -17,3 +17,17 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
       ('1 row', '0 rows', '1,200 classes')
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def fitted(told: str, width: int) -> str:
+    """As many of the parts, which two spaces divide, as fit a line of `width`: one that wraps can't be replaced.
+
+    Example:
+      >>> from jaxbm.core.words import fitted
+      >>> fitted("epoch 3/10  2/16 members done  best 0.25 (member 3)", 40)
+      'epoch 3/10  2/16 members done'
+    """
+    parts = told.split("  ")
+    while len(parts) > 1 and len("  ".join(parts)) >= width:
+        parts.pop()
+    return "  ".join(parts)[: max(width - 1, 1)]

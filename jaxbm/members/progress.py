@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from jaxbm.core.checks import told
+from jaxbm.training.bar import bar
 
 
 class MembersProgress(NamedTuple):
@@ -94,10 +95,5 @@ def reporter(progress: bool | Report) -> Iterator[Report | None]:
     if not progress:
         yield None
         return
-    from rich.progress import Progress as Bar
-
-    with Bar(transient=True) as bar:
-        line = bar.add_task("training")
-        yield lambda now: bar.update(
-            line, completed=now.steps, total=now.steps + now.steps_left, description=str(now)
-        )
+    with bar() as show:
+        yield lambda now: show(completed=now.steps, total=now.steps + now.steps_left, description=str(now))

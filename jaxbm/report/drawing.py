@@ -195,14 +195,14 @@ def legend(axes: Axes, **options: Any) -> None:
         axes.legend(fontsize=9, handlelength=1.4, borderaxespad=0.2, **options)
 
 
-def legend_of_many(axes: Axes, title: str, loc: str, size: tuple[float, float] = NARROW) -> tuple[float, float]:
+def legend_of_many(axes: Axes, title: str, loc: Any, size: tuple[float, float] = NARROW) -> tuple[float, float]:
     """A legend in the picture, or below it where it would hide what it explains; the picture's size."""
     handles, labels = axes.get_legend_handles_labels()
     small: Any = {"title": title, "fontsize": 9, "title_fontsize": 9, "handlelength": 1.4}
     if len(labels) <= MOST_INSIDE:
         axes.legend(loc=loc, **small)
         return size
-    figure = axes.get_figure()
+    figure: Any = axes.get_figure()
     columns = 2 if max(map(len, labels)) <= 22 else 1
     figure.legend(handles, labels, loc="lower left", ncols=columns, borderaxespad=0, columnspacing=1, **small)
     return size[0], size[1] + LINE * _lines_below(figure)

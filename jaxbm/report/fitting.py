@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jaxbm.report.drawing import short
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
@@ -50,8 +52,8 @@ def say(console: Console, text: str, *, style: str = "") -> None:
 
 
 class Fitting:
-    """A table for rich: a line for each row where that fits the width, else a column for each, in as many blocks as
-    it takes. Numbers are never cut, and brackets are no markup.
+    """A table for rich: a line for each row where that fits the width, else with long names of rows broken into
+    lines, else a column for each, in as many blocks as it takes. Numbers are never cut, and brackets are no markup.
 
     Args:
       names: of the columns.
@@ -69,17 +71,26 @@ class Fitting:
     def __init__(self, names: Sequence[str], rows: Sequence[Sequence[str]], *, labelled: bool = True) -> None:
         self.names, self.rows, self.labelled = list(names), [list(row) for row in rows], labelled
 
+    def _folds(self, width: int) -> bool:
+        """Whether all fits when the rows' long names are broken into lines."""
+        columns = [self.names, *self.rows]
+        numbers = sum(2 + max(len(row[i]) for row in columns) for i in range(1, len(self.names)))
+        longest = max((len(row[0]) for row in columns if row), default=0)
+        return self.labelled and longest > width // 3 and width - numbers >= max(width // 3, 12)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.measure import Measurement
 
         wide = _table(self.names, self.rows, self.labelled)
         unlimited = options.update(width=_UNLIMITED)
-        if Measurement.get(console, unlimited, wide).maximum <= options.max_width:
+        if Measurement.get(console, unlimited, wide).maximum <= options.max_width or self._folds(options.max_width):
             yield wide
             return
         names = self.names if self.labelled else ["", *self.names]
         rows = self.rows if self.labelled else [["", *row] for row in self.rows]
         longest = max((len(name) for name in names), default=0)
+        room = max(options.max_width - min(longest, options.max_width // 3) - 2, 8)
+        rows = [[short(row[0], room), *row[1:]] for row in rows]
         widths = [max(map(len, row)) + 2 for row in rows]
         at = 0
         while at < len(rows):

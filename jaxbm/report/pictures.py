@@ -76,8 +76,8 @@ def classification(probabilities: np.ndarray, labels: np.ndarray, classes: Seque
     several = count > 2
     rows = np.bincount(labels.astype(int), minlength=count)
     chosen = np.argsort(-rows, kind="stable")[: len(SERIES)] if several else np.asarray([1])
-    chosen = sorted(c for c in chosen.tolist() if 0 < rows[c] < len(labels))
-    scored = [(short(classes[c], 24), probabilities[:, c], labels == c) for c in chosen]
+    told = sorted(c for c in chosen.tolist() if 0 < rows[c] < len(labels))
+    scored = [(short(classes[c], 24), probabilities[:, c], labels == c) for c in told]
     which = f", the {len(scored)} largest of {count} classes" if count > len(SERIES) else ""
     pictures = []
     if scored:

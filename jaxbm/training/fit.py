@@ -22,6 +22,7 @@ from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Hyper, RunState, Task, evaluation_rows
 from jaxbm.run.inputs import training_data
 from jaxbm.run.options import TrainingOptions
+from jaxbm.training.bar import bar
 from jaxbm.training.host_start import host_start
 from jaxbm.training.whole_run import (
     FitResult,
@@ -182,14 +183,10 @@ def _fit_with_progress(
 
 @contextmanager
 def _progress_bar() -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        line = bar.add_task("training")
+    with bar() as show:
 
         def report(done: int, epochs: int, history: dict[str, np.ndarray]) -> None:
             latest = "  ".join(f"{name} {values[done - 1]:.4f}" for name, values in history.items())
-            bar.update(line, completed=done, total=epochs, description=f"epoch {done}/{epochs}  {latest}")
+            show(completed=done, total=epochs, description=f"epoch {done}/{epochs}  {latest}")
 
         yield report

@@ -15,6 +15,7 @@ from support.commands import run
 
 import jaxbm
 from jaxbm import table
+from jaxbm.cli import options
 from jaxbm.report.fitting import Fitting, console
 
 N = 600
@@ -321,3 +322,33 @@ def test_options_of_reading_reach_the_reader(tmp_path, capsys):
     status, out, _ = run(capsys, "evaluate", "m", tmp_path / "t.csv", *reading)
     assert (status, "200 rows" in out) == (0, True)
     assert json.loads(pathlib.Path("m/model.json").read_text())["preparation"]["columns"][0]["decimal"] == ","
+
+
+def test_long_names_are_broken_into_lines_and_told_apart():
+    names = [f"the very long name of a column that somebody exported, number {i}" for i in range(2)]
+    rows = [[name, "0.3575", "0.0075"] for name in names]
+    out = shown(Fitting(["", "importance", "standard error"], rows), 60)
+    assert max(map(len, out.splitlines())) <= 60
+    words = " ".join(re.sub(r"0\.\d+", "", out).split())
+    assert all(name in words for name in names)
+    many = [[name, *["0.1234"] * 9] for name in names]  # no room for the names beside so many numbers
+    out = shown(Fitting(["", *(f"metric {i}" for i in range(9))], many), 60)
+    assert max(map(len, out.splitlines())) <= 60
+    assert len(set(re.findall(r"\S*…\S* \S+ \d", out))) == 2
+
+
+def test_what_is_complained_of_fits_a_terminal(monkeypatch, capsys):
+    told = "error: expected one of " + "many words " * 20
+    options.complain(told)
+    assert capsys.readouterr().err == told + "\n"  # a file gets it in one line
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(options, "_width", lambda: 60)
+    options.complain(told)
+    err = capsys.readouterr().err
+    assert max(map(len, err.splitlines())) <= 60
+    assert err.split() == told.split()
+
+
+def test_what_the_system_says_of_a_file_is_told_without_its_number(tmp_path, capsys):
+    status, _, err = run(capsys, "bench", "compare", tmp_path / "a", tmp_path / "b")
+    assert (status, err) == (2, f"error: {tmp_path / 'a'}: no such file or directory\n")
