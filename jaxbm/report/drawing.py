@@ -139,7 +139,7 @@ def short(text: str, most: int = 30) -> str:
     Example:
       >>> from jaxbm.report.drawing import short
       >>> short("width of the left wheel", 12)
-      'width o…heel'
+      'width of…eel'
     """
     if len(text) <= most:
         return text
