@@ -13,6 +13,8 @@ from jaxbm.kernels.program.types import I1, I64, Type
 from jaxbm.kernels.program.values import Index, Value
 
 Values = Sequence[Value]
+RARELY = ", !prof "
+_RARELY_WEIGHTS = '!{!"branch_weights", i32 1, i32 4000}'
 
 
 def loop(
@@ -112,10 +114,17 @@ def when(f: Function, condition: Value, body: Callable[[], object], metadata: st
     f.start(end)
 
 
-def choose(f: Function, condition: Value, then: Callable[[], Values], otherwise: Callable[[], Values]) -> list[Value]:
-    """The values of one of two bodies."""
+def choose(
+    f: Function,
+    condition: Value,
+    then: Callable[[], Values],
+    otherwise: Callable[[], Values],
+    *,
+    rare: bool = False,
+) -> list[Value]:
+    """The values of one of two bodies; `rare` says that the condition hardly ever holds."""
     yes, no, end = f.label(), f.label(), f.label()
-    f.branch(condition, yes, no)
+    f.branch(condition, yes, no, RARELY + f.module.metadata(_RARELY_WEIGHTS) if rare else "")
     return _merge(f, [(yes, then), (no, otherwise)], end)
 
 

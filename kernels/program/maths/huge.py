@@ -73,7 +73,7 @@ def reduce_huge(x: Value) -> tuple[Value, Value, Value]:
     f = x.function
 
     def define() -> None:
-        attributes = "noinline nounwind memory(none)"
+        attributes = "noinline cold nounwind memory(none)"
         _write(f.module.function(_NAME, [("x", F64)], _STRUCT, internal=True, attributes=attributes))
 
     f.module.once(_NAME, define)
