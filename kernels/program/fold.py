@@ -22,6 +22,7 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "neg": np.negative,
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert,
+    "nextafter": np.nextafter,
     "select_n": lambda which, *cases: np.choose(which.astype(int), cases, mode="clip") if len(cases) <= 16 else None,
 }  # fmt: skip
 
@@ -55,6 +56,9 @@ def fold(
         elif op == "slice":
             parts = zip(params["start"], params["limit"], params["stride"], strict=True)
             out = arrays[0][tuple(slice(*p) for p in parts)]
+        elif op == "dynamic_slice":
+            first = [min(max(int(a), 0), n - m) for a, n, m in zip(arrays[1:], arrays[0].shape, shape, strict=True)]
+            out = arrays[0][tuple(slice(a, a + m) for a, m in zip(first, shape, strict=True))]
         elif op == "concatenate":
             out = np.concatenate(arrays, params["axis"])
         else:

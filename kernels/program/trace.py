@@ -65,6 +65,8 @@ class Tracer:
         self._barriers = [0]
         self._constants: dict[Any, Value] = {}
         self.captured: list[tuple[Value, Any]] = []
+        self.made: dict[Value, Node] = {}
+        """The node that gives a value, for what looks further back than at its operands."""
 
     # Values
 
@@ -118,8 +120,10 @@ class Tracer:
                 return table[key]
         depth = max(depth, self._barriers[-1])
         outputs = [Value(shape, dtype, depth) for shape, dtype in types]
-        self._blocks[depth].nodes.append(Node(op, inputs, outputs, params))
+        node = Node(op, inputs, outputs, params)
+        self._blocks[depth].nodes.append(node)
         self._known[depth][key] = outputs
+        self.made.update(dict.fromkeys(outputs, node))
         return outputs
 
     def add_control(

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxbm.kernels.program.ir import Block, NotNative, Value
 from jaxbm.kernels.program.primitives.reductions import reduced
+from jaxbm.kernels.program.primitives.unroll import unrolled
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
 
@@ -65,6 +66,9 @@ def while_(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     nc, nb = p["cond_nconsts"], p["body_nconsts"]
     for_cond, for_body, carry = inputs[:nc], inputs[nc : nc + nb], inputs[nc + nb :]
     types = _types(_in_avals(p["body_jaxpr"])[nb:])
+    few = unrolled(tracer, p["cond_jaxpr"], p["body_jaxpr"], (for_cond, for_body), carry)
+    if few is not None:
+        return few
     members = len(p["cond_jaxpr"].out_avals[0].shape)
     # What a pass needs may be computed before the loop although no pass may come: it has no effects.
     with tracer.block(types, may_not_run=False) as cond:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxbm.kernels.program.ir import NotNative, Value
-from jaxbm.kernels.program.primitives.shapes import words_after
+from jaxbm.kernels.program.ir import Const, NotNative, Value
+from jaxbm.kernels.program.primitives.rows import with_row
+from jaxbm.kernels.program.primitives.shapes import reshaped, words_after
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
 
@@ -77,6 +78,19 @@ def gather(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     ]
 
 
+def _row(tracer: Tracer, x: Value, indices: Const, updates: Value, axes: tuple[int, ...], mode: str) -> Value | None:
+    """A scatter that replaces one whole row at a known place."""
+    if len(axes) != 1 or indices.size != 1:
+        return None
+    axis, index = int(axes[0]), int(indices.array.item())
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    if updates.size * x.shape[axis] != x.size or [n for n in updates.shape if n > 1] != [n for n in shape if n > 1]:
+        return None
+    if not 0 <= index < x.shape[axis]:
+        return None
+    return with_row(tracer, x, axis, index, reshaped(tracer, updates, shape))
+
+
 @rule(
     *SCATTERS,
     kind="indexing",
@@ -99,6 +113,10 @@ def scatter(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
         raise NotNative("it adds booleans")
     mode = "clip" if _mode(eqn) == "clip" else "drop"
     n = len(updates.shape)
+    if kind == "set" and not words and not d.operand_batching_dims and isinstance(indices, Const):
+        row = _row(tracer, x, indices, updates, tuple(d.scatter_dims_to_operand_dims), mode)
+        if row is not None:
+            return [row]
     return [
         tracer.add(
             "scatter",

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.ir import Const, NotNative, Value
+from jaxbm.kernels.program.primitives.rows import weighted_sum
 from jaxbm.kernels.program.primitives.shapes import reshaped, transposed
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
@@ -46,6 +47,11 @@ def product(
     shape = (*batch, *ms, *ns)
     if k == 0 or math.prod(shape) == 0:
         return tracer.full(0, shape, dtype)
+    for weights, x, axes in ((l, r, rc), (r, l, lc)):
+        if isinstance(weights, Const) and weights.size == k and len(axes) == 1 and not batch:
+            total = weighted_sum(tracer, weights.array.ravel(), x, axes[0])
+            if total is not None:
+                return tracer.convert(reshaped(tracer, total, shape), dtype)
     flat = (math.prod(batch),)
     left = reshaped(tracer, transposed(tracer, l, lb + lm + lc), (*flat, math.prod(ms), k))
     right = reshaped(tracer, transposed(tracer, r, rb + rn + rc), (*flat, math.prod(ns), k))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.primitives.rows import only_axis, piece
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, key_words, shape_of
 
@@ -22,6 +23,11 @@ def sliced(tracer: Tracer, x: Value, start: Axes, limit: Axes, stride: Axes | No
     shape = tuple(-(-(b - a) // s) for a, b, s in zip(start, limit, stride, strict=True))
     if shape == x.shape and not any(start):
         return x
+    axis = only_axis(start, limit, stride, x.shape)
+    if axis is not None and 0 not in shape:
+        known = piece(tracer, x, axis, start[axis], limit[axis])
+        if known is not None:
+            return known
     return tracer.add("slice", [x], shape, x.dtype, start=start, limit=limit, stride=stride)
 
 
