@@ -6,7 +6,6 @@ Elementwise and shape nodes write nothing yet for large arrays; what they descri
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from jaxbm.kernels.program import fuse, layout
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.ir import Block, Const, Node, NotNative, Value
-from jaxbm.kernels.program.lazy import FEW, Array, Expr, Registers, Splat, View, resolved
+from jaxbm.kernels.program.lazy import Array, Expr, Registers, Splat, View, is_few, resolved
 from jaxbm.kernels.program.place import Buffer
 from jaxbm.kernels.program.text import Function, Module
 from jaxbm.kernels.program.types import I32, PTR
@@ -211,13 +210,13 @@ def emit(block: Block, *, vector_bytes: int = 32, wide_bytes: int = 0, checked: 
     flag = _pointer(f, results, len(block.outputs)) if gives_up else None
     for v, pointer in zip(block.inputs, pointers, strict=True):
         array: Array = View(v.shape, v.dtype, Buffer(lambda p=pointer: p, v.size * itemsize(v.dtype)))  # type: ignore[misc]
-        w.bind(v, e.registers(array) if v.size <= FEW else array)
+        w.bind(v, e.registers(array) if is_few(v.shape) else array)
     places = []
     for v, pointer in zip(block.outputs, out_pointers, strict=True):
         buffer = Buffer(lambda p=pointer: p, v.size * itemsize(v.dtype))  # type: ignore[misc]
         place = View(v.shape, v.dtype, buffer, counted=False)
         places.append(place)
-        if type(v) is not Const and v not in block.inputs and v.size > FEW:
+        if type(v) is not Const and v not in block.inputs and not is_few(v.shape):
             w.places.setdefault(v, place)
     w.run(block)
     e.give(list(zip(w.outputs(block), places, strict=True)))
@@ -245,9 +244,7 @@ def _pointer(f: Function, table: Any, k: int) -> Any:
     return f.load(table, PTR, k, metadata=", !invariant.load " + f.module.metadata("!{}"))
 
 
-def small(shape: Sequence[int]) -> bool:
-    """Whether an array of this shape stands in registers."""
-    return math.prod(shape) <= FEW
+small = is_few
 
 
 __all__ = ["GIVE_UP", "Work", "Writer", "Written", "bail_outs", "emit", "emits", "small"]

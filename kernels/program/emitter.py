@@ -12,7 +12,7 @@ import numpy as np
 from jaxbm.kernels.program import arithmetic, elements, lazy, loops
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.ir import Const
-from jaxbm.kernels.program.lazy import FEW, Affine, Array, Expr, NotAView, Registers, Shape, Splat, View, resolved
+from jaxbm.kernels.program.lazy import Affine, Array, Expr, NotAView, Registers, Shape, Splat, View, is_few, resolved
 from jaxbm.kernels.program.place import Arena, Buffer
 from jaxbm.kernels.program.text import Function, Module
 from jaxbm.kernels.program.types import PTR
@@ -53,7 +53,7 @@ class Emitter:
 
     def known(self, array: np.ndarray, dtype: str) -> Array:
         """A constant: in registers, as one value, or as data of the program."""
-        if array.size <= FEW:
+        if is_few(array.shape):
             values = [elements.constant(self.f, dtype, x) for x in array.ravel().tolist()]
             return Registers.of(array.shape, values, dtype)
         data = np.ascontiguousarray(array)
@@ -190,12 +190,12 @@ class Emitter:
             out = lazy.remapped(array, rule)
         except NotAView:
             out = lazy.remapped(self.memory(array, contiguous=True), rule)
-        return self.registers(out) if out.size <= FEW else out
+        return self.registers(out) if is_few(out.shape) else out
 
     def broadcast(self, array: Array, shape: Shape, axes: Sequence[int]) -> Array:
         """A broadcast with the operand's axes at these places."""
         array = resolved(array)
-        if isinstance(array, Registers) and math.prod(shape) > FEW:
+        if isinstance(array, Registers) and not is_few(shape):
             if array.size == 1:
                 return Splat(shape, array.dtype, array.items.flat[0])
             array = self.memory(array)
@@ -229,7 +229,7 @@ class Emitter:
         """An elementwise operation on arrays of one shape: at once for small arrays, else an expression."""
         shape = args[0].shape
         dtypes = [a.dtype for a in args]
-        if math.prod(shape) <= FEW:
+        if is_few(shape):
             rows = list(zip(*[self.registers(a).values() for a in args], strict=True))
             return Registers.of(shape, self.scalars(op, dtype, dtypes, rows, params), dtype)
         nodes = [self.node(a, shape) for a in args]

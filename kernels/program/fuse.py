@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from jaxbm.kernels.program.arithmetic import PACKED
 from jaxbm.kernels.program.ir import Block, Node, Value
-from jaxbm.kernels.program.lazy import FEW
+from jaxbm.kernels.program.lazy import is_few
 
 WORTH = 2
 """Elements of one operation at one depth from which on the nodes are reordered."""
@@ -31,14 +31,14 @@ def scheduled(block: Block) -> Sequence[Node]:
             depth[v] = d + packed
     if sum(key[1] for key in keys) < 2 or not any(n >= WORTH for n in found.values()):
         return block.nodes
-    if any(v.size > FEW for node in block.nodes for v in node.outputs):
+    if any(not is_few(v.shape) for node in block.nodes for v in node.outputs):
         return block.nodes
     return [block.nodes[k] for k in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
 def is_packed(node: Node) -> bool:
     """Whether a node's scalars are worth packing with those of other nodes."""
-    return node.op in PACKED and node.outputs[0].size <= FEW
+    return node.op in PACKED and is_few(node.outputs[0].shape)
 
 
 def run_at(nodes: Sequence[Node], k: int) -> int:

@@ -22,10 +22,16 @@ from jaxbm.kernels.program.place import Buffer
 from jaxbm.kernels.program.values import Index, Value
 
 Shape = tuple[int, ...]
-FEW = 16
-"""Elements up to which an array stands in registers."""
+FEW, LINE = 16, 8
+"""Elements up to which an array stands in registers, each by itself, if it is shorter than `LINE` along each axis:
+what is longer is computed in vectors."""
 SHORT, MANY = 4, 8
 """Coordinates up to which, and points from which on, an array of points is kept coordinate by coordinate."""
+
+
+def is_few(shape: Sequence[int]) -> bool:
+    """Whether the elements of an array of this shape stand in registers, each by itself."""
+    return math.prod(shape) <= FEW and max(shape, default=0) < LINE
 
 
 def row_major(shape: Sequence[int]) -> Shape:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jaxbm.kernels.program import control, loops
 from jaxbm.kernels.program.arithmetic import identity
 from jaxbm.kernels.program.elements import is_float, is_unsigned
-from jaxbm.kernels.program.lazy import FEW, Affine, Array, Expr, Registers, Shape, Splat, View, resolved, row_major
+from jaxbm.kernels.program.lazy import Affine, Array, Expr, Registers, Shape, Splat, View, is_few, resolved, row_major
 from jaxbm.kernels.program.loops import Indices, Reader
 from jaxbm.kernels.program.values import Index, Value
 
@@ -106,7 +106,7 @@ class _Reduction:
         self.order, _ = loops.below([array])
         leaves = [x for x in self.order if isinstance(x, View | Affine)]
         ordered = loops.axis_order(array.shape, [(1.0, x.strides) for x in leaves if isinstance(x, View)])
-        self.few = math.prod(self.shape) <= FEW
+        self.few = is_few(self.shape)
         self.results: dict[int, Value] = {}
         if self.few:
             out_strides = row_major(self.shape)

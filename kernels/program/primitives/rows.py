@@ -30,7 +30,8 @@ def piece(tracer: Tracer, x: Value, axis: int, start: int, stop: int) -> Value |
     source, p = node.inputs[0], node.params
     if node.op == "broadcast":
         if axis in p["axes"] and source.shape[p["axes"].index(axis)] > 1:
-            return None
+            inner = piece(tracer, source, p["axes"].index(axis), start, stop)
+            return None if inner is None else tracer.broadcast(inner, shape, p["axes"])
         return tracer.broadcast(source, shape, p["axes"])
     if node.op == "concatenate" and p["axis"] == axis:
         at = 0
