@@ -186,11 +186,9 @@ def train(run: Run, progress: bool | Report = False, stop: int | None = None) ->
     shortest = run.epochs_in(compaction_flops() / XLA_CHUNKS)
     most = max(shortest, (stop - done) // XLA_CHUNKS) if run.name == "xla" else stop
     seconds = REPORT_SECONDS if progress is not False else QUIET_SECONDS
-    chunk = (
-        1
-        if progress is not False
-        else min(most, run.epochs_in(FIRST_FLOPS * (ACCELERATION if _is_accelerated() else 1)))
-    )
+    chunk = min(most, run.epochs_in(FIRST_FLOPS * (ACCELERATION if _is_accelerated() else 1)))
+    if progress is not False:
+        chunk = 1
     with deferred_interrupt() as interrupted, reporter(progress) as report:
         began = time.perf_counter()
         while done < stop and run.going().any():
