@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from jaxbm.benchmarks.contest import Contest
-from jaxbm.benchmarks.contests import estimators, generated, members, models, operations, programs, scaling
+from jaxbm.benchmarks.contests import estimators, generated, members, models, operations, own, programs, scaling
 from jaxbm.core.names import unknown
 
 SELECTIONS = {
@@ -17,7 +17,8 @@ SELECTIONS = {
     "targets": "the claims, each with what was measured",
     "programs": "small programs by accelerate, against JAX and its own remedies",
     "generated": "the hand-written training kernel against generated code, by shape, batch size and members",
-    "full": "everything but generated",
+    "own": "losses, optimizers and models of one's own by fit, against plain scans",
+    "full": "everything but generated and own",
 }
 
 
@@ -36,6 +37,7 @@ def contests() -> dict[str, Contest]:
         *(operations.passes(), operations.tables_and_metrics(), operations.processes(), scaling.scaling()),
         programs.programs(),
         generated.generated(),
+        own.own(),
     )
     return {contest.name: contest for part in parts for contest in part}
 

@@ -115,7 +115,7 @@ def test_shared_batches_are_shared():
 
 def test_every_contest_can_be_found_described_and_counted():
     everything = contests.contests()
-    assert contests.select(["full", "generated"]) == list(everything.values())
+    assert contests.select(["full", "generated", "own"]) == list(everything.values())
     assert 5 < len(contests.select(["targets"])) < len(everything)
     for name, contest in everything.items():
         assert contests.find(name) is contest
