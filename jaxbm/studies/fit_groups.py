@@ -276,7 +276,7 @@ def _train(
     one_x, one_y = (row_trees.take(row_trees.on_host(name, tree), slice(1)) for name, tree in (("x", x), ("y", y)))
     setup = prepare(keys[:1], model, one_x, one_y, probe)
     has_schedule = callable(getattr(training.optimizer, "learning_rate", None))
-    if setup.name == "cpu" and not has_schedule and training.privacy is None:
+    if setup.name in ("cpu", "program") and not has_schedule and training.privacy is None:
         train(slice(None))
         return
     # XLA takes every member through the steps of the largest, and a schedule is a table as long as the largest
