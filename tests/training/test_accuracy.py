@@ -1,7 +1,7 @@
 """The defaults on scikit-learn's data sets, averaged over splits: 64% training, 16% validation, 20% test.
 
 An average over 20 splits still has a standard error of 0.003 (accuracy) or 0.018 (R2), so the same bounds are also
-held over more splits.
+held over more splits: of accuracy over 40, of R2 over 100.
 """
 
 import jax
@@ -15,14 +15,13 @@ from jaxbm import table
 from jaxbm.losses import losses_for
 
 pytestmark = pytest.mark.slow
-SPLITS = 100
 
 
-def prepared(name):
+def prepared(name, splits):
     """`table.split` with seeds 0, 1, ..., prepared, stacked: `[splits, rows, features]` and labels."""
     frame, target = table.demo(name)
     parts = []
-    for seed in range(SPLITS):
+    for seed in range(splits):
         train, test = table.split(frame, target, seed=seed)
         preparation = table.prepare(train, target, fit_rows=int(0.8 * len(train)))
         parts.append([f(part) for part in (train, test) for f in (preparation.features, preparation.labels)])
@@ -42,22 +41,22 @@ def scores(task, outputs, labels):
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "peer_epochs", "least"),
+    ("name", "options", "peer_epochs", "least", "splits"),
     [
-        ("breast_cancer", {"epochs": 10}, 10, 0.97),
-        ("digits", {"epochs": 20}, 20, 0.96),
-        ("diabetes", {"epochs": 100, "patience": 5}, 20, 0.43),
+        ("breast_cancer", {"epochs": 10}, 10, 0.97, 40),
+        ("digits", {"epochs": 20}, 20, 0.96, 40),
+        ("diabetes", {"epochs": 100, "patience": 5}, 20, 0.43, 100),
     ],
 )
-def test_average_over_splits(name, options, peer_epochs, least):
-    preparation, (x, y, x_test, y_test) = prepared(name)
+def test_average_over_splits(name, options, peer_epochs, least, splits):
+    preparation, (x, y, x_test, y_test) = prepared(name, splits)
     model = jaxbm.MLP((x.shape[-1], 64, 32, preparation.n_outputs))
 
     def run(seed, x, y):
         key, loss = jax.random.key(seed), losses_for(preparation.task)[0]
         return jaxbm.fit(key, model, x, y, loss=loss, validation_split=0.2, **options).params
 
-    params = jax.jit(jax.vmap(run))(jnp.arange(SPLITS), x, y)
+    params = jax.jit(jax.vmap(run))(jnp.arange(splits), x, y)
     ours = scores(preparation.task, np.asarray(jax.vmap(model.apply)(params, x_test)), y_test)
     assert ours[:20].mean() >= least
     assert ours.mean() >= least
