@@ -36,6 +36,7 @@ class Option:
       whole: for a number, that it is a whole one.
       beside: for a number, the option without which it has no meaning and is left out.
       searched: for a static option, that a sweep may search it; it may search every number.
+      no_parameter: why scikit-learn's interface has no parameter for it; None where it has one.
     """
 
     default: Any
@@ -49,6 +50,7 @@ class Option:
     whole: bool = False
     beside: str | None = None
     searched: bool = False
+    no_parameter: str | None = None
 
     @property
     def brief(self) -> str:

@@ -96,6 +96,7 @@ class TrainingOptions(TypedDict, total=False):
             "int `[k]`, the rows of `x` and `y` to train on, all by default. Under `vmap` members may differ in "
             "their rows while they share the table, which is not copied.",
             many="rows of the table to train on: `[k]`, `[M, k]`, or M arrays of any lengths, such as folds.",
+            no_parameter="a fold is passed as rows of its own",
         ),
     ]
     validation_rows: Annotated[
@@ -105,6 +106,7 @@ class TrainingOptions(TypedDict, total=False):
             ROWS,
             "int `[k]`, rows of `x` and `y` to validate on instead.",
             many="rows to validate on instead: `[k]`, `[M, k]` or M arrays.",
+            no_parameter="as `validation_data`",
         ),
     ]
     bootstrap: Annotated[
@@ -148,6 +150,7 @@ class TrainingOptions(TypedDict, total=False):
             "names from `jaxbm.metrics.METRICS` or `{name: function(logits, labels, weights)}`, measured at the end "
             "of each epoch over all training and validation rows.",
             convert=conversions.metric_functions,
+            no_parameter="scikit-learn's scorers measure",
         ),
     ]
     shuffle: Annotated[bool, Option(True, STATIC, "a new order of the rows in each epoch.", convert=checks.flag)]
@@ -170,6 +173,7 @@ class TrainingOptions(TypedDict, total=False):
             'the value that says which epoch is the best; "loss", "val_loss" or one of `metrics`, with "val_" '
             'before its name on the rows validated on. Without validation "val_loss" means "loss".',
             convert=conversions.monitor,
+            no_parameter="the training loss, or with `early_stopping` the score",
         ),
     ]
     monitor_mode: Annotated[
@@ -180,6 +184,7 @@ class TrainingOptions(TypedDict, total=False):
             '"min" or "max", whether less or more of `monitor` is better; "auto" knows it of losses and of our '
             "metrics.",
             convert=conversions.mode,
+            no_parameter="the same",
         ),
     ]
     min_delta: Annotated[ArrayLike, Option(0.0, NUMBER, "how much better counts as better.", beside="patience")]
@@ -204,6 +209,7 @@ class TrainingOptions(TypedDict, total=False):
             STATIC,
             "a hashable function `(key, x, y) -> (x, y)` for each batch, see `jaxbm.augment`.",
             convert=conversions.augmentation,
+            no_parameter="no table has one in scikit-learn",
         ),
     ]
     privacy: Annotated[
@@ -214,6 +220,7 @@ class TrainingOptions(TypedDict, total=False):
             "`jaxbm.DPSGD(...)`, differentially private training: the parameters tell little of any one row. Runs by "
             "XLA or as a native function; see the guide to privacy for what it covers.",
             convert=dpsgd.checked,
+            no_parameter="a table's preparation in a pipeline would not be covered",
         ),
     ]
     precision: Annotated[

@@ -17,16 +17,6 @@ CALLED = {
     "optimizer": "solver", "epochs": "max_iter", "validation_split": "validation_fraction", "l2": "alpha",
     "patience": "n_iter_no_change", "min_delta": "tol", "params": "warm_start", "opt_state": "warm_start",
 }  # fmt: skip
-#: Those that no estimator takes, and why.
-NOT_TAKEN = {
-    "rows": "a fold is passed as rows of its own",
-    "validation_rows": "as `validation_data`",
-    "metrics": "scikit-learn's scorers measure",
-    "monitor": "the training loss, or with `early_stopping` the score",
-    "monitor_mode": "the same",
-    "augment": "no table has one in scikit-learn",
-    "privacy": "a table's preparation in a pipeline would not be covered",
-}
 
 
 @pytest.mark.parametrize("kind", PAIRS)
@@ -43,9 +33,9 @@ def test_every_option_of_a_run_is_a_parameter_or_has_a_reason(kind):
     shown = {**inspect.signature(kind).parameters, **inspect.signature(kind.fit).parameters}
     # The loss of a classifier follows from its labels; classes have weights only where there are classes.
     apart = {"loss"} if kind is JaxMLPClassifier else {"class_weight"}
-    for option in OPTIONS.keys() - apart:
-        assert (CALLED.get(option, option) in shown) != (option in NOT_TAKEN), option
-    assert CALLED.keys() | NOT_TAKEN.keys() <= OPTIONS.keys()
+    for name in OPTIONS.keys() - apart:
+        assert (CALLED.get(name, name) in shown) != (OPTIONS[name].no_parameter is not None), name
+    assert CALLED.keys() <= OPTIONS.keys()
 
 
 def test_what_training_is_told(monkeypatch):
