@@ -79,7 +79,9 @@ class Own:
 
 def _drawn(key: Array, sizes: tuple[int, ...]) -> list[tuple[Array, Array]]:
     keys, pairs = jax.random.split(key, len(sizes) - 1), list(itertools.pairwise(sizes))
-    return [(jax.random.normal(k, p) * (2 / sum(p)) ** 0.5, jnp.zeros(p[1])) for k, p in zip(keys, pairs, strict=True)]
+    return [
+        (jax.random.normal(k, p) * (2 / sum(p)) ** 0.5, jnp.zeros(p[1])) for k, p in zip(keys, pairs, strict=True)
+    ]
 
 
 def _dense(params: Any, x: Array) -> Array:

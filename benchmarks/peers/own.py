@@ -19,7 +19,7 @@ ORDERS = 8
 
 
 def ours(case: Own) -> Job:
-    """`jaxbm.fit`, or `fit_members`: with the order of the rows, means of the losses, and a check that all is finite."""
+    """`jaxbm.fit`, or `fit_members`: with the rows' order, means of the losses, and a check that all is finite."""
     recipe, (x, y) = case.recipe, jax.tree.map(jax.device_put, case.data())
     model = jaxbm.FunctionModel(recipe.init, recipe.apply, recipe.inputs, recipe.outputs)
     options: dict[str, Any] = {
@@ -32,7 +32,7 @@ def ours(case: Own) -> Job:
 
 
 def scan(case: Own, *, unroll: int = 1) -> Job:
-    """One compiled scan over steps, `vmap` of it over members; orders and parameters are drawn before the clock runs."""
+    """One compiled scan over steps, `vmap` of it over members; orders and parameters are drawn beforehand."""
     recipe, (x, y) = case.recipe, jax.tree.map(jax.device_put, case.data())
     rng, steps = np.random.default_rng(0), case.rows // case.batch_size
     drawn = [
