@@ -92,23 +92,11 @@ def test_a_messy_table_is_told_and_evaluated(tmp_path, capsys):
 
 
 def test_early_stopping_is_told_and_implementations_are_named(tmp_path, capsys):
-    command = (
-        "train",
-        "--demo",
-        "iris",
-        "--preset",
-        "classic",
-        "--epochs",
-        200,
-        "--patience",
-        2,
-        "--learning-rate",
-        0.05,
-    )
+    command = ("train", "--demo", "iris", "--preset", "classic", "--epochs", 200, "--patience", 2)
     outs = []
     for name in ("xla", None):
         chosen = () if name is None else ("--implementation", name)
-        status, out, _ = run(capsys, *command, *chosen, "--out", tmp_path / "m")
+        status, out, _ = run(capsys, *command, "--learning-rate", 0.05, *chosen, "--out", tmp_path / "m")
         assert status == 0
         assert "stopped early" in out
         assert "kept the parameters of epoch" in out
@@ -126,19 +114,8 @@ def test_no_command_prints_the_help(capsys):
 
 
 def test_the_bar_goes_to_a_terminal_alone(tmp_path):
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "jaxbm",
-        "train",
-        "--demo",
-        "iris",
-        "--epochs",
-        "3",
-        "--out",
-        tmp_path / "m",
-    ]
+    argv = ["train", "--demo", "iris", "--epochs", "3", "--out", tmp_path / "m"]
+    command = [sys.executable, "-P", "-m", "jaxbm", *argv]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stderr == ""
     assert "\x1b" not in out.stdout

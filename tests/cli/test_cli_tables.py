@@ -16,7 +16,6 @@ from support.commands import run
 import jaxbm
 from jaxbm import table
 from jaxbm.cli import options
-from jaxbm.report.fitting import Fitting, console
 
 N = 600
 CLASSIC = ("--preset", "classic")
@@ -244,32 +243,6 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(command, tmp_p
     assert out == ""
 
 
-def shown(renderable, width):
-    from rich.console import Console
-
-    screen = Console(width=width, file=io.StringIO(), highlight=False)
-    screen.print(renderable)
-    return screen.file.getvalue()
-
-
-@pytest.mark.parametrize("width", [40, 60, 80, 200])
-def test_numbers_are_never_cut(width):
-    from jaxbm.report import terminal
-
-    values = {"loss": 0.123456, "accuracy": 0.9876, "balanced_accuracy": 0.8765, "f1": 0.7654, "roc_auc": 123456.0}
-    out = shown(terminal.metrics_table({"training": values, "validation": values, "test": values}), width)
-    assert max(map(len, out.splitlines())) <= width
-    for number in ("0.1235", "0.9876", "0.8765", "0.7654", "1.235e+05"):
-        assert out.count(number) == 3
-    names = ["trial", "learning rate", "hidden", "loss", "a [bracketed] name"]
-    rows = [[str(i), f"{10.0**-i:.4g}", "128,64", f"0.{i}234", "[x]"] for i in range(8)]
-    out = shown(Fitting(names, rows, labelled=False), width)
-    assert max(map(len, out.splitlines())) <= width
-    assert all(f"0.{i}234" in out for i in range(8))
-    assert out.count("[x]") == 8
-    assert out.isascii()
-
-
 def in_a_process(*argv, **environment):
     command = [sys.executable, "-P", "-m", "jaxbm", *map(str, argv)]
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | environment
@@ -294,14 +267,6 @@ def test_pipes_ascii_terminals_and_brackets(tmp_path):
     assert len(re.findall(r"\d\.\d{4}", line)) == 5  # loss and four metrics in one line, whatever COLUMNS says
 
 
-def test_a_pipe_has_no_width_and_a_terminal_has(monkeypatch):
-    assert console().width > 1000
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "50")
-    monkeypatch.setenv("TERM", "xterm")
-    assert console().width == 50
-
-
 def test_a_leak_and_a_small_test_are_told(tmp_path, capsys):
     frame = clean().head(60).assign(refund=lambda f: np.where(f.y == "yes", 1.0, 0.0))
     frame.to_csv(tmp_path / "t.csv", index=False)
@@ -322,19 +287,6 @@ def test_options_of_reading_reach_the_reader(tmp_path, capsys):
     status, out, _ = run(capsys, "evaluate", "m", tmp_path / "t.csv", *reading)
     assert (status, "200 rows" in out) == (0, True)
     assert json.loads(pathlib.Path("m/model.json").read_text())["preparation"]["columns"][0]["decimal"] == ","
-
-
-def test_long_names_are_broken_into_lines_and_told_apart():
-    names = [f"the very long name of a column that somebody exported, number {i}" for i in range(2)]
-    rows = [[name, "0.3575", "0.0075"] for name in names]
-    out = shown(Fitting(["", "importance", "standard error"], rows), 60)
-    assert max(map(len, out.splitlines())) <= 60
-    words = " ".join(re.sub(r"0\.\d+", "", out).split())
-    assert all(name in words for name in names)
-    many = [[name, *["0.1234"] * 9] for name in names]  # no room for the names beside so many numbers
-    out = shown(Fitting(["", *(f"metric {i}" for i in range(9))], many), 60)
-    assert max(map(len, out.splitlines())) <= 60
-    assert len(set(re.findall(r"\S*…\S* \S+ \d", out))) == 2
 
 
 def test_what_is_complained_of_fits_a_terminal(monkeypatch, capsys):

@@ -126,25 +126,8 @@ def test_the_commands_write_it(tmp_path, monkeypatch, capsys):
     assert main(groups.split()) == 0
     page = check("groups/report.html")
     assert "3 groups with a model of their own, 0 without" in page.words
-    assert (
-        main(
-            [
-                "train",
-                "--demo",
-                "iris",
-                "--preset",
-                "classic",
-                "--epochs",
-                "2",
-                "--hidden",
-                "4",
-                "--out",
-                "plain",
-                "--no-report",
-            ]
-        )
-        == 0
-    )
+    plain = "train --demo iris --preset classic --epochs 2 --hidden 4 --out plain --no-report"
+    assert main(plain.split()) == 0
     assert not (tmp_path / "plain/report.html").exists()
     assert main(["explain", "sweep/model", "iris.csv", "--repeats", "2"]) == 0
     assert "Partial dependence" in check("explanation.html").words
