@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
+from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 
 PICTURED = 6
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     if not arguments.no_pictures:
         check_file(arguments.out, "--out")
+        needs("the page of pictures", ", or --no-pictures").require("matplotlib")
     saved = load_any(arguments.folder)
     whole = table.read(arguments.data, like=saved.preparation, **reading_options(arguments))
     frame = saved.preparation.labelled(whole)

@@ -12,6 +12,7 @@ from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, te
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable
+from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"group: column {arguments.group!r} has missing values")
     many_models.check_folder(arguments.out)  # before the work, not after it
     check_writable(arguments.out)
+    needs("saving a model").require("safetensors")
     tables = split_and_prepare(arguments, frame, target, arguments.group)
     console = make_console()
     tell(console, tables.preparation)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxbm.cli.shared import check_file
+from jaxbm.core.extras import needs
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,7 @@ class Clock:
 def prepare_report(arguments: argparse.Namespace) -> None:
     """Let what draws be loaded beside the training, where it will be needed; ValueError where it can't be written."""
     if not arguments.no_report:
+        needs("the report", ", or --no-report").require("matplotlib", "sklearn")
         if arguments.report is not None:
             check_file(arguments.report, "--report")
         from jaxbm.report.drawing import warm_up

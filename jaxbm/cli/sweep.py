@@ -12,6 +12,7 @@ from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_pre
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure, told_interval
+from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 from jaxbm.run.options import OPTIONS, SEARCHED
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     searched = _searched(arguments)
     check_writable(arguments.out)
+    needs("saving a model").require("safetensors")
     console = make_console()
     clock = Clock()
     tables = split_and_prepare(arguments, *read(arguments))

@@ -14,6 +14,7 @@ from jaxbm.cli.data_options import add_data_options, columns_of, public_rows, re
 from jaxbm.cli.options import MembersLine, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
+from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 from jaxbm.tabular.recipes import DEFAULT, PRESETS, Recipe, recipe_of, task_of_loss
@@ -86,6 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
     changes = _changes(arguments)
     recipe = recipe_of(arguments.preset, changes, 0)
     check_writable(arguments.out)
+    needs("saving a model").require("safetensors")
     clock = Clock()
     plan, test = _planned(arguments, recipe, changes)
     # An ensemble is stored in another way than one model.

@@ -14,6 +14,7 @@ from jaxbm.core import checks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
 from jaxbm.core.device import placed
+from jaxbm.core.extras import needs
 from jaxbm.core.labels import host_classes
 from jaxbm.core.names import lookup
 from jaxbm.core.settings import on_purpose
@@ -148,6 +149,7 @@ class Ensemble:
             parts.append(self._average(ballots).argmax(axis=-1))
         return np.concatenate(parts)
 
+    @needs("calibrating an ensemble")
     def calibrated(self, x: Any, y: ArrayLike) -> Ensemble:
         """The ensemble with the temperature that makes the log loss on held-out rows least.
 

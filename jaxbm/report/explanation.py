@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.extras import needs
 from jaxbm.core.files import replace
 from jaxbm.core.words import counted
 from jaxbm.report import parts
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_CURVES, MOST_CATEGORIES, POINTS = 1000, 40, 30, 40
 
 
+@needs("the page")
 def explanation(
     path: str | os.PathLike[str], saved: Any, frame: Any, found: Any, names: Sequence[str], *, command: Sequence[str]
 ) -> pathlib.Path:

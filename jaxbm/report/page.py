@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxbm.core.extras import needs
 from jaxbm.core.files import replace
 from jaxbm.core.words import counted
 from jaxbm.members.ensemble import Ensemble
@@ -29,6 +30,7 @@ MOST_CLASSES = 12
 SHOWN_MISTAKES = 12
 
 
+@needs("the report")
 def html(
     path: str | os.PathLike[str],
     result: Any,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from jaxbm.core.extras import needs
 from jaxbm.losses.meaning import class_probabilities
 from jaxbm.metrics import heading, metrics_for
 from jaxbm.report.fitting import Fitting
@@ -94,6 +95,7 @@ def _shown(value: float) -> str:
     return f"{value:.4g}" if abs(value) >= 10 else f"{value:.4f}"
 
 
+@needs("the picture")
 def plot_history(history: Mapping[str, np.ndarray], path: str | pathlib.Path) -> None:
     """Write a picture of the loss (and validation loss) by epoch; needs matplotlib.
 

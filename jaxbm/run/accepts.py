@@ -30,6 +30,7 @@ class Accepts:
       without: options that it doesn't take, since it decides them itself.
       defaults: its own defaults, where they differ.
       texts: its own meanings, where they differ.
+      why: of an option that it doesn't take, why, and what to do instead.
     """
 
     function: str
@@ -37,6 +38,7 @@ class Accepts:
     without: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,9 +57,8 @@ class Accepts:
         """
         for name in options:
             if name not in self.names:
-                raise TypeError(
-                    f"{self.function}() got an unexpected keyword argument {name!r}{suggestion(name, self.names)}"
-                )
+                hint = f"; {self.why[name]}" if name in self.why else suggestion(name, self.names)
+                raise TypeError(f"{self.function}() got an unexpected keyword argument {name!r}{hint}")
         for name in self.names:
             if name not in options and self.default(name) is REQUIRED:
                 raise TypeError(f"{self.function}() missing 1 required keyword-only argument: {name!r}")

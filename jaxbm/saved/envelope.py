@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxbm.core import files
 from jaxbm.core.checks import told
+from jaxbm.core.extras import needs
 from jaxbm.models import registry
 from jaxbm.models.protocol import Model
 
@@ -94,6 +95,7 @@ def _told(folder: pathlib.Path, kind: Kind) -> str:
     return {"ensemble": "a saved ensemble", "groups": "saved models by group"}.get(inner, kind.title)
 
 
+@needs("saving a model")
 def write(
     folder: str | os.PathLike[str],
     kind: Kind,
@@ -136,6 +138,7 @@ def write(
             entry.unlink(missing_ok=True)
 
 
+@needs("loading a model")
 def read(folder: str | os.PathLike[str], kind: Kind) -> Content:
     """What `write` wrote, whole.
 

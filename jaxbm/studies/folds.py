@@ -9,12 +9,14 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks
 from jaxbm.core import rows as row_trees
+from jaxbm.core.extras import needs
 from jaxbm.core.labels import OF_CLASSES
 from jaxbm.losses import kind_of
 
 Fold = tuple[np.ndarray, np.ndarray]
 
 
+@needs("dividing rows into folds")
 def make_folds(
     n: int,
     y: Any,

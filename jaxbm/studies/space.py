@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxbm.core import checks
 from jaxbm.core.checks import told
+from jaxbm.core.extras import needs
 from jaxbm.core.names import lookup
 
 METHODS = ("random", "sobol", "grid")
@@ -198,6 +199,7 @@ def _random(trials: int, dimensions: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random((trials, dimensions))
 
 
+@needs("the method sobol")
 def _sobol(trials: int, dimensions: int, seed: int) -> np.ndarray:
     from scipy.stats import qmc
 

@@ -34,7 +34,11 @@ from jaxbm.studies.sweep_store import Store
 ACCEPTS = Accepts(
     "sweep",
     many=True,
-    without=("privacy",),  # trials are compared by private rows: no epsilon would be true
+    without=("privacy",),
+    why={
+        "privacy": "trials are compared by private rows, which no epsilon would cover: search on public rows, then "
+        "fit(privacy=...) with what was found"
+    },
     defaults={"optimizer": "adam", "validation_split": 0.2},
     texts={
         "optimizer": '"adam", "adamw", "sgd", or a function of the space\'s names that returns an optimizer.',

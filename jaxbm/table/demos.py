@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.extras import needs
 from jaxbm.core.names import unknown
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 DEMOS = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 
 
+@needs("jaxbm.table")
 def from_arrays(
     x: Any, y: Any = None, *, feature_names: list[str] | None = None, target: str = "target"
 ) -> pd.DataFrame:
@@ -36,6 +38,7 @@ def from_arrays(
     return frame
 
 
+@needs("jaxbm.table")
 def demo(name: str = "breast_cancer") -> tuple[pd.DataFrame, str]:
     """A real data set that scikit-learn carries, and the name of its target column.
 

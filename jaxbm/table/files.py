@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.extras import needs
 from jaxbm.table import numerals
 from jaxbm.table.cells import cells
 from jaxbm.table.frames import named, without
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from jaxbm.table.preparation import Preparation
 
 
+@needs("jaxbm.table")
 def read(
     source: Any,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.extras import needs
 from jaxbm.losses import OUTPUTS, known
 from jaxbm.table.category_statistics import Target, check_categories, learn_statistics
 from jaxbm.table.columns import USED, Column
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@needs("jaxbm.table")
 def prepare(
     frame: pd.DataFrame,
     target: str,

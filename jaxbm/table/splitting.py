@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 from jaxbm.table.copies import alike, copies, together
 from jaxbm.table.frames import as_pandas
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@needs("jaxbm.table")
 def split(
     frame: pd.DataFrame, target: str, *, task: str | None = None, test_size: float = 0.2, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

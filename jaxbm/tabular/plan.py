@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 from jaxbm.losses.meaning import MEAN_AND_SPREAD
 from jaxbm.studies.folds import Fold
@@ -95,6 +96,7 @@ class Plan:
         return float(np.log(max(low, least))), float(np.log(max(high, least)))
 
 
+@needs("jaxbm.tabular")
 def plan(
     frame: pd.DataFrame,
     target: str,

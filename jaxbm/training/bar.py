@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jaxbm.core.extras import needs
 from jaxbm.core.words import fitted
 
 WIDE, TIME, BAR = 80, 8, 24
@@ -18,8 +19,9 @@ def bar(name: str = "training") -> Iterator[Callable[..., Any]]:
 
     As many words as fit; no bar on a narrow terminal.
     """
-    from rich.console import Console
-    from rich.progress import Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    with needs("progress=True"):
+        from rich.console import Console
+        from rich.progress import Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     narrow: tuple[ProgressColumn, ...] = (TextColumn("{task.description}"), TimeRemainingColumn(compact=True))

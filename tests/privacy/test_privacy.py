@@ -238,7 +238,10 @@ def test_what_depends_on_rows_that_nobody_can_look_at_is_refused():
     models = [jaxbm.MLP((3, n, 1)) for n in (2, 4)]
     with pytest.raises(ValueError, match="model: expected the same widths"):
         jaxbm.fit_members(KEY, models, X, Y, members=2, **OPTIONS, privacy=private())
-    with pytest.raises(TypeError, match="unexpected keyword argument 'privacy'"):
+    with pytest.raises(
+        TypeError,
+        match=r"unexpected keyword argument 'privacy'; trials are compared by private rows.*fit\(privacy=...\)",
+    ):
         jaxbm.sweep({"l2": [0.1]}, KEY, MODEL, X, Y, **OPTIONS, privacy=private())
 
 
@@ -257,13 +260,13 @@ def test_public_rows_may_choose_the_epoch_and_that_is_told():
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        ({}, "expected one of noise_multiplier and epsilon, got neither"),
+        ({}, "expected either it or epsilon, got neither"),
         ({"noise_multiplier": 1.0, "epsilon": 1.0}, "got both"),
-        ({"noise_multiplier": 0.0}, "a positive number for noise_multiplier, got 0"),
-        ({"epsilon": float("nan")}, "a positive number for epsilon, got nan"),
-        ({"epsilon": 1.0, "clip_norm": -1}, "a positive number for clip_norm"),
-        ({"epsilon": 1.0, "delta": 1.0}, "delta below 1"),
-        ({"epsilon": 1.0, "accountant": "me"}, "accountant 'pld' or 'rdp'"),
+        ({"noise_multiplier": 0.0}, "noise_multiplier: expected a positive finite number, got 0"),
+        ({"epsilon": float("nan")}, "epsilon: expected a positive finite number, got nan"),
+        ({"epsilon": 1.0, "clip_norm": -1}, "clip_norm: expected a positive finite number"),
+        ({"epsilon": 1.0, "delta": 1.0}, "delta: expected a number below 1"),
+        ({"epsilon": 1.0, "accountant": "me"}, "accountant: expected 'pld' or 'rdp', got 'me'"),
     ],
 )
 def test_an_unusable_request_is_told(given, match):
