@@ -71,9 +71,10 @@ class Accepts:
         taken = [self._parameter(name) for name in self.names]
         after = [p for p in own if p.kind is inspect.Parameter.KEYWORD_ONLY]
         parameters = [*own[: len(own) - len(after)], *taken, *after]
-        function.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
-        if function.__doc__:  # there is none with python -OO
-            function.__doc__ = self._doc(function.__doc__)
+        doc = self._doc(function.__doc__) if function.__doc__ else None  # there is none with python -OO
+        for one in (function, inspect.unwrap(function)):  # some who document look below what decorates
+            one.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+            one.__doc__ = doc
         return function
 
     def _parameter(self, name: str) -> inspect.Parameter:

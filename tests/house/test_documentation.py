@@ -64,3 +64,12 @@ def test_each_page_is_two_clicks_away():
     reference = {name for name in PAGES if name.startswith("reference/")}  # one click from each other, by the tabs
     assert start & reference
     assert set(PAGES) - reference - start == {"index.md"}
+
+
+@pytest.mark.parametrize("name", ["fit", "fit_members", "sweep", "cross_validate", "fit_groups"])
+def test_options_are_shown_below_what_decorates_too(name):
+    """Where the reference looks: one that says `**options` says nothing."""
+    function = inspect.unwrap(getattr(jaxbm, name))
+    for option in ("loss", "batch_size", "patience"):
+        assert option in inspect.signature(function).parameters
+        assert re.search(rf"^ +{option}: ", function.__doc__, re.MULTILINE)
