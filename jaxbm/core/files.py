@@ -36,10 +36,12 @@ def replace(path: pathlib.Path, data: bytes) -> None:
 
 def bits(array: Any) -> np.ndarray:
     """The array on the host; NumPy's file formats know no bfloat16, so its bits travel as integers."""
-    host = np.ascontiguousarray(array)
+    host = np.asarray(array, order="C")
     return host.view(np.uint16) if host.dtype == jnp.bfloat16 else host
 
 
 def from_bits(host: np.ndarray, dtype: Any) -> Any:
-    """The inverse of `bits`, on the device."""
-    return jnp.asarray(host.view(dtype) if dtype == jnp.bfloat16 else host)
+    """The inverse of `bits`, on the device, where numbers like those of `dtype` are wanted: unsigned integers among
+    floating-point numbers are the bits of bfloat16, whatever precision is wanted."""
+    is_bits = host.dtype == np.uint16 and jnp.issubdtype(dtype, jnp.floating)
+    return jnp.asarray(host.view(jnp.bfloat16) if is_bits else host)

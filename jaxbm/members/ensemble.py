@@ -71,10 +71,12 @@ class Ensemble:
         checks.one_number("temperature", self.temperature)
         if not 0 < self.temperature < np.inf:
             raise ValueError(f"temperature: expected a positive number, got {self.temperature}")
+        object.__setattr__(self, "temperature", float(self.temperature))
         if self.bounds is not None:
             ends = host_real("bounds", self.bounds)
             if ends.shape != (2,) or not ends[0] <= ends[1]:
                 raise ValueError(f"bounds: expected the lower and the upper one, got {ends[:3].tolist()}")
+            object.__setattr__(self, "bounds", (float(ends[0]), float(ends[1])))
         lookup("meaning", self.meaning, OUTPUTS)
         if self.weights is not None:
             weights = host_real("weights", self.weights).astype(np.float64)

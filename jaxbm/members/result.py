@@ -35,6 +35,9 @@ class MembersResult(FitResult):
         """Name the members' architectures."""
         return cls(*result, models=models)
 
+    def _replace(self, /, **fields: Any) -> MembersResult:
+        return MembersResult.of(FitResult(*self)._replace(**fields), self.models)
+
     @property
     def members(self) -> int:
         """How many there are."""

@@ -2,7 +2,8 @@
 
 Predictions are class numbers or scores, labels are class numbers; `weights` are nonnegative and one per example,
 and an example of weight zero has no influence. Where scikit-learn has no answer (one class only for ROC AUC) the
-result is NaN; where it answers 0 with a warning (precision without positive predictions) the result is 0.
+result is NaN; where it answers 0 with a warning (precision without positive predictions) the result is 0. Of no rows,
+or of rows that all have weight zero, nothing is known, and the result is NaN.
 `METRICS` holds the same as functions of `(logits, labels, weights)`, which is what `fit` and `evaluate` take by name.
 
 Source of the definitions: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), and for

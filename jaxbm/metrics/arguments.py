@@ -90,6 +90,11 @@ def unless(good: Array, weights: Array | None, value: Array) -> Array:
     return jnp.where(good.all(), value, jnp.nan)
 
 
+def if_any(weight: Array, value: Array) -> Array:
+    """`value`, and NaN where no row has weight: nothing is known of none."""
+    return jnp.where(weight.sum() > 0, value, jnp.nan)
+
+
 def weighted_mean(values: Array, weights: ArrayLike | None) -> Array:
     """`sum(weights * values) / sum(weights)`; a weight of zero hides even a NaN."""
     w = row_weights(weights, values)

@@ -16,7 +16,7 @@ from jaxbm.core.arrays import real
 from jaxbm.core.checks import positive_int
 from jaxbm.core.counts import by_class
 from jaxbm.core.names import unknown
-from jaxbm.metrics.arguments import codes, divide, refuse, row_weights, unless
+from jaxbm.metrics.arguments import codes, divide, if_any, refuse, row_weights, unless
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
 
@@ -93,7 +93,7 @@ def precision(
     num_classes: int = 2,
     weights: ArrayLike | None = None,
 ) -> Array:
-    """True positives over predicted positives; 0 where nothing is predicted positive.
+    """True positives over predicted positives; 0 where nothing is predicted positive, NaN where no row has weight.
 
     Args:
       predictions, labels: class numbers `[n]`, from 0 to `num_classes - 1`; or several labels a row, 0 or 1 `[n, k]`
@@ -123,7 +123,8 @@ def recall(
     num_classes: int = 2,
     weights: ArrayLike | None = None,
 ) -> Array:
-    """True positives over actual positives; 0 where there are none. Arguments as for `precision`.
+    """True positives over actual positives; 0 where there are none, NaN where no row has weight. Arguments as for
+    `precision`.
 
     Example:
       >>> import jax.numpy as jnp, jaxbm
@@ -160,6 +161,8 @@ class _Tallies(NamedTuple):
     predicted: Array
     actual: Array
     present: Array
+    counted: Array
+    """the weight of all rows"""
 
 
 def _tallies(
@@ -176,21 +179,22 @@ def _tallies(
         w = unless(good, w, w)[:, None]
         marks = ((ours == 1) & (theirs == 1), ours == 1, theirs == 1)
         hit, predicted, actual = (jnp.where(marked, w, 0).sum(axis=0) for marked in marks)
-        return _Tallies(hit, predicted, actual, jnp.ones_like(actual))
+        return _Tallies(hit, predicted, actual, jnp.ones_like(actual), w.sum())
     matrix = _matrix(predictions, labels, num_classes, weights)
     predicted, actual = matrix.sum(axis=0), matrix.sum(axis=1)
-    return _Tallies(jnp.diagonal(matrix), predicted, actual, (predicted + actual != 0).astype(actual.dtype))
+    present = (predicted + actual != 0).astype(actual.dtype)
+    return _Tallies(jnp.diagonal(matrix), predicted, actual, present, actual.sum())
 
 
 def _averaged(tallies: _Tallies, average: str, formula: Callable[[Array, Array, Array], Array]) -> Array:
-    hit, predicted, actual, present = tallies
+    hit, predicted, actual, present, counted = tallies
     if average == "micro":
-        return formula(hit.sum(), predicted.sum(), actual.sum())
+        return if_any(counted, formula(hit.sum(), predicted.sum(), actual.sum()))
     each = formula(hit, predicted, actual)
     if average == "binary":
-        return each[1]
+        return if_any(counted, each[1])
     share = actual if average == "weighted" else present
-    return divide((each * share).sum(), share.sum())
+    return if_any(counted, divide((each * share).sum(), share.sum()))
 
 
 def _rows(predictions: ArrayLike, labels: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array, Array]:

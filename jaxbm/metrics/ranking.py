@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import joined, real
 from jaxbm.core.counts import BLOCK
-from jaxbm.metrics.arguments import Codes, codes, divide, of_columns, refuse, row_weights, same_rows, unless
+from jaxbm.metrics.arguments import Codes, codes, divide, if_any, of_columns, refuse, row_weights, same_rows, unless
 
 
 def roc_auc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
@@ -37,7 +37,8 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None =
 
 
 def average_precision(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
-    """`sum((recall_k - recall_(k-1)) * precision_k)` over the thresholds; 0 without positive labels.
+    """`sum((recall_k - recall_(k-1)) * precision_k)` over the thresholds; 0 without positive labels, NaN
+    where no row has weight.
 
     Arguments and errors as for `roc_auc`.
 
@@ -70,7 +71,7 @@ def _area(order: _Order, pos: Array, neg: Array) -> Array:
 def _precision(order: _Order, pos: Array, neg: Array) -> Array:
     # At each score as the threshold, everything not below it is predicted positive.
     hits, chosen = (_sums(w, order.place, reverse=True)[order.start] for w in (pos, pos + neg))
-    return divide((pos * divide(hits, chosen)).sum(), pos.sum())
+    return if_any(pos + neg, divide((pos * divide(hits, chosen)).sum(), pos.sum()))
 
 
 def _sums(w: Array, place: Array, *, reverse: bool = False) -> Array:

@@ -70,7 +70,8 @@ def mape(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | Non
 def r2(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """`1 - residual / total` sum of squares, averaged over outputs; as for `mse`.
 
-    Constant targets give 1 for perfect predictions and 0 for others, as in scikit-learn.
+    Constant targets give 1 for perfect predictions and 0 for others, less than two rows that have weight NaN, as in
+    scikit-learn.
 
     Example:
       >>> import jax.numpy as jnp, jaxbm
@@ -87,7 +88,8 @@ def r2(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None 
         center = (w * t).sum() / w.sum()
         residual, total = (w * e * e).sum(), (w * jnp.square(t - center)).sum()
         constant = jnp.where(residual == 0, 1.0, 0.0)
-        return jnp.where(total == 0, constant, 1 - residual / jnp.where(total == 0, 1, total))
+        value = jnp.where(total == 0, constant, 1 - residual / jnp.where(total == 0, 1, total))
+        return jnp.where((w > 0).sum() > 1, value, jnp.nan)
 
     if error.ndim == 1:
         return column(error, targets)

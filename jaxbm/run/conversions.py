@@ -18,8 +18,9 @@ def loss_function(name: str, loss: Any) -> Loss:
     """The loss called so, or the function itself."""
     if isinstance(loss, str):
         return losses.loss(loss)
-    if not callable(loss):
-        raise TypeError(f"{name}: expected a name or a function (logits, labels) -> values, got {checks.told(loss)}")
+    if not (callable(loss) and checks.is_hashable(loss)):
+        expected = "a name or a hashable function (logits, labels) -> values"
+        raise TypeError(f"{name}: expected {expected}, got {checks.told(loss)}")
     return loss
 
 
@@ -40,12 +41,20 @@ def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
         raise TypeError(f"{name}: expected names, or functions by name, got {checks.told(metrics)}")
     if isinstance(metrics, Mapping):
         for key, function in metrics.items():
-            if not callable(function):
-                raise TypeError(
-                    f"{name}: expected a function (logits, labels, weights) for {key!r}, got {checks.told(function)}"
-                )
+            _check_own(name, key, function)
         return tuple(metrics.items())
     return tuple((metric, lookup(name, metric, METRICS)) for metric in metrics)
+
+
+def _check_own(name: str, key: Any, function: Any) -> None:
+    """TypeError or ValueError where a metric of a user's can't be one, or not be called so."""
+    if not isinstance(key, str):
+        raise TypeError(f"{name}: expected names as keys, got {checks.told(key)}")
+    if key == "loss" or key.startswith("val_"):
+        raise ValueError(f"{name}: expected names other than 'loss' and 'val_...', which are taken, got {key!r}")
+    if not (callable(function) and checks.is_hashable(function)):
+        expected = "a hashable function (logits, labels, weights)"
+        raise TypeError(f"{name}: expected {expected} for {key!r}, got {checks.told(function)}")
 
 
 def metric_for(metric: Metric, loss: str | Loss) -> Metric:

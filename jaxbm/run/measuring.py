@@ -84,7 +84,17 @@ def measured(
     if loss is not None:
         total, count = weighted_sums(example_losses(with_weights(loss, weight), logits, y), weight)
         record["loss"] = jnp.where(count == 0, jnp.nan, ratio(total, count))
-    return record | {name: metric(match_labels(logits, y), y, weight) for name, metric in metrics}
+    return record | {name: _one_number(name, metric(match_labels(logits, y), y, weight)) for name, metric in metrics}
+
+
+def _one_number(name: str, value: Any) -> Array:
+    """ValueError or TypeError where a metric of a user's gives anything but one real number."""
+    if isinstance(value, str) or (not isinstance(value, bool | int | float) and not hasattr(value, "dtype")):
+        raise TypeError(f"metrics: expected a number from {name!r}, got {type(value).__name__}")
+    found = jnp.asarray(value)
+    if found.shape != () or jnp.issubdtype(found.dtype, jnp.complexfloating):
+        raise ValueError(f"metrics: expected one real number from {name!r}, got {found.dtype}{list(found.shape)}")
+    return found
 
 
 def measure(

@@ -88,6 +88,8 @@ class Training(_Options):
             raise TypeError(
                 f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {told(optimizer)}"
             )
+        if not is_data(optimizer) and not checks.is_hashable(optimizer):
+            raise TypeError(f"optimizer: expected one that is hashable, got a {type(optimizer).__name__}")
         return optimizer, is_data(optimizer)
 
     def _monitor_mode(self, task: Task, data: Data) -> str:
@@ -126,7 +128,10 @@ class Training(_Options):
             raise ValueError(f"{name}: expected a number{or_own}, got {list(np.shape(value))}")
         if option.beside is not None and getattr(self, option.beside) is None:
             return None
-        return placed(value, np.int32 if option.whole else np.float32)
+        if not option.whole:
+            return placed(value, np.float32)
+        # More than can be counted is never reached.
+        return placed(value if checks.is_traced(value) else np.minimum(value, np.iinfo(np.int32).max), np.int32)
 
 
 def _countable(epochs: int) -> int:

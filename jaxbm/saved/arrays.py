@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core.files import bits, from_bits
@@ -12,8 +13,21 @@ from jaxbm.models.protocol import Model, Params, path_name, shapes_of
 
 
 def packed(params: Params, prefix: str = "") -> dict[str, np.ndarray]:
-    """Arrays on the host, such as `0.weight`, each name after `prefix`."""
-    return {prefix + path_name(path): bits(leaf) for path, leaf in jax.tree.leaves_with_path(params)}
+    """Arrays on the host, such as `0.weight`, each name after `prefix`.
+
+    Raises:
+      TypeError: a leaf is no array of numbers, but a random key.
+      ValueError: two leaves would have one name.
+    """
+    found: dict[str, np.ndarray] = {}
+    for path, leaf in jax.tree.leaves_with_path(params):
+        name = prefix + path_name(path)
+        if jnp.issubdtype(leaf.dtype if hasattr(leaf, "dtype") else float, jax.dtypes.extended):
+            raise TypeError(f"params: expected numbers for {name}, got dtype {leaf.dtype}; save jax.random.key_data")
+        if name in found:
+            raise ValueError(f"params: expected places of different names, got two that are called {name!r}")
+        found[name] = bits(leaf)
+    return found
 
 
 def unpacked(model: Model, arrays: dict[str, np.ndarray], prefix: str = "", *, members: bool = False) -> Params:

@@ -216,23 +216,25 @@ class fits_together:
 def _described(path: pathlib.Path, kind: Kind) -> dict[str, Any]:
     try:
         described = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of decoding, of a number too long, of one bracket in another
         raise ValueError(f"{path}: damaged, not readable as JSON; save the model again: {error}") from None
     if not isinstance(described, dict) or described.get("format") != kind.format:
         raise ValueError(
             f"{path}: expected {kind.what} that jaxbm saved, got some other JSON file; choose another folder"
         )
     version = described.get("version")
-    if version not in range(1, VERSION + 1):
+    if type(version) is not int or version not in range(1, VERSION + 1):
         raise ValueError(
-            f"{path}: expected format version 1 to {VERSION}, got {version}; install the version of jaxbm that wrote "
-            "it, or save the model again"
+            f"{path}: expected format version 1 to {VERSION}, got {told(version)}; install the version of jaxbm that "
+            "wrote it, or save the model again"
         )
     absent = {"sha256", "model", "preparation", "metadata"} - set(described)
     if absent:
         raise ValueError(f"{path}: damaged, lacks {sorted(absent)}; save the model again")
+    if not isinstance(described["metadata"], dict):
+        raise ValueError(f"{path}: damaged, its metadata are no dictionary; save the model again")
     kind_of_model = described["model"].get("kind", "MLP") if isinstance(described["model"], dict) else "MLP"
-    if kind_of_model not in registry.KINDS:
+    if not isinstance(kind_of_model, str) or kind_of_model not in registry.KINDS:
         raise ValueError(
             f"{path}: holds a model of the class {kind_of_model!r}; import the module that registers it first "
             "(jaxbm.models.register)"

@@ -77,7 +77,7 @@ def save_members(
             arrays |= packed(predictor.result.params)
         if predictor.pooled is not None:
             arrays |= packed(predictor.pooled.params, POOLED)
-        described = {"kind": "groups", **{name: getattr(predictor, name).tolist() for name in GROUPS}}
+        described = {"kind": "groups", **{name: _listed(getattr(predictor, name)) for name in GROUPS}}
     envelope.write(folder, MANY, predictor.model, arrays, described, preparation, metadata)
 
 
@@ -118,7 +118,7 @@ def _ensemble(found: Content) -> Ensemble:
 
 
 def _groups(found: Content) -> GroupsResult:
-    labels, counts, too_small, too_small_counts = (np.asarray(found.described[name]) for name in GROUPS)
+    labels, counts, too_small, too_small_counts = (_from_list(found.described[name]) for name in GROUPS)
     own = {name: array for name, array in found.arrays.items() if not name.startswith(POOLED)}
     result = pooled = None
     if len(labels):
@@ -127,6 +127,24 @@ def _groups(found: Content) -> GroupsResult:
     if len(own) < len(found.arrays):
         pooled = _bare(unpacked(found.model, found.arrays, POOLED), ())
     return GroupsResult(found.model, labels, counts, result, too_small, too_small_counts, pooled)
+
+
+def _listed(values: np.ndarray) -> Any:
+    """JSON values; of dates and bytes, which JSON doesn't know, text and what it stands for."""
+    if values.dtype.kind in "mM":
+        return {"dtype": values.dtype.str, "values": values.astype(np.int64).tolist()}
+    if values.dtype.kind == "S":
+        return {"dtype": values.dtype.str, "values": [value.decode("latin-1") for value in values.tolist()]}
+    return values.tolist()
+
+
+def _from_list(listed: Any) -> np.ndarray:
+    if not isinstance(listed, dict):
+        return np.asarray(listed)
+    dtype, values = np.dtype(listed["dtype"]), listed["values"]
+    if dtype.kind == "S":
+        return np.asarray([value.encode("latin-1") for value in values], dtype)
+    return np.asarray(values, np.int64).astype(dtype)
 
 
 def _bare(params: Params, shape: tuple[int, ...]) -> FitResult:

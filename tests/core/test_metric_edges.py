@@ -140,6 +140,31 @@ def test_weights_and_probabilities_of_any_type():
         metrics.accuracy([0, 1], [0, 1], weights=[1.0, -1.0])
 
 
+def test_of_rows_without_weight_nothing_is_known():
+    """Neither 0 nor 1: NaN, of every metric; R2 needs two rows."""
+    decided = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+
+    @jax.jit
+    def measured(p, y, w):
+        found = {name: getattr(metrics, name)(p > 0.5, y, weights=w) for name in decided}
+        rows = jnp.stack([y, 1 - y], axis=1)
+        found["several"] = metrics.f1(rows, rows, average="macro", weights=w)
+        found["average_precision"] = metrics.average_precision(p, y, weights=w)
+        return found | {name: getattr(metrics, name)(p, y.astype(p.dtype), weights=w) for name in ("mse", "r2")}
+
+    p, y, w = np.asarray([0.2, 0.7, 0.4], np.float32), np.asarray([0, 1, 1]), np.zeros(3, np.float32)
+    assert {name for name, value in measured(p, y, w).items() if not np.isnan(value)} == set()
+    assert {name for name, value in measured(p, y, np.asarray([0, 1, 0], np.float32)).items() if np.isnan(value)} == {
+        "r2"
+    }
+    assert {
+        name for name, value in measured(p, y, np.asarray([1, 1, 0], np.float32)).items() if np.isnan(value)
+    } == set()
+    assert np.isnan(metrics.f1(y, y, weights=w))
+    assert np.isnan(metrics.r2(p[:1], p[:1]))
+    assert np.isnan(metrics.r2(p[:0], p[:0]))
+
+
 def test_a_row_of_weight_zero_may_be_nan():
     p, w = np.asarray([0.9, np.nan, 0.2], np.float32), np.asarray([1.0, 0.0, 1.0], np.float32)
     for metric in (metrics.calibration_error, metrics.brier_score, metrics.log_loss):

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import save as pack
@@ -13,6 +14,7 @@ from safetensors.numpy import save as pack
 import jaxbm
 from jaxbm.cli import main
 from jaxbm.core import files
+from jaxbm.models.registry import register
 from jaxbm.saved import outputs
 
 KEY = jax.random.key(0)
@@ -228,3 +230,82 @@ def test_a_model_saved_without_its_loss(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == ""
     assert main(["predict", "m", "t.csv", "--out", "p.csv"]) == 0
     shutil.rmtree("m")
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class Odd(jaxbm.Model):
+    """Parameters of every form that a pytree may have."""
+
+    tree: str
+    input_shape: tuple[int, ...] = (2,)
+    n_outputs: int = 1
+
+    def init(self, key):
+        trees = {
+            "forms": {"a.b/c \u00fc\n": jnp.ones(()), "": jnp.zeros((0, 3)), "n": None, "whole": jnp.int32(3),
+                      "k": [jnp.full((2, 1), jnp.nan, jnp.bfloat16)], "flag": jnp.asarray(True),
+                      "bits": jnp.arange(3, dtype="uint16")},
+            "same": {"a": {"b": jnp.ones(2)}, "a.b": jnp.zeros(2)},
+            "key": {"key": jax.random.key(3)},
+        }  # fmt: skip
+        return trees[self.tree]
+
+    def apply(self, params, x):
+        return x[:, :1]
+
+
+def test_parameters_of_every_form_come_back_as_they_were(tmp_path):
+    narrow, forms = jaxbm.MLP((2, 4, 1), param_dtype="bfloat16"), Odd("forms")
+    cases = [
+        (forms, forms.init(KEY)),
+        (narrow, narrow.init(KEY)),
+        (narrow, jax.tree.map(lambda leaf: leaf.astype(jnp.float32) / 3, narrow.init(KEY))),  # another precision
+        (MODEL, jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), MODEL.init(KEY))),
+        (MODEL, jax.tree.map(lambda leaf: np.asfortranarray(leaf + np.float32(np.inf)), MODEL.init(KEY))),
+    ]
+    for model, params in cases:
+        jaxbm.save(tmp_path / "m", model, params)
+        found = jaxbm.load(tmp_path / "m").params
+        assert jax.tree.structure(found) == jax.tree.structure(params)
+        for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(params), strict=True):
+            assert (a.shape, a.dtype, np.asarray(a).tobytes()) == (b.shape, b.dtype, np.asarray(b).tobytes())
+    with pytest.raises(ValueError, match=r"params: expected places of different names, .* called 'a\.b'"):
+        jaxbm.save(tmp_path / "s", Odd("same"), Odd("same").init(KEY))
+    with pytest.raises(TypeError, match=r"params: expected numbers for key, got dtype key<fry>"):
+        jaxbm.save(tmp_path / "s", Odd("key"), Odd("key").init(KEY))
+
+
+@pytest.mark.parametrize("labels", [["2020-01-01", "2021-01-01"], [b"x", b"\xff"], [1.5, 2.5], [2**60, 3]], ids=str)
+def test_groups_of_any_labels_come_back(tmp_path, labels):
+    labels = np.asarray(labels, "datetime64[D]" if "2020" in str(labels) else None)
+    groups = labels[np.arange(20) % 2]
+    found = jaxbm.fit_groups(KEY, MODEL, X, X[:, 0], groups, loss="squared_error", epochs=1, min_rows=5)
+    jaxbm.save_members(tmp_path / "g", found)
+    again = jaxbm.load_members(tmp_path / "g").predictor
+    assert again.labels.dtype == found.labels.dtype
+    np.testing.assert_array_equal(again.predict(X, groups), found.predict(X, groups))
+
+
+def test_an_ensemble_of_numpy_numbers_is_saved(tmp_path):
+    many = jaxbm.fit_members(KEY, MODEL, X, X[:, 0], members=2, loss="squared_error", epochs=1)
+    assert many._replace(opt_state=None).member(1).opt_state is None
+    given = {"temperature": np.float32(2), "bounds": np.asarray([0, 1], np.float32), "weights": np.asarray([1, 3])}
+    jaxbm.save_members(tmp_path / "e", jaxbm.Ensemble(MODEL, many.params, **given))
+    found = jaxbm.load_members(tmp_path / "e").predictor
+    assert (found.temperature, found.bounds, found.weights.tolist()) == (2.0, (0.0, 1.0), [0.25, 0.75])
+
+
+def test_a_configuration_that_is_anything_else(tmp_path):
+    jaxbm.save(tmp_path / "m", MODEL, MODEL.init(KEY))
+    path = tmp_path / "m" / "model.json"
+    good = json.loads(path.read_text())
+    texts = ["1" * 5000, "[" * 100_000, "[]"]
+    texts += [json.dumps(good | change) for change in (
+        {"version": True}, {"version": "2"}, {"version": 3}, {"model": {"kind": [1]}}, {"model": None},
+        {"metadata": 3}, {"preparation": 3}, {"sha256": 3},
+    )]  # fmt: skip
+    for text in texts:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"model\.json: |damaged"):
+            jaxbm.load(tmp_path / "m")

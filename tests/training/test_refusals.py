@@ -16,6 +16,25 @@ KEY, MODEL, THREE = jax.random.key(0), jaxbm.MLP((3, 4, 1)), jaxbm.MLP((3, 4, 3)
 BINARY = "sigmoid_binary_cross_entropy"
 
 
+class Unhashable:
+    """Loss, metric and optimizer, as a class with fields and an equality of its own often is."""
+
+    def __eq__(self, other):
+        return other is self
+
+    def __call__(self, *given):
+        return given[0].sum()
+
+    def init(self, params):
+        return ()
+
+    def update(self, grads, state, params=None):
+        return grads, state
+
+
+UNHASHABLE = Unhashable()
+
+
 def run(many, options):
     given = {"loss": BINARY, "y": Y, "model": MODEL} | options
     y, model = given.pop("y"), given.pop("model")
@@ -31,7 +50,13 @@ def run(many, options):
         ({"validation_data": 3}, r"validation_data: expected \(x, y\) or \(x, y, weight\), got int"),
         ({"metrics": 3}, "metrics: expected names, or functions by name, got 3"),
         ({"metrics": None}, "metrics: expected names, or functions by name, got None"),
-        ({"metrics": {"mine": 3}}, r"metrics: expected a function \(logits, labels, weights\) for 'mine', got 3"),
+        ({"metrics": {"mine": 3}}, r"metrics: expected a hashable function \(.*\) for 'mine', got 3"),
+        ({"metrics": {"loss": len}}, "metrics: expected names other than 'loss' and .* got 'loss'"),
+        ({"metrics": {"val_mine": len}}, "metrics: expected names other than 'loss' .* got 'val_mine'"),
+        ({"metrics": {1: len}}, "metrics: expected names as keys, got 1"),
+        ({"metrics": {"mine": UNHASHABLE}}, "metrics: expected a hashable function .* for 'mine', got Unhashable"),
+        ({"loss": UNHASHABLE}, "loss: expected a name or a hashable function .* got Unhashable"),
+        ({"optimizer": UNHASHABLE}, "optimizer: expected one that is hashable, got a Unhashable"),
         ({"epochs": 2**31}, "epochs: expected 1 to 2147483647, got 2147483648"),
         ({"shuffle": "no"}, "shuffle: expected True or False, got 'no'"),
         ({"loss": "softmax_cross_entropy", "model": THREE, "y": -SHARES},
@@ -226,3 +251,37 @@ def test_folds_of_ones_own_are_rows_of_the_table():
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=f"folds: {match}"):
             make_folds(12, Y, folds)
+
+
+@pytest.mark.parametrize("implementation", ["xla", None])
+def test_a_metric_of_ones_own_gives_one_number(implementation):
+    run = {"loss": BINARY, "epochs": 1, "implementation": implementation}
+    metrics = {
+        "python": lambda logits, y, w: 3,
+        "numpy": lambda logits, y, w: np.float64(0.5),
+        "mean": lambda *a: 1.5,
+    }
+    found = jaxbm.fit(KEY, MODEL, X, Y, metrics=metrics, patience=10**10, **run).history
+    assert [float(found[name][0]) for name in metrics] == [3, 0.5, 1.5]
+    measured = jaxbm.evaluate(MODEL, PARAMS, X, Y, loss=BINARY, metrics=metrics)
+    assert list(measured.values())[1:] == [3, 0.5, 1.5]
+    for function, error, match in [
+        (lambda logits, y, w: logits, ValueError, r"one real number from 'mine', got float32\[12\]"),
+        (
+            lambda logits, y, w: jax.lax.complex(logits.sum(), logits.sum()),
+            ValueError,
+            r"one real number from 'mine', got complex64\[\]",
+        ),
+        (lambda logits, y, w: None, TypeError, "a number from 'mine', got NoneType"),
+        (lambda logits, y, w: "0.5", TypeError, "a number from 'mine', got str"),
+    ]:
+        with pytest.raises(error, match=f"metrics: expected {match}"):
+            jaxbm.fit(KEY, MODEL, X, Y, metrics={"mine": function}, **run)
+        with pytest.raises(error, match=f"metrics: expected {match}"):
+            jaxbm.evaluate(MODEL, PARAMS, X, Y, loss=BINARY, metrics={"mine": function})
+
+
+def test_what_an_augmentation_gives():
+    for result in (None, lambda: 0, ()):
+        with pytest.raises(TypeError, match="augment: expected \\(x, y\\) from the function, got "):
+            jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, augment=lambda key, x, y, result=result: result)
