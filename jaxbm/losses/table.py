@@ -267,7 +267,12 @@ def _read(name: str, text: str) -> Mapping[str, Any]:
 def _plain(name: str, value: Any) -> Any:
     """A hyper-parameter as a Python number or a tuple of such, so that equal losses are equal."""
     host = np.asarray(value)
-    if host.dtype.kind not in "iuf" or host.ndim > 1 or not np.isfinite(host.astype(np.float64)).all():
+    if (
+        host.dtype.kind not in "iuf"
+        or host.ndim > 1
+        or not host.size
+        or not np.isfinite(host.astype(np.float64)).all()
+    ):
         raise ValueError(f"{name}: expected a finite number or several, got {value!r}")
     return float(host) if host.ndim == 0 else tuple(float(one) for one in host)
 

@@ -52,6 +52,8 @@ def member_data(training: Training, model: Model, x: Any, y: Any, members: int) 
     if training.class_weight is not None:
         given.weigh(training.class_weight, listed, slice(None if by_list else int(given.n * (1 - split))))
     data = given.checked(split_here=way == "validation_split" and not by_list)
+    if not any(jax.tree.leaves(given.y_is_own)):
+        row_checks.teaches(training.loss, data.y)
     data, own = given.with_own(data)
     if held_out is not None:
         data = data._replace(x_val=data.x, y_val=data.y)

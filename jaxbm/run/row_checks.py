@@ -77,3 +77,19 @@ def _values(found: KnownLoss, host: np.ndarray, outputs: int, name: str) -> None
     if not good.all():
         where = tuple(int(i) for i in np.argwhere(~good)[0])
         raise ValueError(f"y{name}: expected {expected}, got {host[where]!s} at {list(where)}")
+
+
+def teaches(loss: Any, y: Any) -> None:
+    """ValueError where labels to train on make the loss zero whatever a model says. One row alone stands for many."""
+    found = known(loss)
+    if found is None or found.labels not in ("event", "group") or is_traced(y) or len(y) < 2:
+        return
+    missing = None
+    if found.labels == "event" and not np.asarray(y)[:, 1].any():
+        missing = "a row whose event was seen, 1 in the second column"
+    elif found.labels == "group":
+        counts = np.unique(np.asarray(y), return_counts=True)[1]
+        if len(counts) < 2 or counts.max() < 2:
+            missing = "two rows of one group and one of another"
+    if missing is not None:
+        raise ValueError(f"y: expected {missing}, for loss={found.__name__!r}, got none in {len(y)} rows")

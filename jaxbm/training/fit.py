@@ -17,7 +17,7 @@ from jaxbm.core.keys import host_data, key_words
 from jaxbm.core.settings import non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
 from jaxbm.models.protocol import Model, Params
-from jaxbm.run import private_runs, start_checks
+from jaxbm.run import private_runs, row_checks, start_checks
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.contract import Data, Hyper, RunState, Task, evaluation_rows
 from jaxbm.run.inputs import training_data
@@ -111,7 +111,9 @@ def fit(
     """
     training = ACCEPTS.training(options)
     members = None if members is None else checks.positive_int("members", members)
-    run = training.build(model, whole_on_each(training_data(training, model, x, y)))
+    rows = training_data(training, model, x, y)
+    row_checks.teaches(training.loss, rows.y)
+    run = training.build(model, whole_on_each(rows))
     run, spent = private_runs.accounted(run, training, members)
     task, data, hyper, params, opt_state = run
     counter.checked(key)

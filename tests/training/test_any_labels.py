@@ -171,6 +171,11 @@ def test_rows_compared_with_each_other_heed_weights_and_what_only_fills_a_batch(
          "y: expected labels that are positive for loss='gamma_deviance', got 0"),
         ({"y": ACTIONS + 2, "loss": "ordinal_cross_entropy"}, "y: expected labels 0 to 3 for loss='ordinal"),
         ({"y": ADVANTAGES, "loss": "pinball_loss(quantiles=(0.1, 1.2, 0.9))"}, "quantiles: expected 0 to 1"),
+        ({"y": np.abs(np.stack([ADVANTAGES, ADVANTAGES * 0], axis=1)), "loss": "cox_loss", "model": jaxbm.MLP((3, 1))},
+         "y: expected a row whose event was seen, 1 in the second column, for loss='cox_loss', got none in 24 rows"),
+        ({"y": ACTIONS * 0, "loss": "triplet_hard_loss"}, "y: expected two rows of one group and one of another"),
+        ({"y": np.arange(24), "loss": "triplet_hard_loss"}, "y: expected two rows of one group and one of another"),
+        ({"y": ADVANTAGES, "loss": "pinball_loss(quantiles=())"}, "quantiles: expected a finite number or several, got"),
         ({"y": ADVANTAGES, "loss": "gaussian_nll"}, "loss: 'gaussian_nll' expects 2 outputs for each label"),
         ({"y": ADVANTAGES, "loss": "cox_loss", "model": jaxbm.MLP((3, 1))}, r"y: expected shape \[n, 2\] for"),
         ({"y": ADVANTAGES, "loss": losses.cox_loss}, "loss: 'cox_loss' expects one output"),
@@ -181,6 +186,9 @@ def test_what_does_not_fit_is_named(change, match):
     model, x, y = (given.pop(name) for name in ("model", "x", "y"))
     with pytest.raises(ValueError, match=match):
         jaxbm.fit(KEY, model, x, y, **given)
+    if "metrics" not in given:
+        with pytest.raises(ValueError, match=match):
+            jaxbm.fit_members(KEY, model, x, y, members=2, **given)
 
 
 NET = jaxbm.MLP((1, 4, 1), activation="sin", weight_init="siren")
