@@ -40,6 +40,8 @@ PACKED = frozenset({
     "threefry_0", "threefry_1",
 })  # fmt: skip
 """Operations whose scalars are worth packing into a vector."""
+PACKED_FROM = {"sin": 3, "cos": 3}
+"""From how many scalars on, where that isn't two: near zero a scalar takes few steps by itself."""
 
 
 class Context(NamedTuple):

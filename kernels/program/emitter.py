@@ -260,8 +260,8 @@ class Emitter:
         keys = list(distinct)
         for at in range(0, len(keys), lanes):
             group = keys[at : at + lanes]
-            if len(group) == 1:
-                done[group[0]] = self.compute(op, dtype, dtypes, distinct[group[0]], params)
+            if len(group) < arithmetic.PACKED_FROM.get(op, 2):
+                done.update((key, self.compute(op, dtype, dtypes, distinct[key], params)) for key in group)
                 continue
             columns = zip(*[distinct[k] for k in group], strict=True)
             out = self.compute(op, dtype, dtypes, [self.f.pack(list(c)) for c in columns], params)

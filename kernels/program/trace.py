@@ -67,6 +67,8 @@ class Tracer:
         self.captured: list[tuple[Value, Any]] = []
         self.made: dict[Value, Node] = {}
         """The node that gives a value, for what looks further back than at its operands."""
+        self.definitions: dict[int, Any] = {}
+        """By the identity of an equation what another library's primitive is defined by."""
 
     # Values
 

@@ -93,14 +93,12 @@ def _pick(x: Value, quarter: int) -> tuple[Value, Value]:
 
 
 def _unless_near(x: Value, near: Callable[[], Value], general: Callable[[], Value]) -> Value:
-    """Of a scalar, `near` where it lies in the middle quarter of a turn: the same bits, in half the time.
+    """`near` where x, in all lanes, lies in the middle quarter of a turn: the same bits, in half the time.
 
     A loop's angles tend to stay in their quarter, so that the processor foresees which it will be.
     """
-    if x.type.lanes:
-        return general()
-    (out,) = choose(x.function, absolute(x).lt(0.78), lambda: [near()], lambda: [general()])
-    return out
+    f = x.function
+    return choose(f, any_lane(~absolute(x).lt(0.78)), lambda: [general()], lambda: [near()])[0]
 
 
 @function("sin")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from jaxbm.kernels.program.ir import NotNative, Value
 from jaxbm.kernels.program.registry import Rule, foreign, rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, is_key, shape_of
@@ -34,7 +36,7 @@ def _defined(tracer: Tracer, eqn: Any, inputs: list[Value], definition: Callable
     if any(is_key(v.aval.dtype) for v in (*eqn.invars, *eqn.outvars)):
         raise NotNative("it works on keys")
     try:
-        out = tracer.call(lambda *arrays: definition(*arrays, **eqn.params), *inputs)
+        out = tracer.closed(_jaxpr(tracer, eqn, definition), inputs)
     except NotNative:
         raise
     except Exception:  # whatever that code raises at traced arrays
@@ -43,6 +45,15 @@ def _defined(tracer: Tracer, eqn: Any, inputs: list[Value], definition: Callable
     if [(v.shape, v.dtype) for v in out] != wanted:
         raise NotNative("its definition gives other types than it has")
     return out
+
+
+def _jaxpr(tracer: Tracer, eqn: Any, definition: Callable[..., Any]) -> Any:
+    """The definition as a jaxpr; a loop that is written out meets the same one again and again."""
+    if id(eqn) not in tracer.definitions:
+        specs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
+        jaxpr = jax.make_jaxpr(lambda *arrays: definition(*arrays, **eqn.params))(*specs)
+        tracer.definitions[id(eqn)] = eqn, jaxpr  # with the equation, so that its identity stays its own
+    return tracer.definitions[id(eqn)][1]
 
 
 @foreign
