@@ -140,11 +140,11 @@ def scale_by_power(x: Value, n: Value) -> Value:
     return x * two_to(shifted) * power_of_two(n - half)
 
 
-def split_exponent(x: Value) -> tuple[Value, Value]:
-    """m in [sqrt(1/2), sqrt(2)) and e with x = m * 2**e, for x > 0, subnormal too."""
+def split_exponent(x: Value, *, normal: bool = False) -> tuple[Value, Value]:
+    """m in [sqrt(1/2), sqrt(2)) and e with x = m * 2**e, for x > 0, subnormal too unless it is known to be normal."""
     format, kind = format_of(x), x.type.kind
     small = x.lt(format.tiny)
-    bits = small.select(x * 2.0**format.to_normal, x).as_bits()
+    bits = x.as_bits() if normal else small.select(x * 2.0**format.to_normal, x).as_bits()
     root = 0x3F3504F3 if is_float32(x) else 0x3FE6A09E667F3BCD  # sqrt(1/2)
     moved = bits - root
     m = ((moved & ((1 << format.mantissa) - 1)) + root).as_float(kind)
@@ -154,6 +154,8 @@ def split_exponent(x: Value) -> tuple[Value, Value]:
     top_bits = (format.bias + format.mantissa) << format.mantissa
     biased = (moved + (format.bias << format.mantissa)).lshr(format.mantissa)
     e = (biased | top_bits).as_float(kind)
+    if normal:
+        return m, e - (top + format.bias)
     return m, e - small.select(x.like(top + format.bias + format.to_normal), x.like(top + format.bias))
 
 

@@ -81,6 +81,7 @@ TABLES = {
         7,
         "((atanh(s) / s - 1) / s^2 - 1/3) / s^2 of s^2",
     ),
+    "LOG2_WIDE": Table(lambda t: mp.log1p(t) / mp.log(2) / t, -0.2929, 0.4143, None, 14, "log2(1 + t) / t"),
     "SIN": Table(_of_square(lambda x: mp.sin(x)), 0, 0.66, 3, 6, "(sin r - r) / r^3 of r^2"),
     "COS": Table(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, 0, 0.66, 2, 5, "(cos r - 1 + r^2/2) / r^4"),
     "TAN": Table(_of_square(lambda x: mp.tan(x)), 0, 0.66, 6, 14, "(tan r - r) / r^3 of r^2"),

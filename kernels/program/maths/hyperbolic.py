@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from jaxbm.kernels.program.control import choose
 from jaxbm.kernels.program.maths import tables
 from jaxbm.kernels.program.maths.common import (
     absolute,
@@ -60,12 +61,22 @@ def cosh(x: Value) -> Value:
 def tanh(x: Value) -> Value:
     """(e**x - e**-x) / (e**x + e**-x)."""
     size = absolute(x)
-    # What the exponential is off by counts for half at most: the quotient is below a half.
-    n, r, rest = reduce(at_most(size, 20.0) * 2.0)
-    far = 1.0 - 2.0 / ((r + rest) + 1.0).fma(power_of_two(n), 1.0)
-    z = x * x
-    near = (poly(z, table(x, tables.TANH_32, tables.TANH_64)) * z).fma(size, size)
-    return copysign(size.lt(0.6).select(near, far), x)
+
+    def far() -> Value:
+        # What the exponential is off by counts for half at most: the quotient is below a half.
+        n, r, _ = reduce(at_most(size, 20.0) * 2.0)
+        exponential = poly(r, table(r, tables.EXP_32, tables.EXP_64)).fma(r * r, r + 1.0)
+        return 1.0 - 2.0 / exponential.fma(power_of_two(n), 1.0)
+
+    def near() -> Value:
+        z = x * x
+        return (poly(z, table(x, tables.TANH_32, tables.TANH_64)) * z).fma(size, size)
+
+    is_near = size.lt(0.6)
+    if x.type.lanes:
+        return copysign(is_near.select(near(), far()), x)
+    # Of a scalar, that one alone which the processor foresees.
+    return copysign(choose(x.function, is_near, lambda: [near()], lambda: [far()])[0], x)
 
 
 @function("asinh")

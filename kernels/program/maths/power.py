@@ -61,35 +61,44 @@ def log_in_two(x: Value) -> tuple[Value, Value]:
     return quick_two_sum(sum, rest)
 
 
-def _power64(size: Value, y: Value) -> Value:
-    """size**y for positive finite size."""
+def _power64(size: Value, y: Value) -> tuple[Value, Value]:
+    """size**y for positive finite size, and whether the result is neither near infinity nor near zero."""
     high, low = log_in_two(size)
     product, lost = two_product(y, high)
     lost = y.fma(low, lost)
-    return exp(product, absolute(product).lt(800.0).select(lost, 0.0))
+    return exp(product, absolute(product).lt(800.0).select(lost, 0.0)), absolute(product).lt(700.0)
 
 
-def _power32(size: Value, y: Value) -> Value:
-    """The same in single precision, by way of double."""
-    m, e = split_exponent(size)
-    t = m.cast("fpext", "double")
-    s = (t - 1.0) / (t + 1.0)
-    z = s * s
-    log_m = s * poly(z, tables.LOG_ATANH_32).fma(z, 2.0)
-    log2 = log_m.fma(float(1 / LN2), e.cast("fpext", "double"))
-    exponent = at_least(at_most(y.cast("fpext", "double") * log2, 130.0), -155.0)
+def _power32(size: Value, y: Value, *, moderate: bool = False) -> tuple[Value, Value]:
+    """The same in single precision, by way of double; `moderate` takes for granted what the second result says, and
+    that size is a normal number."""
+    m, e = split_exponent(size, normal=moderate)
+    t = m.cast("fpext", "double") - 1.0
+    log2 = poly(t, tables.LOG2_WIDE_64).fma(t, e.cast("fpext", "double"))
+    product = y.cast("fpext", "double") * log2
+    exponent = product if moderate else at_least(at_most(product, 130.0), -155.0)
     n, _ = round_to_int(exponent)
     r = exponent - n
-    return (poly(r, tables.EXP2_32).fma(r, 1.0) * power_of_two(n)).cast("fptrunc", "float")
+    result = (poly(r, tables.EXP2_32).fma(r, 1.0) * power_of_two(n)).cast("fptrunc", "float")
+    return result, absolute(product).lt(120.0)
 
 
-@function("pow", 2, inline=False)
+@function("pow", 2)
 def pow(x: Value, y: Value) -> Value:
+    """x**y; where everything is positive, normal and moderate, without a thought of anything else."""
+    f = x.function
+    quick, moderate = _power32(x, y, moderate=True) if is_float32(x) else _power64(x, y)
+    fits = x.ge(format_of(x).tiny) & x.lt(math.inf) & moderate
+    return control.choose(f, any_lane(~fits), lambda: [call(f, "any_pow", x, y)], lambda: [quick], rare=True)[0]
+
+
+@function("any_pow", 2, inline=False)
+def any_pow(x: Value, y: Value) -> Value:
     """x**y, with the special values of IEEE 754."""
     size = absolute(x)
     usual = size.gt(0.0) & size.lt(math.inf)
     kept = usual.select(size, 1.0)
-    result = _power32(kept, y) if is_float32(x) else _power64(kept, y)
+    result, _ = _power32(kept, y) if is_float32(x) else _power64(kept, y)
     # Zero and infinity: one or the other of them, by the sign of the exponent.
     grows = size.eq(0.0) ^ y.gt(0.0)
     result = usual.select(result, grows.select(x.like(math.inf), x.like(0.0)))
@@ -157,7 +166,7 @@ def _define(halves: int) -> None:
             quick = (-low).fma(inverse, (-high).fma(inverse, 1.0)).fma(inverse, inverse)
 
         def rest() -> list[Value]:
-            return [usual.select(quick, call(f, "pow", x, x.like(exponent)))]
+            return [usual.select(quick, call(f, "any_pow", x, x.like(exponent)))]
 
         return control.choose(f, any_lane(~usual), rest, lambda: [quick])[0]
 
