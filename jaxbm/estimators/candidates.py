@@ -6,6 +6,7 @@ arguments of `fit`) is made by itself, by the estimator's own `fit`.
 
 from __future__ import annotations
 
+import copy
 import time
 import traceback
 import warnings
@@ -61,6 +62,26 @@ class Source:
     """an estimator that has what checking the rows leaves in one"""
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """An estimator with a candidate's parameters, checked: what its fits on all folds have in common."""
+
+    whole: Any
+    last: BaseJaxMLP
+    steps: Pipeline | None
+    """the earlier steps, not fitted"""
+    weights: Mapping[str, Any]
+    """what the last step's `fit` is given besides"""
+    told: tuple[Any, ...]
+    """what decides, beside the fold, how the last step sees the rows"""
+
+    def of_a_fold(self) -> BaseJaxMLP:
+        """The last step for one fit, as `clone` would make it."""
+        last = copy.copy(self.last)
+        last.random_state = copy.deepcopy(last.random_state)
+        return last
+
+
 class Candidates:
     """Everything that a search fits.
 
@@ -87,19 +108,27 @@ class Candidates:
         """Every candidate on every fold, candidate by candidate."""
         fits, requests = [], []
         for params in self.params:
+            began = time.perf_counter()
+            candidate: Candidate | None = None
+            refused: tuple[Exception, str] | None = None
+            try:
+                candidate = self._candidate(params)
+            except Exception as error:
+                refused = error, traceback.format_exc()
             for fold in range(len(self.folds)):
-                began = time.perf_counter()
                 fit = Fit()
                 fits.append(fit)
                 try:
-                    request = self._request(fit, params, fold)
-                    if request is None:
+                    if refused is not None:
+                        fit.error, fit.trace = refused
+                    elif candidate is None or (request := self._request(fit, candidate, fold)) is None:
                         self._alone(fit, params, fold)
                     else:
                         requests.append(request)
                 except Exception as error:
                     fit.error, fit.trace = error, traceback.format_exc()
-                fit.seconds += time.perf_counter() - began
+                now = time.perf_counter()
+                fit.seconds, began = fit.seconds + now - began, now
         self._train(requests)
         return fits
 
@@ -124,7 +153,8 @@ class Candidates:
                 stacklevel=4,
             )
 
-    def _request(self, fit: Fit, params: Mapping[str, Any], fold: int) -> Request | None:
+    def _candidate(self, params: Mapping[str, Any]) -> Candidate | None:
+        """None for what can't be put beside others."""
         whole = clone(self.estimator).set_params(**clone(params, safe=False))
         last = whole.steps[-1][1] if isinstance(whole, Pipeline) else whole
         own = self._own_fit_params(whole)
@@ -133,7 +163,14 @@ class Candidates:
         if last.preset is not None or own is None:
             return None
         check_parameters(last)
-        source = self._source(whole, last, own, fold)
+        steps = whole[:-1] if isinstance(whole, Pipeline) and len(whole.steps) > 1 else None
+        before = None if steps is None else repr(sorted((k, repr(v)) for k, v in steps.get_params().items()))
+        told = before, getattr(last, "loss", None), repr(getattr(last, "class_weight", None))
+        return Candidate(whole, last, steps, own, told)
+
+    def _request(self, fit: Fit, candidate: Candidate, fold: int) -> Request | None:
+        last = candidate.of_a_fold()
+        source = self._source(candidate, fold)
         if block_rows(source.X) is not None:
             return None
         job = job_of(last, source.targets, source.X.shape[1], source.rows, weight=source.weight)
@@ -143,7 +180,7 @@ class Candidates:
         fitted.begin(last, job, source.targets.kind.out_activation)
         fit.estimator = fit.scored = last
         if source.steps is not None:
-            fit.estimator = Pipeline([*source.steps.steps, whole.steps[-1]])
+            fit.estimator = Pipeline([*source.steps.steps, (candidate.whole.steps[-1][0], last)])
         fit.X_test = source.X_test
         return Request(fit, last, job, source.X, source.targets, source.weight, source.X_test)
 
@@ -153,15 +190,13 @@ class Candidates:
         given = {name.removeprefix(prefix): v for name, v in self.fit_params.items() if name.startswith(prefix)}
         return given if len(given) == len(self.fit_params) and given.keys() <= {"sample_weight"} else None
 
-    def _source(self, whole: Any, last: Any, own: Mapping[str, Any], fold: int) -> Source:
-        steps = whole[:-1] if isinstance(whole, Pipeline) and len(whole.steps) > 1 else None
-        told = None if steps is None else repr(sorted((k, repr(v)) for k, v in steps.get_params().items()))
-        key = (told, fold, getattr(last, "loss", None), repr(getattr(last, "class_weight", None)))
+    def _source(self, candidate: Candidate, fold: int) -> Source:
+        key = (*candidate.told, fold)
         if key not in self._sources:
-            made = None
-            if steps is None and getattr(last, "class_weight", None) is None:
-                made = self._from_whole(last, own, fold)
-            self._sources[key] = made or self._from_fold(steps, last, own, fold)
+            made, last = None, candidate.last
+            if candidate.steps is None and getattr(last, "class_weight", None) is None:
+                made = self._from_whole(last, candidate.weights, fold)
+            self._sources[key] = made or self._from_fold(candidate.steps, last, candidate.weights, fold)
         return self._sources[key]
 
     def _from_whole(self, last: Any, own: Mapping[str, Any], fold: int) -> Source | None:

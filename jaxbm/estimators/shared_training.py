@@ -61,13 +61,13 @@ def train_requests(requests: Sequence[Request]) -> Iterator[Done]:
 
 def _blocks(group: Sequence[Request]) -> Iterator[list[Request]]:
     block: list[Request] = []
+    widest, networks = np.zeros(len(group[0].job.networks[0].sizes), int), 0
     for request in group:
-        widest = np.max([one.job.networks[0].sizes for one in [*block, request]], axis=0)
-        networks = sum(len(one.job.networks) for one in [request, *block][: len(block) + 1])
-        bytes_ = 12 * networks * int((widest[:-1] * widest[1:]).sum())
-        if block and bytes_ > BYTES:
+        sizes, own = request.job.networks[0].sizes, len(request.job.networks)
+        widest, networks = np.maximum(widest, sizes), networks + own
+        if block and 12 * networks * int(widest[:-1] @ widest[1:]) > BYTES:
             yield block
-            block = []
+            block, widest, networks = [], np.asarray(sizes), own
         block.append(request)
     yield block
 
