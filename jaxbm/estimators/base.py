@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
@@ -14,22 +15,26 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from jaxbm.core.settings import on_purpose
 from jaxbm.estimators import fitted
 from jaxbm.estimators.block_training import BlockTraining
 from jaxbm.estimators.fitting import train
+from jaxbm.estimators.incremental import Continued
 from jaxbm.estimators.jobs import ALIASES, Job, State, hidden_sizes, job_of
 from jaxbm.estimators.lbfgs import minimize, wide_logits
 from jaxbm.estimators.networks import Training, Weights
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters
 from jaxbm.estimators.presets import fit_preset, preset_outputs
-from jaxbm.estimators.rows import NON_FINITE, block_rows, blocks, dense
+from jaxbm.estimators.rows import NON_FINITE, block_rows, blocks, dense, is_plain
 from jaxbm.estimators.tables import host_table, table
 from jaxbm.estimators.targets import Targets, outputs_of
 from jaxbm.estimators.validation import HeldOut
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.models.mlp import MLP, Dense
-from jaxbm.training.predict import predict
+from jaxbm.training.predict import logits_by_blocks
 
+STEPS = 8
+"""Sizes of batches that `partial_fit` is prepared for."""
 Samples = tuple[Any, np.ndarray, np.ndarray | None]
 """Features, encoded labels and weights."""
 _parameter_names: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
@@ -123,6 +128,8 @@ class BaseJaxMLP(BaseEstimator, ABC):
         is_first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         X, targets = self._samples(X, y, incremental, reset=is_first)
         weight = self._sample_weight(sample_weight, X, targets)
+        if incremental and not is_first and weight is None and self._stepped(X, targets):
+            return self
         held_out = self._validation(validation_data)
         sizes = (X.shape[1], *hidden, targets.outputs)
         state = State() if is_first else fitted.state_of(self, sizes, incremental)
@@ -144,7 +151,14 @@ class BaseJaxMLP(BaseEstimator, ABC):
         trained = train(training, job.rules, scored, _tell if self.verbose else None)
         opt_state = training.opt_state if isinstance(training, BlockTraining) else training.state.opt_state
         fitted.adopt(self, job, trained, opt_state, incremental, X.dtype)
+        if incremental and isinstance(X, np.ndarray) and (known := Continued.of(self, job, training)) is not None:
+            self._steps = {**dict(list(getattr(self, "_steps", {}).items())[-STEPS:]), len(X): known}
         return self
+
+    def _stepped(self, X: Any, targets: Targets) -> bool:
+        """Whether all was done as in an earlier call with as many rows."""
+        known: Continued | None = getattr(self, "_steps", {}).get(X.shape[0])
+        return known is not None and isinstance(X, np.ndarray) and known.step(self, X, targets)
 
     def _sample_weight(self, given: Any, X: Any, targets: Targets) -> np.ndarray | None:
         weight = None if given is None else _check_sample_weight(given, X, dtype=np.float64)
@@ -221,6 +235,8 @@ class BaseJaxMLP(BaseEstimator, ABC):
             )
 
     def _features(self, X: Any) -> Any:
+        if is_plain(X, self):
+            return X
         kinds = {"accept_sparse": ["csr"], "dtype": (np.float64, np.float32)}
         return validate_data(self, X, reset=False, **kinds)
 
@@ -228,7 +244,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
     def model_(self) -> MLP:
         """The network's architecture."""
         sizes = (self.coefs_[0].shape[-2], *(b.shape[-1] for b in self.intercepts_))
-        return MLP(sizes, ALIASES.get(self.activation, self.activation))
+        return _network(sizes, ALIASES.get(self.activation, self.activation))
 
     @property
     def ensemble_(self) -> Ensemble:
@@ -240,7 +256,6 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     def _logits(self, X: Any) -> np.ndarray:
         """`[M, n, out]`, in the dtype of the features."""
-        check_is_fitted(self)
         known = getattr(self, "_known", None)  # a search has computed those of all its estimators together
         if known is not None and known[0] is X:
             return known[1]
@@ -253,7 +268,10 @@ class BaseJaxMLP(BaseEstimator, ABC):
         members = fitted.member_weights(self, np.float32)
         if len(members) == 1:
             model, params = self.model_, tuple(Dense(w, b) for w, b in members[0])  # type: ignore[arg-type]
-            found = [predict(model, params, part)[None] for part in blocks(X, block_rows(X) or X.shape[0])]
+            found = [
+                on_purpose(logits_by_blocks)(model, params, part)[None]
+                for part in blocks(X, block_rows(X) or X.shape[0])
+            ]
         else:
             ensemble = Ensemble(self.model_, _stacked(members))
             found = [ensemble.logits(part) for part in blocks(X, block_rows(X) or X.shape[0])]
@@ -261,7 +279,8 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     def _outputs(self, X: Any) -> np.ndarray:
         """`[M, n, out]`: every member's prediction."""
-        check_is_fitted(self)
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)
         if getattr(self, "_preset", None) is not None:
             return preset_outputs(self, self._features(X))
         logits = self._logits(X)
@@ -269,7 +288,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        for name in ("_checked", "_continued", "_known"):  # made again where they are needed
+        for name in ("_checked", "_continued", "_known", "_steps"):  # made again where they are needed
             state.pop(name, None)
         return state
 
@@ -277,6 +296,11 @@ class BaseJaxMLP(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+@lru_cache(maxsize=256)
+def _network(sizes: tuple[int, ...], activation: str) -> MLP:
+    return MLP(sizes, activation)
 
 
 def _stacked(members: list[Weights]) -> tuple[Dense, ...]:

@@ -17,6 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
+from jaxbm.estimators.rows import is_plain
 from jaxbm.estimators.targets import (
     Targets,
     as_typed,
@@ -231,6 +232,10 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         self.preset = preset
 
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
+        if incremental and not reset and not self._multilabel and type(y) is np.ndarray and is_plain(X, self):
+            codes = known_codes(y, self.classes_)
+            if codes is not None and len(codes) == len(X):
+                return X, class_targets(codes, len(self.classes_))
         X, y = validate_data(
             self, X, y, accept_sparse=["csr"], multi_output=True, dtype=(np.float64, np.float32), reset=reset
         )
@@ -311,8 +316,16 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
             raise ValueError(
                 "class_weight: 'balanced' needs all samples at once, which partial_fit hasn't got; give the weights"
             )
-        _check_partial_fit_first_call(self, classes)
+        if not self._knows(classes):
+            _check_partial_fit_first_call(self, classes)
         return self._fit(X, y, sample_weight, incremental=True)
+
+    def _knows(self, classes: Any) -> bool:
+        """Whether they are those of an earlier call, as is quickly seen."""
+        known = getattr(self, "classes_", None)
+        if known is None:
+            return False
+        return classes is None or (type(classes) is np.ndarray and np.array_equal(classes, known))
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class `[n]`, by the members' mean probability; or an indicator, sparse as `y` was."""

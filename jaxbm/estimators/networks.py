@@ -321,13 +321,15 @@ def _start(task: Task, inputs: Inputs) -> RunState:
 @partial(jax.jit, static_argnums=(0, 1))
 def _only_epoch(task: Task, name: str, words: Any, active: Array, own: Inputs, shared: Inputs) -> RunState:
     def one(words: Any, active: Array, own: Inputs) -> RunState:
-        inputs = stacking.merged(own, shared)
-        state = _start(task, inputs)._replace(active=active)
-        return dispatch.runner(name, differentiable=False)(
-            task, state, inputs.data, inputs.hyper, words, jnp.int32(1)
-        )
+        return only_epoch(task, name, words, active, stacking.merged(own, shared))
 
     return mapped(one, words, active, own)
+
+
+def only_epoch(task: Task, name: str, words: Any, active: Array, inputs: Inputs) -> RunState:
+    """One network's state after one epoch, the only one."""
+    state = _start(task, inputs)._replace(active=active)
+    return dispatch.runner(name, differentiable=False)(task, state, inputs.data, inputs.hyper, words, jnp.int32(1))
 
 
 @jax.jit

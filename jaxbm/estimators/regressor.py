@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
 from jaxbm.estimators.presets import preset_spread
+from jaxbm.estimators.rows import WIDE, is_plain
 from jaxbm.estimators.targets import Targets, quantity_targets
 
 
@@ -222,7 +223,8 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         self.preset = preset
 
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
-        del incremental
+        if incremental and not reset and is_plain(X, self) and _is_plain_column(y, len(X)):
+            return X, quantity_targets(y, self.loss)
         X, y = validate_data(
             self, X, y, accept_sparse=["csr"], multi_output=True, y_numeric=True, dtype=(np.float64, np.float32),
             reset=reset,
@@ -266,3 +268,8 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _is_plain_column(y: Any, rows: int) -> bool:
+    """Whether scikit-learn's checks of targets would find nothing and change nothing."""
+    return type(y) is np.ndarray and y.shape == (rows,) and y.dtype in WIDE and bool(np.isfinite(y).all())

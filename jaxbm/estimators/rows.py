@@ -11,10 +11,33 @@ from scipy import sparse
 DENSE_BYTES = 2**28
 """Sparse features that take more than that as a dense table are trained on and predicted from in blocks of rows."""
 
+WIDE = (np.dtype(np.float64), np.dtype(np.float32))
+"""Dtypes in which features stay."""
+
 NON_FINITE = (
     "Solver produced non-finite parameter weights. "
     "The input data may contain large values and need to be preprocessed."
 )
+
+
+def is_plain(x: Any, like: Any) -> bool:
+    """Whether scikit-learn's checks of features would find nothing and change nothing.
+
+    They take longer than a step of a small network, or a prediction for one row.
+
+    Args:
+      x: features.
+      like: an estimator that was fitted.
+    """
+    return (
+        type(x) is np.ndarray
+        and x.ndim == 2
+        and x.dtype in WIDE
+        and len(x) > 0
+        and x.shape[1] == like.n_features_in_
+        and not hasattr(like, "feature_names_in_")
+        and bool(np.isfinite(x).all())
+    )
 
 
 def dense(x: Any) -> np.ndarray:

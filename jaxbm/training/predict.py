@@ -6,7 +6,7 @@ that serves is asked for, has one of its own.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from jaxbm.core import arrays, checks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.settings import on_purpose
 from jaxbm.core.weights import scaled
+from jaxbm.kernels.mlp import apply as apply_mlp
 from jaxbm.metrics import heeds_weights
 from jaxbm.models.protocol import Model, Params, as_model, check_features
 from jaxbm.run import row_checks
@@ -28,6 +29,7 @@ from jaxbm.run.inputs import check_counted, check_measured, one_array_of_labels
 from jaxbm.run.measuring import measured
 
 HANDFUL, SMALLEST_BLOCK = 8, 512
+"""So few rows the compiled kernel need not have filled up any further, which would take longer than they do."""
 
 
 @on_purpose
@@ -55,9 +57,13 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
     """
     block = checks.positive_int("batch_size", batch_size)
     as_model(model).check_params(params)
-    rows = features_on_host(model, x)
+    return logits_by_blocks(model, params, features_on_host(model, x), block)
+
+
+def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) -> np.ndarray:
+    """`predict` of features that `features_on_host` has checked, at most so many rows in a call."""
     n = row_trees.count(rows)
-    block = min(block, HANDFUL if n <= HANDFUL else _filled(n))
+    block = min(most, HANDFUL if n <= HANDFUL and _is_by_kernel(model) else _filled(n))
     out = np.empty((n, model.n_outputs), np.dtype(model.param_dtype))
     for start in range(0, n, block):
         part = row_trees.take(rows, slice(start, start + block))
@@ -153,6 +159,12 @@ def score(
         logits, labels = row_trees.filled(logits, rows), row_trees.filled(labels, rows)
     values = _measure(function, tuple(table.items()), logits, labels, weight)
     return {name: float(values[name]) for name in ("loss", *table)}  # jit sorts a dictionary's names
+
+
+@lru_cache(maxsize=256)
+def _is_by_kernel(model: Model) -> bool:
+    """Whether every number of rows gives the same bits, and so may have a program of its own."""
+    return apply_mlp.slower(model) is None
 
 
 def _filled(rows: int) -> int:

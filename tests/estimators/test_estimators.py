@@ -13,6 +13,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
 from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, fitted, rows
+from jaxbm.estimators.incremental import PackedState
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -178,18 +179,61 @@ def test_partial_fit_goes_on_where_the_last_one_ended_without_compiling(monkeypa
     assert model.t_ == 42 * 150
 
 
+@pytest.mark.parametrize("options", [{"members": 2, "alpha": 1.0, "batch_size": 8}, {"solver": "sgd"}])
+def test_partial_fit_of_small_batches_is_that_of_any(monkeypatch, options):
+    quick, slow = (JaxMLPClassifier((5,), random_state=0, **options) for _ in range(2))
+
+    def both(part, classes=None):
+        quick.partial_fit(X[part], Y[part], classes=classes)
+        with monkeypatch.context() as patch:
+            patch.setattr(JaxMLPClassifier, "_stepped", lambda *given: False)
+            slow.partial_fit(X[part], Y[part], classes=classes)
+        for name in ("coefs_", "intercepts_"):
+            for ours, theirs in zip(getattr(quick, name), getattr(slow, name), strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+        for name in ("loss_curve_", "best_loss_", "t_", "n_iter_", "_no_improvement_counts", "_best_values"):
+            np.testing.assert_allclose(getattr(quick, name), getattr(slow, name), rtol=1e-5)
+
+    for start in (0, 20, 40):
+        both(slice(start, start + 20), np.unique(Y))
+    for model in (quick, slow):  # what stands in the attributes counts
+        model.coefs_[0][:] *= 0.5
+        model.set_params(learning_rate_init=0.01)
+    for start in (60, 80, 100):
+        both(slice(start, start + 20))
+    assert isinstance(quick._optimizer, PackedState)
+    quick = pickle.loads(pickle.dumps(quick))
+    both(slice(0, 20))
+    with pytest.raises(ValueError, match="NaN"):
+        quick.partial_fit(np.full((20, 4), np.nan), Y[:20])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        quick.partial_fit(X[:20], Y[:19])
+    with pytest.raises(ValueError, match="non-finite"):
+        quick.partial_fit(1e38 * X[:20], Y[:20])
+
+
+def test_one_row_is_predicted_as_among_many():
+    model = JaxMLPClassifier((6, 5), random_state=0, max_iter=3).fit(X, Y)
+    np.testing.assert_array_equal(model.predict_proba(X[:3]), model.predict_proba(X)[:3])
+    with pytest.raises(ValueError, match="3 features, but JaxMLPClassifier is expecting 4"):
+        model.predict(X[:1, :3])
+    with pytest.raises(ValueError, match="NaN"):
+        model.predict(np.full((1, 4), np.nan))
+
+
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_sparse_rows_in_blocks_of_bounded_size(monkeypatch, solver):
-    x = sparse.random_array((600, 400), density=0.02, rng=np.random.default_rng(0), format="csr")
-    y = (x @ RNG.normal(size=400) > 0).astype(int)
-    options = {"solver": solver, "random_state": 0, "max_iter": 30, "learning_rate_init": 0.01, "batch_size": 50}
+    x = sparse.random_array((300, 100), density=0.08, rng=np.random.default_rng(0), format="csr")
+    y = (x @ RNG.normal(size=100) > 0).astype(int)
+    options = {"solver": solver, "random_state": 0, "max_iter": 30, "learning_rate_init": 0.02, "batch_size": 25}
+    options["hidden_layer_sizes"] = (20,)
     whole = JaxMLPClassifier(**options).fit(x, y)
     densest = []
-    monkeypatch.setattr(rows, "DENSE_BYTES", 200 * 400 * 4)
+    monkeypatch.setattr(rows, "DENSE_BYTES", 100 * 100 * 4)
     dense = rows.dense
     monkeypatch.setattr(rows, "dense", lambda part: densest.append(part.shape[0]) or dense(part))
     blocked = JaxMLPClassifier(**options).fit(x, y)
-    assert max(densest, default=0) <= 200
+    assert max(densest, default=0) <= 100
     assert abs(blocked.score(x, y) - whole.score(x, y)) < 0.05
     np.testing.assert_allclose(blocked.predict_proba(x), blocked.predict_proba(x.toarray()), atol=1e-6)
     if solver == "adam":
