@@ -209,7 +209,7 @@ def test_partial_fit_of_small_batches_is_that_of_any(monkeypatch, options):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         quick.partial_fit(X[:20], Y[:19])
     with pytest.raises(ValueError, match="non-finite"):
-        quick.partial_fit(1e38 * X[:20], Y[:20])
+        quick.partial_fit(1e38 * X[:20], Y[:20]).partial_fit(1e38 * X[:20], Y[:20])
 
 
 def test_one_row_is_predicted_as_among_many():
