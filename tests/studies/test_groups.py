@@ -38,7 +38,7 @@ def fit_groups(x=X, y=Y, groups=GROUPS, **options):
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_a_group_is_what_it_is_alone(implementation):
-    exact = implementation != "xla"
+    exact = implementation == "cpu"
     options = {"implementation": implementation, "validation_split": 0.25, "patience": 2}
     result = fit_groups(**options)
     assert result.labels.tolist() == ["c", "e", "d", "a"]
@@ -49,6 +49,8 @@ def test_a_group_is_what_it_is_alone(implementation):
         X[rows], Y[rows], GROUPS[rows], implementation=implementation, validation_split=0.25, patience=2
     )
     close(result.member("a"), fewer.member("a"), exact)
+    # Generated code sums a measured loss over as many rows as the largest group has: training is the same bit for bit.
+    close(result.member("a").params, fewer.member("a").params, implementation != "xla")
     logits = result.predict(X, GROUPS)
     assert np.isnan(logits[GROUPS == "b"]).all()
     for label in ("a", "c"):
