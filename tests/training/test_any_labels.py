@@ -175,7 +175,7 @@ def test_rows_compared_with_each_other_heed_weights_and_what_only_fills_a_batch(
          "y: expected a row whose event was seen, 1 in the second column, for loss='cox_loss', got none in 24 rows"),
         ({"y": ACTIONS * 0, "loss": "triplet_hard_loss"}, "y: expected two rows of one group and one of another"),
         ({"y": np.arange(24), "loss": "triplet_hard_loss"}, "y: expected two rows of one group and one of another"),
-        ({"y": ADVANTAGES, "loss": "pinball_loss(quantiles=())"}, "quantiles: expected a finite number or several, got"),
+        ({"y": ADVANTAGES, "loss": "pinball_loss(quantiles=())"}, "quantiles: expected a finite number or several"),
         ({"y": ADVANTAGES, "loss": "gaussian_nll"}, "loss: 'gaussian_nll' expects 2 outputs for each label"),
         ({"y": ADVANTAGES, "loss": "cox_loss", "model": jaxbm.MLP((3, 1))}, r"y: expected shape \[n, 2\] for"),
         ({"y": ADVANTAGES, "loss": losses.cox_loss}, "loss: 'cox_loss' expects one output"),
