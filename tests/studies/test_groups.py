@@ -49,7 +49,7 @@ def test_a_group_is_what_it_is_alone(implementation):
         X[rows], Y[rows], GROUPS[rows], implementation=implementation, validation_split=0.25, patience=2
     )
     close(result.member("a"), fewer.member("a"), exact)
-    # Generated code sums a measured loss over as many rows as the largest group has: training is the same bit for bit.
+    # Generated code sums a measured loss over as many rows as the largest group has; training has the same bits.
     close(result.member("a").params, fewer.member("a").params, implementation != "xla")
     logits = result.predict(X, GROUPS)
     assert np.isnan(logits[GROUPS == "b"]).all()
