@@ -158,6 +158,9 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
     True
     """
 
+    classes_: np.ndarray
+    _multilabel: bool
+
     _parameter_constraints = CONSTRAINTS | {"class_weight": [None, dict, StrOptions({"balanced"})]}
 
     def __init__(
