@@ -235,7 +235,8 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         self.preset = preset
 
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
-        if incremental and not reset and not self._multilabel and type(y) is np.ndarray and is_plain(X, self):
+        of_classes = incremental and not reset and not getattr(self, "_multilabel", True)
+        if of_classes and type(y) is np.ndarray and is_plain(X, self):
             codes = known_codes(y, self.classes_)
             if codes is not None and len(codes) == len(X):
                 return X, class_targets(codes, len(self.classes_))
@@ -249,7 +250,6 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
             check_kind(kind)
             self.classes_ = unique_labels(y)
         else:
-            of_classes = incremental and not getattr(self, "_multilabel", True)
             if of_classes and (codes := known_codes(y, self.classes_)) is not None:
                 return X, class_targets(codes, len(self.classes_))
             if not hasattr(self, "_multilabel"):  # the classes of a first partial_fit are given

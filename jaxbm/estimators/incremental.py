@@ -126,6 +126,8 @@ class Continued:
         lead = () if len(self.job.networks) == 1 else (len(self.job.networks),)
         if estimator._checked is not self.checked or solver is None or solver.solver != estimator.solver:
             return False
+        if targets.kind.loss is not self.job.program.loss or targets.loss_scale != self.job.scale:
+            return False
         layers = list(zip(estimator.coefs_, estimator.intercepts_, strict=True))
         if [np.shape(w) for w, _ in layers] != [(*lead, *pair) for pair in pairwise(self.fixed.sizes)]:
             return False

@@ -34,7 +34,7 @@ def is_plain(x: Any, like: Any) -> bool:
         and x.ndim == 2
         and x.dtype in WIDE
         and len(x) > 0
-        and x.shape[1] == like.n_features_in_
+        and x.shape[1] == getattr(like, "n_features_in_", None)
         and not hasattr(like, "feature_names_in_")
         and bool(np.isfinite(x).all())
     )
