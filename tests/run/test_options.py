@@ -158,7 +158,7 @@ def test_how_a_run_is_carried_out_does_not_decide_it():
         ({"dropout": 1.0}, ValueError, "dropout: expected 0"),
         ({"augment": [1]}, TypeError, "augment: expected a hashable function"),
         ({"optimizer": "adam"}, TypeError, "optimizer: expected one with init and update"),
-        ({"loss": 3}, TypeError, "loss: expected a name or a function"),
+        ({"loss": 3}, TypeError, "loss: expected a name or a hashable function"),
     ],
 )
 def test_an_unusable_option_is_named(given, error, match):
