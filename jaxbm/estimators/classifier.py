@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +10,6 @@ from jax.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
@@ -21,7 +20,9 @@ from jaxbm.estimators.rows import is_plain
 from jaxbm.estimators.targets import (
     Targets,
     as_typed,
+    check_classes,
     check_kind,
+    class_factors,
     class_targets,
     indicator_targets,
     known_codes,
@@ -254,20 +255,8 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
                 return X, class_targets(codes, len(self.classes_))
             if not hasattr(self, "_multilabel"):  # the classes of a first partial_fit are given
                 self._multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
-            self._check_classes(y)
+            check_classes(unique_labels(y), self.classes_, all_again=self.warm_start)
         return X, self._targets(y)
-
-    def _check_classes(self, y: Any) -> None:
-        classes = unique_labels(y)
-        if self.warm_start:
-            if set(classes) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                    f"Previously got {self.classes_}, `y` has {classes}"
-                )
-        elif len(unseen := np.setdiff1d(classes, self.classes_)):
-            told = ", ".join(repr(label) for label in unseen[:5].tolist())
-            raise ValueError(f"y: expected the {len(self.classes_)} classes of the first call, got {told} besides")
 
     def _targets(self, y: Any) -> Targets:
         if self._multilabel:
@@ -286,14 +275,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
             return weight
         if targets.kind.name == "multilabel":
             raise ValueError("class_weight: expected None for multi-label targets")
-        codes = targets.labels.astype(int)
-        if isinstance(self.class_weight, Mapping):
-            of_class: Any = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
-        else:
-            present = np.unique(codes)
-            of_class = np.ones(len(self.classes_))
-            of_class[present] = compute_class_weight("balanced", classes=present, y=codes)
-        picked = np.asarray(of_class, np.float64)[codes]
+        picked = class_factors(self.class_weight, self.classes_, targets.labels.astype(int))
         return picked if weight is None else weight * picked
 
     @available_if(is_stochastic)

@@ -18,7 +18,8 @@ import numpy as np
 from jax import Array, lax
 
 from jaxbm.estimators import stopping
-from jaxbm.estimators.networks import Training, keep_better, mapped, squares, with_rates
+from jaxbm.estimators.networks import Training, mapped
+from jaxbm.estimators.states import keep_better, squares, with_rates
 from jaxbm.estimators.stopping import Limits, Progress, Rule
 from jaxbm.estimators.validation import HeldOut, Part, most_rows, score_of, sums_of
 from jaxbm.kernels import dispatch

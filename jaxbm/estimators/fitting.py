@@ -12,7 +12,8 @@ import numpy as np
 from jaxbm.estimators import stopping
 from jaxbm.estimators.block_training import BlockTraining
 from jaxbm.estimators.compiled import CompiledEpochs
-from jaxbm.estimators.networks import Training, Weights, keep_better
+from jaxbm.estimators.networks import Training, Weights
+from jaxbm.estimators.states import keep_better
 from jaxbm.estimators.stopping import Limits
 from jaxbm.estimators.validation import HeldOut
 from jaxbm.members.progress import deferred_interrupt

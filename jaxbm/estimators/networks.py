@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxbm.estimators.states import squares, with_rates
 from jaxbm.estimators.tables import Table, filled, packed
 from jaxbm.kernels import dispatch
 from jaxbm.members import stacking
@@ -330,23 +331,3 @@ def only_epoch(task: Task, name: str, words: Any, active: Array, inputs: Inputs)
     """One network's state after one epoch, the only one."""
     state = _start(task, inputs)._replace(active=active)
     return dispatch.runner(name, differentiable=False)(task, state, inputs.data, inputs.hyper, words, jnp.int32(1))
-
-
-@jax.jit
-def with_rates(state: RunState, before: Array, now: Array) -> RunState:
-    """The state for other learning rates `[M]`; momentum keeps the velocity, in units of weights."""
-    factor = jnp.where(now != before, before / now, 1)
-    trace = jax.tree.map(lambda leaf: leaf * factor.reshape(-1, *[1] * (leaf.ndim - 1)), state.opt_state.trace)
-    return state._replace(opt_state=state.opt_state._replace(trace=trace))
-
-
-@jax.jit
-def squares(params: Any) -> Array:
-    """`[M]`: the sum of squared weights."""
-    return jnp.stack([jnp.square(layer.weight).sum(axis=(1, 2)) for layer in params]).sum(axis=0)
-
-
-@jax.jit
-def keep_better(params: Any, best: Any, better: Array) -> Any:
-    """`params` of the networks where `better` `[M]` is True, `best` of the others; a copy of neither is shared."""
-    return jax.tree.map(lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old), params, best)

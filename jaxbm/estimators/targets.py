@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from jax import Array
 from jax.scipy.special import xlogy
 from scipy.special import expit
 from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
 
 from jaxbm import losses
 from jaxbm.losses.meaning import class_probabilities
@@ -135,3 +137,27 @@ def check_kind(kind: str) -> None:
         raise ValueError("y: expected one class for each sample or an indicator of labels, got several classes each")
     if kind not in ("binary", "multiclass", "multilabel-indicator"):
         raise ValueError(f"Unknown label type: {kind}. y: expected classes; JaxMLPRegressor is for numbers")
+
+
+def check_classes(classes: np.ndarray, known: np.ndarray, *, all_again: bool) -> None:
+    """ValueError where a further call's classes are not among those of the first; `all_again` wants each of these."""
+    if all_again:
+        if set(classes) != set(known):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {known}, `y` has {classes}"
+            )
+    elif len(unseen := np.setdiff1d(classes, known)):
+        told = ", ".join(repr(label) for label in unseen[:5].tolist())
+        raise ValueError(f"y: expected the {len(known)} classes of the first call, got {told} besides")
+
+
+def class_factors(given: Mapping[Any, float] | str, classes: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """`[n]`: by how much `class_weight`, a mapping or "balanced", lets each row count; `codes` number its classes."""
+    if isinstance(given, Mapping):
+        of_class: Any = [given.get(label, 1.0) for label in classes.tolist()]
+    else:
+        present = np.unique(codes)
+        of_class = np.ones(len(classes))
+        of_class[present] = compute_class_weight("balanced", classes=present, y=codes)
+    return np.asarray(of_class, np.float64)[codes]
