@@ -59,7 +59,7 @@ def training_data(training: Training, model: Model, x: Any, y: Any, unweighed: A
     rows = row_trees.count(x)
     index = None if training.rows is None else checks.row_index("rows", training.rows, rows)
     first = _first_rows(training, rows if index is None else index.shape[0]) if way == "validation_split" else None
-    learnt = slice(first) if index is None else index[:first]
+    learnt: Any = slice(first) if index is None else index[:first]
     weight = plain  # weights of classes are for training alone, as in Keras
     if training.class_weight is not None:
         picked = class_weights(training.class_weight, y, model, loss, learnt)

@@ -78,8 +78,8 @@ def make_folds(
     pairs = [(np.asarray(train), np.asarray(held_out)) for train, held_out in made]
     if not pairs or any(not train.size or not held_out.size for train, held_out in pairs):
         raise ValueError("folds: expected rows to train on and rows held out in every fold")
-    places = [[checks.host_rows("folds", rows, n) for rows in pair] for pair in pairs]
-    return [(train, held_out) for train, held_out in places]
+    checked = [[checks.host_rows("folds", rows, n) for rows in pair] for pair in pairs]
+    return [(train, held_out) for train, held_out in checked]
 
 
 def _parts(n: int, labels: np.ndarray | None, k: int, seed: int) -> np.ndarray | None:
