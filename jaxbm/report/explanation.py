@@ -37,8 +37,8 @@ def explanation(
     sections = [parts.section("Importance of the columns", parts.note(told), parts.pictures([("", bars)]))]
     for name in names:
         drawings = _column(saved, rows, name)
-        if drawings:
-            sections.append(parts.section(name, parts.pictures(drawings)))
+        told = parts.note("Its values are too many to draw, or all the same in these rows.")
+        sections.append(parts.section(name, parts.pictures(drawings) if drawings else told))
     sections.append(parts.section("The command", parts.pre(shlex.join(command))))
     title = f"What the model of {saved.preparation.target} goes by"
     path = pathlib.Path(path)

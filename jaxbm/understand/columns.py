@@ -32,6 +32,13 @@ def groups_of(predictor: Predictor, width: int, chosen: Any = None) -> Groups:
         return known
     if isinstance(chosen, str | int | np.integer) or not isinstance(chosen, Sequence | np.ndarray):
         chosen = [chosen]
+    if prep is not None:
+        for column in prep.dropped:
+            if column.name in [name for name in chosen if name not in known]:
+                raise ValueError(
+                    f"columns: {column.name!r} is no feature of this model, since training left it out "
+                    f"({column.kind}: {column.why})"
+                )
     return dict(_one(name, known, width) for name in chosen)
 
 

@@ -87,8 +87,9 @@ def accumulated_local_effects(
     if values.dtype.kind == "b":
         values = values.astype(np.int8)
     if not is_number(values):
+        told = "holds dates" if values.dtype.kind == "M" else "has no order"
         raise ValueError(
-            f"column: expected one of numbers, {name!r} has no order; jaxbm.understand.partial_dependence takes it"
+            f"column: expected one of numbers, {name!r} {told}; jaxbm.understand.partial_dependence takes it"
         )
     known = ~np.isnan(values.astype(np.float64))
     levels = np.linspace(0, 1, checks.positive_int("bins", bins) + 1)

@@ -182,6 +182,8 @@ def features_of(predictor: Predictor, x: Any) -> np.ndarray:
     if hasattr(x, "columns"):
         if predictor.preparation is None:
             raise ValueError("x: expected an array [n, in] for a model without a preparation, got a table")
+        if not len(x):
+            raise ValueError("x: expected a table with at least one row, got none")
         return predictor.preparation.features(x)
     rows = np.asarray(x)
     if rows.dtype.kind != "f":

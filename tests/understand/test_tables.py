@@ -113,6 +113,28 @@ def test_gradients_by_column(tmp_path):
     assert found.names[found.mean_size.argmax()] == "age"
 
 
+def test_rows_and_columns_that_cannot_be_asked_about_are_told(tmp_path):
+    rows = frame(60).drop(columns="label").assign(same=3.0, day=pd.date_range("2020-01-01", periods=60))
+    prep = table.prepare(rows, "price")
+    model = jaxbm.MLP((len(prep.feature_names), 1))
+    jaxbm.save(tmp_path / "m", model, model.init(jax.random.key(0)), preparation=prep)
+    found = jaxbm.load(tmp_path / "m")
+    for ask in (
+        lambda none: understand.permutation_importance(jax.random.key(0), found, none),
+        lambda none: understand.integrated_gradients(found, none),
+        lambda none: understand.partial_dependence(found, none, "age"),
+        lambda none: understand.accumulated_local_effects(found, none, "age"),
+    ):
+        with pytest.raises(ValueError, match="x: expected a table with at least one row, got none"):
+            ask(rows.iloc[:0])
+    with pytest.raises(
+        ValueError, match=r"'same' is no feature of this model, since training left it out \(constant: "
+    ):
+        understand.partial_dependence(found, rows, "same")
+    with pytest.raises(ValueError, match="expected one of numbers, 'day' holds dates"):
+        understand.accumulated_local_effects(found, rows, "day")
+
+
 def test_a_shared_trunk():
     model = jaxbm.BatchEnsemble(jaxbm.MLP((3, 8, 1)), members=4)
     params = model.init(jax.random.key(0))
