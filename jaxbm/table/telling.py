@@ -38,7 +38,7 @@ def target_steps(frame: pd.DataFrame, target: str, task: str) -> list[str]:
 
 
 def label_steps(classes: dict[Any, int], counts: np.ndarray) -> list[str]:
-    """The classes with their counts, and a warning of those with hardly any rows."""
+    """The classes with their counts, and warnings of those with hardly any rows or spelled alike."""
     shown = [f"{name} ({counts[i]})" for name, i in classes.items()]
     more = f" and {len(shown) - 30} more" if len(shown) > 30 else ""
     steps = ["classes: " + ", ".join(shown[:30]) + more]
@@ -50,7 +50,19 @@ def label_steps(classes: dict[Any, int], counts: np.ndarray) -> list[str]:
             + ", ".join(rare[:10])
             + more
         )
-    return steps
+    return steps + _alike(classes)
+
+
+def _alike(classes: dict[Any, int]) -> list[str]:
+    """A warning of classes that are spelled alike: most often one that was typed in several ways."""
+    spelled: dict[str, list[str]] = {}
+    for name in classes:
+        if isinstance(name, str):
+            spelled.setdefault(" ".join(name.casefold().split()), []).append(name)
+    alike = [" and ".join(map(repr, names)) for names in spelled.values() if len(names) > 1]
+    more = f" and {len(alike) - 5} more" if len(alike) > 5 else ""
+    told = "warning: classes that differ in case or blanks only; if they are one, spell them alike: "
+    return [told + ", ".join(alike[:5]) + more] if alike else []
 
 
 def column_steps(result: Preparation, rows: pd.DataFrame) -> list[str]:

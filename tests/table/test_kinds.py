@@ -228,6 +228,11 @@ def test_a_feature_that_knows_the_target_is_told():
 def test_rare_classes_are_told():
     frame = pd.DataFrame({"x": RNG.normal(size=N), "y": ["a"] * 105 + ["b"] * 90 + ["c"] * 5})
     assert "warning: fewer than 10 rows of a class: c (5)" in table.prepare(frame, "y").summary()
+    told = table.prepare(frame.replace({"y": {"c": "A"}}), "y").summary()
+    assert (
+        "warning: classes that differ in case or blanks only; if they are one, spell them alike: 'A' and 'a'" in told
+    )
+    assert "blanks" not in table.prepare(frame, "y").summary()
 
 
 def test_rare_texts_get_no_feature():
