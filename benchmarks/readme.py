@@ -11,7 +11,7 @@ from pathlib import Path
 from jaxbm.benchmarks import analysis, gpu_table, record
 from jaxbm.benchmarks.accuracy import report as accuracy
 from jaxbm.benchmarks.contest import OURS
-from jaxbm.benchmarks.contests import contests
+from jaxbm.benchmarks.contests import contests, generated
 from jaxbm.benchmarks.record import Records, Result
 from jaxbm.benchmarks.report import claims_table, losses_text, title
 from jaxbm.benchmarks.text import put_between, seconds_text, table
@@ -20,6 +20,9 @@ MAIN = {"quick", "targets"}
 """selections whose contests get lines; the others are in the results and in a report"""
 ACCURACY = "accuracy/accuracy.jsonl"
 """the accuracy contest's results, in the folder of results"""
+NEVER_SEEN = "generated/never-seen.jsonl"
+"""the results of training what no kernel knows, likewise"""
+NEVER_SEEN_MARKERS = "<!-- never seen: begin -->", "<!-- never seen: end -->"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -83,6 +86,7 @@ def main(argv: list[str]) -> None:
     """Rewrite the file given first from the results given second."""
     path, results = Path(argv[0]), Path(argv[1])
     text = rewrite(path.read_text(encoding="utf-8"), record.load(results))
+    text = put_between(text, *NEVER_SEEN_MARKERS, generated.never_seen(record.load(results / NEVER_SEEN)))
     text = gpu_table.rewrite(text, results / gpu_table.FOLDER)
     path.write_text(accuracy.rewrite(text, results / ACCURACY), encoding="utf-8")
 

@@ -99,6 +99,23 @@ def _unseen(sizes: tuple[int, ...]) -> Contest:
     )  # fmt: skip
 
 
+def never_seen(records: Records) -> str:
+    """The results of the contests of what no kernel knows, as the README has them, with machine and versions."""
+    rows, told = [], ""
+    for contest in generated():
+        found = analysis.timed(records.contest(contest.name))
+        if NEVER_SEEN not in found or OURS not in found:
+            continue
+        kernel, ours = (analysis.median(found[name]) for name in (OURS, NEVER_SEEN))
+        times = [f"{seconds * 1e6:.3g} us" for seconds in (ours, kernel)]
+        rows.append([_told(contest.case.sizes), str(contest.case.batch_size), *times, f"{ours / kernel:.2f}x"])
+        run = records.run_of(found[OURS])
+        machine, versions = run.machine, run.versions
+        told = f"{machine['cpu']}, kernels {machine['kernels']}, Python {machine['python']}, jax {versions['jax']}."
+    heads = ["network", "batch", "own loss, optimizer and model", "kernel, of its menu", "ratio"]
+    return f"{told}\n\n{drawn(heads, rows)}"
+
+
 def table(records: Records) -> str:
     """The results of these contests: microseconds a step of one member, and generated code's time over the kernel's.
 
