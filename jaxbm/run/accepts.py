@@ -72,9 +72,9 @@ class Accepts:
         after = [p for p in own if p.kind is inspect.Parameter.KEYWORD_ONLY]
         parameters = [*own[: len(own) - len(after)], *taken, *after]
         doc = self._doc(function.__doc__) if function.__doc__ else None  # there is none with python -OO
-        below: Any = inspect.unwrap(function)  # some who document look below what decorates
-        for one in (function, below):
-            one.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+        both: tuple[Any, ...] = (function, inspect.unwrap(function))  # some who document look below what decorates
+        for one in both:
+            one.__signature__ = shown.replace(parameters=parameters)
             one.__doc__ = doc
         return function
 
