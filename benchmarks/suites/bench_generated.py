@@ -3,6 +3,6 @@
 from conftest import parametrised
 
 
-@parametrised("generated", "never-seen")
+@parametrised("generated", "never-seen", "own")
 def bench_generated(measure, contest, contestant):
     measure(contest, contestant)

@@ -162,7 +162,7 @@ def score(
 
 
 @lru_cache(maxsize=256)
-def _is_by_kernel(model: Model) -> bool:
+def _is_by_kernel(model: Any) -> bool:
     """Whether every number of rows gives the same bits, and so may have a program of its own."""
     return apply_mlp.slower(model) is None
 

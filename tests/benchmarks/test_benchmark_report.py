@@ -237,7 +237,7 @@ def test_the_command_runs_reports_resumes_and_compares(tmp_path, capsys, monkeyp
         (["--only", "smal"], "only: unknown name 'smal'; did you mean 'small'?"),
         (["--rounds", "1"], "--rounds: expected at least 2, got 1"),
         (["compare", "a"], "expected no word, or compare A B, got 'compare a'"),
-        (["compare", "a", "b"], "No such file"),
+        (["compare", "a", "b"], "no such file"),
     ],
 )
 def test_bad_words(words, message, capsys, tmp_path, monkeypatch):

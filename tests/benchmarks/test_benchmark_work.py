@@ -138,7 +138,8 @@ def test_work_of_operations():
     assert cases.Operation("softmax_cross_entropy_with_integer_labels", (100, 10)).work(0).bytes == 8_400
     for name, contest in contests.contests().items():
         work = contest.case.work(1e6)
-        assert (work is None) == name.startswith(("demo", "import", "estimator", "program")), name
+        unknown = ("demo", "import", "estimator", "own", "program")  # whose operations nobody counted
+        assert (work is None) == (name.startswith(unknown) and name != "own-groups"), name
         assert work is None or min(work.bytes, contest.case.units) > 0
 
 
