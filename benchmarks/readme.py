@@ -82,13 +82,18 @@ def _machine(records: Records) -> str:
     return "Medians of interleaved rounds. " + " / ".join(dict.fromkeys(shown)) + "."
 
 
-def main(argv: list[str]) -> None:
-    """Rewrite the file given first from the results given second."""
-    path, results = Path(argv[0]), Path(argv[1])
-    text = rewrite(path.read_text(encoding="utf-8"), record.load(results))
+def rewritten(text: str, results: Path) -> str:
+    """`text` with all that comes from the folder of results replaced."""
+    text = rewrite(text, record.load(results))
     text = put_between(text, *NEVER_SEEN_MARKERS, generated.never_seen(record.load(results / NEVER_SEEN)))
     text = gpu_table.rewrite(text, results / gpu_table.FOLDER)
-    path.write_text(accuracy.rewrite(text, results / ACCURACY), encoding="utf-8")
+    return accuracy.rewrite(text, results / ACCURACY)
+
+
+def main(argv: list[str]) -> None:
+    """Rewrite the file given first from the results given second."""
+    path = Path(argv[0])
+    path.write_text(rewritten(path.read_text(encoding="utf-8"), Path(argv[1])), encoding="utf-8")
 
 
 if __name__ == "__main__":
