@@ -63,7 +63,7 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
 def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) -> np.ndarray:
     """`predict` of features that `features_on_host` has checked, at most so many rows in a call."""
     n = row_trees.count(rows)
-    block = min(most, HANDFUL if n <= HANDFUL and _is_by_kernel(model) else _filled(n))
+    block = min(most, HANDFUL if n <= HANDFUL and _is_by_kernel(model) else _filled(n))  # type: ignore[arg-type]  # hashable
     out = np.empty((n, model.n_outputs), np.dtype(model.param_dtype))
     for start in range(0, n, block):
         part = row_trees.take(rows, slice(start, start + block))
