@@ -24,11 +24,16 @@ def floating(name: str, x: ArrayLike) -> Array:
 
 
 def pair(
-    predictions: ArrayLike, targets: Any, first: str = "predictions", second: str = "targets"
+    predictions: ArrayLike,
+    targets: Any,
+    first: str = "predictions",
+    second: str = "targets",
+    *,
+    or_zero: bool = False,
 ) -> tuple[Array, Array]:
-    """Predictions and targets of one shape and dtype; a scalar target is allowed, and none means zero."""
+    """Predictions and targets of one shape and dtype; a scalar target is allowed, and with `or_zero` none at all."""
     predictions = floating(first, predictions)
-    if targets is None:
+    if targets is None and or_zero:
         return predictions, jnp.zeros((), predictions.dtype)
     targets = real(second, targets)
     if targets.ndim and targets.shape != predictions.shape:

@@ -24,7 +24,7 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> A
 
     Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 1.1.
     """
-    predictions, targets = pair(predictions, targets)
+    predictions, targets = pair(predictions, targets, or_zero=True)
     return jnp.square(predictions - targets)
 
 
@@ -53,7 +53,7 @@ def absolute_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> 
 
     Source: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), section 10.6.
     """
-    predictions, targets = pair(predictions, targets)
+    predictions, targets = pair(predictions, targets, or_zero=True)
     return jnp.abs(predictions - targets)
 
 
@@ -70,7 +70,7 @@ def huber_loss(predictions: ArrayLike, targets: ArrayLike | None = None, delta: 
 
     Source: Huber, "Robust Estimation of a Location Parameter" (1964).
     """
-    predictions, targets = pair(predictions, targets)
+    predictions, targets = pair(predictions, targets, or_zero=True)
     bound = number("delta", delta, predictions, low=0)
     size = jnp.abs(predictions - targets)
     is_far = size > bound
@@ -88,7 +88,7 @@ def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
 
     Source: Chen et al., "Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder" (2019).
     """
-    predictions, targets = pair(predictions, targets)
+    predictions, targets = pair(predictions, targets, or_zero=True)
     error = predictions - targets
     size = jnp.abs(error)
     # Near zero the logarithm of a sum and that of two would cancel: there cosh is one more than a square.

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxbm.core import checks
 from jaxbm.core.settings import on_purpose
 from jaxbm.members import stacking
 from jaxbm.models.protocol import Model
@@ -71,6 +72,7 @@ class MembersResult(FitResult):
         Raises:
           IndexError: there is no such member.
         """
+        k = checks.integer("member", k)
         if not -self.members <= k < self.members:
             raise IndexError(f"member: expected 0 to {self.members - 1}, got {k}")
         one = stacking.member(FitResult(*self), k)

@@ -125,12 +125,12 @@ def error_of(predictions: ArrayLike, targets: ArrayLike) -> Array:
     return first - second
 
 
-def same_shape(predictions: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+def same_shape(predictions: ArrayLike, targets: ArrayLike, name: str = "predictions") -> tuple[Array, Array]:
     """Predictions and targets of one shape, `[n]` or `[n, k]`, in one dtype of at least float32."""
-    first, second = floats("predictions", predictions), floats("targets", targets)
+    first, second = floats(name, predictions), floats("targets", targets)
     if first.shape != second.shape or first.ndim not in (1, 2):
         raise ValueError(
-            f"targets: expected the predictions' shape {list(first.shape)}, [n] or [n, k], got {list(second.shape)}"
+            f"targets: expected the {name}' shape {list(first.shape)}, [n] or [n, k], got {list(second.shape)}"
         )
     dtype = joined(first.dtype, second.dtype)
     return first.astype(dtype), second.astype(dtype)

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxbm.core.arrays import real
 from jaxbm.core.checks import positive_int
 from jaxbm.core.counts import by_class
-from jaxbm.core.names import unknown
+from jaxbm.core.names import lookup
 from jaxbm.metrics.arguments import codes, divide, if_any, refuse, row_weights, unless
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
@@ -168,8 +168,8 @@ class _Tallies(NamedTuple):
 def _tallies(
     predictions: ArrayLike, labels: ArrayLike, average: str, num_classes: int, weights: ArrayLike | None
 ) -> _Tallies:
-    if average not in AVERAGES:
-        raise unknown("average", average, AVERAGES)
+    lookup("average", average, dict.fromkeys(AVERAGES))
+    num_classes = positive_int("num_classes", num_classes)
     several = np.ndim(predictions) == 2 and np.shape(predictions)[1] != 1
     if average == "binary" and (several or num_classes != 2):
         what = "several labels a row" if several else f"{num_classes} classes"

@@ -63,7 +63,10 @@ def pinball(
 
     Source: Koenker and Bassett, "Regression Quantiles" (1978).
     """
-    values = losses.pinball_loss(floats("predictions", predictions), floats("targets", targets), quantiles)
+    targets = floats("targets", targets)
+    if not targets.ndim:
+        raise ValueError("targets: expected shape [n] or [n, k], got []")
+    values = losses.pinball_loss(floats("predictions", predictions), targets, quantiles)
     return weighted_mean(per_row(values), weights)
 
 
@@ -92,7 +95,7 @@ def crps(outputs: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = 
 def _deviance(
     loss: Callable[..., Array], means: ArrayLike, targets: ArrayLike, weights: ArrayLike | None, *, can_be_zero: bool
 ) -> Array:
-    means, targets = same_shape(means, targets)
+    means, targets = same_shape(means, targets, "means")
     w = None if weights is None else row_weights(weights, means)
     # NaN is neither in range nor out of it: it is told by the result, as elsewhere.
     usable = (targets >= 0 if can_be_zero else targets > 0) | jnp.isnan(targets)

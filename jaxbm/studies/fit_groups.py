@@ -32,7 +32,7 @@ from jaxbm.run.accepts import Accepts
 from jaxbm.run.inputs import features_and_labels, way_to_validate
 from jaxbm.run.options import TrainingOptions
 from jaxbm.run.training import Training
-from jaxbm.studies.group_layout import Layout, check_none_missing
+from jaxbm.studies.group_layout import Layout, check_none_missing, kind_of_labels
 from jaxbm.training.fit import FitResult
 from jaxbm.training.predict import features_on_host, predict
 from jaxbm.training.stacked import stacked_logits
@@ -117,11 +117,10 @@ class GroupsResult:
 
     def _member_of(self, groups: np.ndarray) -> np.ndarray:
         known = self.labels if len(self.labels) else self.too_small
-        if len(known) and len(groups) and _is_text(known) != _is_text(groups):
-            kinds = {True: "text", False: "numbers"}
-            raise ValueError(
-                f"groups: expected {kinds[_is_text(known)]} as in training, got {kinds[_is_text(groups)]}"
-            )
+        if len(known) and len(groups):
+            expected, got = kind_of_labels(known), kind_of_labels(groups)
+            if expected != got:
+                raise ValueError(f"groups: expected {expected} as in training, got {got}")
         order = np.argsort(self.labels)
         if not len(order):
             return np.full(len(groups), -1)
@@ -307,7 +306,3 @@ def _by_member(model: Model, params: Any, x: Any, member: np.ndarray) -> np.ndar
         within = np.arange(len(which)) - np.repeat(np.cumsum(count[these]) - count[these], count[these])
         out[order[start[these][which] + within]] = logits[which, within]
     return out
-
-
-def _is_text(labels: np.ndarray) -> bool:
-    return labels.dtype.kind in "US" or (labels.dtype.kind == "O" and isinstance(labels[0], str | bytes))

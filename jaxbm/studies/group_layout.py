@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxbm.core import checks
 from jaxbm.members.row_lists import MemberRows, stretches
 
 
@@ -36,7 +37,6 @@ class Layout:
     """`[M]`: how many of them, the last, are for validation"""
     too_small: np.ndarray
     too_small_counts: np.ndarray
-    too_small_starts: np.ndarray
     words: np.ndarray
     """uint32 `[M]`: what a group's key is made of"""
 
@@ -56,6 +56,7 @@ class Layout:
         if groups.shape != (n,):
             raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
         check_none_missing(groups)
+        kind_of_labels(groups)
         order, labels, starts, counts = _together(groups)
         train = (counts * (1 - split)).astype(np.int64)
         enough = (counts >= min_rows) & (train > 0) & ((counts > train) if split else True)
@@ -63,9 +64,7 @@ class Layout:
         own, rest = rank[: enough.sum()], rank[enough.sum() :]
         words = np.asarray([zlib.crc32(repr(label).encode()) for label in labels[own].tolist()], np.uint32)
         held_out = (counts - train)[own] if split else np.zeros(len(own), np.int64)
-        return cls(
-            order, labels[own], counts[own], starts[own], held_out, labels[rest], counts[rest], starts[rest], words
-        )
+        return cls(order, labels[own], counts[own], starts[own], held_out, labels[rest], counts[rest], words)
 
     @cached_property
     def index(self) -> Array | None:
@@ -78,27 +77,44 @@ class Layout:
         held_out = stretches((self.starts + train)[part], held[part], self.index) if held.any() else None
         return stretches(self.starts[part], train[part], self.index), held_out
 
-    def member_of_row(self) -> np.ndarray:
-        """`[n]`: each row's member, and numbers beyond the members' for groups without a model of their own."""
-        starts = np.concatenate([self.starts, self.too_small_starts])
-        counts = np.concatenate([self.counts, self.too_small_counts])
-        by_place = np.argsort(starts)
-        member = np.repeat(by_place, counts[by_place])
-        if self.order is None:
-            return member
-        out = np.empty_like(member)
-        out[self.order] = member
-        return out
-
 
 def check_none_missing(groups: np.ndarray) -> None:
-    """ValueError where a row has no label; only floats and objects can be missing."""
+    """ValueError where a row has no label; only floats, dates and objects can be missing."""
     if groups.dtype.kind == "f":
         missing = bool(np.isnan(groups).any())
+    elif groups.dtype.kind in "mM":
+        missing = bool(np.isnat(groups).any())
     else:
         missing = groups.dtype.kind == "O" and any(_is_gap(value) for value in groups.tolist())
     if missing:
         raise ValueError("groups: expected a label for every row, got missing values")
+
+
+def kind_of_labels(groups: np.ndarray) -> str:
+    """ "text", "bytes", "numbers", "dates", or the name of another type; TypeError where labels are of several kinds.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.studies.group_layout import kind_of_labels
+      >>> kind_of_labels(np.asarray([1, 2])), kind_of_labels(np.asarray(["a", "b"], object))
+      ('numbers', 'text')
+    """
+    known = {"U": "text", "S": "bytes", "M": "dates", "m": "times"} | dict.fromkeys("biuf", "numbers")
+    if groups.dtype.kind != "O":
+        if groups.dtype.kind not in known:
+            raise TypeError(f"groups: expected text, numbers or dates, got dtype {groups.dtype}")
+        return known[groups.dtype.kind]
+    kinds = sorted({_kind_of(kind) for kind in set(map(type, groups.flat))})
+    if len(kinds) > 1:
+        raise TypeError(f"groups: expected labels of one kind, got {' and '.join(kinds)}")
+    if len(groups) and not checks.is_hashable(groups.flat[0]):
+        raise TypeError(f"groups: expected text, numbers or dates, got {kinds[0]}")
+    return kinds[0] if kinds else "numbers"
+
+
+def _kind_of(kind: type) -> str:
+    kinds = {str: "text", bytes: "bytes", int: "numbers", float: "numbers", np.number: "numbers", np.bool: "numbers"}
+    return next((name for known, name in kinds.items() if issubclass(kind, known)), kind.__name__)
 
 
 def _is_gap(value: Any) -> bool:

@@ -158,7 +158,6 @@ def test_the_layout_of_scattered_groups():
     assert layout.starts.tolist() == [2, 0, 5]
     assert layout.held_out.tolist() == [2, 1, 1]
     assert layout.too_small.tolist() == [9]
-    assert layout.member_of_row().tolist() == [0, 1, 0, 1, 0, 3, 2, 2]
     train, held_out = layout.rows(slice(1, 3))
     assert (train.start.tolist(), train.count.tolist(), train.most) == ([0, 5], [1, 1], 1)
     assert (held_out.start.tolist(), held_out.count.tolist()) == ([1, 6], [1, 1])

@@ -135,6 +135,13 @@ def test_other_masked_arguments():
         jaxbm.cross_validate(KEY, MODEL, X, Y, loss=BINARY, folds=2, groups=[1, 2, 3])
     with pytest.raises(ValueError, match=r"y: expected shape \[12\] or \[12, 1\] like x, got \[3\]"):
         jaxbm.cross_validate(KEY, MODEL, X, Y[:3], loss=BINARY, folds=2)
+    for groups, match in [
+        (np.array(["a", 1] * 6, object), "expected labels of one kind, got numbers and text"),
+        (np.array([{}] * 12, object), "expected text, numbers or dates, got dict"),
+        (np.arange(12) * 1j, "expected text, numbers or dates, got dtype complex128"),
+    ]:
+        with pytest.raises(TypeError, match=f"groups: {match}"):
+            jaxbm.fit_groups(KEY, MODEL, X, Y, groups, loss=BINARY)
     pandas = pytest.importorskip("pandas")
     groups = pandas.array([1, 2, None] * 4, dtype="Int64")
     with pytest.raises(ValueError, match="groups: expected a label for every row, got missing values"):
@@ -241,6 +248,28 @@ def test_parameters_of_another_model_are_refused_where_they_are_used():
             jaxbm.evaluate(model, params, X, Y, loss=BINARY)
     with pytest.raises(ValueError, match="params: expected "):
         jaxbm.Ensemble(THREE, OTHERS.params)
+
+
+def test_losses_without_labels_and_metrics_of_no_such_classes():
+    """Optax takes no targets for zeros where its losses compare numbers, and nowhere else."""
+    x, fine = np.ones((4, 2), np.float32), ("squared_error", "l2_loss", "absolute_error", "huber_loss", "log_cosh")
+    for name in jaxbm.losses.LOSSES:
+        if name in fine:
+            np.testing.assert_array_equal(jaxbm.losses.loss(name)(x, None), jaxbm.losses.loss(name)(x, 0 * x))
+            continue
+        with pytest.raises((TypeError, ValueError), match=r"(labels|targets): expected"):
+            jaxbm.losses.loss(name)(x, None)
+    for what, value in STRANGE.items():
+        for argument in ("average", "num_classes"):
+            with pytest.raises((TypeError, ValueError), match=f"^{argument}: (expected|unknown)") as told:
+                jaxbm.metrics.f1(Y, Y, **{argument: value})
+            assert "array(" not in str(told.value), what
+    with pytest.raises(TypeError, match="means: expected numbers"):
+        jaxbm.metrics.poisson_deviance(None, Y)
+    with pytest.raises(ValueError, match="targets: expected shape"):
+        jaxbm.metrics.pinball(Y, 1.0)
+    with pytest.raises(TypeError, match=r"member: expected an integer, got 1\.0"):
+        OTHERS.member(1.0)
 
 
 def test_folds_of_ones_own_are_rows_of_the_table():
