@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 import time
@@ -133,8 +132,8 @@ def search(
 
 
 def _work(model: Any, members: int) -> float:
-    """What a round's seconds are expected to grow with: products of all members' layers."""
-    return float(members * sum(a * b for a, b in itertools.pairwise(model.sizes)))
+    """What a round's seconds are expected to grow with: the numbers of all members."""
+    return float(members * model.n_params)
 
 
 def _fitting(plan: Plan, depth: int, pace: dict[int, float], left: float) -> int:
