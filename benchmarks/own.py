@@ -37,7 +37,7 @@ class Own:
     name: str
     rows: int = 8_000
     batch_size: int = 32
-    epochs: int = 1
+    epochs: int = 10
     members: int = 1
 
     @property
