@@ -44,8 +44,7 @@ def _targets(title: str, factor: float) -> tuple[Target, ...]:
 def _contest(name: str, title: str, case: Own, factor: float) -> Contest:
     entries = _entries("peers.own:ours", "peers.own:scan")
     return Contest(
-        name, title, case, entries, ("own",), _targets(title, factor), rounds=15, budget=2.0, curve_tolerance=None,
-        processor_time=True,
+        name, title, case, entries, ("own",), _targets(title, factor), rounds=15, budget=2.0, curve_tolerance=None
     )  # fmt: skip
 
 
@@ -54,5 +53,5 @@ def _groups() -> Contest:
     entries = _entries("peers.own:poisson_groups", "peers.own:poisson_loop", members=12)
     return Contest(
         "own-groups", title, Groups(1_000), entries, ("own",), _targets(title, 20.0), rounds=9, budget=2.0,
-        curve_tolerance=None, processor_time=True,
+        curve_tolerance=None,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """Predict and evaluate in blocks, so that memory stays bounded however many rows there are.
 
 Compiled shapes are few: row counts are filled up to the next power of two, so that a training and a test set of
-about the same size, or of a few hundred rows, share one compiled program. A handful of rows, which is what a model
-that serves is asked for, has one of its own.
+about the same size, or of a few hundred rows, share one compiled program. A handful of rows and some dozens, which is
+what a model that serves is asked for, have programs of their own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from jaxbm.run.conversions import loss_function, metric_for, metric_functions
 from jaxbm.run.inputs import check_counted, check_measured, one_array_of_labels
 from jaxbm.run.measuring import measured
 
-HANDFUL, SMALLEST_BLOCK = 8, 512
+FEW, SMALLEST_BLOCK = (8, 64), 512
 """So few rows the compiled kernel need not have filled up any further, which would take longer than they do."""
 
 
@@ -63,7 +63,8 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
 def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) -> np.ndarray:
     """`predict` of features that `features_on_host` has checked, at most so many rows in a call."""
     n = row_trees.count(rows)
-    block = min(most, HANDFUL if n <= HANDFUL and _is_by_kernel(model) else _filled(n))  # type: ignore[arg-type]  # hashable
+    few = (block for block in FEW if n <= block and _is_by_kernel(model))
+    block = min(most, next(few, _filled(n)))
     out = np.empty((n, model.n_outputs), np.dtype(model.param_dtype))
     for start in range(0, n, block):
         part = row_trees.take(rows, slice(start, start + block))
