@@ -63,7 +63,7 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
 def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) -> np.ndarray:
     """`predict` of features that `features_on_host` has checked, at most so many rows in a call."""
     n = row_trees.count(rows)
-    few = (block for block in FEW if n <= block and _is_by_kernel(model))
+    few = (block for block in FEW if n <= block and _is_by_kernel(model))  # type: ignore[arg-type]  # hashable
     block = min(most, next(few, _filled(n)))
     out = np.empty((n, model.n_outputs), np.dtype(model.param_dtype))
     for start in range(0, n, block):
