@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from jaxbm.core.settings import on_purpose
 from jaxbm.estimators import fitted
 from jaxbm.estimators.block_training import BlockTraining
 from jaxbm.estimators.fitting import train
@@ -268,10 +267,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
         members = fitted.member_weights(self, np.float32)
         if len(members) == 1:
             model, params = self.model_, tuple(Dense(w, b) for w, b in members[0])  # type: ignore[arg-type]
-            found = [
-                on_purpose(logits_by_blocks)(model, params, part)[None]
-                for part in blocks(X, block_rows(X) or X.shape[0])
-            ]
+            found = [logits_by_blocks(model, params, part)[None] for part in blocks(X, block_rows(X) or X.shape[0])]
         else:
             ensemble = Ensemble(self.model_, _stacked(members))
             found = [ensemble.logits(part) for part in blocks(X, block_rows(X) or X.shape[0])]

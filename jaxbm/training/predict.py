@@ -60,6 +60,7 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
     return logits_by_blocks(model, params, features_on_host(model, x), block)
 
 
+@on_purpose
 def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) -> np.ndarray:
     """`predict` of features that `features_on_host` has checked, at most so many rows in a call."""
     n = row_trees.count(rows)
