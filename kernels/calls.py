@@ -32,7 +32,7 @@ def kernel_call(
       results: `(shape, dtype)` of further results, without leading axes.
       lead: how many leading axes every buffer has.
     """
-    as_int64 = {k: _int64(v) for k, v in (*attributes, ("lead", lead))}
+    told = {k: as_int64(v) for k, v in (*attributes, ("lead", lead))}
 
     @custom_vmap
     def call(*arrays: Array) -> tuple[Array, ...]:
@@ -41,7 +41,7 @@ def kernel_call(
         new = [jax.ShapeDtypeStruct((*members, *shape), dtype) for shape, dtype in results]
         aliases = {i: out for out, i in enumerate(state)}
         alike = varying_as(arrays, arrays)
-        out = jax.ffi.ffi_call(target, [*kept, *new], input_output_aliases=aliases)(*alike, **as_int64)
+        out = jax.ffi.ffi_call(target, [*kept, *new], input_output_aliases=aliases)(*alike, **told)
         return varying_as(tuple(out), alike)
 
     @call.def_vmap
@@ -58,5 +58,6 @@ def kernel_call(
     return call
 
 
-def _int64(value: Any) -> Any:
+def as_int64(value: Any) -> Any:
+    """An attribute of a call as the kernels read it."""
     return np.asarray(value, np.int64) if isinstance(value, tuple) else np.int64(value)

@@ -214,6 +214,21 @@ def has_direct_runner(name: str) -> bool:
     return IMPLEMENTATIONS[name].direct is not None and jax.default_backend() == "cpu"
 
 
+def run_from_host(name: str, *run: Any, lead: int) -> Any:
+    """The state that the implementation called `name` gives for a run whose arrays are there, compiling nothing but a
+    call; None where there is no such way.
+
+    Args:
+      name: of the implementation.
+      *run: task, state, words, `own` and `shared` data and numbers, and the epoch to train until.
+      lead: 1 where the state is that of members, 0 of one run.
+    """
+    entry = IMPLEMENTATIONS[name]
+    if entry.from_host is None or jax.default_backend() != "cpu":
+        return None
+    return entry.from_host(*run, lead=lead)
+
+
 def begun(name: str, start: Any) -> Any:
     """`start`, which makes the state before the first epoch, as the implementation called `name` has it."""
     begin = IMPLEMENTATIONS[name].begin

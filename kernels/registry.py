@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxbm.kernels import native_loop
 from jaxbm.kernels.cuda import train as cuda
+from jaxbm.kernels.mlp import from_host
 from jaxbm.kernels.mlp import train as cpu
 from jaxbm.run import loop
 from jaxbm.run.contract import Run, RunState
@@ -27,6 +28,8 @@ class Implementation:
       run: `(task, state, data, hyper, words, stop) -> state`, see `contract`.
       direct: the same on the machine's own processor and where nobody differentiates, without the other paths that
         `run` has to trace for both; None where there is nothing to leave out.
+      from_host: `(task, state, words, own, shared, stop, lead) -> state`, the same of arrays that are there, see
+        `mlp.from_host.run`; it gives None where it can't, and is None where there is nothing to gain.
       in_float32: whether it computes products of float32 in nothing less, whatever precision is asked for.
       platform: JAX's default backend where it is for; None for any.
       begin: what makes the state before the first epoch, given the function that does so in plain JAX; None for that.
@@ -39,6 +42,7 @@ class Implementation:
     slower: Callable[[Run], str | None]
     run: Callable[..., RunState]
     direct: Callable[..., RunState] | None = None
+    from_host: Callable[..., RunState | None] | None = None
     in_float32: bool = True
     platform: str | None = None
     begin: Callable[[Callable[..., RunState]], Callable[..., RunState]] | None = None
@@ -53,7 +57,15 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     for entry in (
         Implementation("cuda", cuda.status, cuda.off, cuda.unsupported, cuda.slower, cuda.run, platform="gpu"),
         Implementation(
-            "cpu", cpu.status, cpu.off, cpu.unsupported, cpu.slower, cpu.run, cpu.run_directly, platform="cpu"
+            "cpu",
+            cpu.status,
+            cpu.off,
+            cpu.unsupported,
+            cpu.slower,
+            cpu.run,
+            cpu.run_directly,
+            from_host.run,
+            platform="cpu",
         ),
         Implementation(
             "program",

@@ -171,8 +171,8 @@ class Run:
             epoch = max(epoch, LEAST_LAUNCHED_FLOPS * float(self._steps.max()))
         return max(1, int(flops / epoch))
 
-    def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> tuple[RunState, Array]:
-        return _advance(self.task, self.name, state, words, own, self._shared, np.int32(stop))
+    def _advance(self, state: RunState, words: counter.Words, own: Inputs, stop: int) -> tuple[RunState, Any]:
+        return advanced_members(self.task, self.name, state, words, own, self._shared, stop)
 
 
 def train(run: Run, progress: bool | Report = False, stop: int | None = None) -> None:
@@ -228,7 +228,17 @@ def whole_directly(task: Task, name: str, keys: Array, own: Inputs, shared: Inpu
     if state is None:
         return result_of(_whole_state(task, name, keys, own, shared))
     own, shared = (part._replace(params=None, opt_state=None) for part in (own, shared))
-    return result_of(_advance(task, name, state, member_words(keys), own, shared, np.int32(task.epochs))[0])
+    return result_of(advanced_members(task, name, state, member_words(keys), own, shared, task.epochs)[0])
+
+
+def advanced_members(
+    task: Task, name: str, state: RunState, words: counter.Words, own: Inputs, shared: Inputs, stop: int
+) -> tuple[RunState, Any]:
+    """The state at epoch `stop`, and what the host looks at of it; the state before is given up."""
+    found = dispatch.run_from_host(name, task, state, words, own[:2], shared[:2], stop, lead=1)
+    if found is None:
+        return _advance(task, name, state, words, own, shared, np.int32(stop))
+    return found, (np.asarray(found.active), np.asarray(found.epoch))
 
 
 def _host_start(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState | None:

@@ -175,7 +175,7 @@ def _fit_with_progress(
         while done < task.epochs:
             began = time.perf_counter()
             stop = min(done + chunk, task.epochs)
-            state = advanced(task, name, state, data, hyper, words, np.int32(stop))
+            state = advanced(task, name, state, data, hyper, words, stop)
             done = stop if bool(state.active) else task.epochs
             seconds = time.perf_counter() - began
             chunk = next_chunk(chunk, seconds, CHUNK_SECONDS)

@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxbm.core import checks
 from jaxbm.core import rows as row_trees
 from jaxbm.kernels.mlp import apply as apply_mlp
+from jaxbm.kernels.mlp import from_host
 from jaxbm.models.protocol import Model, Params
 
 
@@ -32,6 +34,8 @@ def stacked_logits(
       rows: int32 `[k]`, a list of rows of `x` of which the ranges are; None for `x` itself.
     """
     by_kernel = apply_mlp.slower(model, params, x) is None
+    if by_kernel and not checks.is_traced(params, x, start, count, rows):
+        return from_host.logits(model, params, x, start, count, most, rows)
     return _logits(model, by_kernel, most or row_trees.count(x), params, x, start, count, rows)
 
 

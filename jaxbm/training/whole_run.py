@@ -63,7 +63,7 @@ def whole_run_directly(
     if start is None:
         return result_of(_whole_state(task, name, key, data, hyper, params, opt_state))
     start = jax.tree.map(lambda leaf: leaf[0], start)
-    return result_of(advanced(task, name, start, data, hyper, key_words(key), np.int32(task.epochs)))
+    return result_of(advanced(task, name, start, data, hyper, key_words(key), task.epochs))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -73,11 +73,19 @@ def _whole_state(
     return final_state(task, name, key, data, hyper, params, opt_state)
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def advanced(
+    task: Task, name: str, state: RunState, data: Data, hyper: Hyper, words: counter.Words, stop: int
+) -> RunState:
+    """The state at epoch `stop`, where nobody differentiates; the state before is given up."""
+    nothing = jax.tree.map(lambda _: None, (data, hyper))
+    found = dispatch.run_from_host(name, task, state, words, nothing, (data, hyper), stop, lead=0)
+    return _advanced(task, name, state, data, hyper, words, np.int32(stop)) if found is None else found
+
+
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _advanced(
     task: Task, name: str, state: RunState, data: Data, hyper: Hyper, words: counter.Words, stop: Any
 ) -> RunState:
-    """The state at epoch `stop`, where nobody differentiates."""
     return dispatch.runner(name, differentiable=False)(task, state, data, hyper, words, stop)
 
 

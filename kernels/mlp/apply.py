@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxbm.kernels.calls import kernel_call
+from jaxbm.kernels.calls import Attributes, kernel_call
 from jaxbm.kernels.mlp.settings import network_unsupported
 from jaxbm.kernels.native import code, native
 from jaxbm.models.protocol import Model, Params
@@ -105,13 +105,18 @@ def call(
     start, count = (0, most) if visited is None else visited
     limits = jnp.stack([jnp.asarray(value).astype(jnp.int32) for value in (start, count)])
     layers = [leaf for layer in params for leaf in (layer.weight, layer.bias) if leaf is not None]
-    attributes = (
-        ("sizes", model.sizes),
-        ("activations", tuple(code("activation", name) for name in model.activations)),
-        ("bias", int(model.use_bias)),
-        ("indexed", int(rows is not None)),
-        ("threads", threads),
-    )
+    attributes = attributes_of(model, rows is not None, threads)
     results = (((most, model.sizes[-1]), jnp.dtype("float32")),)
     arguments = [limits, x, *layers, *([] if rows is None else [rows])]
     return kernel_call("jaxbm_apply", attributes, (), results)(*arguments)[0]
+
+
+def attributes_of(model: Any, is_indexed: bool, threads: int = 0) -> Attributes:
+    """What a call is told of a network besides arrays."""
+    return (
+        ("sizes", model.sizes),
+        ("activations", tuple(code("activation", name) for name in model.activations)),
+        ("bias", int(model.use_bias)),
+        ("indexed", int(is_indexed)),
+        ("threads", threads),
+    )

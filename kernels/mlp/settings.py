@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from jaxbm import losses
@@ -69,18 +70,28 @@ def loss_numbers(loss: Loss) -> dict[str, float]:
 
 def labels_of(task: Task, y: Array) -> Array:
     """Labels as numbers of four bytes: integers of classes, else float32."""
-    return y.astype(jnp.int32 if losses.kind_of(task.loss) == "class" else jnp.float32)
+    return y.astype(label_dtype(task))
+
+
+def label_dtype(task: Task) -> Any:
+    """Of labels as the kernels read them."""
+    return jnp.dtype(jnp.int32 if losses.kind_of(task.loss) == "class" else jnp.float32)
 
 
 def numbers_of(loss: Loss, optimizer: Any, hyper: Hyper) -> Array:
-    """float32 `[11]`, absent ones zero: b1, b2, eps, eps_root, weight_decay, momentum, l2, clip_norm,
-    1 / (1 - dropout), min_delta, the loss's own."""
+    """float32 `[11]` of what `number_values` gives."""
+    return jnp.stack([jnp.asarray(value, jnp.float32) for value in number_values(loss, optimizer, hyper)])
+
+
+def number_values(loss: Loss, optimizer: Any, hyper: Hyper) -> list[Any]:
+    """Absent ones zero: b1, b2, eps, eps_root, weight_decay, momentum, l2, clip_norm, 1 / (1 - dropout), min_delta,
+    the loss's own."""
     names = ("b1", "b2", "eps", "eps_root", "weight_decay", "momentum")
     keep_scale = None if hyper.dropout is None else 1 / (1 - hyper.dropout)
     own = [*loss_numbers(loss).values()]
     values = [getattr(optimizer, name, None) for name in names]
     values += [hyper.l2, hyper.clip_norm, keep_scale, hyper.min_delta, own[0] if own else None]
-    return jnp.stack([jnp.asarray(0 if value is None else value, jnp.float32) for value in values])
+    return [0 if value is None else value for value in values]
 
 
 def rates_of(optimizer: Any, count: Array, steps: int) -> Array:
@@ -94,5 +105,10 @@ def rates_of(optimizer: Any, count: Array, steps: int) -> Array:
 
 def words_of(words: Words, dropout: Array | None) -> Array:
     """uint32 `[3]`: the key's words, and the number below which bits drop a unit."""
-    below = jnp.uint32(0) if dropout is None else (dropout * jnp.float32(2**32)).astype(jnp.uint32)
+    below = jnp.uint32(0) if dropout is None else drop_below(dropout)
     return jnp.stack([*words, below])
+
+
+def drop_below(dropout: Any) -> Any:
+    """uint32: the number below which bits drop a unit, of the probability float32."""
+    return (dropout * np.float32(2**32)).astype(jnp.uint32)

@@ -1,5 +1,6 @@
 """The training run as one call of the compiled CPU kernel."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from jax import Array, lax
 from jaxbm import losses
 from jaxbm.core.counter import Words
 from jaxbm.kernels.allow import unknown_options
-from jaxbm.kernels.calls import kernel_call
+from jaxbm.kernels.calls import Attributes, kernel_call
 from jaxbm.kernels.mlp import apply as apply_mlp
 from jaxbm.kernels.mlp.settings import (
     labels_of,
@@ -22,7 +23,7 @@ from jaxbm.kernels.mlp.settings import (
 )
 from jaxbm.kernels.native import code, native
 from jaxbm.models.mlp import Params
-from jaxbm.optimizers import Adam, AdamState, SgdState
+from jaxbm.optimizers import Adam
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, Loss, Run, RunState, Task
 from jaxbm.run.rows import RowSet, training_rows, validation_rows
@@ -125,9 +126,7 @@ def _native(
     task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None
 ) -> RunState:
     last = jnp.minimum(task.epochs if stop is None else stop, task.epochs).astype(jnp.int32)
-    monitor = loop.monitored(task, state.history)
-    # The kernel watches the validation loss, or that of training without validation; anything else is watched here.
-    is_own = monitor == ("val_loss" if "val_loss" in state.history else "loss") and task.monitor_mode != "max"
+    monitor, is_own = loop.monitored(task, state.history), is_watched(task, state.history)
     if not task.metrics and is_own:
         return _epochs(task, state, data, hyper, words, last)
 
@@ -165,46 +164,23 @@ def _native(
     return lax.while_loop(lambda s: s.epoch < last, advance, state)
 
 
+def is_watched(task: Task, history: dict[str, Any]) -> bool:
+    """Whether the kernel itself stops early: it watches the validation loss, or that of training without validation;
+    anything else is watched by the caller."""
+    own = "val_loss" if "val_loss" in history else "loss"
+    return loop.monitored(task, history) == own and task.monitor_mode != "max"
+
+
 def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array) -> RunState:
     """Epochs until `stop` in one call."""
-    model: Any = task.model  # an MLP, see `unsupported`
     optimizer = hyper.optimizer
     visited, held_out = training_rows(task, data), validation_rows(task, data)
     is_adam = isinstance(optimizer, Adam)
-    momentum = None if is_adam else optimizer.momentum
-    present = {
-        "bias": model.use_bias,
-        "nesterov": optimizer.nesterov,
-        "momentum": momentum is not None,
-        "shuffle": task.shuffle,
-        "clip": hyper.clip_norm is not None,
-        "dropout": hyper.dropout is not None,
-        "early_stopping": hyper.patience is not None,
-        "weighted": data.weight is not None,
-        "labels_2d": data.y.ndim == 2,
-        "validation": held_out is not None,
-        "validation_weighted": data.weight_val is not None,
-        "indexed": visited.rows is not None,
-        "validation_indexed": held_out is not None and held_out.rows is not None,
-        "bootstrap": task.bootstrap,
-        "widths": hyper.widths is not None,
-        "class_weighted": data.class_weight is not None,
-        "validation_class_weighted": data.class_weight_val is not None,
-        "l2_over_rows": task.l2_over_rows,
-    }
-    attributes = (
-        ("sizes", model.sizes),
-        ("activations", tuple(code("activation", name) for name in model.activations)),
-        ("loss", _loss_code(task.loss)),
-        ("optimizer", code("optimizer", "adam" if is_adam else "sgd")),
-        ("options", sum(1 << i for i, name in enumerate(OPTIONS) if present.get(name))),
-        ("batch_size", task.batch_size),
-        ("threads", THREADS),
-    )
+    attributes = attributes_of(task, data, hyper, labels_2d=data.y.ndim == 2)
     names = ["loss"] if held_out is None else ["loss", "val_loss"]
     opt = state.opt_state
     moments = (opt.mu, opt.nu) if is_adam else (opt.trace,)
-    clock = _int32(opt.count, state.epoch, state.epochs_run, state.best_epoch, state.wait, state.active, state.finite)
+    clock = _int32(*clock_of(state))
     carried = (clock, state.best_value, [state.history[k] for k in names], state.params, moments, state.best_params)
     leaves, tree = jax.tree.flatten(carried)
     epochs = task.epochs if hyper.epochs is None else hyper.epochs
@@ -223,20 +199,74 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
             weights = [w.astype(jnp.float32) for w in (part.weight, part.class_weight) if w is not None]
             arguments += [part.x, labels_of(task, part.y), *weights, *([] if part.rows is None else [part.rows])]
     out = kernel_call("jaxbm_train", attributes, tuple(range(len(leaves))))(*leaves, *arguments)
-    clock, best_value, histories, params, moments, best = jax.tree.unflatten(tree, out)
-    count = clock[0].astype(jnp.result_type(opt.count))
+    return state_of(state, names, jax.tree.unflatten(tree, out), lambda clock, place: clock[place])
+
+
+def clock_of(state: RunState) -> tuple[Any, ...]:
+    """The counters that a call reads and gives back, as int32."""
+    counts = state.opt_state.count, state.epoch, state.epochs_run, state.best_epoch, state.wait
+    return (*counts, state.active, state.finite)
+
+
+def state_of(before: RunState, names: list[str], out: Any, at: Callable[[Any, int], Any]) -> RunState:
+    """The state that a call gives back.
+
+    Args:
+      before: the state that it was given.
+      names: of the histories.
+      out: its clock, best value, histories, parameters, moments and best parameters.
+      at: the clock's counter at a place, see `clock_of`.
+    """
+    clock, best_value, histories, params, moments, best = out
+    count = at(clock, 0).astype(jnp.result_type(before.opt_state.count))
     return RunState(
         params=params,
-        opt_state=AdamState(count, *moments) if is_adam else SgdState(count, *moments),
+        opt_state=type(before.opt_state)(count, *moments),
         best_params=best,
         best_value=best_value,
-        best_epoch=clock[3],
-        wait=clock[4],
-        epoch=clock[1],
-        epochs_run=clock[2],
-        active=clock[5] != 0,
-        finite=clock[6] != 0,
-        history={**state.history, **dict(zip(names, histories, strict=True))},
+        best_epoch=at(clock, 3),
+        wait=at(clock, 4),
+        epoch=at(clock, 1),
+        epochs_run=at(clock, 2),
+        active=at(clock, 5) != 0,
+        finite=at(clock, 6) != 0,
+        history={**before.history, **dict(zip(names, histories, strict=True))},
+    )
+
+
+def attributes_of(task: Task, data: Data, hyper: Hyper, *, labels_2d: bool) -> Attributes:
+    """What a call is told of a run besides arrays; of these it only matters which are there."""
+    model: Any = task.model  # an MLP, see `unsupported`
+    optimizer = hyper.optimizer
+    is_adam = isinstance(optimizer, Adam)
+    present = {
+        "bias": model.use_bias,
+        "nesterov": optimizer.nesterov,
+        "momentum": not is_adam and optimizer.momentum is not None,
+        "shuffle": task.shuffle,
+        "clip": hyper.clip_norm is not None,
+        "dropout": hyper.dropout is not None,
+        "early_stopping": hyper.patience is not None,
+        "weighted": data.weight is not None,
+        "labels_2d": labels_2d,
+        "validation": data.x_val is not None and data.y_val is not None,
+        "validation_weighted": data.weight_val is not None,
+        "indexed": data.rows is not None,
+        "validation_indexed": data.x_val is not None and data.rows_val is not None,
+        "bootstrap": task.bootstrap,
+        "widths": hyper.widths is not None,
+        "class_weighted": data.class_weight is not None,
+        "validation_class_weighted": data.class_weight_val is not None,
+        "l2_over_rows": task.l2_over_rows,
+    }
+    return (
+        ("sizes", model.sizes),
+        ("activations", tuple(code("activation", name) for name in model.activations)),
+        ("loss", _loss_code(task.loss)),
+        ("optimizer", code("optimizer", "adam" if is_adam else "sgd")),
+        ("options", sum(1 << i for i, name in enumerate(OPTIONS) if present.get(name))),
+        ("batch_size", task.batch_size),
+        ("threads", THREADS),
     )
 
 

@@ -8,10 +8,19 @@ import jaxbm
 from jaxbm.kernels import dispatch
 from jaxbm.models import host_init
 from jaxbm.tabular.unseen import held_out_logits
+from jaxbm.training import whole_run
 
 X = np.random.default_rng(0).normal(size=(60, 5)).astype("float32")
 Y = (X[:, 0] > 0).astype("float32")
 MODELS = [jaxbm.MLP((5, *hidden, 1)) for hidden in ((4, 3), (8, 2), (4, 3))]
+# What each member has for itself, what they share, and what weighs.
+OWN = {
+    "rows": [np.arange(40), np.arange(20, 60), np.arange(0, 60, 2)],
+    "validation_rows": [np.arange(40, 60), np.arange(20), np.arange(1, 60, 2)],
+    "validation_split": 0.0, "sample_weight": np.linspace(0.5, 1.5, 60), "class_weight": "balanced",
+    "optimizer": jaxbm.adamw(np.asarray([1e-3, 1e-2, 1e-1], "float32"), weight_decay=0.1), "clip_norm": 1.0,
+    "dropout": np.asarray([0.0, 0.1, 0.5], "float32"), "epochs": np.asarray([3, 1, 2]), "bootstrap": True,
+}  # fmt: skip
 
 
 def trained(model, **options):
@@ -26,18 +35,37 @@ def trained(model, **options):
     [
         (MODELS, {}),
         (MODELS[0], {"optimizer": jaxbm.sgd(0.1, momentum=0.9), "patience": None, "metrics": ["accuracy"]}),
+        (MODELS[1], OWN),
     ],
-    ids=["widths", "momentum"],
+    ids=["widths", "momentum", "own numbers"],
 )
 @pytest.mark.skipif(not dispatch.has_direct_runner("cpu"), reason="no kernel here")
 def test_the_start_makes_no_difference(model, options, monkeypatch, tmp_path):
     found = trained(model, **options)
     in_chunks = trained(model, **options, progress=lambda told: None)
     monkeypatch.setattr(host_init, "MOST_NUMBERS", 0)
+    monkeypatch.setattr(dispatch, "run_from_host", lambda *_, lead: None)
     wanted = trained(model, **options)
     for one in (found, in_chunks):
         jax.tree.map(np.testing.assert_array_equal, tuple(one), tuple(wanted))
         jax.tree.map(lambda a, b: np.testing.assert_equal(a.dtype, b.dtype), tuple(one), tuple(wanted))
+
+
+@pytest.mark.skipif(not dispatch.has_direct_runner("cpu"), reason="no kernel here")
+def test_one_run_is_the_same_whoever_packs_its_numbers(monkeypatch):
+    options = {"loss": "softmax_cross_entropy_with_integer_labels", "epochs": 4, "patience": 1, "l2": 0.1}
+    labels = np.asarray(Y, "int64")
+
+    def fitted(**more):
+        return jaxbm.fit(jax.random.key(2), jaxbm.MLP((5, 3, 2)), X, labels, validation_split=0.25, **options, **more)
+
+    found, in_chunks = fitted(), fitted(progress=lambda *told: None)
+    monkeypatch.setattr(dispatch, "run_from_host", lambda *_, lead: None)
+    for one in (found, in_chunks):
+        jax.tree.map(np.testing.assert_array_equal, tuple(one), tuple(fitted()))
+    monkeypatch.undo()
+    monkeypatch.setattr(whole_run, "_advanced", None)  # nothing else is traced
+    jax.tree.map(np.testing.assert_array_equal, tuple(fitted()), tuple(found))
 
 
 def test_given_parameters_are_not_written_to():
