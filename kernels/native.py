@@ -16,6 +16,8 @@ import jax
 
 LIBRARY = "lib/jaxbm_cpu.so"
 TARGETS = ("jaxbm_train", "jaxbm_apply", "jaxbm_adam", "jaxbm_permutation")
+LATER = ("jaxbm_along",)
+"""Targets that a library compiled from an earlier version lacks; all else of it still serves."""
 KINDS = ("activation", "loss", "optimizer")
 
 
@@ -37,6 +39,11 @@ def native() -> Native:
     return _loaded()[0]
 
 
+def knows(target: str) -> bool:
+    """Whether the library that was loaded has a target."""
+    return target in _loaded()[2]
+
+
 def names(kind: str) -> tuple[str, ...]:
     """What the kernels know of a kind, "activation", "loss" or "optimizer", in the order of their codes."""
     return _loaded()[1].get(kind, ())
@@ -49,26 +56,27 @@ def code(kind: str, name: str | None) -> int | None:
 
 
 @lru_cache(maxsize=1)
-def _loaded() -> tuple[Native, Names]:
+def _loaded() -> tuple[Native, Names, frozenset[str]]:
     found = next((path for path in places(LIBRARY) if path.exists()), None)
     if found is None:
         reason = "the kernels were not compiled when jaxbm was installed (no C++ compiler was found)"
-        return Native(None, reason), {}
+        return Native(None, reason), {}, frozenset()
     try:
         # A runtime that can't start must say so itself, before anything of ours is registered with it.
         jax.local_devices(backend="cpu")
     except RuntimeError as error:
-        return Native(None, f"JAX has no CPU backend here ({error})"), {}
+        return Native(None, f"JAX has no CPU backend here ({error})"), {}, frozenset()
     try:
         library = ctypes.CDLL(str(found))
         library.jaxbm_isa.restype = library.jaxbm_names.restype = ctypes.c_char_p
         known = {kind: tuple(library.jaxbm_names(kind.encode()).decode().split()) for kind in KINDS}
-        handlers = {name: jax.ffi.pycapsule(getattr(library, name)) for name in TARGETS}  # all of them, or none
+        present = (*TARGETS, *(name for name in LATER if hasattr(library, name)))
+        handlers = {name: jax.ffi.pycapsule(getattr(library, name)) for name in present}  # all of them, or none
         for name, handler in handlers.items():
             jax.ffi.register_ffi_target(name, handler, platform="cpu")
     except Exception as error:
-        return Native(None, f"the compiled kernels could not be loaded: {error}"), {}
-    return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None), known
+        return Native(None, f"the compiled kernels could not be loaded: {error}"), {}, frozenset()
+    return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None), known, frozenset(present)
 
 
 def places(library: str) -> Iterator[Path]:

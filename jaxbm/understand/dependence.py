@@ -17,9 +17,14 @@ from jaxbm.core import arrays, checks
 from jaxbm.core.dataframe import tidy
 from jaxbm.understand.columns import groups_of
 from jaxbm.understand.grids import Rows, grid_of
-from jaxbm.understand.predictor import Kind, Numbers, features_of, outputs, predictor_of
+from jaxbm.understand.lines import Line, line_of, outputs_along
+from jaxbm.understand.lines import slower as lines_slower
+from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, outputs, predictor_of
 
 BLOCK_ROWS = 1 << 13
+"""Rows that are predicted in one call."""
+BLOCK_OUTPUTS = 1 << 18
+"""Numbers that come out of one call along a line."""
 
 
 @dataclass(frozen=True)
@@ -121,37 +126,98 @@ def partial_dependence(
         axis = grid_of(name, rows.values(name, places), points, percentiles) if values is None else np.asarray(values)
         axes.append(axis)
         encoded.append(rows.encoded(name, places, axis))
-    mask, lines = _lines(list(groups.values()), encoded, width)
     weight = arrays.host_real("sample_weight", np.ones(n) if sample_weight is None else sample_weight)
     weight = weight.astype(np.float32)
     if weight.shape != (n,) or not weight.sum() > 0:
         raise ValueError(f"sample_weight: expected [{n}] nonnegative numbers, not all zero, got {list(weight.shape)}")
-    block = max(1, min(len(lines), BLOCK_ROWS // n))
-    filled = np.pad(lines, ((0, -len(lines) % block), (0, 0))).reshape(-1, block, width)
-    average, each = _dependence(asked.kind, individual, asked.numbers, rows.features, mask, filled, weight)
+    average, each = _found(asked, individual, rows.features, list(groups.values()), encoded, weight)
     shape = tuple(len(axis) for axis in axes)
-    return Dependence(
-        tuple(groups), tuple(axes), _cut(average, shape), _cut(each, shape) if individual else None, asked.outputs
-    )
+    each = None if each is None else each.reshape(*shape, n, -1)
+    return Dependence(tuple(groups), tuple(axes), average.reshape(*shape, -1), each, asked.outputs)
+
+
+def _found(
+    asked: Predictor,
+    individual: bool,
+    x: np.ndarray,
+    places: list[list[int]],
+    encoded: list[np.ndarray],
+    weight: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The mean `[k, out]` and every row's `[k, n, out]`, the last column's values changing fastest."""
+    share = weight / weight.sum()
+    inner = _mask(places[-1:], x.shape[1])
+    line = line_of(encoded[-1], inner)
+    if line is not None and lines_slower(asked.kind, asked.numbers, x) is None:
+        outer, others = (encoded[0], _mask(places[:1], x.shape[1])) if len(places) > 1 else (x[:1], inner & False)
+        return _along(asked, individual, x, (others, outer), (inner, line), share)
+    mask, lines = _lines(places, encoded, x.shape[1])
+    block = max(1, min(len(lines), BLOCK_ROWS // len(x)))
+    filled = np.pad(lines, ((0, -len(lines) % block), (0, 0))).reshape(-1, block, x.shape[1])
+    average, each = _replaced(asked.kind, individual, asked.numbers, x, mask, filled, share)
+    return _cut(average, len(lines)), _cut(each, len(lines)) if individual else None
+
+
+def _along(
+    asked: Predictor, individual: bool, x: np.ndarray, outer: Any, inner: Any, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """`_found`, where the last column's values lie on a line."""
+    mask, line = inner
+    n, k = len(x), len(line.steps)
+    members = jax.tree.leaves(asked.numbers.params)[0].shape[0] if asked.kind.is_ensemble else 1
+    blocks = -(-n * k * members * asked.kind.model.n_outputs // BLOCK_OUTPUTS)
+    block = -(-n // blocks)
+    x, share = np.pad(x, ((0, blocks * block - n), (0, 0))), np.pad(share, (0, blocks * block - n))
+    average, each = _by_blocks(
+        asked.kind, individual, asked.numbers, x.reshape(blocks, block, -1), share.reshape(blocks, block), outer,
+        mask, line._replace(back=None),
+    )  # fmt: skip
+    mean = np.asarray(average)[:, line.back]
+    mean = mean.reshape(-1, mean.shape[-1])
+    if each is None:
+        return mean, None
+    rows = np.asarray(each).reshape(len(outer[1]), blocks * block, k, -1)[:, :n, line.back]
+    return mean, np.moveaxis(rows, 1, 2).reshape(len(mean), n, -1)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _by_blocks(
+    kind: Kind, individual: bool, numbers: Numbers, x: Array, share: Array, outer: Any, mask: Array, line: Line
+) -> tuple[Array, Array | None]:
+    """`[outer, k, out]`, and `[outer, blocks, block, k, out]`; `x` is `[blocks, block, in]`."""
+
+    def of_value(other: Array) -> tuple[Array, Array | None]:
+        def of_block(block: tuple[Array, Array]) -> tuple[Array, Array | None]:
+            rows, weight = block
+            values = outputs_along(kind, numbers, jnp.where(outer[0], other, rows), mask, line)
+            return jnp.einsum("n,nko->ko", weight.astype(values.dtype), values), values if individual else None
+
+        means, each = lax.map(of_block, (x, share))
+        return means.sum(axis=0), each
+
+    return lax.map(of_value, outer[1])
+
+
+def _mask(places: list[list[int]], width: int) -> np.ndarray:
+    mask = np.zeros(width, bool)
+    mask[list(itertools.chain(*places))] = True
+    return mask
 
 
 def _lines(places: list[list[int]], encoded: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
     """Which features are replaced, bool `[in]`, and by what, `[k, in]`, the last column's values changing fastest."""
-    mask = np.zeros(width, bool)
-    mask[list(itertools.chain(*places))] = True
     lines = encoded[0]
     for inner, values in zip(places[1:], encoded[1:], strict=True):
         lines, repeated = np.repeat(lines, len(values), axis=0), np.tile(values, (len(lines), 1))
         lines[:, inner] = repeated[:, inner]
-    return mask, lines
+    return _mask(places, width), lines
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _dependence(
-    kind: Kind, individual: bool, numbers: Numbers, x: Array, mask: Array, lines: Array, weight: Array
+def _replaced(
+    kind: Kind, individual: bool, numbers: Numbers, x: Array, mask: Array, lines: Array, share: Array
 ) -> tuple[Array, Array | None]:
     n, block = x.shape[0], lines.shape[1]
-    share = weight / weight.sum()
 
     def of_block(several: Array) -> tuple[Array, Array | None]:
         mixed = jnp.where(mask, several[:, None, :], x).reshape(block * n, -1)
@@ -161,7 +227,6 @@ def _dependence(
     return lax.map(of_block, lines)
 
 
-def _cut(blocks: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """`[blocks, block, ...]` as `[*shape, ...]`, without what filled the last block."""
-    flat = np.asarray(blocks).reshape(-1, *blocks.shape[2:])
-    return flat[: np.prod(shape)].reshape(*shape, *flat.shape[1:])
+def _cut(blocks: Any, count: int) -> np.ndarray:
+    """`[blocks, block, ...]` as `[count, ...]`, without what filled the last block."""
+    return np.asarray(blocks).reshape(-1, *blocks.shape[2:])[:count]

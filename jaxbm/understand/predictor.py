@@ -128,12 +128,19 @@ def logits(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> Ar
     `plain` keeps to plain JAX, which is differentiable to any order.
     """
     if not kind.is_ensemble:
-        return kind.model.apply(numbers.params, x) if plain else kernels.apply(kind.model, numbers.params, x)
-    if plain:
-        members = jax.vmap(kind.model.apply, (0, None))(numbers.params, x)
+        raw = kind.model.apply(numbers.params, x) if plain else kernels.apply(kind.model, numbers.params, x)
+    elif plain:
+        raw = jax.vmap(kind.model.apply, (0, None))(numbers.params, x)
     else:
-        members = stacked_logits(kind.model, numbers.params, x)
-    members = members.astype(jnp.float32)
+        raw = stacked_logits(kind.model, numbers.params, x)
+    return logits_of(kind, numbers, raw)
+
+
+def logits_of(kind: Kind, numbers: Numbers, raw: Array) -> Array:
+    """`logits` of what the network gives, `[n, out]`; of what an ensemble's members give, `[M, n, out]`."""
+    if not kind.is_ensemble:
+        return raw
+    members = raw.astype(jnp.float32)
     if not kind.is_classifier:
         mean = meaning.outputs_of(
             _mean(meaning.moments(members, kind.meaning, jnp), numbers.weights), kind.meaning, jnp
@@ -152,7 +159,11 @@ def logits(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> Ar
 def outputs(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> Array:
     """`[n, out]`: what is explained, probabilities (of the second class where there is one output) or raw outputs, a
     regression's in the target's units."""
-    raw = logits(kind, numbers, x, plain=plain)
+    return told(kind, numbers, logits(kind, numbers, x, plain=plain))
+
+
+def told(kind: Kind, numbers: Numbers, raw: Array) -> Array:
+    """`outputs` of `logits`."""
     if kind.output == "probability":
         if kind.meaning == "steps":
             return meaning.class_probabilities(raw, kind.meaning, jnp)

@@ -63,6 +63,13 @@ struct Run {
   float *loss, *validation_loss;  // one entry per epoch
 };
 
+// One feature's way through the first layer of a network.
+struct Line {
+  const float *values, *slope;  // ascending [count]; what each unit gains per one of the feature [units]
+  long count;                   // at most kEvaluationRows
+  float below;                  // the activation's slope below zero; above it is 1
+};
+
 // Threads that work on one run in step with each other.
 struct Team {
   int size;
@@ -91,6 +98,10 @@ struct Kernels {
   void (*apply_pack)(const Spec*, const Leaves*, char* weights);
   void (*apply)(const Spec*, const char* weights, char* workspace, const Rows*, float* out);
   size_t (*weight_bytes)(const Spec*);
+  // `Spec` and weights are those of the layers behind the first.
+  size_t (*along_bytes)(const Spec*, long values);
+  void (*along)(const Spec*, const char* weights, char* workspace, const Line*, const float* base, long rows,
+                float* out);
   // w, m and v may be w0, m0 and v0.
   void (*adam)(const Numbers*, bool nesterov, long count, float rate, long n, const float* g, const float* w0,
                const float* m0, const float* v0, float* w, float* m, float* v);

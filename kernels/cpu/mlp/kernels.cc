@@ -1,7 +1,7 @@
 // The arithmetic's table of functions. Compiled once per instruction set, with KERNELS its name; nothing from the
 // standard library is included, since an inline function of it, compiled here for a newer instruction set, could be the
 // one the linker keeps for everybody.
-#include "mlp/infer.h"
+#include "mlp/along.h"
 #include "mlp/train.h"
 
 namespace jaxbm {
@@ -45,6 +45,6 @@ extern const Kernels KERNELS;
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
 const Kernels KERNELS = {TEXT(KERNELS), on_tiles,     train_bytes, train, apply_bytes, apply_pack, apply,
-                         weight_bytes,  adam, permutation};
+                         weight_bytes,  along_bytes,  along,       adam,  permutation};
 
 }  // namespace jaxbm

@@ -174,8 +174,9 @@ INLINE Area own_area(const Layer& l, const Batch& b, long columns) {
   return in_common(l, b) ? area_of(b.share, b.rows, columns) : Area{b.first, b.last, 0, columns};
 }
 
-INLINE void forward(const Spec& s, Net& net, const Dropout* dropout, const Batch& b) {
-  for (int i = 0; i < net.layers; i++) {
+// From layer `from` on, whose input is there.
+INLINE void forward(const Spec& s, Net& net, const Dropout* dropout, const Batch& b, int from = 0) {
+  for (int i = from; i < net.layers; i++) {
     Layer& l = net.layer[i];
     const bool ends = i == net.layers - 1;
     Layer& next = net.layer[ends ? i : i + 1];
