@@ -25,6 +25,8 @@ BLOCK_ROWS = 1 << 13
 """Rows that are predicted in one call."""
 BLOCK_OUTPUTS = 1 << 18
 """Numbers that come out of one call along a line."""
+SUMMED = 64
+"""Rows that are added up before their sums are, against rounding."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def _along(
     n, k = len(x), len(line.steps)
     members = jax.tree.leaves(asked.numbers.params)[0].shape[0] if asked.kind.is_ensemble else 1
     blocks = -(-n * k * members * asked.kind.model.n_outputs // BLOCK_OUTPUTS)
-    block = -(-n // blocks)
+    block = -(-n // (blocks * SUMMED)) * SUMMED
     x, share = np.pad(x, ((0, blocks * block - n), (0, 0))), np.pad(share, (0, blocks * block - n))
     average, each = _by_blocks(
         asked.kind, individual, asked.numbers, x.reshape(blocks, block, -1), share.reshape(blocks, block), outer,
@@ -190,7 +192,8 @@ def _by_blocks(
         def of_block(block: tuple[Array, Array]) -> tuple[Array, Array | None]:
             rows, weight = block
             values = outputs_along(kind, numbers, jnp.where(outer[0], other, rows), mask, line)
-            return jnp.einsum("n,nko->ko", weight.astype(values.dtype), values), values if individual else None
+            parts = values.reshape(-1, SUMMED, *values.shape[1:]), weight.reshape(-1, SUMMED).astype(values.dtype)
+            return jnp.einsum("snko,sn->sko", *parts).sum(axis=0), values if individual else None
 
         means, each = lax.map(of_block, (x, share))
         return means.sum(axis=0), each

@@ -6,6 +6,7 @@
 extern "C" {
 XLA_FFI_Error* jaxbm_train(XLA_FFI_CallFrame*);
 XLA_FFI_Error* jaxbm_apply(XLA_FFI_CallFrame*);
+XLA_FFI_Error* jaxbm_along(XLA_FFI_CallFrame*);
 XLA_FFI_Error* jaxbm_adam(XLA_FFI_CallFrame*);
 XLA_FFI_Error* jaxbm_permutation(XLA_FFI_CallFrame*);
 }
@@ -203,6 +204,21 @@ ApplyCase random_apply(Random& random) {
   return a;
 }
 
+AlongCase random_along(Random& random) {
+  static const std::vector<int64_t> straight{jaxbm::kRelu, jaxbm::kLeakyRelu, jaxbm::kIdentity};
+  AlongCase a;
+  a.sizes = random_sizes(random);
+  a.activations = random_activations(a.sizes.size() - 1, random);
+  a.first = random.one_of(straight);
+  a.bias = random.chance(0.7);
+  a.evenly = random.chance(0.5);
+  a.rows = random.chance(0.1) ? 0 : random.between(1, 150);
+  a.values = random.chance(0.1) ? 256 : random.between(1, 40);
+  a.threads = random.between(0, 4);
+  a.members = random_members(random);
+  return a;
+}
+
 Call train_call(const TrainCase& what, Random& random) {
   Builder b(jaxbm_train, what.members, random);
   add_attributes(b, what);
@@ -254,6 +270,31 @@ Call apply_call(const ApplyCase& what, Random& random) {
   }
   if (what.indexed) b.argument<int32_t>("rows", {visited}, [&] { return random.between(0, what.rows - 1); });
   b.result<float>("logits", {visited, what.sizes.back()});
+  return b.done();
+}
+
+Call along_call(const AlongCase& what, Random& random) {
+  Builder b(jaxbm_along, what.members, random);
+  b.attribute("lead", (int64_t)what.members.axes.size());
+  b.attribute("sizes", what.sizes);
+  b.attribute("activations", what.activations);
+  b.attribute("first", what.first);
+  b.attribute("bias", what.bias);
+  b.attribute("threads", what.threads);
+  std::vector<float> ascending;
+  for (int64_t g = 0; g < what.values; g++)
+    ascending.push_back(what.evenly ? -2 + 0.1f * (float)g
+                                    : (g ? ascending.back() : -2) + 0.2f * (float)random.uniform());
+  b.argument<float>("values", {what.values}, entries(ascending));
+  b.argument<float>("slope", {what.sizes[0]}, [&] { return random.chance(0.1) ? 0.f : random.symmetric(2); });
+  b.argument<float>("base", {what.rows, what.sizes[0]}, [&] { return random.symmetric(2); });
+  for (size_t i = 0; i + 1 < what.sizes.size(); i++) {
+    b.argument<float>("weight" + std::to_string(i), {what.sizes[i], what.sizes[i + 1]},
+                      [&] { return random.symmetric(0.5); });
+    if (what.bias)
+      b.argument<float>("bias" + std::to_string(i), {what.sizes[i + 1]}, [&] { return random.symmetric(0.5); });
+  }
+  b.result<float>("logits", {what.rows, what.values, what.sizes.back()});
   return b.done();
 }
 

@@ -97,5 +97,38 @@ TEST(apply_is_the_reference) {
   }
 }
 
+bool is_reference(const AlongCase& what, Call call) {
+  std::vector<const float*> weights, biases;
+  for (size_t k = 0; k + 1 < what.sizes.size(); k++) {
+    weights.push_back(call.arg("weight" + std::to_string(k)).as<float>());
+    biases.push_back(what.bias ? call.arg("bias" + std::to_string(k)).as<float>() : nullptr);
+  }
+  const int64_t units = what.sizes[0], outputs = what.sizes.back();
+  const float *values = call.arg("values").as<float>(), *slope = call.arg("slope").as<float>();
+  for (int64_t at = 0; at < what.rows * what.values; at++) {
+    const float* base = call.arg("base").as<float>() + at / what.values * units;
+    const double t = values[at % what.values];
+    std::vector<float> hidden;
+    for (int64_t u = 0; u < units; u++) hidden.push_back((float)activated(what.first, base[u] + slope[u] * t));
+    const std::vector<double> want = logits_of(what.sizes, what.activations, weights, biases, hidden.data());
+    for (int64_t o = 0; o < outputs; o++)
+      if (!near(call.rets[0].as<float>()[at * outputs + o], want[(size_t)o], 2e-5)) return false;
+  }
+  return true;
+}
+
+TEST(along_is_the_reference) {
+  Runtime runtime(3);
+  Random random(settings.seed);
+  for (int i = 0; i < 60; i++) {
+    AlongCase what = random_along(random);
+    what.members.axes = {2};
+    Call call = along_call(what, random);
+    const Outcome outcome = call.run(runtime);
+    CHECK(outcome.ok(), outcome.message);
+    for (int64_t m : {0, 1}) CHECK(is_reference(what, alone(call, {m})), "case " + std::to_string(i));
+  }
+}
+
 }  // namespace
 }  // namespace jaxbm_tests

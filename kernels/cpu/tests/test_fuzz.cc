@@ -18,7 +18,8 @@ int64_t odd(Random& random) { return kOdd[random.between(0, std::size(kOdd) - 1)
 Call random_call(Random& random) {
   const double kind = random.uniform();
   if (kind < 0.6) return train_call(random_train(random), random);
-  if (kind < 0.8) return apply_call(random_apply(random), random);
+  if (kind < 0.75) return apply_call(random_apply(random), random);
+  if (kind < 0.85) return along_call(random_along(random), random);
   if (kind < 0.9) {
     std::vector<int64_t> lengths;
     for (int64_t i = random.between(1, 4); i > 0; i--)
