@@ -126,6 +126,8 @@ def partial_dependence(
     axes, encoded = [], []
     for (name, places), values in zip(groups.items(), given, strict=True):
         axis = grid_of(name, rows.values(name, places), points, percentiles) if values is None else np.asarray(values)
+        if not len(axis):
+            raise ValueError(f"grid: expected values of {name!r}, got none")
         axes.append(axis)
         encoded.append(rows.encoded(name, places, axis))
     weight = arrays.host_real("sample_weight", np.ones(n) if sample_weight is None else sample_weight)
@@ -149,10 +151,10 @@ def _found(
     """The mean `[k, out]` and every row's `[k, n, out]`, the last column's values changing fastest."""
     share = weight / weight.sum()
     inner = _mask(places[-1:], x.shape[1])
-    line = line_of(encoded[-1], inner)
-    if line is not None and lines_slower(asked.kind, asked.numbers, x) is None:
+    found = line_of(encoded[-1], inner)
+    if found is not None and lines_slower(asked.kind, asked.numbers, x) is None:
         outer, others = (encoded[0], _mask(places[:1], x.shape[1])) if len(places) > 1 else (x[:1], inner & False)
-        return _along(asked, individual, x, (others, outer), (inner, line), share)
+        return _along(asked, individual, x, (others, outer), (inner, *found), share)
     mask, lines = _lines(places, encoded, x.shape[1])
     block = max(1, min(len(lines), BLOCK_ROWS // len(x)))
     filled = np.pad(lines, ((0, -len(lines) % block), (0, 0))).reshape(-1, block, x.shape[1])
@@ -164,7 +166,7 @@ def _along(
     asked: Predictor, individual: bool, x: np.ndarray, outer: Any, inner: Any, share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """`_found`, where the last column's values lie on a line."""
-    mask, line = inner
+    mask, line, back = inner
     n, k = len(x), len(line.steps)
     members = jax.tree.leaves(asked.numbers.params)[0].shape[0] if asked.kind.is_ensemble else 1
     blocks = -(-n * k * members * asked.kind.model.n_outputs // BLOCK_OUTPUTS)
@@ -172,13 +174,13 @@ def _along(
     x, share = np.pad(x, ((0, blocks * block - n), (0, 0))), np.pad(share, (0, blocks * block - n))
     average, each = _by_blocks(
         asked.kind, individual, asked.numbers, x.reshape(blocks, block, -1), share.reshape(blocks, block), outer,
-        mask, line._replace(back=None),
+        mask, line,
     )  # fmt: skip
-    mean = np.asarray(average)[:, line.back]
+    mean = np.asarray(average)[:, back]
     mean = mean.reshape(-1, mean.shape[-1])
     if each is None:
         return mean, None
-    rows = np.asarray(each).reshape(len(outer[1]), blocks * block, k, -1)[:, :n, line.back]
+    rows = np.asarray(each).reshape(len(outer[1]), blocks * block, k, -1)[:, :n, back]
     return mean, np.moveaxis(rows, 1, 2).reshape(len(mean), n, -1)
 
 

@@ -16,22 +16,20 @@ from jaxbm.understand.predictor import Kind, Numbers, logits_of, told
 class Line(NamedTuple):
     """Features on a straight line: `middle + direction * step`."""
 
-    middle: Array
+    middle: Array | np.ndarray
     """float32 `[in]`; zero where features are not replaced"""
-    direction: Array
+    direction: Array | np.ndarray
     """float32 `[in]`: one for the feature that changes, else zero"""
-    steps: Array
-    """float32 `[k]`, ascending: from the middle, so that sums of large and opposite parts are not rounded"""
-    back: np.ndarray
-    """int `[k]`: the place among the steps of each value, in the order they were given"""
+    steps: Array | np.ndarray
+    """float32 `[k]`, ascending: from the middle, so that no large and opposite parts are added up"""
 
 
-def line_of(lines: np.ndarray, mask: np.ndarray) -> Line | None:
-    """The line that `lines` `[k, in]` lie on where `mask`; None where several features change, or values aren't finite.
+def line_of(lines: np.ndarray, mask: np.ndarray) -> tuple[Line, np.ndarray] | None:
+    """The line that `lines` `[k, in]` lie on where `mask`, and int `[k]`, each one's place among its steps.
 
-    Where none changes, as of a single value, the line has no direction.
+    None where several features change, as those of a category do, or values aren't finite.
     """
-    chosen = np.asarray(lines, np.float64) * mask
+    chosen = np.where(mask, np.asarray(lines, np.float64), 0)
     if not np.isfinite(chosen).all():
         return None
     changing = np.flatnonzero(np.ptp(chosen, axis=0))
@@ -44,7 +42,7 @@ def line_of(lines: np.ndarray, mask: np.ndarray) -> Line | None:
     direction[place] = 1
     order = np.argsort(values, kind="stable")
     steps = (values - middle[place])[order].astype(np.float32)
-    return Line(middle.astype(np.float32), direction, steps, np.argsort(order))
+    return Line(middle.astype(np.float32), direction, steps), np.argsort(order)
 
 
 def slower(kind: Kind, numbers: Numbers, x: np.ndarray) -> str | None:
