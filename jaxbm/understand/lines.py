@@ -57,7 +57,7 @@ def outputs_along(kind: Kind, numbers: Numbers, x: Array, mask: Array, line: Lin
         first = params[0]
         base = jnp.where(mask, line.middle, x) @ first.weight
         base = base if first.bias is None else base + first.bias
-        found = along.along(kind.model, params, base, line.direction @ first.weight, line.steps)
+        found = along.along(kind.model, params, base, line.direction @ first.weight, jnp.asarray(line.steps))
         return found.reshape(-1, found.shape[-1])
 
     many = jax.vmap(raw)(numbers.params) if kind.is_ensemble else raw(numbers.params)

@@ -1,22 +1,31 @@
 """An MLP over rows in which one feature takes value after value, as one call of the compiled CPU kernel."""
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.mlp import apply as whole
 from jaxbm.kernels.native import code, knows
-from jaxbm.models.activations import activation, title
+from jaxbm.models.activations import activation
 from jaxbm.models.mlp import MLP
 from jaxbm.models.protocol import Model, Params
 
-STRAIGHT = ("relu", "leaky_relu", "identity")
-"""Activations of two straight lines that meet at zero: a unit switches at most once along a line."""
 MOST_VALUES = 256
+"""The kernel's, in one call."""
+
+
+@lru_cache
+def is_straight(name: str) -> bool:
+    """Whether an activation is two straight lines that meet at zero: a unit switches at most once along a line."""
+    with jax.ensure_compile_time_eval():
+        low, zero, high = (np.asarray(activation(name)(jnp.float32([x, 64 * x]))) for x in (-1, 0, 1))
+    return bool(low[1] == 64 * low[0] and not zero.any() and high.tolist() == [1, 64])
 
 
 def behind(model: MLP) -> MLP:
@@ -31,15 +40,16 @@ def slower(model: Model, *arrays: Any) -> str | None:
     """
     if (reason := whole.slower(model, *arrays)) is not None:
         return reason
-    assert isinstance(model, MLP)  # it knows no other
+    assert isinstance(model, MLP)  # it knows no other, and their activations by name
     if len(model.sizes) < 3:
         return "there is one layer"
-    if model.activations[0] not in STRAIGHT:
-        return f"the first activation, {title(model.activations[0])!r}, is not made of two straight lines"
+    first = str(model.activations[0])
+    if not is_straight(first):
+        return f"the first activation, {first!r}, is not made of two straight lines"
     return None if knows("jaxbm_along") else "the compiled kernels are older than this call"
 
 
-def along(model: MLP, params: Params, base: Array, slope: Array, values: Array) -> Array:
+def along(model: Any, params: Params, base: Array, slope: Array, values: Array) -> Array:
     """Logits of `n` rows, in each of which one feature takes `k` values.
 
     Row `i` with value `t` has `act(base[i] + slope * t)` behind its first layer, and goes on from there. A unit
@@ -61,7 +71,7 @@ def along(model: MLP, params: Params, base: Array, slope: Array, values: Array) 
     return several[0] if len(several) == 1 else jnp.concatenate(several, axis=-2)
 
 
-def _along(model: MLP, rest: MLP, values: Array, slope: Array, base: Array, layers: list[Array]) -> Array:
+def _along(model: Any, rest: Any, values: Array, slope: Array, base: Array, layers: list[Array]) -> Array:
     attributes = (
         ("sizes", rest.sizes),
         ("activations", tuple(code("activation", name) for name in rest.activations)),

@@ -8,6 +8,7 @@ import pytest
 import jaxbm
 from jaxbm import understand
 from jaxbm.kernels.mlp import along
+from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.understand import dependence
 from jaxbm.understand.lines import line_of
 
@@ -79,6 +80,10 @@ def test_numbers_that_are_none_are_told():
     found = understand.partial_dependence((model, params), rows, 1, grid_points=6, individual=True)
     gone = np.isnan(found.individual).any(axis=(0, 2))
     assert np.flatnonzero(gone).tolist() == [3]
+
+
+def test_what_is_straight():
+    assert {name for name in ACTIVATIONS if along.is_straight(name)} == {"identity", "relu", "leaky_relu"}
 
 
 def test_line_of():
