@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -59,6 +60,18 @@ def build(closed: Any, name: str, *, judge: bool = True) -> Built:
     """
     if machine.llvm() is None:
         raise NotNative(machine.HINT)
+    try:
+        return _build(closed, name, judge)
+    except NotNative:
+        raise
+    except Exception as fault:
+        # Whoever calls gets the results all the same, and hears of it.
+        kind = f"{type(fault).__name__}: {fault}"
+        warnings.warn(f"accelerate({name}): an error of its compiler, please report it: {kind}", stacklevel=2)
+        raise NotNative(f"its compiler failed with {kind}") from fault
+
+
+def _build(closed: Any, name: str, judge: bool) -> Built:
     clock = time.perf_counter
     start = clock()
     program = trace_jaxpr(closed)

@@ -80,6 +80,21 @@ def test_unsupported_parts_are_left_to_xla():
     assert "scan: native" in str(explanation)
 
 
+def test_an_error_of_the_compiler_is_told_and_left_to_xla(monkeypatch):
+    from jaxbm.kernels.program import build
+
+    def fails(*args, **kwargs):
+        raise IndexError("tuple index out of range")
+
+    def f(x):
+        return x * 2.5 - 1
+
+    monkeypatch.setattr(build, "emit", fails)
+    x = jnp.arange(3.0)
+    with pytest.warns(UserWarning, match=r"accelerate\(f\).*please report it: IndexError: tuple index out of range"):
+        np.testing.assert_array_equal(jaxbm.accelerate(f)(x), f(x))
+
+
 def test_large_operations_stay_with_xla():
     def f(x, big):
         return lax.fori_loop(0, 9, lambda i, v: jnp.sin(v) + 0.1, x), big @ big

@@ -87,3 +87,20 @@ def test_rows_of_arrays_that_are_put_together():
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(np.signbit(a), np.signbit(b))
     assert "slice" not in listing(trace_jaxpr(jax.make_jaxpr(lambda x, y: rows(x, y)[1])(x, y)).block)
+
+
+def test_slices_of_what_has_no_operands():
+    def f(x):
+        n, of_axis = jnp.arange(6), lax.broadcasted_iota(jnp.int32, (3, 4), 1)
+        return (
+            x + n[2:4],
+            n.reshape(2, 3)[1:],
+            of_axis.T[1:3],
+            of_axis[:, None][1:],
+            n.at[2].set(7),
+            of_axis.at[1].set(0),
+        )
+
+    x = jnp.ones(2, jnp.int32)
+    for a, b in zip(jaxbm.accelerate(f, require=True)(x), f(x), strict=True):
+        np.testing.assert_array_equal(a, b)

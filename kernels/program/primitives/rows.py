@@ -25,8 +25,8 @@ def piece(tracer: Tracer, x: Value, axis: int, start: int, stop: int) -> Value |
     if isinstance(x, Const):
         return tracer.constant(np.ascontiguousarray(np.take(x.array, range(start, stop), axis)), x.dtype)
     node = tracer.made.get(x)
-    if node is None:
-        return None
+    if node is None or not node.inputs:
+        return None  # an iota has no operands
     source, p = node.inputs[0], node.params
     if node.op == "broadcast":
         if axis in p["axes"] and source.shape[p["axes"].index(axis)] > 1:
