@@ -89,11 +89,13 @@ def run(closed: Any, name: str, require: bool, arrays: list[Any]) -> list[Any]:
     from jaxbm.kernels.program.build import build
     from jaxbm.kernels.program.ir import NotNative
     from jaxbm.kernels.program.parts import evaluate
+    from jaxbm.kernels.program.reports import separated
 
     if not closed.out_avals and not closed.effects:
         return []
     try:
-        return build(closed, name, judge=not require)(*arrays)
+        silent = separated(closed)
+        return silent.report(arrays, build(silent.closed, name, judge=not require)(*arrays))
     except NotNative as reason:
         if require:
             raise NotImplementedError(f"accelerate({name}, require=True): it isn't native: {reason}") from None

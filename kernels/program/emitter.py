@@ -56,6 +56,8 @@ class Emitter:
         if is_few(array.shape):
             values = [elements.constant(self.f, dtype, x) for x in array.ravel().tolist()]
             return Registers.of(array.shape, values, dtype)
+        if array.size == 0:
+            return Splat(array.shape, dtype, elements.constant(self.f, dtype, 0))
         data = np.ascontiguousarray(array)
         raw = data.tobytes()
         if raw == raw[: data.itemsize] * data.size:

@@ -96,13 +96,14 @@ def _explain(f: Callable[..., Any], args: Any, kwargs: Any) -> ProgramExplanatio
     from jaxbm.kernels.program.flatten import flatten
     from jaxbm.kernels.program.ir import NotNative
     from jaxbm.kernels.program.parts import evaluate
+    from jaxbm.kernels.program.reports import separated
 
     parts: list[Part] = []
     start = time.perf_counter()
     flat = flatten(f, args, kwargs)
     traced = time.perf_counter() - start
     try:
-        _part(flat.closed, _name(f), parts)
+        _part(separated(flat.closed).closed, _name(f), parts)
         return ProgramExplanation(_name(f), True, None, tuple(parts), traced)
     except NotNative as reason:
 

@@ -45,7 +45,7 @@ class _Evaluation:
 
     def _by_xla(self, eqns: Sequence[Any]) -> None:
         if eqns:
-            function, ins, outs = _function(self._jaxpr, eqns)
+            function, ins, outs = function_of(self._jaxpr, eqns)
             values = jaxpr_as_fun(function)(*[self._env[v] for v in ins])
             self._env.update(zip(outs, values, strict=True))
 
@@ -53,7 +53,7 @@ class _Evaluation:
         values = [self._read(v) for v in eqn.invars]
         if eqn.primitive.name in CALLS:
             return evaluate(_inner(eqn), values, self._build)
-        closed, ins, outs = _function(self._jaxpr, [eqn])
+        closed, ins, outs = function_of(self._jaxpr, [eqn])
         arguments = [self._env[v] for v in ins]
         try:
             results = self._build(closed, eqn.primitive.name)(*arguments)
@@ -72,7 +72,7 @@ def _has_loops(eqn: Any) -> bool:
     return name in LOOPS or (name in CALLS and any(_has_loops(e) for e in _inner(eqn).jaxpr.eqns))
 
 
-def _function(jaxpr: Any, eqns: Sequence[Any]) -> tuple[Any, list[Any], list[Any]]:
+def function_of(jaxpr: Any, eqns: Sequence[Any]) -> tuple[Any, list[Any], list[Any]]:
     """Some equations as a closed jaxpr, the variables that it reads, and those that it gives."""
     outs = [v for e in eqns for v in e.outvars if type(v).__name__ != "DropVar"]
     made = set(outs)

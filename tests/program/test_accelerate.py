@@ -56,28 +56,51 @@ def test_what_is_not_callable():
         jaxbm.explain(3)
 
 
-def test_side_effects_are_not_native():
+def test_side_effects_in_loops_are_not_native():
     def f(x):
-        jax.debug.print("{}", x)
-        return x * 2
+        return lax.fori_loop(0, 3, lambda i, x: (jax.debug.print("{}", x), x * 2)[1], x)
 
     with pytest.raises(NotImplementedError, match=r"accelerate\(f, require=True\): it isn't native: debug"):
         jaxbm.accelerate(f, require=True)(1.0)
 
 
-def test_unsupported_parts_are_left_to_xla():
-    def f(x):
-        return lax.fori_loop(0, 9, lambda i, v: jnp.sin(v) + 0.1, x), jnp.fft.fft(x).real
+def test_reports_outside_loops_are_passed_on(capfd):
+    heard = []
 
-    x = jnp.linspace(0.0, 1.0, 8)
-    assert_close(jaxbm.accelerate(f)(x), jax.jit(f)(x))
-    with pytest.raises(NotImplementedError, match="complex64"):
-        jaxbm.accelerate(f, require=True)(x)
-    explanation = jaxbm.explain(f)(x)
-    assert not explanation.native
-    assert "complex64" in explanation.reason
-    assert [part.reason for part in explanation.parts] == [None]
-    assert "scan: native" in str(explanation)
+    @jax.jit
+    def inner(x):
+        jax.debug.print("inner {}", x, ordered=True)
+        return x * 2
+
+    def f(x, key):
+        y = inner(jnp.sin(x))
+        jax.debug.callback(lambda *v: heard.append([float(a) for a in v]), x, y.sum(), jnp.float32(7))
+        jax.debug.print("last {}", jax.random.key_data(key)[1], ordered=True)
+        return y + inner(y), jax.random.split(key)
+
+    native, x, key = jaxbm.accelerate(f, require=True), jnp.float32(0.5), jax.random.key(5)
+    assert_close(native(x, key)[0], 6 * jnp.sin(x))
+    jax.effects_barrier()
+    told = heard[:]
+    assert [line.split()[0] for line in capfd.readouterr().out.splitlines()] == ["inner", "last", "inner"]
+    f(x, key)
+    jax.effects_barrier()
+    np.testing.assert_allclose(told, heard[1:], rtol=1e-6)
+    heard.clear()
+    jax.vmap(native, (0, None))(jnp.arange(3.0), key)
+    gradient = jax.grad(lambda x: native(x, key)[0])(x)
+    jax.effects_barrier()
+    assert sorted(h[0] for h in heard[:3]) == [0, 1, 2]
+    assert_close(gradient, 6 * jnp.cos(x))
+    assert jaxbm.explain(f)(x, key).native
+
+
+def test_empty_constants():
+    def f(x):
+        return x * 2, np.zeros((20, 0), np.float32), x + np.zeros((0, 9), np.float32).sum()
+
+    for a, b in zip(jaxbm.accelerate(f, require=True)(jnp.float32(3)), f(jnp.float32(3)), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_an_error_of_the_compiler_is_told_and_left_to_xla(monkeypatch):

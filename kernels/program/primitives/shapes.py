@@ -133,6 +133,7 @@ def iota(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 
 
 @rule("empty", kind="shape", params=("dtype", "shape"))
+@rule("empty2", kind="shape", params=("dtype", "memory_space"))
 def empty(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """An array of anything: of zeros, as XLA has it on CPUs."""
     out = eqn.outvars[0].aval
