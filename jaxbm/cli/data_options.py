@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxbm.cli.shared import refuse
 from jaxbm.core.words import counted
 from jaxbm.table.category_statistics import CATEGORIES
 from jaxbm.table.number_encodings import BINS, ENCODINGS, FREQUENCIES
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jaxbm.table import Preparation
+
+
+COUNTED = (("bins", BINS, "piecewise"), ("frequencies", FREQUENCIES, "fourier"))
+"""Options that are of one encoding of numbers alone, each with what it is by default."""
 
 
 class Tables(NamedTuple):
@@ -62,7 +67,7 @@ def add_column_options(parser: argparse.ArgumentParser, *, preset: bool = False)
         default=None if preset else "standard",
         help=f"how numbers become features: {', '.join(ENCODINGS)} [{told}]",
     )
-    for name, count, encoding in (("bins", BINS, "piecewise"), ("frequencies", FREQUENCIES, "fourier")):
+    for name, count, encoding in COUNTED:
         default = None if preset else count
         columns.add_argument(
             f"--{name}", type=int, default=default, metavar=str(count), help=f"of --numbers {encoding}"
@@ -85,7 +90,7 @@ def add_data_options(parser: argparse.ArgumentParser, *, preset: bool = False) -
     split."""
     data = parser.add_argument_group("data")
     data.add_argument("data", nargs="?", metavar="data.csv", help="CSV or Parquet file, - for standard input")
-    data.add_argument("--target", metavar="COLUMN", help="column to predict")
+    data.add_argument("--target", metavar="COLUMN", help="column to predict [of --demo its own]")
     data.add_argument(
         "--demo",
         nargs="?",
@@ -113,6 +118,14 @@ def columns_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"types": types, **{name: getattr(arguments, name) for name in ("keep", "drop", "missing")}}
 
 
+def check_encoding(arguments: argparse.Namespace, numbers: Any) -> None:
+    """ValueError where an option is of another encoding of numbers than the one there is."""
+    for name, count, encoding in COUNTED:
+        if isinstance(numbers, str) and numbers != encoding:
+            usual = count if getattr(arguments, name) is not None else None
+            refuse(arguments, f"beside --numbers {numbers}; it is of {encoding}", **{name: usual})
+
+
 def column_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `table.prepare` takes of them."""
     names = ("task", "numbers", "bins", "frequencies", *(("categories",) * hasattr(arguments, "categories")))
@@ -126,7 +139,9 @@ def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.
     if (arguments.data is None) == (arguments.demo is None):
         raise ValueError("data: expected either a CSV file or --demo")
     if arguments.demo is not None:
-        return table.demo(arguments.demo)
+        refuse(arguments, "with --demo, which reads no file", sep=None, decimal=None, encoding=None, header=None)
+        frame, target = table.demo(arguments.demo)
+        return frame, target if arguments.target is None else arguments.target
     if arguments.target is None:
         raise ValueError("--target: expected the column to predict, got none")
     return table.read(arguments.data, text=text, **reading_options(arguments)), arguments.target
@@ -167,6 +182,7 @@ def split_and_prepare(
     from jaxbm import table
     from jaxbm.tabular.recipes import task_of_loss
 
+    check_encoding(arguments, arguments.numbers)
     arguments.task = task_of_loss(arguments.task, arguments.loss)
     train, test = table.split(frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed)
     share = getattr(arguments, "validation_split", None)

@@ -10,6 +10,7 @@ from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 
 PICTURED = 6
+OUT = "explanation.html"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--metric", metavar="NAME", help="a name from jaxbm.metrics [accuracy or r2]")
     parser.add_argument("--repeats", type=int, default=10, metavar="10", help="orders of the rows")
     parser.add_argument("--seed", type=int, default=0, metavar="0", help="of the orders")
-    parser.add_argument("--out", default="explanation.html", metavar="FILE", help="pictures [explanation.html]")
+    parser.add_argument("--out", default=OUT, metavar="FILE", help=f"pictures [{OUT}]")
     parser.add_argument("--no-pictures", action="store_true", help="write none")
     add_reading_options(parser)
 
@@ -37,13 +38,15 @@ def run(arguments: argparse.Namespace) -> None:
     import jax
 
     from jaxbm import table, understand
-    from jaxbm.cli.shared import check_file
+    from jaxbm.cli.shared import check_file, refuse
     from jaxbm.report.fitting import Fitting, say
     from jaxbm.report.fitting import console as make_console
     from jaxbm.report.parts import number
     from jaxbm.saved.outputs import load_any
 
-    if not arguments.no_pictures:
+    if arguments.no_pictures:
+        refuse(arguments, "beside --no-pictures", out=OUT)
+    else:
         check_file(arguments.out, "--out")
         needs("the page of pictures", ", or --no-pictures").require("matplotlib")
     saved = load_any(arguments.folder)

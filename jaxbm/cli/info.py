@@ -6,8 +6,14 @@ import argparse
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.cli.data_options import add_column_options, add_reading_options, column_options, reading_options
-from jaxbm.cli.shared import check_file
+from jaxbm.cli.data_options import (
+    add_column_options,
+    add_reading_options,
+    check_encoding,
+    column_options,
+    reading_options,
+)
+from jaxbm.cli.shared import check_file, refuse
 from jaxbm.tabular.recipes import DEFAULT, PRESETS
 
 if TYPE_CHECKING:
@@ -35,6 +41,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Print one or the other."""
     if arguments.data is None:
+        unread = dict.fromkeys(("target", "write_types", "types", "task", "sep", "decimal", "encoding", "header"))
+        unread |= dict.fromkeys(("numbers", "bins", "frequencies", "categories"))
+        refuse(arguments, "without a file", **unread, missing=[], drop=[], keep=[])
         arguments.outcome |= _machine()
     else:
         _table(arguments)
@@ -74,6 +83,7 @@ def _table(arguments: argparse.Namespace) -> None:
     for name in ("numbers", "bins", "frequencies", "categories"):
         if getattr(arguments, name) is None:
             setattr(arguments, name, getattr(usual, name))
+    check_encoding(arguments, arguments.numbers)
     preparation = table.prepare(frame, arguments.target, **column_options(arguments))
     described = {name: list(lines) for name, *lines in _columns(preparation)}
     arguments.outcome |= {"task": preparation.task, "steps": preparation.steps, "columns": described}

@@ -15,7 +15,7 @@ def add_privacy_options(parser: argparse.ArgumentParser) -> None:
         "--delta", type=float, metavar="1e-5", help="how likely more than epsilon is, well below 1/rows"
     )
     group.add_argument(
-        "--example-clip-norm", type=float, default=1.0, metavar="1.0", help="largest norm of one row's gradient"
+        "--example-clip-norm", type=float, metavar="1.0", help="largest norm of one row's gradient [1.0]"
     )
     group.add_argument(
         "--prepare-from", metavar="public.csv",
@@ -31,7 +31,7 @@ def privacy_of(arguments: argparse.Namespace) -> Any:
       ModuleNotFoundError: the accountant is not installed.
     """
     if arguments.epsilon is None and arguments.noise_multiplier is None:
-        for name in ("delta", "prepare_from"):
+        for name in ("delta", "example_clip_norm", "prepare_from"):
             if getattr(arguments, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 raise ValueError(f"{flag}: expected --epsilon or --noise-multiplier beside it, got neither")
@@ -46,7 +46,7 @@ def privacy_of(arguments: argparse.Namespace) -> Any:
     require()
     return jaxbm.DPSGD(
         noise_multiplier=arguments.noise_multiplier, epsilon=arguments.epsilon, delta=arguments.delta,
-        clip_norm=arguments.example_clip_norm,
+        clip_norm=1.0 if arguments.example_clip_norm is None else arguments.example_clip_norm,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxbm.cli.shared import check_file
+from jaxbm.cli.shared import check_file, refuse
 from jaxbm.core.extras import needs
 
 
@@ -35,7 +35,9 @@ class Clock:
 
 def prepare_report(arguments: argparse.Namespace) -> None:
     """Let what draws be loaded beside the training, where it will be needed; ValueError where it can't be written."""
-    if not arguments.no_report:
+    if arguments.no_report:
+        refuse(arguments, "beside --no-report", report=None)
+    else:
         needs("the report", ", or --no-report").require("matplotlib", "sklearn")
         if arguments.report is not None:
             check_file(arguments.report, "--report")

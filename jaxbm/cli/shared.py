@@ -42,6 +42,20 @@ def told_interval(logits: np.ndarray, preparation: Preparation, y: np.ndarray, n
     return intervals.class_line(preparation.probabilities(logits), y, name)
 
 
+def refuse(arguments: Any, beside: str, **defaults: Any) -> None:
+    """ValueError naming the first option that was given, though it does nothing here.
+
+    Args:
+      arguments: of a command.
+      beside: what makes them useless, after "expected none".
+      **defaults: the options, each with what it is where it wasn't given.
+    """
+    for name, default in defaults.items():
+        if (value := getattr(arguments, name, default)) != default:
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{flag}: expected none {beside}, got {value}")
+
+
 def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:
     """ValueError naming `flag` where a folder can't be made or written to: before the work, not after it."""
     import tempfile

@@ -11,7 +11,7 @@ from jaxbm.cli import training_options
 from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
-from jaxbm.cli.shared import check_writable, measure, told_interval
+from jaxbm.cli.shared import check_writable, measure, refuse, told_interval
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
@@ -69,6 +69,12 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.report.fitting import console as make_console
     from jaxbm.report.fitting import say
 
+    if arguments.method != "grid":
+        refuse(arguments, f"with --method {arguments.method}; a grid has them", grid_points=5)
+    if arguments.halving is None:
+        refuse(arguments, "without --halving", min_epochs=None)
+    if arguments.folds is not None:
+        refuse(arguments, "beside --folds, which validate already", validation_split=0.2)
     searched = _searched(arguments)
     check_writable(arguments.out)
     needs("saving a model").require("safetensors")

@@ -17,6 +17,7 @@ from jaxbm.models.protocol import Params
 from jaxbm.optimizers import apply_updates, clip_by_global_norm
 from jaxbm.run import private_step
 from jaxbm.run.contract import Data, Hyper, RunState, Task
+from jaxbm.run.lookahead import learning
 from jaxbm.run.measuring import measure, ratio, weighted_sums, with_weights
 from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows
 from jaxbm.shuffle import permuted_position
@@ -210,7 +211,8 @@ def pass_over_rows(task: Task, state: RunState, data: Data, hyper: Hyper, words:
         def taken(carry: tuple[Params, Any, _Sums]) -> tuple[Params, Any, _Sums]:
             params, opt_state, sums = carry
             if batch is None:
-                grads, more = private_step.noisy_gradient(task, params, visited, hyper, words, number)
+                at = learning(params, opt_state)
+                grads, more = private_step.noisy_gradient(task, at, visited, hyper, words, number)
                 params, opt_state = _updated(task, params, opt_state, grads, hyper)
             else:
                 stream = counter.derive(counter.derive(words, counter.DROPOUT), number)
@@ -314,7 +316,7 @@ def _one_step(
             value = value + penalty
         return value, (total, count)
 
-    (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(params)
+    (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(learning(params, opt_state))
     extra = dict[str, Any]()
     if task.optimizer is not None and takes_more(task.optimizer):  # by Optax's names
 

@@ -12,6 +12,7 @@ from jaxbm.core.checks import told
 from jaxbm.core.device import placed
 from jaxbm.metrics import greater_is_better, heeds_weights
 from jaxbm.optimizers import adam, is_data
+from jaxbm.run import lookahead
 from jaxbm.run.contract import Data, Hyper, Run, Task
 from jaxbm.run.conversions import metric_for
 from jaxbm.run.option import EXECUTION, REQUIRED
@@ -60,7 +61,7 @@ class Training(_Options):
         Raises:
           ValueError, TypeError: an option is unusable; names it.
         """
-        optimizer, is_data = self._optimizer()
+        optimizer, is_data = self._optimizer(model)
         epochs, own_epochs = self._epochs(members)
         task = Task(
             model=model,
@@ -81,7 +82,7 @@ class Training(_Options):
         """The options that decide the results, by name: all but those of execution. For a folder's fingerprint."""
         return {name: getattr(self, name) for name, option in OPTIONS.items() if option.role != EXECUTION}
 
-    def _optimizer(self) -> tuple[Any, bool]:
+    def _optimizer(self, model: Any) -> tuple[Any, bool]:
         """The optimizer, and whether it is data, not functions."""
         optimizer = adam(1e-3) if self.optimizer is None else self.optimizer
         if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
@@ -90,7 +91,9 @@ class Training(_Options):
             )
         if not is_data(optimizer) and not checks.is_hashable(optimizer):
             raise TypeError(f"optimizer: expected one that is hashable, got a {type(optimizer).__name__}")
-        return optimizer, is_data(optimizer)
+        if is_data(optimizer):
+            return optimizer, True
+        return lookahead.trained(optimizer, model), False
 
     def _monitor_mode(self, task: Task, data: Data) -> str:
         """ "max" where the monitored value is better when greater; else what was given."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import fractions
 import os
 import pathlib
+import uuid
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -23,6 +28,15 @@ __all__ = ["UNFINISHED", "SavedMembers", "check_folder", "load_members", "save_m
 
 GROUPS = ("labels", "counts", "too_small", "too_small_counts")
 POOLED = "pooled."
+OBJECTS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
+    "datetime": (datetime.datetime, datetime.datetime.isoformat, datetime.datetime.fromisoformat),
+    "date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
+    "time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
+    "Decimal": (decimal.Decimal, str, decimal.Decimal),
+    "Fraction": (fractions.Fraction, str, fractions.Fraction),
+    "UUID": (uuid.UUID, str, uuid.UUID),
+}
+"""Python's objects that name groups, each with its text and back; a datetime is a date as well, so it comes first."""
 
 
 class SavedMembers(NamedTuple):
@@ -135,12 +149,25 @@ def _listed(values: np.ndarray) -> Any:
         return {"dtype": values.dtype.str, "values": values.astype(np.int64).tolist()}
     if values.dtype.kind == "S":
         return {"dtype": values.dtype.str, "values": [value.decode("latin-1") for value in values.tolist()]}
-    return values.tolist()
+    if values.dtype.kind != "O" or not len(values):
+        return values.tolist()
+    one: Any = values.flat[0]
+    if isinstance(one, str | bool | int | float | np.generic):
+        return [value.item() if isinstance(value, np.generic) else value for value in values.tolist()]
+    kind = next((name for name, (known, _, _) in OBJECTS.items() if isinstance(one, known)), None)
+    if kind is None:
+        known = ", ".join(OBJECTS)
+        raise TypeError(f"predictor: expected groups that are text, numbers or a {known} to save, got {told(one)}")
+    return {"object": kind, "values": [OBJECTS[kind][1](value) for value in values.tolist()]}
 
 
 def _from_list(listed: Any) -> np.ndarray:
     if not isinstance(listed, dict):
         return np.asarray(listed)
+    if "object" in listed:
+        made = np.empty(len(listed["values"]), object)
+        made[:] = [OBJECTS[listed["object"]][2](value) for value in listed["values"]]
+        return made
     dtype, values = np.dtype(listed["dtype"]), listed["values"]
     if dtype.kind == "S":
         return np.asarray([value.encode("latin-1") for value in values], dtype)

@@ -63,6 +63,9 @@ def make_folds(
         made = list(folds)
         if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in made):
             raise ValueError("folds: expected pairs (training rows, held-out rows), got others")
+        if repeats > 1 or groups is not None:
+            name = "groups" if groups is not None else "repeats"
+            raise ValueError(f"{name}: expected none beside folds that are given as rows, got some")
     else:
         k = checks.positive_int("folds", folds)
         if k < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,7 +114,8 @@ def kind_of_labels(groups: np.ndarray) -> str:
 
 
 def _kind_of(kind: type) -> str:
-    kinds = {str: "text", bytes: "bytes", int: "numbers", float: "numbers", np.number: "numbers", np.bool: "numbers"}
+    kinds: dict[type, str] = {str: "text", bytes: "bytes", datetime.datetime: "datetime"}  # as pandas' own are
+    kinds |= dict.fromkeys((int, float, np.number, np.bool), "numbers")
     return next((name for known, name in kinds.items() if issubclass(kind, known)), kind.__name__)
 
 

@@ -152,8 +152,13 @@ def sweep(
         for name in ("rows", "validation_rows", "validation_data"):
             if getattr(training, name) is not None:
                 raise ValueError(f"{name}: expected None beside folds, which say what is trained and validated on")
+    elif groups is not None or stratified is not None:
+        name = "groups" if groups is not None else "stratified"
+        raise ValueError(f"{name}: expected None without folds, which alone go by it, got one")
     if pairs is not None or training.validation_data is not None or training.validation_rows is not None:
         training = replace(training, validation_split=0.0)
+    if min_epochs is not None and halving is None:
+        raise ValueError(f"min_epochs: expected None without halving, got {checks.told(min_epochs)}")
     plan = Plan(model, tuple(drawn), pairs, checks.positive_int("seeds", seeds), optimizer, training)
     greater = is_better_greater(metric) if greater_is_better is None else greater_is_better
     rungs = _rungs(epochs, halving, min_epochs, drawn)

@@ -65,13 +65,16 @@ def read(
     """
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal: expected '.' or ',', got {decimal!r}")
-    missing, text = list(missing), list(text)
+    missing, text, given = list(missing), list(text), decimal
     if like is not None:
         missing, text = missing + like.missing, text + like.text_columns
         if decimal is None and "," in [column.decimal for column in like.columns] + [like.target_decimal]:
             decimal = ","
     found = load(source)
     if found.data.startswith(b"PAR1"):
+        for name, value in (("sep", sep), ("decimal", given), ("encoding", encoding), ("header", header)):
+            if value is not None:
+                raise ValueError(f"{name}: expected None for {found.name}, a Parquet file, got {value!r}")
         return without(_parquet(found), missing)
     body, used_encoding = decode(found, encoding)
     sep_line = re.match(r"sep=(.)\r?\n", body)  # written by spreadsheets

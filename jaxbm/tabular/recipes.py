@@ -233,6 +233,11 @@ def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
             raise ValueError(f"{searched[0]}: expected nothing beside a search, which decides it")
     if recipe.folds != 0 and checks.positive_int("folds", recipe.folds) < 2:
         raise ValueError(f"folds: expected at least 2, or 0 for none, got {recipe.folds}")
+    for name, encoding in (("bins", "piecewise"), ("frequencies", "fourier")):
+        if name in changes and isinstance(recipe.numbers, str) and recipe.numbers != encoding:
+            raise ValueError(
+                f"{name}: expected none with numbers {recipe.numbers!r}, got {changes[name]!r}; {encoding!r} has them"
+            )
     split = recipe.validation_split
     if not 0 <= split < 1:
         raise ValueError(f"validation_split: expected a fraction that leaves rows to train on, got {split}")

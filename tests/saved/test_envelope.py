@@ -1,6 +1,8 @@
 """Folders of saved models: older versions, damage, and what an interruption or a full disk leaves behind."""
 
 import dataclasses
+import datetime
+import decimal
 import hashlib
 import json
 import shutil
@@ -276,14 +278,26 @@ def test_parameters_of_every_form_come_back_as_they_were(tmp_path):
         jaxbm.save(tmp_path / "s", Odd("key"), Odd("key").init(KEY))
 
 
-@pytest.mark.parametrize("labels", [["2020-01-01", "2021-01-01"], [b"x", b"\xff"], [1.5, 2.5], [2**60, 3]], ids=str)
+OBJECTS = [
+    [datetime.date(2020, 1, 2), datetime.date(2021, 1, 1)],
+    [datetime.datetime(2020, 1, 2, 3, tzinfo=datetime.UTC), datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)],
+    [decimal.Decimal("1.10"), decimal.Decimal(2)],
+    [True, False],
+]
+
+
+@pytest.mark.parametrize(
+    "labels", [["2020-01-01", "2021-01-01"], [b"x", b"\xff"], [1.5, 2.5], [2**60, 3], *OBJECTS], ids=str
+)
 def test_groups_of_any_labels_come_back(tmp_path, labels):
-    labels = np.asarray(labels, "datetime64[D]" if "2020" in str(labels) else None)
+    kind = object if labels in OBJECTS else "datetime64[D]" if "2020" in str(labels) else None
+    labels = np.asarray(labels, kind)
     groups = labels[np.arange(20) % 2]
     found = jaxbm.fit_groups(KEY, MODEL, X, X[:, 0], groups, loss="squared_error", epochs=1, min_rows=5)
     jaxbm.save_members(tmp_path / "g", found)
     again = jaxbm.load_members(tmp_path / "g").predictor
-    assert again.labels.dtype == found.labels.dtype
+    assert again.labels.dtype == (bool if labels[0] is True else found.labels.dtype)
+    assert again.labels.tolist() == found.labels.tolist()
     np.testing.assert_array_equal(again.predict(X, groups), found.predict(X, groups))
 
 
