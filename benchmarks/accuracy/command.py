@@ -9,7 +9,7 @@ from jaxbm.benchmarks.accuracy import contest, report
 
 NAME = "accuracy"
 RESULTS = "accuracy.jsonl"
-WHAT = "real tables, presets and peers: losses, ranks, CPU seconds; by itself, an hour or two on one core"
+WHAT = "real tables, presets and peers: losses, ranks, CPU seconds; by itself, some hours on one core"
 
 
 def bench(arguments: argparse.Namespace) -> None:

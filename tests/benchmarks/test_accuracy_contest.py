@@ -57,8 +57,15 @@ def test_it_runs_goes_on_and_is_reported(tmp_path):
     assert [(s.contestant, s.rank, s.tables) for s in found] == [("better", 1.0, 1), ("worse", 2.0, 1)]
     with pytest.raises(ValueError, match=r"accuracy.jsonl:1: expected a line of JSON"):
         contest.load(_written(tmp_path / "other" / "accuracy.jsonl", '{"cut\n{}\n'))
+    late = {**lines[0], "contestant": "late", "loss": 1e-3}  # measured on one split alone
+    path.write_text(path.read_text().replace('{"cut', json.dumps(late)))
     text = report.write(path, tmp_path).read_text()
-    assert "| better | 1.0 |" in text
+    both, first = text.split("## Losses")[0].split("those too who were measured on fewer splits")
+    assert "; 2 splits:" in both
+    assert "| better | 1.0 |" in both
+    assert "late" not in both
+    assert "; 1 split:" in first
+    assert "| better | 2.0 |" in first
     assert "broken on wine, split 0: RuntimeError: no memory" in text
     assert (tmp_path / "accuracy.svg").is_file()
 
