@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxbm.cli.shared import refuse
+from jaxbm.cli.shared import no_target, refuse
 from jaxbm.core.words import counted
 from jaxbm.table.category_statistics import CATEGORIES
 from jaxbm.table.number_encodings import BINS, ENCODINGS, FREQUENCIES
@@ -143,7 +143,7 @@ def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.
         frame, target = table.demo(arguments.demo)
         return frame, target if arguments.target is None else arguments.target
     if arguments.target is None:
-        raise ValueError("--target: expected the column to predict, got none")
+        raise no_target()
     return table.read(arguments.data, text=text, **reading_options(arguments)), arguments.target
 
 

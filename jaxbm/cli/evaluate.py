@@ -36,11 +36,19 @@ def run(arguments: argparse.Namespace) -> None:
     if found.left_out:
         print(f"left out {counted(found.left_out, 'row')} without a label")
     known = ~np.isnan(found.logits).any(axis=1)
+    apart = int(len(known) - known.sum())
     if not known.any():
         raise ValueError(f"data: expected rows of groups with a model, got none among {len(known)}")
+    if apart:
+        print(f"left out {counted(apart, 'row')} of groups without a model")
     y = found.preparation.labels(found.frame)[known]
     values = measure_outputs(found.model, found.logits[known], found.preparation, found.loss, y)
-    arguments.outcome |= {"rows": int(known.sum()), "left_out": found.left_out, "metrics": values}
+    arguments.outcome |= {
+        "rows": int(known.sum()),
+        "left_out": found.left_out,
+        "without_model": apart,
+        "metrics": values,
+    }
     console = make_console()
     console.print(terminal.metrics_table({counted(int(known.sum()), "row"): values}))
     told = told_interval(found.logits[known], found.preparation, y, "their")

@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.report.fitting import console as make_console
     from jaxbm.report.parts import number
     from jaxbm.saved.outputs import load_any
+    from jaxbm.studies.fit_groups import GroupsResult
 
     if arguments.no_pictures:
         refuse(arguments, "beside --no-pictures", out=OUT)
@@ -50,6 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
         check_file(arguments.out, "--out")
         needs("the page of pictures", ", or --no-pictures").require("matplotlib")
     saved = load_any(arguments.folder)
+    if isinstance(getattr(saved, "predictor", None), GroupsResult):
+        raise ValueError(
+            f"{arguments.folder}: expected one model or an ensemble, got models by group; in Python, "
+            "jaxbm.understand takes (groups.model, groups.member(label).params)"
+        )
     whole = table.read(arguments.data, like=saved.preparation, **reading_options(arguments))
     frame = saved.preparation.labelled(whole)
     if len(frame) < len(whole):

@@ -13,7 +13,7 @@ from jaxbm.cli.data_options import (
     column_options,
     reading_options,
 )
-from jaxbm.cli.shared import check_file, refuse
+from jaxbm.cli.shared import check_file, no_target, refuse
 from jaxbm.tabular.recipes import DEFAULT, PRESETS
 
 if TYPE_CHECKING:
@@ -74,10 +74,15 @@ def _table(arguments: argparse.Namespace) -> None:
     from jaxbm import table
     from jaxbm.report.fitting import console, say
 
+    if pathlib.Path(arguments.data).is_dir():
+        raise ValueError(
+            f"data: expected a CSV or Parquet file, {arguments.data} is a folder; "
+            "jaxbm evaluate, predict and explain take the folder of a model"
+        )
     if arguments.write_types is not None:
         check_file(arguments.write_types, "--write-types")
     if arguments.target is None:
-        raise ValueError("--target: expected the column to predict, got none")
+        raise no_target()
     frame = table.read(arguments.data, **reading_options(arguments))
     usual = PRESETS[DEFAULT]
     for name in ("numbers", "bins", "frequencies", "categories"):

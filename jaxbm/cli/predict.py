@@ -1,8 +1,9 @@
-"""`jaxbm predict`: a CSV file of predictions, with probabilities for classes."""
+"""`jaxbm predict`: a file of predictions, with probabilities for classes."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import pathlib
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
@@ -25,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="CSV or Parquet file with the training table's columns, - for standard input; no target is needed",
     )
     parser.add_argument(
-        "--out", default="predictions.csv", metavar="FILE", help="CSV file to write [predictions.csv]"
+        "--out", default="predictions.csv", metavar="FILE", help="CSV or Parquet file to write [predictions.csv]"
     )
     add_reading_options(parser)
 
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     found = outputs_of(arguments.folder, arguments.data, **reading_options(arguments))
     preparation, frame, logits = found.preparation, found.frame, found.logits
     out = frame[[]].copy()
+    apart = int(np.isnan(logits).any(axis=1).sum())
     if preparation.task == "regression":
         out[preparation.target] = preparation.predicted(logits)
         for name, values in preparation.further(logits).items():
@@ -53,9 +55,15 @@ def run(arguments: argparse.Namespace) -> None:
         ]
         for i, name in enumerate(preparation.classes):
             out[f"probability {name}"] = p[:, i]
-    replace(target, out.to_csv(index=False).encode())
-    arguments.outcome |= {"task": preparation.task, "rows": len(out), "out": str(target)}
+    replace(target, out.to_parquet(index=False) if _is_parquet(target) else out.to_csv(index=False).encode())
+    arguments.outcome |= {"task": preparation.task, "rows": len(out), "without_model": apart, "out": str(target)}
     print(f"{counted(len(out), 'prediction')} written to {target}")
+    if apart:
+        print(f"{counted(apart, 'row')} of groups without a model: left empty there")
+
+
+def _is_parquet(target: pathlib.Path) -> bool:
+    return target.suffix.lower() in (".parquet", ".pq")
 
 
 def _checked(arguments: argparse.Namespace) -> pathlib.Path:
@@ -69,4 +77,6 @@ def _checked(arguments: argparse.Namespace) -> pathlib.Path:
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"--out: {target.absolute().parent}: no such folder")
     check_writable(target.absolute().parent)
+    if _is_parquet(target) and importlib.util.find_spec("pyarrow") is None:
+        raise ModuleNotFoundError("writing Parquet needs pyarrow: pip install 'jaxbm[parquet]'; or name a CSV file")
     return target

@@ -56,6 +56,11 @@ def refuse(arguments: Any, beside: str, **defaults: Any) -> None:
             raise ValueError(f"{flag}: expected none {beside}, got {value}")
 
 
+def no_target() -> ValueError:
+    """What is told where nobody named the target."""
+    return ValueError("--target: expected the column to predict, got none; name one of the file's first line")
+
+
 def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:
     """ValueError naming `flag` where a folder can't be made or written to: before the work, not after it."""
     import tempfile

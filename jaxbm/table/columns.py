@@ -78,7 +78,7 @@ class Column:
         if self.kind == "category":
             names = [f"{self.name}={category}" for category in self.categories]
             names += [f"{self.name}: {outcome}" for outcome in self.outcomes]
-        elif self.parts:
+        elif self.kind in ("date", "time"):
             names = [f"{self.name}: {part}" for part, _, _ in self.parts]
         return names + [f"{self.name} is missing"] * self.indicator
 

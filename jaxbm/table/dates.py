@@ -156,7 +156,7 @@ def numeric_format(numbers: np.ndarray) -> str | None:
             return "%Y%m%d"
     for name, unit in _EPOCHS.items():
         if _EPOCH_RANGE[0] <= low * unit and high * unit <= _EPOCH_RANGE[1]:
-            return name
+            return name if (high - low) * unit >= 1 else None  # all within a second: numbers that were given out
     return None
 
 

@@ -69,7 +69,9 @@ def learn(
     filled = np.where(np.isnan(every), column.fill, every)
     if column.kind in ("date", "time"):
         made = (dates.calendar if column.kind == "date" else dates.clock)(filled)
-        column.parts = [(name, float(x.mean()), float(x.std())) for name, x in made.items() if _varies(name, x, made)]
+        if np.ptp(filled) >= 1:  # within a second there is rounding more than time
+            varying = [(name, x) for name, x in made.items() if _varies(name, x, made)]
+            column.parts = [(name, float(x.mean()), float(x.std())) for name, x in varying]
     elif column.kind == "number":
         learn_encoding(column, known, filled, numbers, count)
         column.note = column.note or _nines(known)
@@ -205,7 +207,7 @@ def encode(column: Column, values: pd.Series, out: np.ndarray) -> None:
     numbers = numbers_of(column, values)
     missing = np.isnan(numbers)
     filled = np.where(missing, column.fill, numbers)
-    if column.parts:
+    if column.kind in ("date", "time"):
         made = (dates.calendar if column.kind == "date" else dates.clock)(filled)
         for i, (name, center, scale) in enumerate(column.parts):
             out[:, i] = (made[name] - center) / scale

@@ -28,7 +28,7 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     if not frame.columns.is_unique:
         twice = sorted(set(frame.columns[frame.columns.duplicated()]))
-        raise ValueError(f"table: expected each column once, got {twice} more than once")
+        raise ValueError(f"table: expected each column once, got {twice} more than once; rename or delete the others")
     return frame
 
 

@@ -78,7 +78,9 @@ def lay_out(name: str, text: str, sep: str, header: bool | None) -> Layout:
     names = [cell or f"Unnamed: {i}" for i, cell in enumerate(names)]
     twice = sorted({cell for cell in names if names.count(cell) > 1})
     if twice:
-        raise ValueError(f"{name}: expected each column once, got {twice} more than once")
+        raise ValueError(
+            f"{name}: expected each column once, got {twice} more than once; rename or delete the others"
+        )
     return Layout(names, extra, 1, told + _short(name, counts, lines, len(names)))
 
 

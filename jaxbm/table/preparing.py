@@ -166,7 +166,7 @@ def _add(
     if column.feature_names:
         result.columns.append(column)
     else:  # a time that is always the same
-        column.kind, column.why = "constant", f"{column.why}, all alike"
+        column.kind, column.why = "constant", f"{column.why}, all alike to the second"
         result.dropped.append(column)
 
 

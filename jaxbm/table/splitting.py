@@ -25,7 +25,7 @@ def split(
     Copies of a row are all on one side. Where there are none, the split is that of scikit-learn's `train_test_split`.
 
     Raises:
-      ValueError: as for `task_of`, or no rows are left, or `test_size` leaves one side empty.
+      ValueError: as for `task_of`, or there is no other column, no rows are left, or `test_size` leaves a side empty.
 
     Example:
       >>> from jaxbm import table
@@ -36,6 +36,8 @@ def split(
 
     frame = as_pandas(frame)
     task = task_of(frame, target, task)
+    if frame.shape[1] < 2:
+        raise ValueError(f"table: expected columns beside the target {target!r}, got none")
     rows = labelled(frame, target, task)
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a number between 0 and 1, got {test_size}")

@@ -41,7 +41,7 @@ def test_every_command(tmp_path, capsys):
     assert (status, found["rows"]) == (0, 150)
     assert 0 <= found["metrics"]["accuracy"] <= 1
     status, found, _ = run(capsys, "predict model iris.csv --out p.csv")
-    assert (status, found) == (0, {"task": "multiclass", "rows": 150, "out": "p.csv"})
+    assert (status, found) == (0, {"task": "multiclass", "rows": 150, "without_model": 0, "out": "p.csv"})
     status, found, _ = run(capsys, "explain model iris.csv --repeats 2 --no-pictures")
     assert (status, found["metric"]) == (0, "accuracy")
     assert set(found["columns"]) == set(rows) - {"target"}

@@ -1,5 +1,6 @@
 """Sweeps, groups and ensembles on the command line, and their folders."""
 
+import importlib.util
 import json
 import signal
 
@@ -81,11 +82,22 @@ def test_groups(pooled, shops, tmp_path, capsys):
     status, out, _ = run(capsys, "evaluate", tmp_path / "g", shops)
     assert status == 0
     assert ("275 rows" if pooled else "270 rows") in out
-    status, _, _ = run(capsys, "predict", tmp_path / "g", shops, "--out", tmp_path / "p.csv")
+    assert ("left out 5 rows of groups without a model" in out) == (not pooled)
+    status, out, _ = run(capsys, "predict", tmp_path / "g", shops, "--out", tmp_path / "p.csv")
+    assert ("5 rows of groups without a model: left empty there" in out) == (not pooled)
     frame, predicted = pd.read_csv(shops), pd.read_csv(tmp_path / "p.csv")["sales"]
+    status, _, err = run(capsys, "predict", tmp_path / "g", shops, "--out", tmp_path / "p.parquet")
+    if importlib.util.find_spec("pyarrow") is None:
+        assert (status, "pip install 'jaxbm[parquet]'" in err) == (2, True)
+    else:
+        np.testing.assert_array_equal(pd.read_parquet(tmp_path / "p.parquet")["sales"], predicted)
     assert predicted[frame["shop"] == 3].isna().all() == (not pooled)
     large = frame["shop"] < 3
     assert np.abs(predicted - frame["sales"])[large].mean() < 2
+    status, _, err = run(capsys, "explain", tmp_path / "g", shops, "--no-pictures")
+    assert (status, "got models by group" in err) == (2, True)
+    status, _, err = run(capsys, "info", tmp_path / "g", "--target", "sales")
+    assert (status, "is a folder; jaxbm evaluate" in err) == (2, True)
     status, _, err = run(capsys, "groups", shops, "--group", "shp", "--target", "sales")
     assert status == 2
     assert "did you mean 'shop'" in err

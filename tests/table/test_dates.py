@@ -115,3 +115,19 @@ def test_a_target_that_depends_on_the_hour_is_learned_from_its_features():
     labels = preparation.labels(frame)
     fitted = x @ np.linalg.lstsq(x, labels)[0]
     assert 1 - ((fitted - labels) ** 2).mean() > 0.999
+
+
+def test_numbers_within_a_second_are_no_dates():
+    """Identifiers of nineteen digits look like nanoseconds since 1970; all of them in one second are none."""
+    frame = pd.DataFrame({"id": 10**18 + 1000 * np.arange(N), "x": np.arange(N) % 7, "y": Y})
+    assert [column.kind for column in table.prepare(frame, "y").dropped] == ["identifier"]
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_moments_within_a_second_say_nothing(gap):
+    when = pd.Series(pd.Timestamp("2024-05-01 12:00") + pd.to_timedelta(np.arange(N), unit="us"))
+    when[:3] = pd.NaT if gap else when[3]
+    frame = pd.DataFrame({"when": when, "x": np.arange(N) % 7, "y": Y})
+    preparation = table.prepare(frame, "y")
+    assert preparation.feature_names == [*["when is missing"] * gap, "x"]
+    assert np.abs(preparation.features(frame)).max() < 15
