@@ -63,8 +63,10 @@ def _two_starts(tracer: Tracer, carry: Sequence[Value]) -> tuple[Value | None, l
 
 
 def _chooses(node: Node) -> bool:
+    if node.op != "select_n":
+        return False
     condition, *cases = node.inputs
-    return node.op == "select_n" and condition.dtype == "bool" and all(_is_number(c) for c in cases)
+    return condition.dtype == "bool" and all(_is_number(c) for c in cases)
 
 
 def _is_number(v: Value) -> bool:
