@@ -46,7 +46,7 @@ def run(
       lead: 1 of members, 0 of one run.
     """
     data, hyper = jax.tree.map(lambda a, b: b if a is None else a, own, shared, is_leaf=lambda leaf: leaf is None)
-    is_own = Data(*(lead > 0 and leaf is not None for leaf in own[0]))
+    is_own: Any = Data(*[lead > 0 and leaf is not None for leaf in own[0]])  # type: ignore[arg-type]  # a tree like it
     if task.metrics or callable(hyper.optimizer.learning_rate) or not train.is_watched(task, state.history):
         return None
     sizes = Data(*(_without_lead(leaf, mine) for leaf, mine in zip(data, is_own, strict=True)))
@@ -74,9 +74,10 @@ def run(
     clock, *rest = jax.tree.unflatten(tree, out)
     columns = np.moveaxis(np.asarray(clock), -1, 0)
     after = train.state_of(state, names, (columns, *rest), lambda clock, place: clock[place])
-    counters = ("best_epoch", "wait", "epoch", "epochs_run", "active", "finite")
     opt_state = after.opt_state._replace(count=placed(after.opt_state.count))
-    return after._replace(opt_state=opt_state, **{name: placed(getattr(after, name)) for name in counters})
+    names = ["best_epoch", "wait", "epoch", "epochs_run", "active", "finite"]
+    counters: Any = {name: placed(getattr(after, name)) for name in names}
+    return after._replace(opt_state=opt_state, **counters)
 
 
 def logits(
