@@ -108,12 +108,13 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
   if constexpr (kWidths) {
     if (thread <= kLayers) shared[kWidthsOffset + thread] = input(kWidthsInput)[thread];  // bits of integers
   }
-  Tile tile[kSlots];
+  PackedTile tiles[kSlots];
   Moments moments[kSlots];
 #pragma unroll
   for (int s = 0; s < kSlots; s++) {
-    tile[s] = tile_of(thread + s * kThreads);
-    load_moments(args, tile[s], moments[s], member);
+    const Tile tile = tile_of(thread + s * kThreads);
+    tiles[s] = packed(tile);
+    load_moments(args, tile, moments[s], member);
   }
 
   u32* keys = reinterpret_cast<u32*>(shared + kKeysOffset);
@@ -174,9 +175,9 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
       float square = 0.f;
 #pragma unroll
       for (int s = 0; s < kSlots; s++)
-        if (tile[s].layer >= 0) {
-          sum_gradient(batch, tile[s], parity, gradient[s]);
-          complete(gradient[s], shared, tile[s], scale, penalty);
+        if (const Tile tile = unpacked(tiles[s]); tile.layer >= 0) {
+          sum_gradient(batch, tile, parity, gradient[s]);
+          complete(gradient[s], shared, tile, scale, penalty);
           square += square_of(gradient[s]);
         }
       square = warp_sum(square);
@@ -186,15 +187,16 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
       const float kept = norm > max_norm ? max_norm / norm : 1.f;
 #pragma unroll
       for (int s = 0; s < kSlots; s++)
-        if (tile[s].layer >= 0) update_tile(shared, tile[s], gradient[s], moments[s], h, kept);
+        if (const Tile tile = unpacked(tiles[s]); tile.layer >= 0)
+          update_tile(shared, tile, gradient[s], moments[s], h, kept);
     } else {
 #pragma unroll
       for (int s = 0; s < kSlots; s++)
-        if (tile[s].layer >= 0) {
+        if (const Tile tile = unpacked(tiles[s]); tile.layer >= 0) {
           Gradient gradient;
-          sum_gradient(batch, tile[s], parity, gradient);
-          complete(gradient, shared, tile[s], scale, penalty);
-          update_tile(shared, tile[s], gradient, moments[s], h, 1.f);
+          sum_gradient(batch, tile, parity, gradient);
+          complete(gradient, shared, tile, scale, penalty);
+          update_tile(shared, tile, gradient, moments[s], h, 1.f);
         }
     }
     copy_async_wait();
@@ -206,7 +208,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
   if (lane == 0) shared[kSumOffset + warp] = all.loss, shared[kSumOffset + kWarps + warp] = all.weight;
 #pragma unroll
   for (int s = 0; s < kSlots; s++)
-    if (tile[s].layer >= 0) store_tile(args, shared, tile[s], moments[s], member);
+    if (const Tile tile = tile_of(fresh(thread) + s * kThreads); tile.layer >= 0)
+      store_tile(args, shared, tile, moments[s], member);
   __syncthreads();
   if (thread < 2) sums[thread] = sum_of_warps(shared + kSumOffset + thread * kWarps);
 }
