@@ -86,7 +86,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
   float* batch = shared + kBatchOffset;
   const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
   const long long member = blockIdx.x;
-  auto input = [&](int i) { return static_cast<const float*>(args.in[i]) + member * args.stride[i]; };
+  auto input = [&](int i) { return static_cast<const float*>(args.in[i]) + fresh(blockIdx.x) * args.stride[i]; };
 
   const int* ints = reinterpret_cast<const int*>(input(kInts));
   float* sums = args.sums + member * 2;
@@ -95,8 +95,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
     return;
   }
   const float* numbers = input(kNumbers);
-  const float* rates = input(kRates);
-  const int count = ints[kCount], epoch = ints[kEpoch], before = ints[kStepsBefore], steps = ceil_div(count, kBatch);
+  const int count = ints[kCount], epoch = ints[kEpoch], steps = ceil_div(count, kBatch);
   const u32* words = reinterpret_cast<const u32*>(input(kWords));
   const Stream stream{words[0], words[1]};
 
@@ -123,14 +122,17 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
   const int* listed = kIndexed ? reinterpret_cast<const int*>(input(kRowsInput)) : nullptr;
   const Stream draws = derive(stream, kBootstrapTag), dropped = derive(stream, kDropoutTag);
   const Order order{listed, keys, draws, count, ints[kStart], args.table_rows, warp, lane};
-  const Table table{input(kX), input(kY), kRowWeights ? input(kRowWeightsInput) : nullptr};
+  // Where arrays begin is worked out wherever it is needed: it would stand in registers for the whole launch.
+  auto table = [&] {
+    return Table{input(kX), input(kY), kRowWeights ? input(kRowWeightsInput) : nullptr};
+  };
   const float* class_weight = kClassWeights ? input(kClassWeightsInput) : nullptr;
   const float l2 = 2.f * numbers[kOfL2], max_norm = numbers[kMaxNorm], loss_number = numbers[kOfLoss];
   Drops drops{{0, 0}, kDropout ? words[2] : 0, numbers[kKeepScale]};
   Step h = constant_numbers(numbers);
   Schedule schedule{};
   int group = 0, found = order.find(0), found_next = kIndexed ? order.find(1) : 0;
-  prefetch(table, batch, warp, lane, 0, found, 0);
+  prefetch(table(), batch, warp, lane, 0, found, 0);
   copy_async_wait();
   __syncthreads();
 
@@ -144,8 +146,11 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
       found = kIndexed ? found_next : order.find(group);
       if constexpr (kIndexed) found_next = order.find(group + 1);
     }
-    if (step + 1 < steps) prefetch(table, batch, warp, lane, parity ^ 1, found, sub);
-    if (step % 32 == 0) schedule = scheduled(numbers, rates, steps, step + lane, before);
+    if (step + 1 < steps) prefetch(table(), batch, warp, lane, parity ^ 1, found, sub);
+    if (step % 32 == 0) {
+      const int before = reinterpret_cast<const int*>(input(kInts))[kStepsBefore];
+      schedule = scheduled(input(kNumbers), input(kRates), steps, step + lane, before);
+    }
 
     const int in_batch = count - step * kBatch < kBatch ? count - step * kBatch : kBatch;
     if constexpr (kDropout) drops.step = derive(dropped, epoch * steps + step);
