@@ -18,6 +18,8 @@ from jaxbm.kernels.cuda.vocabulary import sources
 
 Build = Callable[[Plan, str], bytes]
 MAIN = "train.cu"
+UNROLLED = (8, 4, 2)
+"""How many turns of the products' loops are written out, the fastest first; the fewer, the fewer registers."""
 FOLDER = "JAXBM_CACHE"
 """The variable of the environment that says where programs are kept; else it is the user's cache."""
 
@@ -31,7 +33,7 @@ def number(plan: Plan, architecture: str) -> int:
 
 
 def _described(plan: Plan, architecture: str) -> bytes:
-    return repr((sorted(sources().items()), plan.defines, architecture)).encode()
+    return repr((sorted(sources().items()), plan.defines, UNROLLED, architecture)).encode()
 
 
 def build(plan: Plan, architecture: str) -> bytes:
@@ -46,13 +48,23 @@ def build(plan: Plan, architecture: str) -> bytes:
     try:
         return kept.read_bytes()
     except OSError:
-        image = nvrtc.compiled(MAIN, sources(), options(plan, architecture)).image
+        image = compiled(options(plan, architecture)).image
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         files.replace(kept, image)
     except OSError:
         pass  # a cache that can't be written is compiled for again next time
     return image
+
+
+def compiled(given: tuple[str, ...]) -> nvrtc.Compiled:
+    """The kernel with its loops written out as far as the registers allow: the first that spills none, or least."""
+    found = list[nvrtc.Compiled]()
+    for chunks in UNROLLED:
+        found.append(nvrtc.compiled(MAIN, sources(), (*given, f"-DUNROLL_K={chunks}")))
+        if not found[-1].spilled:
+            break
+    return min(found, key=lambda one: one.spilled)
 
 
 def options(plan: Plan, architecture: str) -> tuple[str, ...]:
