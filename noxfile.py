@@ -91,17 +91,29 @@ def tests_of_versions(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def ahead(session: nox.Session) -> None:
-    """Compile training for a GPU that need not be there, and count what its host launches; brings 140 MB of JAX's
-    CUDA plugin, of JAX's own version, into `build/cuda`."""
+    """Compile training for GPUs and TPUs that need not be there, and count what their hosts do and what registers are
+    spilled. Brings JAX's CUDA plugin of JAX's own version, NVRTC and libtpu into `build/ahead`, half a gigabyte; what
+    can't be had is skipped with a word."""
     import jax
 
-    folder = ROOT / "build" / "cuda" / jax.__version__
-    packages = [f"{name}=={jax.__version__}" for name in ("jax-cuda13-plugin", "jax-cuda13-pjrt")]
-    if not folder.exists():
-        session.run("python", "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), *packages)
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = CPU | {"PYTHONPATH": path, "XLA_FLAGS": ""}  # compiled as users do
-    session.run("pytest", "tests/run/test_ahead_of_time.py", *session.posargs, env=env)
+    folder = ROOT / "build" / "ahead" / jax.__version__
+    plugin = [f"{name}=={jax.__version__}" for name in ("jax-cuda13-plugin", "jax-cuda13-pjrt")]
+    for name, packages in {"cuda": plugin, "nvrtc": ["nvidia-cuda-nvrtc==13.*"], "tpu": ["libtpu"]}.items():
+        if (target := folder / name).exists():
+            continue
+        install = ("python", "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), *packages)
+        if session.run(*install, success_codes=[0, 1], silent=True) and not target.exists():
+            session.warn(f"{' and '.join(packages)} can't be had: what needs them is skipped")
+    path = os.pathsep.join(
+        [*(str(folder / name) for name in ("cuda", "nvrtc", "tpu")), os.environ.get("PYTHONPATH", "")]
+    )
+    env = CPU | {"PYTHONPATH": path.rstrip(os.pathsep), "XLA_FLAGS": "", "JAXBM_AHEAD": "1"}  # compiled as users do
+    files = (
+        "tests/run/test_ahead_of_time.py",
+        "tests/run/test_ahead_for_tpu.py",
+        "tests/kernels/test_cuda_choice.py",
+    )
+    session.run("pytest", "-rs", *(session.posargs or files), env=env)
 
 
 @nox.session(python=False)

@@ -3,15 +3,22 @@
 import importlib.util
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
+import jaxbm
 from jaxbm.benchmarks import gpu, gpu_numerics, gpu_table, record
 from jaxbm.benchmarks.record import Records, Result, Run
 from jaxbm.benchmarks.workloads import Workload
+from jaxbm.kernels.cuda import machine, train
 from jaxbm.models.dense import Dense
+from jaxbm.run import contract
+from jaxbm.run.training import Training
 
 ROOT = pathlib.Path(__file__).parents[2]
+#: What a case took on an H100 at most, with its three compilations by XLA, or its five; and the numbers before them.
+CASE_SECONDS, NUMBERS_SECONDS = {False: 15, True: 29}, 60
 LIMITS = {"triad": 2.5e12, "matmul": 3.6e14, "matmul_float32": 5e13}
 RUN = Run(
     "2026-01-01T00:00:00Z", {"device": "a GPU", "cpu": "a CPU"}, {"jax": "0.11.2", "torch": "2.11.0"}, None, LIMITS
@@ -43,6 +50,26 @@ def test_dry_every_contestant_runs_and_is_written(tmp_path, capsys, monkeypatch)
     assert "expected a new file" in capsys.readouterr().err
 
 
+def test_every_case_has_contestants_and_the_kernel_takes_what_fits(monkeypatch):
+    monkeypatch.setattr(machine, "machine", lambda: machine.Machine("cpu", "sm_90"))
+    refused, minutes = set(), 0.0
+    cases = gpu.cases(dry=False)
+    assert len({case.name for case in cases}) == len(cases) == 18
+    for case in cases:
+        x = jax.ShapeDtypeStruct((case.rows, case.sizes[0]), "float32")
+        y = jax.ShapeDtypeStruct((case.rows,), "float32" if case.sizes[-1] == 1 else "int32")
+        training = Training(
+            loss=case.loss, epochs=case.epochs, batch_size=case.batch_size, optimizer=jaxbm.adam(1e-3)
+        )
+        reason = train.unsupported(training.build(case.model, contract.Data(x, y)))
+        refused |= {(case.sizes, reason)} if reason else set()
+        takers = {one.name for one in gpu.contestants() if one.takes(case)}
+        assert takers >= {"jaxbm float32", "jaxbm cuda", "plain scan float32", "torch.func, CUDA graph"}
+        minutes += CASE_SECONDS[len(takers) > 4] / 60
+    assert [sizes for sizes, _ in refused] == [(784, 128, 10)]
+    assert minutes + NUMBERS_SECONDS / 60 < gpu.MINUTES
+
+
 def test_it_needs_a_gpu_or_to_be_dry(capsys, tmp_path):
     with pytest.raises(SystemExit):
         gpu.main(["--out", str(tmp_path / "gpu.jsonl")])
@@ -51,7 +78,7 @@ def test_it_needs_a_gpu_or_to_be_dry(capsys, tmp_path):
 
 def test_cases_for_which_no_time_is_left_are_recorded(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(gpu, "_limits", lambda dry: LIMITS)
-    monkeypatch.setattr(gpu_numerics, "results", lambda run, shapes: [])
+    monkeypatch.setattr(gpu_numerics, "results", lambda run, shapes, batches: [])
     path = tmp_path / "gpu.jsonl"
     assert gpu.main(["--dry", "--minutes", "0", "--out", str(path)]) == 0
     results = list(record.load(path).results.values())
@@ -67,7 +94,9 @@ def test_whoever_is_wrong_is_told_and_not_timed(monkeypatch):
         ]
 
     monkeypatch.setattr(gpu_numerics, "trained", wrong)
-    found = {r.contestant: r for r in gpu_numerics.results("r", [(4, 3, 1)])}
+    told = list(gpu_numerics.results("r", [(4, 3, 1)], [128]))
+    assert {r.contest for r in told} == {"numbers of 4-3-1", "numbers of 4-3-1, batch 128"}
+    found = {r.contestant: r for r in told}
     assert found["jaxbm"].status == "ok"
     assert found["jaxbm"].curves["largest error"] == [0.0]
     assert found["jaxbm float32"].status == "failed"

@@ -18,6 +18,9 @@ OPTIONS = {"plain": {}, "dropout": {"dropout": 0.1}, "clipping": {"clip_norm": 1
 #: Kernels a step: for one model, and for many.
 KERNELS = {"plain": (18, 17), "dropout": (23, 21), "clipping": (24, 22), "stopping": (18, 17)}
 
+#: Launches an epoch beside its steps, most of them for the order of the rows.
+LAUNCHES = {"plain": 16, "dropout": 18, "clipping": 18, "stopping": 21}
+
 pytestmark = pytest.mark.skipif(ahead.missing() is not None, reason=str(ahead.missing()))
 
 
@@ -80,7 +83,7 @@ def test_an_epoch_is_few_launches_beside_its_steps(program, members, case):
     launches = sum(thunk.kind != "kWhile" for thunk in epoch)
     launches += sum(turns * sum(len(part.inside) for part in loop.inside) for loop in loops)
     assert len(loops) == 1
-    assert launches <= 20
+    assert launches <= LAUNCHES[case], [thunk.name or thunk.kind for thunk in epoch]
 
 
 @pytest.mark.parametrize(("members", "case"), CASES)

@@ -1,7 +1,9 @@
-"""Programs compiled for an NVIDIA GPU without one, and what its host would have to launch."""
+"""Programs compiled for accelerators that need not be there, and what their host would have to do."""
 
 import contextlib
 import importlib.metadata
+import importlib.util
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -30,6 +32,31 @@ platform_name: "CUDA"
 dnn_version_info { major: 9 minor: 10 }
 device_description_str: "NVIDIA H100"
 """
+
+
+def tpu_missing():
+    """Why nothing can be compiled for a TPU here; None where it can."""
+    return None if importlib.util.find_spec("libtpu") else "libtpu is not installed; `nox -s ahead` brings it"
+
+
+class ForTpu(NamedTuple):
+    """A program for a TPU: bytes of temporaries, on the device and on its host, and its text."""
+
+    temporaries: int
+    of_host: int
+    text: str
+
+
+def compiled_for_a_tpu(topology, function, *shapes):
+    """The function, compiled for a chip of a topology such as "v5e:2x2"; arguments are shapes and dtypes."""
+    alone = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v5litepod-4", "TPU_WORKER_HOSTNAMES": "localhost"}
+    with mock.patch.dict(os.environ, alone), mock.patch.object(jax, "default_backend", return_value="tpu"):
+        device = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices[0]
+        placed = SingleDeviceSharding(device)
+        args = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=placed), shapes)
+        program = jax.jit(function).trace(*args).lower(lowering_platforms=("tpu",)).compile()
+    used = program.memory_analysis()
+    return ForTpu(used.temp_size_in_bytes, used.host_temp_size_in_bytes, program.as_text())
 
 
 def missing():
