@@ -308,9 +308,9 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
     def _knows(self, classes: Any) -> bool:
         """Whether they are those of an earlier call, as is quickly seen."""
         known = getattr(self, "classes_", None)
-        if known is None:
-            return False
-        return classes is None or (type(classes) is np.ndarray and np.array_equal(classes, known))
+        if known is None or classes is None:
+            return known is not None
+        return type(classes) is np.ndarray and np.array_equal(classes, known)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class `[n]`, by the members' mean probability; or an indicator, sparse as `y` was."""
@@ -322,9 +322,12 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of `predict_proba`."""
-        p = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return np.log(p)
+            return np.log(self.predict_proba(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of `predict`; of several labels, the share of samples of which all are right."""
+        return float(super().score(X, as_typed(y), sample_weight))
 
     def _probabilities(self, X: Any) -> np.ndarray:
         """`[n, out]`, one column for two classes."""

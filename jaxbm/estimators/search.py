@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from numbers import Integral
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.model_selection._search import BaseSearchCV
@@ -17,11 +19,13 @@ from sklearn.model_selection._validation import (
 )
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_method_params
 
 from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.candidates import Candidates, Fit
 from jaxbm.estimators.scoring import QuickScores
+from jaxbm.estimators.search_tasks import Tasks, managed, print_fit
 
 
 class MembersSearchCV(BaseSearchCV):
@@ -53,6 +57,9 @@ class MembersSearchCV(BaseSearchCV):
     n_jobs, pre_dispatch
         Taken for the sake of scripts that give them, and not used: a run uses all processors by itself.
 
+    Callbacks of scikit-learn (`set_callbacks`, from its 1.9 on) are told of the same tasks as by `GridSearchCV`: all
+    fits begin together, and each ends when it is scored.
+
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_
@@ -70,6 +77,14 @@ class MembersSearchCV(BaseSearchCV):
     >>> len(search.cv_results_["params"]), search.n_splits_, bool(search.best_score_ > -0.5)
     (6, 3, True)
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseSearchCV._parameter_constraints,
+        "param_grid": [dict, list, None],
+        "param_distributions": [dict, list, None],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
         self,
@@ -111,31 +126,50 @@ class MembersSearchCV(BaseSearchCV):
         -------
         self : object
         """
+        if not get_config()["skip_parameter_validation"]:
+            self._validate_params()
         self._check_estimator()
+        with managed(self):
+            return self._search(X, y, params)
+
+    def _search(self, X: Any, y: Any, params: Mapping[str, Any]) -> Self:
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
-        folds = list(cv.split(X, y, **routed.splitter.split))
-        if len(folds) != self.n_splits_:
-            raise ValueError(f"cv: expected {self.n_splits_} folds, as its get_n_splits says, got {len(folds)}")
+        tasks = Tasks(self, X, y, params.get("sample_weight"))
+        folds = self._folds(X, y, routed.splitter.split)
         candidates = list(self._candidates())
+        if not folds or not candidates:
+            raise ValueError(
+                f"No fits were performed: expected folds of cv and candidates, got {len(folds)} folds and "
+                f"{len(candidates)} candidates"
+            )
         if self.verbose:
             each, many = len(folds), len(candidates)
-            print(f"Fitting {each} folds for each of {many} candidates, {each * many} fits")
+            print(f"Fitting {each} folds for each of {many} candidates, totalling {each * many} fits")
+        tasks.begin_fits(folds, len(candidates))
         fits = Candidates(self.estimator, candidates, folds, X, y, routed.estimator.fit).fitted()
-        out = self._scored(fits, folds, X, y, scorers, routed.scorer.score)
+        out = self._scored(fits, folds, X, y, scorers, routed.scorer.score, tasks, candidates)
+        tasks.end_fits()
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)
         self.cv_results_ = self._format_results(candidates, self.n_splits_, out)
         self._choose(out, scorers, refit_metric)
         if self.refit:
-            self._refit(X, y, routed.estimator.fit)
+            self._refit(X, y, routed.estimator.fit, tasks)
         self.scorer_ = getattr(scorers, "_scorers", scorers)
+        tasks.end()
         return self
+
+    def _folds(self, X: Any, y: Any, split_params: Mapping[str, Any]) -> list[Any]:
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        self.n_splits_ = cv.get_n_splits(X, y, **split_params)
+        folds = list(cv.split(X, y, **split_params))
+        if len(folds) != self.n_splits_:
+            raise ValueError(f"cv: expected {self.n_splits_} folds, as its get_n_splits says, got {len(folds)}")
+        return folds
 
     def _check_estimator(self) -> None:
         last = self.estimator.steps[-1][1] if isinstance(self.estimator, Pipeline) else self.estimator
@@ -153,36 +187,45 @@ class MembersSearchCV(BaseSearchCV):
         return iter(ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state))
 
     def _scored(
-        self, fits: list[Fit], folds: list[Any], X: Any, y: Any, scorers: Any, score_params: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+        self, fits: list[Fit], folds: list[Any], X: Any, y: Any, scorers: Any, score_params: Mapping[str, Any],
+        tasks: Tasks, candidates: list[Mapping[str, Any]],
+    ) -> list[dict[str, Any]]:  # fmt: skip
         """What scikit-learn's own search gathers of each fit."""
         parts = [(_part(X, y, score_params, train), _part(X, y, score_params, test)) for train, test in folds]
         labels = [] if score_params else [y_test for _, (_, y_test, _) in parts]
         quick = QuickScores(self.scoring if labels else (), is_classifier(self.estimator), labels)
         out = []
         for i, fit in enumerate(fits):
-            (X_train, y_train, p_train), (X_test, y_test, p_test) = parts[i % len(folds)]
-            count = len(folds[i % len(folds)][1])
-            row: dict[str, Any] = {"fit_time": fit.seconds, "n_test_samples": count, "fit_error": None}
-            out.append(row)
-            began = time.perf_counter()
-            if fit.error is not None:
-                if self.error_score == "raise":
-                    raise fit.error
-                names = getattr(scorers, "_scorers", None)
-                failed = self.error_score if names is None else dict.fromkeys(names, self.error_score)
-                row |= {"fit_error": fit.trace, "test_scores": failed, "train_scores": failed, "score_time": 0.0}
-                continue
-            row["test_scores"] = quick(fit, i % len(folds))
-            # A scorer of the user's own may look into the pipeline; scikit-learn's only ask for predictions.
-            scored = (fit.estimator, X_test) if callable(self.scoring) else (fit.scored, fit.X_test)
-            if row["test_scores"] is None:
-                row["test_scores"] = _score(*scored, y_test, scorers, p_test, self.error_score)
-            row["score_time"] = time.perf_counter() - began
-            if self.return_train_score:
-                row["train_scores"] = _score(fit.estimator, X_train, y_train, scorers, p_train, self.error_score)
+            fold = i % len(folds)
+            row = {"fit_time": fit.seconds, "n_test_samples": len(folds[fold][1]), "fit_error": None}
+            row |= self._failed(fit, scorers) if fit.error else self._scores(fit, fold, *parts[fold], scorers, quick)
             fit.estimator = fit.scored = None  # as soon as it can be
+            out.append(row)
+            tasks.end_fit(i)
+            if self.verbose > 1:
+                print_fit(self.verbose, row, candidates[i // len(folds)], i, len(folds), len(fits))
         return out
+
+    def _failed(self, fit: Fit, scorers: Any) -> dict[str, Any]:
+        if self.error_score == "raise" and fit.error is not None:
+            raise fit.error
+        names = getattr(scorers, "_scorers", None)
+        scores = self.error_score if names is None else dict.fromkeys(names, self.error_score)
+        found = {"fit_error": fit.trace, "test_scores": scores, "score_time": 0.0}
+        return {**found, "train_scores": scores} if self.return_train_score else found
+
+    def _scores(self, fit: Fit, fold: int, train: Any, test: Any, scorers: Any, quick: QuickScores) -> dict[str, Any]:
+        (X_train, y_train, p_train), (_, y_test, p_test) = train, test
+        began = time.perf_counter()
+        row: dict[str, Any] = {"test_scores": quick(fit, fold)}
+        # A scorer of the user's own may look into the pipeline; scikit-learn's only ask for predictions.
+        scored = (fit.estimator, test[0]) if callable(self.scoring) else (fit.scored, fit.X_test)
+        if row["test_scores"] is None:
+            row["test_scores"] = _score(*scored, y_test, scorers, p_test, self.error_score)
+        row["score_time"] = time.perf_counter() - began
+        if self.return_train_score:
+            row["train_scores"] = _score(fit.estimator, X_train, y_train, scorers, p_train, self.error_score)
+        return row
 
     def _choose(self, out: list[dict[str, Any]], scorers: Any, refit_metric: str) -> None:
         self.multimetric_ = isinstance(out[0]["test_scores"], dict)
@@ -196,11 +239,12 @@ class MembersSearchCV(BaseSearchCV):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
             self.best_params_ = results["params"][self.best_index_]
 
-    def _refit(self, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
+    def _refit(self, X: Any, y: Any, fit_params: Mapping[str, Any], tasks: Tasks) -> None:
         self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
-        began = time.perf_counter()
-        self.best_estimator_.fit(X, y, **fit_params)
-        self.refit_time_ = time.perf_counter() - began
+        with tasks.refit(self.best_estimator_):
+            began = time.perf_counter()
+            self.best_estimator_.fit(X, y, **fit_params)
+            self.refit_time_ = time.perf_counter() - began
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
 

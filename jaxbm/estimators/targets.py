@@ -125,10 +125,13 @@ def one_column(y: Any) -> Any:
 
 def as_typed(y: Any) -> Any:
     """Python's own numbers and booleans in an array of objects, as the array that NumPy makes of them."""
-    if getattr(getattr(y, "dtype", None), "kind", "") == "O" and len(y) and not isinstance(y.flat[0], str):
-        found = np.asarray(y.tolist())
-        return found if found.shape == y.shape and found.dtype.kind in "biuf" else y
-    return y
+    if getattr(getattr(y, "dtype", None), "kind", "") != "O" or not len(y):
+        return y
+    objects = np.asarray(y)
+    if isinstance(objects.flat[0], str):
+        return y
+    found = np.asarray(objects.tolist())
+    return found if found.shape == objects.shape and found.dtype.kind in "biuf" else y
 
 
 def check_kind(kind: str) -> None:

@@ -21,6 +21,7 @@ from jaxbm.core.settings import on_purpose
 from jaxbm.core.weights import scaled
 from jaxbm.kernels.mlp import apply as apply_mlp
 from jaxbm.metrics import heeds_weights
+from jaxbm.models.mlp import MLP
 from jaxbm.models.protocol import Model, Params, as_model, check_features
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Loss, Metric
@@ -56,6 +57,8 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
       (10, 1)
     """
     block = checks.positive_int("batch_size", batch_size)
+    if (found := _logits_of_few(model, params, x, block)) is not None:
+        return found
     as_model(model).check_params(params)
     return logits_by_blocks(model, params, features_on_host(model, x), block)
 
@@ -63,6 +66,8 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
 @on_purpose
 def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) -> np.ndarray:
     """`predict` of features that `features_on_host` has checked, at most so many rows in a call."""
+    if (found := _logits_of_few(model, params, rows, most)) is not None:
+        return found
     n = row_trees.count(rows)
     few = (block for block in FEW if n <= block and _is_by_kernel(model))  # type: ignore[arg-type]  # hashable
     block = min(most, next(few, _filled(n)))
@@ -72,6 +77,25 @@ def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) 
         found = np.asarray(_apply(model, params, row_trees.filled(part, block)))
         out[start : start + block] = found[: n - start]
     return out
+
+
+def _logits_of_few(model: Any, params: Params, x: Any, most: int) -> np.ndarray | None:
+    """Logits of a few rows that are what the compiled kernel takes, with as little around its call as can be: it is
+    shorter than the checks. None where there is more to do."""
+    if type(model) is not MLP or type(x) is not np.ndarray or x.dtype != np.float32 or x.shape[1:] != model.sizes[:1]:
+        return None
+    n, block = len(x), FEW[len(x) > FEW[0]]
+    if not 0 < n <= block <= most or not _is_by_kernel(model):
+        return None
+    rows = x
+    if n < block:
+        rows = np.empty((block, x.shape[1]), np.float32)
+        rows[:n], rows[n:] = x, x[-1]
+    try:  # what `params` are is checked where their shapes' program is traced
+        return np.array(np.asarray(_apply(model, params, rows))[:n], model.param_dtype)
+    except Exception:
+        model.check_params(params)
+        raise
 
 
 def features_on_host(model: Model, x: Any) -> Any:

@@ -153,6 +153,7 @@ def test_labels_of_any_kind(labels):
     assert model.predict(X[:2]).dtype == names.dtype
     objects = names.astype(object)
     np.testing.assert_array_equal(clone(model).fit(X, objects).predict(X), model.predict(X))
+    assert model.score(X, names) == model.score(X, objects) == np.mean(model.predict(X) == names)
 
 
 def test_pickled_it_predicts_and_goes_on():

@@ -1,5 +1,7 @@
 """`MembersSearchCV` against scikit-learn's searches over the same estimator."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import loguniform
@@ -10,6 +12,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
 
 from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, MembersSearchCV, scoring
 from jaxbm.estimators.candidates import Fit
@@ -112,17 +115,71 @@ def test_regression_by_a_scorer_of_one_s_own():
 
 
 def test_candidates_that_fail():
-    grid = {"learning_rate_init": [0.01, -1.0]}
-    with pytest.warns(FitFailedWarning, match="learning_rate_init"), pytest.warns(UserWarning, match="non-finite"):
-        search = MembersSearchCV(MODEL, grid, cv=2).fit(SCALED, Y)
-    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
-    assert search.best_index_ == 0
+    for rates, train in (([0.01, -1.0], True), ([-1.0, 0.01], False)):  # the first one says what is gathered
+        grid = {"learning_rate_init": rates}
+        with (
+            pytest.warns(FitFailedWarning, match="learning_rate_init"),
+            pytest.warns(UserWarning, match="non-finite"),
+        ):
+            search = MembersSearchCV(MODEL, grid, cv=2, refit=False, return_train_score=train).fit(SCALED, Y)
+        assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [rate < 0 for rate in rates]
+        assert search.best_index_ == rates.index(0.01)
     with pytest.raises(ValueError, match="'learning_rate_init' parameter"):
         MembersSearchCV(MODEL, grid, cv=2, error_score="raise").fit(SCALED, Y)
     with pytest.raises(TypeError, match=r"estimator: expected a JaxMLPClassifier.*got LogisticRegression"):
         MembersSearchCV(LogisticRegression(), {"C": [1]}).fit(SCALED, Y)
     with pytest.raises(ValueError, match="param_grid: expected either it or param_distributions"):
         MembersSearchCV(MODEL).fit(SCALED, Y)
+    bad = {"n_iter": 0, "cv": "two", "error_score": "rise", "random_state": "x", "return_train_score": 2}
+    for name, value in bad.items():
+        with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of MembersSearchCV"):
+            MembersSearchCV(MODEL, grid).set_params(**{name: value}).fit(SCALED, Y)
+    with pytest.raises(ValueError, match=r"No fits were performed: .* got 0 folds and 2 candidates"):
+        MembersSearchCV(MODEL, grid, cv=iter(())).fit(SCALED, Y)
+
+
+def test_fits_are_printed(capsys):
+    options = {"cv": 2, "scoring": ["accuracy", "neg_log_loss"], "refit": False, "return_train_score": True}
+    MembersSearchCV(MODEL, {"alpha": [0.5, 0.1]}, verbose=10, **options).fit(SCALED, Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Fitting 2 folds for each of 2 candidates, totalling 4 fits"
+    score = r"\(train=-?\d\.\d{3}, test=-?\d\.\d{3}\)"
+    assert re.fullmatch(
+        rf"\[CV 2/2; 1/2\] END alpha=0.5; accuracy: {score} neg_log_loss: {score} total time=.*s", lines[2]
+    )
+    MembersSearchCV(MODEL, {"alpha": [0.5]}, cv=2, refit=False, verbose=2).fit(SCALED, Y)
+    assert re.fullmatch(r"\[CV\] END alpha=0.5; total time=.*s", capsys.readouterr().out.splitlines()[-1])
+
+
+def test_callbacks_are_told_of_every_task():
+    """As scikit-learn's searches tell theirs: names, samples and their weights, whose search it is."""
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+    told = []
+
+    class Recorded:
+        def setup(self, estimator, context):
+            told.append(("setup", estimator, None, None))
+
+        def on_fit_task_begin(self, estimator, context, *, X, y, metadata):
+            told.append(("begin", estimator, context.task_name, metadata and len(metadata["sample_weight"])))
+
+        def on_fit_task_end(self, estimator, context, *, X, y, metadata):
+            told.append(("end", estimator, context.task_name, X if X is None else len(X)))
+
+        def teardown(self, estimator, context):
+            told.append(("teardown", estimator, None, None))
+
+    def of(kind):
+        search = kind(MODEL, {"alpha": [1e-4, 1.0], "max_iter": [2]}, cv=3).set_callbacks(Recorded())
+        search.fit(SCALED, Y, sample_weight=np.ones(len(Y)))
+        found = [(what, task, rows) for what, estimator, task, rows in told if estimator is search]
+        assert len(found) == len(told)
+        told.clear()
+        return found
+
+    ours, theirs = of(MembersSearchCV), of(GridSearchCV)
+    assert sorted(ours, key=repr) == sorted(theirs, key=repr)
+    assert (ours[0][0], ours[-1][0]) == ("setup", "teardown")
 
 
 @pytest.mark.parametrize("classes", [2, 3, None])
