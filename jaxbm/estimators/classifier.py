@@ -21,9 +21,9 @@ from jaxbm.estimators.targets import (
     Targets,
     as_typed,
     check_classes,
-    check_kind,
     class_factors,
     class_targets,
+    classes_of,
     indicator_targets,
     known_codes,
     one_column,
@@ -246,10 +246,8 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         )
         y = as_typed(one_column(y))
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
-            kind = type_of_target(y, input_name="y")
-            self._multilabel, self._sparse_labels = kind == "multilabel-indicator", sparse.issparse(y)
-            check_kind(kind)
-            self.classes_ = unique_labels(y)
+            self._sparse_labels = sparse.issparse(y)
+            self._multilabel, self.classes_ = classes_of(y)
         else:
             if of_classes and (codes := known_codes(y, self.classes_)) is not None:
                 return X, class_targets(codes, len(self.classes_))

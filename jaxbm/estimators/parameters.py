@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from numbers import Integral, Real
 from operator import is_
 from typing import Any
@@ -58,6 +59,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "preset": [None, StrOptions(set(PRESETS))],
 }
 
+PLAIN = (type(None), bool, int, float, str, tuple)
+"""Types of values that are equal only where they mean the same."""
 STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule")
 
 
@@ -81,9 +84,22 @@ def check_parameters(estimator: Any) -> None:
     # A subclass's constructor may take fewer; what it hands on counts all the same.
     given = {name: getattr(estimator, name) for name in estimator._parameter_constraints}
     given |= estimator.get_params(deep=False)
-    name = type(estimator).__name__
+    if all(isinstance(value, PLAIN) for value in given.values()):
+        _check_plain(type(estimator), tuple((name, type(value), value) for name, value in given.items()))
+    else:
+        _check_given(type(estimator), given)
+
+
+@lru_cache(maxsize=1000)
+def _check_plain(kind: Any, given: tuple[tuple[str, type, Any], ...]) -> None:
+    """Of values that say by themselves what they are: once, since it takes longer than a step."""
+    _check_given(kind, {name: value for name, _, value in given})
+
+
+def _check_given(kind: Any, given: dict[str, Any]) -> None:
+    name = kind.__name__
     try:
-        validate_parameter_constraints(estimator._parameter_constraints, given, caller_name=name)
+        validate_parameter_constraints(kind._parameter_constraints, given, caller_name=name)
     except InvalidParameterError as error:
         arrays = {k: v for k, v in given.items() if isinstance(v, np.ndarray) and f"{k!r} parameter" in str(error)}
         if not arrays:
@@ -91,7 +107,7 @@ def check_parameters(estimator: Any) -> None:
         text = str(error).partition(" Got ")[0]
         (array,) = arrays.values()
         raise InvalidParameterError(f"{text} Got an array of shape {list(array.shape)} instead.") from None
-    if estimator.solver == "lbfgs":
+    if given["solver"] == "lbfgs":
         for other in STOCHASTIC_ONLY:
             if given[other]:
                 raise InvalidParameterError(

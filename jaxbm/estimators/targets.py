@@ -13,6 +13,7 @@ from jax.scipy.special import xlogy
 from scipy.special import expit
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from jaxbm import losses
 from jaxbm.losses.meaning import class_probabilities
@@ -134,12 +135,22 @@ def as_typed(y: Any) -> Any:
     return found if found.shape == objects.shape and found.dtype.kind in "biuf" else y
 
 
-def check_kind(kind: str) -> None:
-    """ValueError where scikit-learn's name of a kind of target is none that a classifier takes."""
+def classes_of(y: Any) -> tuple[bool, np.ndarray]:
+    """Whether there are several labels for each sample, and all classes.
+
+    Raises:
+      ValueError: they are of no kind that a classifier takes.
+    """
+    if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU":
+        classes = np.unique(y)
+        if 2 * len(classes) <= len(y):  # nothing to find out or to warn of, which takes longer than a short training
+            return False, classes
+    kind = type_of_target(y, input_name="y")
     if kind == "multiclass-multioutput":
         raise ValueError("y: expected one class for each sample or an indicator of labels, got several classes each")
     if kind not in ("binary", "multiclass", "multilabel-indicator"):
         raise ValueError(f"Unknown label type: {kind}. y: expected classes; JaxMLPRegressor is for numbers")
+    return kind == "multilabel-indicator", unique_labels(y)
 
 
 def check_classes(classes: np.ndarray, known: np.ndarray, *, all_again: bool) -> None:

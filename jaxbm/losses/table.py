@@ -42,8 +42,14 @@ class LossEntry(NamedTuple):
     @property
     def defaults(self) -> dict[str, Any]:
         """All of its hyper-parameters, with their defaults."""
-        parameters = list(inspect.signature(self.function).parameters.values())[2:]
-        return {p.name: p.default for p in parameters if p.name not in ("weights", "axis", "where")}
+        return dict(_defaults(self.function))
+
+
+@cache
+def _defaults(function: Callable[..., Array]) -> tuple[tuple[str, Any], ...]:
+    """Asked for by every run: to read a signature takes longer than a step."""
+    parameters = list(inspect.signature(function).parameters.values())[2:]
+    return tuple((p.name, p.default) for p in parameters if p.name not in ("weights", "axis", "where"))
 
 
 #: Kinds of labels, each with what it means.

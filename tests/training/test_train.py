@@ -230,6 +230,17 @@ def test_predict_in_blocks():
     assert jaxbm.predict(MODEL, params, X[:0]).shape == (0, 1)
     few = np.concatenate([jaxbm.predict(MODEL, params, X[i : i + 1]) for i in range(3)])
     np.testing.assert_allclose(few, whole[:3], rtol=1e-5, atol=1e-6)
+    assert few.dtype == np.float32
+    assert jaxbm.predict(MODEL, params, X[:8]).flags.writeable
+    for rows in (X[:8], X[:9], X[:1].astype(float), X[:2].tolist()):
+        np.testing.assert_allclose(jaxbm.predict(MODEL, params, rows), whole[: len(rows)], rtol=1e-5, atol=1e-6)
+    for wrong in (params[:1], "params", [("a", "b"), ("c", "d")]):  # as of many rows, and of none
+        told = set()
+        for n in (1, 100, 0):
+            with pytest.raises((TypeError, ValueError), match="params") as error:
+                jaxbm.predict(MODEL, wrong, X[:n])
+            told.add((error.type, str(error.value)))
+        assert len(told) == 1
 
 
 BAD_X = X.copy()
