@@ -82,12 +82,13 @@ def check_parameters(estimator: Any) -> None:
       sklearn.utils._param_validation.InvalidParameterError: a ValueError and a TypeError; names the parameter.
     """
     # A subclass's constructor may take fewer; what it hands on counts all the same.
-    given = {name: getattr(estimator, name) for name in estimator._parameter_constraints}
+    kind: Any = type(estimator)
+    given = {name: getattr(estimator, name) for name in kind._parameter_constraints}
     given |= estimator.get_params(deep=False)
     if all(isinstance(value, PLAIN) for value in given.values()):
-        _check_plain(type(estimator), tuple((name, type(value), value) for name, value in given.items()))
+        _check_plain(kind, tuple((name, type(value), value) for name, value in given.items()))
     else:
-        _check_given(type(estimator), given)
+        _check_given(kind, given)
 
 
 @lru_cache(maxsize=1000)

@@ -8,11 +8,13 @@ from typing import Any
 
 from sklearn.utils import _safe_indexing
 
-managed: Any
 try:
-    from sklearn.callback._callback_support import callback_management_context as managed
+    from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # before 1.9
-    managed = contextlib.nullcontext
+    callback_management_context = contextlib.nullcontext
+
+managed: Any = callback_management_context
+"""The context of a search, at the end of which its callbacks are told so, whatever happened."""
 
 
 class Tasks:
