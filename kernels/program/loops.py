@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.kernels.program import control, elements
+from jaxbm.kernels.program import control, division, elements
 from jaxbm.kernels.program.elements import is_float, itemsize
 from jaxbm.kernels.program.lazy import Affine, Array, Expr, Shape, Splat, View, resolved
 from jaxbm.kernels.program.types import I64
@@ -91,6 +91,7 @@ class Reader:
         self._varies: dict[int, bool] = {}
         self._fixed: dict[int, Value] = {}
         self._base: dict[int, Index] = {}
+        self._divisors: dict[int, division.Divisor] = {}
         for x in order:
             self._prepare(x, outer)
 
@@ -105,6 +106,10 @@ class Reader:
             if not varies:
                 args = [self._fixed[id(a)] for a in x.args]
                 self._fixed[id(x)] = e.compute(x.op, x.dtype, [a.dtype for a in x.args], args, x.params)
+            elif x.op == "div" and e.wide_bytes >= division.BYTES and x.dtype in ("float32", "float64"):
+                by = self._fixed.get(id(x.args[1]))
+                if by is not None and division.is_worth_it(by):
+                    self._divisors[id(x)] = division.divisor(by)
         else:
             assert isinstance(x, View | Affine)
             varies = self._inner is not None and x.strides[self._inner] != 0
@@ -128,7 +133,9 @@ class Reader:
         for x in self._order:
             if not self._varies[id(x)]:
                 continue
-            if isinstance(x, Expr):
+            if id(x) in self._divisors and lanes * itemsize(x.dtype) == division.BYTES:
+                values[id(x)] = division.divided(get(x.args[0]), self._divisors[id(x)])
+            elif isinstance(x, Expr):
                 args = [get(a) for a in x.args]
                 values[id(x)] = e.compute(x.op, x.dtype, [a.dtype for a in x.args], args, x.params)
             else:

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from contract import checked, floats, forms, integers, layouts, same, same_in
 from jax import lax
 
+import jaxbm
+
 FLOATS = ("float32", "float64", "bfloat16", "float16")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 INFINITE = (-np.inf, np.inf)
@@ -220,3 +222,25 @@ def test_nothing_is_contracted():
 def test_bounds_are_checked_where_asked_for():
     with checked():
         same_in(layouts, {"exp": lax.exp, "add": lambda x: x + 1}, floats("float32"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_quotient_by_one_number_is_rounded_as_a_division(dtype):
+    # Where vectors are wide it is computed by products. Quotients halfway between two numbers are the hard ones.
+    rng, bits, step = np.random.default_rng(0), np.dtype(dtype).itemsize * 8, np.finfo(dtype).eps
+    divisors = [3, 7, 49, 0.1, 1 - 0.9**3, 2 - step, 1 + step, 1e-6, 2e6, 0, -0.0, -3, np.inf, np.nan]
+    divisors = np.asarray([*divisors, *rng.uniform(0.5, 2, 18)], dtype)[:, None]
+    any_bits = rng.integers(0, 1 << bits, (len(divisors), 512), f"uint{bits}").view(dtype)
+    halfway = rng.integers(1 / step, 2 / step, (len(divisors), 512)).astype(np.float64) + 0.5
+    usual = rng.standard_normal((len(divisors), 448)) * 10.0 ** rng.uniform(-8, 8, (len(divisors), 448))
+    zeros = np.tile(np.asarray([0.0, -0.0, np.inf, -np.inf], dtype), (len(divisors), 16))
+    with np.errstate(all="ignore"):
+        x = np.concatenate([any_bits, halfway.astype(dtype) * divisors, usual.astype(dtype), zeros], 1)
+        expected = x / divisors
+    with jax.enable_x64(True):
+        divide = jaxbm.accelerate(lambda x, b: jax.vmap(lambda x, b: x / b[0])(x, b), require=True)
+        got = np.asarray(divide(x, divisors))
+    tiny = np.finfo(dtype).tiny  # what is below may be flushed to zero
+    compared = ~((abs(x) > 0) & (abs(x) < tiny)) & ~((abs(expected) > 0) & (abs(expected) <= tiny))
+    same_bits = got.view(f"uint{bits}") == expected.view(f"uint{bits}")
+    assert (same_bits | np.isnan(got) & np.isnan(expected))[compared].all()
