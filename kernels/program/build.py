@@ -92,7 +92,7 @@ def _build(closed: Any, name: str, judge: bool) -> Built:
         (*((v.shape, v.dtype) for v in block.outputs), *([GAVE_UP] if written.gives_up else [])),
     )
     if key not in _compile_seconds:
-        code = compile_text(written.text, (ENTRY,), written.products)
+        code = compile_text(written.text, (ENTRY,), written.products, long_loops=cost.of_block(block).is_long)
         many = cost.parallel_from(block)
         table.register(key, code, signature, arena_bytes=written.arena_bytes, parallel_from=many)
         _compile_seconds[key] = {

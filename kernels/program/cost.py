@@ -7,6 +7,7 @@ threads are ahead; where it goes into small ones, the time between XLA's kernels
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxbm.kernels.program.arithmetic import COST
@@ -16,30 +17,40 @@ LARGE_PRODUCT = 1 << 24
 """Multiply-adds of one product (256 cubed) from which on XLA shares it among threads to advantage."""
 LARGE_ARRAY = 1 << 21
 """Elements, weighted by what is computed for each, from which on XLA's threads are ahead."""
+LONG_PRODUCT, LONG_ARRAY = 1 << 13, 1 << 10
+"""Multiply-adds, and elements, from which on an operation's loop is long: it runs as it was written."""
+MOSTLY = 0.9
+"""The share of a program's work in long loops from which on LLVM's costly passes gain nothing."""
 UNKNOWN_LENGTH = 10
 """Passes that a `while` is taken to make."""
 LANES = 8
 
 
 class Work(NamedTuple):
-    """An estimate for one call, in operations of one lane: in all, and in operations that are large by themselves."""
+    """An estimate for one call, in operations of one lane: in all, in large ones, and in those whose loops are long."""
 
     total: float
     large: float
+    long: float = 0.0
 
     @property
     def is_large(self) -> bool:
         """Whether most of the work is in large operations."""
         return self.large > 0.5 * self.total
 
+    @property
+    def is_long(self) -> bool:
+        """Whether nearly all of the work is in long loops."""
+        return self.long > MOSTLY * self.total
+
 
 def of_block(block: Block) -> Work:
     """The work of one run of a block."""
-    total = large = 0.0
-    for node in block.nodes:
-        work = _of_node(node)
-        total, large = total + work.total, large + work.large
-    return Work(total, large)
+    return _sum([_of_node(node) for node in block.nodes])
+
+
+def _sum(works: Sequence[Work], times: float = 1.0) -> Work:
+    return Work(*[times * sum(parts) for parts in zip(*works, strict=True)]) if works else Work(0.0, 0.0)
 
 
 def _of_node(node: Node) -> Work:
@@ -48,10 +59,10 @@ def _of_node(node: Node) -> Work:
         if node.op == "switch":
             return max(inner)
         times = node.params.get("length", UNKNOWN_LENGTH)
-        return Work(times * sum(w.total for w in inner), times * sum(w.large for w in inner))
+        return _sum(inner, times)
     operations = _operations(node)
-    limit = LARGE_PRODUCT if node.op == "dot" else LARGE_ARRAY
-    return Work(operations, operations if operations >= limit else 0.0)
+    limit, long = (LARGE_PRODUCT, LONG_PRODUCT) if node.op == "dot" else (LARGE_ARRAY, LONG_ARRAY)
+    return Work(operations, operations if operations >= limit else 0.0, operations if operations >= long else 0.0)
 
 
 def _operations(node: Node) -> float:

@@ -273,7 +273,7 @@ def test_nothing_compiles_twice(monkeypatch):
 
     compiled = []
     original = build.compile_text
-    monkeypatch.setattr(build, "compile_text", lambda *a: compiled.append(1) or original(*a))
+    monkeypatch.setattr(build, "compile_text", lambda *a, **k: compiled.append(1) or original(*a, **k))
     f = lambda x: jnp.cos(x) * 1.2345 + 0.321  # noqa: E731
     for _ in range(3):
         jaxbm.accelerate(f, require=True)(jnp.ones(23))
