@@ -27,7 +27,7 @@ LANES = 8
 
 
 class Work(NamedTuple):
-    """An estimate for one call, in operations of one lane: in all, in large ones, and in those whose loops are long."""
+    """An estimate for one call, in operations of one lane: in all, in large ones, in those with long loops."""
 
     total: float
     large: float
