@@ -45,7 +45,8 @@ class Lookahead:
 
 def trained(optimizer: Any, model: Model) -> Any:
     """`optimizer`, or a `Lookahead` of one that steps two parameters."""
-    return Lookahead(optimizer) if _looks_ahead(optimizer.init, model) else optimizer
+    hashed: Any = model
+    return Lookahead(optimizer) if _looks_ahead(optimizer.init, hashed) else optimizer
 
 
 def learning(params: Params, opt_state: Any) -> Params:
@@ -54,7 +55,7 @@ def learning(params: Params, opt_state: Any) -> Params:
 
 
 @lru_cache(maxsize=256)  # by every call of `fit` asked, which would take longer than a short run
-def _looks_ahead(init: Callable[[Any], Any], model: Model) -> bool:
+def _looks_ahead(init: Callable[[Any], Any], model: Any) -> bool:
     shapes = shapes_of(model)
     try:
         state = jax.eval_shape(init, optax.LookaheadParams.init_synced(shapes))

@@ -133,7 +133,7 @@ class Reader:
         for x in self._order:
             if not self._varies[id(x)]:
                 continue
-            if id(x) in self._divisors and lanes * itemsize(x.dtype) == division.BYTES:
+            if isinstance(x, Expr) and id(x) in self._divisors and lanes * itemsize(x.dtype) == division.BYTES:
                 values[id(x)] = division.divided(get(x.args[0]), self._divisors[id(x)])
             elif isinstance(x, Expr):
                 args = [get(a) for a in x.args]
