@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from jaxbm.models.protocol import Model, Params, shapes_of
+from jaxbm.models.protocol import Params, shapes_of
 from jaxbm.optimizers import apply_updates
 
 
@@ -43,10 +43,9 @@ class Lookahead:
         return moved.slow, LookaheadState(apply_updates(state.fast, moved.fast), inner)
 
 
-def trained(optimizer: Any, model: Model) -> Any:
+def trained(optimizer: Any, model: Any) -> Any:
     """`optimizer`, or a `Lookahead` of one that steps two parameters."""
-    hashed: Any = model
-    return Lookahead(optimizer) if _looks_ahead(optimizer.init, hashed) else optimizer
+    return Lookahead(optimizer) if _looks_ahead(optimizer.init, model) else optimizer
 
 
 def learning(params: Params, opt_state: Any) -> Params:
