@@ -71,8 +71,9 @@ def hidden_sizes(estimator: Any) -> tuple[int, ...]:
     given = estimator.hidden_layer_sizes
     sizes = list(given) if hasattr(given, "__iter__") else [given]
     for size in sizes:
-        if isinstance(size, bool) or not hasattr(size, "__index__"):
-            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {size!r}")
+        if isinstance(size, bool) or not hasattr(size, "__index__") or np.ndim(size):
+            got = f"an array of shape {list(size.shape)}" if isinstance(size, np.ndarray) else repr(size)
+            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {got}")
         if size <= 0:
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return tuple(int(size) for size in sizes)

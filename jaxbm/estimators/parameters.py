@@ -59,8 +59,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "preset": [None, StrOptions(set(PRESETS))],
 }
 
-PLAIN = (type(None), bool, int, float, str, tuple)
-"""Types of values that are equal only where they mean the same."""
+PLAIN = (type(None), bool, int, float, str)
+"""Types of values that say by themselves what they are."""
 STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule")
 
 
@@ -85,15 +85,19 @@ def check_parameters(estimator: Any) -> None:
     kind: Any = type(estimator)
     given = {name: getattr(estimator, name) for name in kind._parameter_constraints}
     given |= estimator.get_params(deep=False)
-    if all(isinstance(value, PLAIN) for value in given.values()):
+    if all(isinstance(value, PLAIN) or _is_widths(value) for value in given.values()):
         _check_plain(kind, tuple((name, type(value), value) for name, value in given.items()))
     else:
         _check_given(kind, given)
 
 
+def _is_widths(value: Any) -> bool:
+    return type(value) is tuple and all(type(width) is int for width in value)
+
+
 @lru_cache(maxsize=1000)
 def _check_plain(kind: Any, given: tuple[tuple[str, type, Any], ...]) -> None:
-    """Of values that say by themselves what they are: once, since it takes longer than a step."""
+    """Of plain values: once, since it takes longer than a step."""
     _check_given(kind, {name: value for name, _, value in given})
 
 
