@@ -58,6 +58,11 @@ def given(name: str, value: Any) -> np.ndarray:
     masked = sum(int(np.ma.count_masked(part)) for part in parts if isinstance(part, np.ma.MaskedArray))
     if masked:
         raise ValueError(f"{name}: expected no masked entries, got {masked}; fill them, or leave their rows out")
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(
+            f"{name}: expected values, got a traced array ({value.aval}); what works on the host can't be part of a "
+            "transformed function"
+        )
     try:
         host = np.asarray(value)
     except ValueError:

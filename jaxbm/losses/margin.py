@@ -6,6 +6,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import joined
+from jaxbm.core.settings import whole_on_each
 from jaxbm.losses.arguments import axes_of, between, class_labels, floating, number, pair
 
 
@@ -115,7 +116,8 @@ def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
 
     Source: Martins and Astudillo, "From Softmax to Sparsemax" (2016), equation 18.
     """
-    scores, right, hot, known = _scores(scores, labels)
+    # To sort parts of an explicit mesh is not differentiable in every version of JAX.
+    scores, right, hot, known = _scores(*whole_on_each((scores, labels)))
     p = _nearest_on_simplex(scores).astype(scores.dtype)
     # Differences to the label's score, exactly 0 at the label and where a class is ruled out.
     ahead = jnp.where((hot == 1) | (p == 0), 0, scores - right[..., None])

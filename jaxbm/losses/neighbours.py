@@ -5,6 +5,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import as_array
+from jaxbm.core.settings import whole_on_each
 from jaxbm.losses.arguments import floating, number, row_weights
 
 ANCHORS = 256
@@ -39,7 +40,8 @@ def triplet_hard_loss(
 
     Source: Hermans, Beyer and Leibe, "In Defense of the Triplet Loss for Person Re-Identification" (2017), eq. 5.
     """
-    embeddings, labels = floating("embeddings", embeddings), as_array("labels", labels)
+    # Rows are compared with each other: those of an explicit mesh are on each device whole.
+    embeddings, labels = whole_on_each((floating("embeddings", embeddings), as_array("labels", labels)))
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(
             f"labels: expected shape [n] of embeddings [n, dim], got {list(labels.shape)} of {list(embeddings.shape)}"
@@ -48,12 +50,12 @@ def triplet_hard_loss(
         raise ValueError(f"labels: expected integers, got dtype {labels.dtype}")
     gap = number("margin", margin, jnp.zeros((), embeddings.dtype), low=0, ends=True)
     n = embeddings.shape[0]
-    counts = row_weights(weights, embeddings) > 0
+    counts = whole_on_each(row_weights(weights, embeddings)) > 0
     places = lax.iota(jnp.int32, n)
 
     def of(anchor: tuple[Array, Array, Array]) -> Array:
         embedding, label, place = anchor
-        squares = jnp.square(embedding - embeddings).sum(axis=-1)
+        squares = jnp.square(embedding[None] - embeddings).sum(axis=-1)
         own = (labels == label) & (places != place) & counts
         other = (labels != label) & counts
         far = jnp.where(own, squares, 0).max(initial=0)

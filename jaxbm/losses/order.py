@@ -5,6 +5,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import real
+from jaxbm.core.settings import whole_on_each
 from jaxbm.losses.arguments import between, class_labels, floating, row_weights
 from jaxbm.losses.binary import sigmoid_binary_cross_entropy
 
@@ -66,7 +67,8 @@ def cox_loss(log_risks: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | No
     Source: Cox, "Regression Models and Life-Tables" (1972); Breslow, "Covariance Analysis of Censored Survival Data"
     (1974).
     """
-    log_risks, labels = floating("log_risks", log_risks), real("labels", labels)
+    # Rows are sorted by their times: those of an explicit mesh are on each device whole.
+    log_risks, labels = whole_on_each((floating("log_risks", log_risks), real("labels", labels)))
     if log_risks.ndim == 2 and log_risks.shape[1] == 1:
         log_risks = log_risks[:, 0]
     if log_risks.ndim != 1 or labels.shape != (log_risks.shape[0], 2):
@@ -76,7 +78,7 @@ def cox_loss(log_risks: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | No
     between("labels", labels[:, 1], 0, 1)
     counted = log_risks
     if weights is not None:
-        w = row_weights(weights, log_risks)
+        w = whole_on_each(row_weights(weights, log_risks))
         # As good as minus infinity, and with finite derivatives where nobody else is there.
         nobody = jnp.finfo(log_risks.dtype).min / 4
         counted = jnp.where(w > 0, log_risks + jnp.log(jnp.where(w > 0, w, 1)), nobody)

@@ -8,8 +8,10 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core.arrays import as_array, joined, real
+from jaxbm.core import arrays
+from jaxbm.core.arrays import joined
 from jaxbm.core.checks import is_traced
+from jaxbm.core.settings import whole_on_each
 from jaxbm.core.weights import scaled
 
 
@@ -20,6 +22,16 @@ class Codes(NamedTuple):
     """int32; 0 where there is none"""
     known: Array
     """bool of the same shape"""
+
+
+def as_array(name: str, values: ArrayLike) -> Array:
+    """The array; an explicitly sharded one is whole on each device, since rows are sorted and counted by class."""
+    return whole_on_each(arrays.as_array(name, values))
+
+
+def real(name: str, values: ArrayLike) -> Array:
+    """`as_array` of real numbers; TypeError for complex ones."""
+    return whole_on_each(arrays.real(name, values))
 
 
 def floats(name: str, values: ArrayLike) -> Array:

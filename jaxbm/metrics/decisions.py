@@ -12,11 +12,10 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core.arrays import real
 from jaxbm.core.checks import positive_int
 from jaxbm.core.counts import by_class
 from jaxbm.core.names import lookup
-from jaxbm.metrics.arguments import codes, divide, if_any, refuse, row_weights, unless
+from jaxbm.metrics.arguments import codes, divide, if_any, real, refuse, row_weights, unless
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
 

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core.arrays import real
 from jaxbm.core.checks import positive_int
 from jaxbm.core.counts import by_class
 from jaxbm.metrics.arguments import (
@@ -17,6 +16,7 @@ from jaxbm.metrics.arguments import (
     codes,
     floats,
     of_columns,
+    real,
     refuse,
     row_weights,
     same_rows,

@@ -11,9 +11,20 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxbm.core.arrays import joined, real
+from jaxbm.core.arrays import joined
 from jaxbm.core.counts import BLOCK
-from jaxbm.metrics.arguments import Codes, codes, divide, if_any, of_columns, refuse, row_weights, same_rows, unless
+from jaxbm.metrics.arguments import (
+    Codes,
+    codes,
+    divide,
+    if_any,
+    of_columns,
+    real,
+    refuse,
+    row_weights,
+    same_rows,
+    unless,
+)
 
 
 def roc_auc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:

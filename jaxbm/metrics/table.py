@@ -11,11 +11,10 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core.arrays import real
 from jaxbm.core.checks import is_traced
 from jaxbm.core.names import lookup
 from jaxbm.losses import LABELS, OUTPUTS
-from jaxbm.metrics.arguments import codes, floats, refuse, row_weights, unless
+from jaxbm.metrics.arguments import codes, floats, real, refuse, row_weights, unless
 from jaxbm.metrics.decisions import accuracy, balanced_accuracy, f1, precision, recall
 from jaxbm.metrics.forecasts import crps, gamma_deviance, pinball, poisson_deviance
 from jaxbm.metrics.outputs import (

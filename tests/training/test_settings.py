@@ -88,6 +88,49 @@ def test_inside_checkify(name, implementation):
     jax.eval_shape(checked, KEY, X, Y, W)
 
 
+def outputs_and_labels(kind, outputs):
+    """Of eight rows, for a loss: three scores, or one, or two, a row."""
+    wide, one = RNG.normal(size=(8, 3)).astype(np.float32), RNG.uniform(0.1, 1, 8).astype(np.float32)
+    labels = {"class": np.arange(8) % 3, "distribution": np.full((8, 3), 1 / 3, np.float32), "rank": np.arange(8) % 3,
+              "group": np.arange(8) % 3, "event": np.stack([one, np.ones_like(one)], 1)}  # fmt: skip
+    two = outputs in ("gaussian", "negative binomial")
+    return wide[:, :2] if two else wide if kind in labels and kind != "event" else one, labels.get(kind, one)
+
+
+def measured_directly():
+    """Losses with their derivatives, and metrics: what is called without `fit`."""
+    for entry in jaxbm.losses.TABLE:
+        derived = lambda a, b, f=entry.function: jax.value_and_grad(lambda a: f(a, b).sum())(a)  # noqa: E731
+        labels = {"sign": "binary"}.get(entry.labels, entry.labels)
+        yield entry.name, derived, outputs_and_labels(labels, entry.outputs)
+    classes, one = np.arange(8) % 2, RNG.uniform(0.1, 1, 8).astype(np.float32)
+    given = {"crps": RNG.normal(size=(8, 2)).astype(np.float32), "concordance_index": one}
+    for entry in jaxbm.metrics.TABLE:
+        decided = classes if entry.name in ("accuracy", "balanced_accuracy", "precision", "recall", "f1") else one
+        labels = np.stack([one, np.ones_like(one)], 1) if entry.name == "concordance_index" else one
+        binary = decided is classes or entry.tasks[:1] == ("binary",) or entry.function.__module__.endswith(
+            ("ranking", "probabilities"))  # fmt: skip
+        weighed = lambda a, b, f=entry.function: f(a, b, weights=jnp.abs(b.reshape(8, -1)[:, 0]))  # noqa: E731
+        yield entry.name, weighed, (given.get(entry.name, decided), classes if binary else labels)
+
+
+def test_losses_and_metrics_of_rows_on_an_explicit_mesh_and_of_ranks_that_are_never_promoted():
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(AxisType.Explicit,))
+    for name, function, arrays in measured_directly():
+        if name == "multilabel_margin_loss":  # its last axis is one of labels, not of rows
+            arrays = tuple(np.stack([a, a], 1) for a in arrays)
+        with jax.numpy_rank_promotion("raise"):
+            plain = jax.eval_shape(function, *arrays)
+        with jax.set_mesh(mesh):
+            parted = jax.eval_shape(function, *(jax.device_put(a, NamedSharding(mesh, PARTED)) for a in arrays))
+        assert jax.tree.map(jnp.shape, plain) == jax.tree.map(jnp.shape, parted)
+
+
+def test_what_works_on_the_host_says_so_where_it_is_traced():
+    with pytest.raises(TypeError, match="x: expected values, got a traced array"):
+        jax.eval_shape(lambda x: jaxbm.predict(MODEL, MODEL.init(KEY), x), X)
+
+
 @contextlib.contextmanager
 def watched():
     with jax.transfer_guard("disallow"), jax.debug_nans(True), jax.debug_infs(True):
