@@ -45,7 +45,8 @@ class Lookahead:
 
 def trained(optimizer: Any, model: Any) -> Any:
     """`optimizer`, or a `Lookahead` of one that steps two parameters."""
-    return Lookahead(optimizer) if _looks_ahead(optimizer.init, model) else optimizer
+    looks_ahead = _looks_ahead(optimizer.init, model)  # type: ignore[arg-type]  # models are hashable
+    return Lookahead(optimizer) if looks_ahead else optimizer
 
 
 def learning(params: Params, opt_state: Any) -> Params:
