@@ -194,8 +194,8 @@ def _by_blocks(
         def of_block(block: tuple[Array, Array]) -> tuple[Array, Array | None]:
             rows, weight = block
             values = outputs_along(kind, numbers, jnp.where(outer[0], other, rows), mask, line)
-            parts = values.reshape(-1, SUMMED, *values.shape[1:]), weight.reshape(-1, SUMMED).astype(values.dtype)
-            return jnp.einsum("snko,sn->sko", *parts).sum(axis=0), values if individual else None
+            sums = weight.astype(values.dtype).reshape(-1, 1, SUMMED) @ values.reshape(-1, SUMMED, values[0].size)
+            return sums.sum(axis=(0, 1)).reshape(values.shape[1:]), values if individual else None
 
         means, each = lax.map(of_block, (x, share))
         return means.sum(axis=0), each
