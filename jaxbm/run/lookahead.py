@@ -45,8 +45,7 @@ class Lookahead:
 
 def trained(optimizer: Any, model: Any) -> Any:
     """`optimizer`, or a `Lookahead` of one that steps two parameters."""
-    looks_ahead = _looks_ahead(optimizer.init, model)  # type: ignore[arg-type]  # models are hashable
-    return Lookahead(optimizer) if looks_ahead else optimizer
+    return Lookahead(optimizer) if _looks_ahead(optimizer.init, model) else optimizer
 
 
 def learning(params: Params, opt_state: Any) -> Params:
