@@ -1,10 +1,12 @@
 """Folds without scikit-learn's import are scikit-learn's; so are the metrics of a report."""
 
+import jax
 import numpy as np
 import pytest
 from sklearn import metrics
 from sklearn.model_selection import KFold, StratifiedKFold
 
+import jaxbm
 from jaxbm.report.terminal import class_metrics, regression_metrics
 from jaxbm.studies.folds import make_folds
 
@@ -59,3 +61,17 @@ def test_metrics_of_quantities_are_those_of_scikit_learn():
     same = np.full(3, 2.0)
     assert regression_metrics(same, same)["r2"] == metrics.r2_score(same, same) == 1.0
     assert regression_metrics(same + 1, same)["r2"] == metrics.r2_score(same, same + 1) == 0.0
+
+
+@pytest.mark.parametrize("name", ["groups", "repeats"])
+def test_folds_that_are_given_as_rows_have_neither(name):
+    given = {"groups": {"groups": np.zeros(4)}, "repeats": {"repeats": 2}}[name]
+    with pytest.raises(ValueError, match=f"{name}: expected none beside folds that are given"):
+        make_folds(4, np.zeros(4), [([0, 1], [2, 3])], **given)
+
+
+@pytest.mark.parametrize(("name", "value"), [("groups", np.zeros(4)), ("stratified", True), ("min_epochs", 2)])
+def test_a_sweep_without_folds_or_halving_takes_nothing_of_theirs(name, value):
+    model, x = jaxbm.MLP((2, 1)), np.zeros((4, 2), np.float32)
+    with pytest.raises(ValueError, match=f"{name}: expected None without"):
+        jaxbm.sweep({"l2": [0.1]}, jax.random.key(0), model, x, x[:, 0], loss="l2_loss", **{name: value})

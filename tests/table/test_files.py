@@ -192,6 +192,8 @@ def test_parquet(tmp_path):
     assert got["a"].isna().tolist() == [False, True]
     assert got["b"].tolist() == ["x", "y"]
     assert table.prepare(got.assign(y=[0, 1]), "y").columns[2].kind == "date"
+    with pytest.raises(ValueError, match=r"sep: expected None for .*t\.parquet, a Parquet file, got ';'"):
+        table.read(tmp_path / "t.parquet", sep=";")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(ValueError, match="expected a Parquet file, could not read it"):
         table.read(tmp_path / "bad.parquet")
