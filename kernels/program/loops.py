@@ -107,9 +107,9 @@ class Reader:
                 args = [self._fixed[id(a)] for a in x.args]
                 self._fixed[id(x)] = e.compute(x.op, x.dtype, [a.dtype for a in x.args], args, x.params)
             elif x.op == "div" and e.wide_bytes >= division.BYTES and x.dtype in ("float32", "float64"):
-                by = self._fixed.get(id(x.args[1]))
-                if by is not None and division.is_worth_it(by):
-                    self._divisors[id(x)] = division.divisor(by)
+                fixed = self._fixed.get(id(x.args[1]))
+                if fixed is not None and division.is_worth_it(fixed):
+                    self._divisors[id(x)] = division.divisor(fixed)
         else:
             assert isinstance(x, View | Affine)
             varies = self._inner is not None and x.strides[self._inner] != 0
@@ -133,10 +133,12 @@ class Reader:
         for x in self._order:
             if not self._varies[id(x)]:
                 continue
-            if isinstance(x, Expr) and id(x) in self._divisors and lanes * itemsize(x.dtype) == division.BYTES:
-                values[id(x)] = division.divided(get(x.args[0]), self._divisors[id(x)])
-            elif isinstance(x, Expr):
+            if isinstance(x, Expr):
                 args = [get(a) for a in x.args]
+                by = self._divisors.get(id(x))
+                if by is not None and lanes * itemsize(x.dtype) == division.BYTES:
+                    values[id(x)] = division.divided(args[0], by)
+                    continue
                 values[id(x)] = e.compute(x.op, x.dtype, [a.dtype for a in x.args], args, x.params)
             else:
                 values[id(x)] = self._leaf(x, i, lanes)
