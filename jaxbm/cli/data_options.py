@@ -139,7 +139,8 @@ def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.
     if (arguments.data is None) == (arguments.demo is None):
         raise ValueError("data: expected either a CSV file or --demo")
     if arguments.demo is not None:
-        refuse(arguments, "with --demo, which reads no file", sep=None, decimal=None, encoding=None, header=None)
+        if getattr(arguments, "prepare_from", None) is None:
+            refuse(arguments, "with --demo, which reads no file", sep=None, decimal=None, encoding=None, header=None)
         frame, target = table.demo(arguments.demo)
         return frame, target if arguments.target is None else arguments.target
     if arguments.target is None:

@@ -85,10 +85,10 @@ def _table(arguments: argparse.Namespace) -> None:
         raise no_target()
     frame = table.read(arguments.data, **reading_options(arguments))
     usual = PRESETS[DEFAULT]
+    check_encoding(arguments, arguments.numbers or usual.numbers)
     for name in ("numbers", "bins", "frequencies", "categories"):
         if getattr(arguments, name) is None:
             setattr(arguments, name, getattr(usual, name))
-    check_encoding(arguments, arguments.numbers)
     preparation = table.prepare(frame, arguments.target, **column_options(arguments))
     described = {name: list(lines) for name, *lines in _columns(preparation)}
     arguments.outcome |= {"task": preparation.task, "steps": preparation.steps, "columns": described}

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         refuse(arguments, f"with --method {arguments.method}; a grid has them", grid_points=5)
     if arguments.halving is None:
         refuse(arguments, "without --halving", min_epochs=None)
-    if arguments.folds is not None:
+    if arguments.folds is not None and arguments.validation_split:
         refuse(arguments, "beside --folds, which validate already", validation_split=0.2)
     searched = _searched(arguments)
     check_writable(arguments.out)

@@ -198,7 +198,11 @@ class MembersSearchCV(BaseSearchCV):
         for i, fit in enumerate(fits):
             fold = i % len(folds)
             row = {"fit_time": fit.seconds, "n_test_samples": len(folds[fold][1]), "fit_error": None}
-            row |= self._failed(fit, scorers) if fit.error else self._scores(fit, fold, *parts[fold], scorers, quick)
+            row |= (
+                self._failed(fit, scorers)
+                if fit.error is not None
+                else self._scores(fit, fold, *parts[fold], scorers, quick)
+            )
             fit.estimator = fit.scored = None  # as soon as it can be
             out.append(row)
             tasks.end_fit(i)

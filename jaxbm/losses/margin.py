@@ -117,7 +117,7 @@ def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     Source: Martins and Astudillo, "From Softmax to Sparsemax" (2016), equation 18.
     """
     # To sort parts of an explicit mesh is not differentiable in every version of JAX.
-    scores, right, hot, known = _scores(*whole_on_each((scores, labels)))
+    scores, right, hot, known = whole_on_each(_scores(scores, labels))
     p = _nearest_on_simplex(scores).astype(scores.dtype)
     # Differences to the label's score, exactly 0 at the label and where a class is ruled out.
     ahead = jnp.where((hot == 1) | (p == 0), 0, scores - right[..., None])

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
-import optax
 
 from jaxbm.models.protocol import Params, shapes_of
 from jaxbm.optimizers import apply_updates
@@ -33,11 +32,15 @@ class Lookahead:
     optimizer: Any
 
     def init(self, params: Params) -> LookaheadState:
+        import optax
+
         return LookaheadState(params, self.optimizer.init(optax.LookaheadParams.init_synced(params)))
 
     def update(
         self, updates: Params, state: LookaheadState, params: Params, **extra: Any
     ) -> tuple[Params, LookaheadState]:
+        import optax
+
         both = optax.LookaheadParams(fast=state.fast, slow=params)
         moved, inner = optax.with_extra_args_support(self.optimizer).update(updates, state.state, both, **extra)
         return moved.slow, LookaheadState(apply_updates(state.fast, moved.fast), inner)
@@ -55,6 +58,8 @@ def learning(params: Params, opt_state: Any) -> Params:
 
 @lru_cache(maxsize=256)  # by every call of `fit` asked, which would take longer than a short run
 def _looks_ahead(init: Callable[[Any], Any], model: Any) -> bool:
+    import optax
+
     shapes = shapes_of(model)
     try:
         state = jax.eval_shape(init, optax.LookaheadParams.init_synced(shapes))

@@ -29,6 +29,7 @@ __all__ = ["UNFINISHED", "SavedMembers", "check_folder", "load_members", "save_m
 GROUPS = ("labels", "counts", "too_small", "too_small_counts")
 POOLED = "pooled."
 OBJECTS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
+    "bytes": (bytes, lambda value: value.decode("latin-1"), lambda text: text.encode("latin-1")),
     "datetime": (datetime.datetime, datetime.datetime.isoformat, datetime.datetime.fromisoformat),
     "date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     "time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
@@ -152,7 +153,7 @@ def _listed(values: np.ndarray) -> Any:
     if values.dtype.kind != "O" or not len(values):
         return values.tolist()
     one: Any = values.flat[0]
-    if isinstance(one, str | bool | int | float | np.generic):
+    if isinstance(one, str | bool | int | float | np.generic) and not isinstance(one, bytes):
         return [value.item() if isinstance(value, np.generic) else value for value in values.tolist()]
     kind = next((name for name, (known, _, _) in OBJECTS.items() if isinstance(one, known)), None)
     if kind is None:

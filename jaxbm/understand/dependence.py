@@ -171,6 +171,7 @@ def _along(
     members = jax.tree.leaves(asked.numbers.params)[0].shape[0] if asked.kind.is_ensemble else 1
     blocks = -(-n * k * members * asked.kind.model.n_outputs // BLOCK_OUTPUTS)
     block = -(-n // (blocks * SUMMED)) * SUMMED
+    blocks = -(-n // block)
     x, share = np.pad(x, ((0, blocks * block - n), (0, 0))), np.pad(share, (0, blocks * block - n))
     average, each = _by_blocks(
         asked.kind, individual, asked.numbers, x.reshape(blocks, block, -1), share.reshape(blocks, block), outer,

@@ -283,6 +283,7 @@ OBJECTS = [
     [datetime.datetime(2020, 1, 2, 3, tzinfo=datetime.UTC), datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)],
     [decimal.Decimal("1.10"), decimal.Decimal(2)],
     [True, False],
+    [b"p", b"\xff"],
 ]
 
 

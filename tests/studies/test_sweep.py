@@ -126,8 +126,8 @@ def test_different_programs_in_one_sweep():
 
 
 def test_halving_keeps_the_best_and_they_are_as_without_it():
-    options = {"trials": 9, "epochs": 9, "halving": 3, "refit": False, "min_epochs": 1}
-    halved, whole = sweep(**options), sweep(**{**options, "halving": None})
+    options = {"trials": 9, "epochs": 9, "halving": 3, "refit": False}
+    halved, whole = sweep(**options, min_epochs=1), sweep(**{**options, "halving": None})
     assert sorted(halved.epochs.tolist()) == [1] * 6 + [3] * 2 + [9]
     winner = halved.best
     assert halved.epochs[winner] == 9

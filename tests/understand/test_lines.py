@@ -48,7 +48,11 @@ def test_both_ways_agree(predictor, task, monkeypatch):
     if predictor is FIRST:
         calls.append({"columns": 1, "grid": np.linspace(-3, 3, 300)})  # more values than one call takes
         calls.append({"columns": (0, 3), "grid_points": 5, "individual": True})
+    ways = []
+    along_a_line = dependence._along
+    monkeypatch.setattr(dependence, "_along", lambda *given: (ways.append(1), along_a_line(*given))[1])
     found = [understand.partial_dependence(predictor, X, **call, task=task) for call in calls]
+    assert len(ways) == len(calls)
     monkeypatch.setattr(dependence, "lines_slower", lambda *_: "for this test")
     for got, call in zip(found, calls, strict=True):
         want = understand.partial_dependence(predictor, X, **call, task=task)
