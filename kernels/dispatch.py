@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core import rows as row_trees
+from jaxbm.core.device import is_inside
 from jaxbm.core.names import unknown
 from jaxbm.core.precision import Precision, used
 from jaxbm.core.settings import callers_level
@@ -216,7 +217,7 @@ def has_direct_runner(name: str) -> bool:
 
 def run_from_host(name: str, *run: Any, lead: int) -> Any:
     """The state that the implementation called `name` gives for a run whose arrays are there, compiling nothing but a
-    call; None where there is no such way.
+    call; None where there is no such way, or within a transformation, which gives results that aren't there.
 
     Args:
       name: of the implementation.
@@ -224,7 +225,7 @@ def run_from_host(name: str, *run: Any, lead: int) -> Any:
       lead: 1 where the state is that of members, 0 of one run.
     """
     entry = IMPLEMENTATIONS[name]
-    if entry.from_host is None or jax.default_backend() != "cpu":
+    if entry.from_host is None or jax.default_backend() != "cpu" or is_inside():
         return None
     return entry.from_host(*run, lead=lead)
 

@@ -49,12 +49,12 @@ def placed(array: Any, dtype: Any = None) -> Array:
       >>> placed(np.arange(3), np.float32).dtype.name
       'float32'
     """
-    if isinstance(array, jax.Array) or _is_inside():
+    if isinstance(array, jax.Array) or is_inside():
         return jnp.asarray(array, dtype)
     return jax.device_put(np.asarray(array, dtype))
 
 
-def _is_inside() -> bool:
+def is_inside() -> bool:
     """Whether a transformation is going on, which may have to know of every array."""
     from jax.extend.core import take_current_trace  # not at the top: it takes 20 ms to import
 

@@ -34,7 +34,9 @@ def run(
     *,
     lead: int,
 ) -> RunState | None:
-    """`train.run_directly` of arrays that are there, bit for bit; None where it takes more than one call.
+    """`train.run_directly` of arrays that are there, bit for bit.
+
+    None where it takes more than one call, or a schedule's rates.
 
     Args:
       task: of all members.
@@ -73,18 +75,18 @@ def run(
     out = _program("jaxbm_train", attributes, lead, tuple(is_lifted))(leaves, arrays)
     clock, *rest = jax.tree.unflatten(tree, out)
     columns = np.moveaxis(np.asarray(clock), -1, 0)
-    after = train.state_of(state, names, (columns, *rest), lambda clock, place: clock[place])
+    after = train.state_of(state, names, (columns, *rest))
     opt_state = after.opt_state._replace(count=placed(after.opt_state.count))
-    names = ["best_epoch", "wait", "epoch", "epochs_run", "active", "finite"]
-    counters: Any = {name: placed(getattr(after, name)) for name in names}
-    return after._replace(opt_state=opt_state, **counters)
+    counters = ("best_epoch", "wait", "epoch", "epochs_run", "active", "finite")
+    counted: Any = {name: placed(getattr(after, name)) for name in counters}
+    return after._replace(opt_state=opt_state, **counted)
 
 
 def logits(
     model: Any, params: Any, x: Array, start: Any = None, count: Any = None, most: int | None = None, rows: Any = None
 ) -> Array:
     """`[M, most, out]`: `apply.call` of members, their ranges each their own, everything else but `params` shared."""
-    most = x.shape[0] if most is None else most
+    most = (x if rows is None else rows).shape[0] if most is None else most
     limits = np.asarray([[0, most]], np.int32) if start is None else _stacked(np.int32, start, count)
     layers = [leaf for layer in params for leaf in (layer.weight, layer.bias) if leaf is not None]
     arrays = [limits, x, *layers, *([] if rows is None else [rows])]

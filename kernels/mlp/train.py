@@ -1,6 +1,5 @@
 """The training run as one call of the compiled CPU kernel."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -199,7 +198,7 @@ def _epochs(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words,
             weights = [w.astype(jnp.float32) for w in (part.weight, part.class_weight) if w is not None]
             arguments += [part.x, labels_of(task, part.y), *weights, *([] if part.rows is None else [part.rows])]
     out = kernel_call("jaxbm_train", attributes, tuple(range(len(leaves))))(*leaves, *arguments)
-    return state_of(state, names, jax.tree.unflatten(tree, out), lambda clock, place: clock[place])
+    return state_of(state, names, jax.tree.unflatten(tree, out))
 
 
 def clock_of(state: RunState) -> tuple[Any, ...]:
@@ -208,28 +207,28 @@ def clock_of(state: RunState) -> tuple[Any, ...]:
     return (*counts, state.active, state.finite)
 
 
-def state_of(before: RunState, names: list[str], out: Any, at: Callable[[Any, int], Any]) -> RunState:
+def state_of(before: RunState, names: list[str], out: Any) -> RunState:
     """The state that a call gives back.
 
     Args:
       before: the state that it was given.
       names: of the histories.
-      out: its clock, best value, histories, parameters, moments and best parameters.
-      at: the clock's counter at a place, see `clock_of`.
+      out: its clock, a counter after the other as in `clock_of`; best value, histories, parameters, moments and best
+        parameters.
     """
     clock, best_value, histories, params, moments, best = out
-    count = at(clock, 0).astype(jnp.result_type(before.opt_state.count))
+    count = clock[0].astype(jnp.result_type(before.opt_state.count))
     return RunState(
         params=params,
         opt_state=type(before.opt_state)(count, *moments),
         best_params=best,
         best_value=best_value,
-        best_epoch=at(clock, 3),
-        wait=at(clock, 4),
-        epoch=at(clock, 1),
-        epochs_run=at(clock, 2),
-        active=at(clock, 5) != 0,
-        finite=at(clock, 6) != 0,
+        best_epoch=clock[3],
+        wait=clock[4],
+        epoch=clock[1],
+        epochs_run=clock[2],
+        active=clock[5] != 0,
+        finite=clock[6] != 0,
         history={**before.history, **dict(zip(names, histories, strict=True))},
     )
 

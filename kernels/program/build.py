@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxbm.kernels.program.nodes  # noqa: F401 - the rules by which nodes are written
+from jaxbm.core.settings import callers_level
 from jaxbm.kernels.program import cost, machine, table
 from jaxbm.kernels.program.call import GAVE_UP, Native
 from jaxbm.kernels.program.compile import compile_text
@@ -67,7 +68,8 @@ def build(closed: Any, name: str, *, judge: bool = True) -> Built:
     except Exception as fault:
         # Whoever calls gets the results all the same, and hears of it.
         kind = f"{type(fault).__name__}: {fault}"
-        warnings.warn(f"accelerate({name}): an error of its compiler, please report it: {kind}", stacklevel=2)
+        told = f"accelerate({name}): an error of its compiler, please report it: {kind}"
+        warnings.warn(told, stacklevel=callers_level())
         raise NotNative(f"its compiler failed with {kind}") from fault
 
 

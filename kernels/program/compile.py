@@ -107,7 +107,7 @@ def load(image: bytes, exports: Sequence[str]) -> tuple[dict[str, int], Any]:
 
 
 def assembly(text: str) -> str:
-    """The optimised module as assembly, to be read."""
+    """The module as assembly, to be read, with all passes: programs of long loops run with fewer."""
     b = machine.llvm()
     module = b.parse_assembly(text)
     module.triple = b.get_process_triple()

@@ -52,7 +52,7 @@ class _Evaluation:
     def _loop_or_call(self, eqn: Any) -> Sequence[Any]:
         values = [self._read(v) for v in eqn.invars]
         if eqn.primitive.name in CALLS:
-            return evaluate(_inner(eqn), values, self._build)
+            return evaluate(inner_of(eqn), values, self._build)
         closed, ins, outs = function_of(self._jaxpr, [eqn])
         arguments = [self._env[v] for v in ins]
         try:
@@ -63,13 +63,13 @@ class _Evaluation:
         return [found.get(v) for v in eqn.outvars]
 
 
-def _inner(eqn: Any) -> Any:
+def inner_of(eqn: Any) -> Any:
     return eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
 
 
 def _has_loops(eqn: Any) -> bool:
     name = eqn.primitive.name
-    return name in LOOPS or (name in CALLS and any(_has_loops(e) for e in _inner(eqn).jaxpr.eqns))
+    return name in LOOPS or (name in CALLS and any(_has_loops(e) for e in inner_of(eqn).jaxpr.eqns))
 
 
 def function_of(jaxpr: Any, eqns: Sequence[Any]) -> tuple[Any, list[Any], list[Any]]:

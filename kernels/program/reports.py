@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
-from jaxbm.kernels.program.parts import CALLS, function_of
+from jaxbm.kernels.program.parts import CALLS, function_of, inner_of
 from jaxbm.kernels.program.trace import is_key
 
 REPORTS = ("debug_callback", "debug_print")
@@ -39,6 +39,8 @@ def separated(closed: Any) -> Silent:
     more = [v for v in needed if v not in known]
     eqns = [eqn for eqn in jaxpr.eqns if eqn.primitive.name not in REPORTS]
     effects = frozenset().union(*(eqn.effects for eqn in eqns))
+    if effects & frozenset().union(*(eqn.effects for eqn in told)):  # what a branch reports would come before these
+        return Silent(closed, lambda arrays, results: list(results))
     info = jaxpr.debug_info._replace(result_paths=None)
     silent = jaxpr.replace(outvars=[*jaxpr.outvars, *more], eqns=eqns, effects=effects, debug_info=info)
 
@@ -55,15 +57,11 @@ def separated(closed: Any) -> Silent:
 
 def _tells(eqn: Any) -> bool:
     """Whether an equation is a report, or a call of a function that has one."""
-    return eqn.primitive.name in REPORTS or (_is_call(eqn) and any(_tells(e) for e in _called(eqn).jaxpr.eqns))
+    return eqn.primitive.name in REPORTS or (_is_call(eqn) and any(_tells(e) for e in inner_of(eqn).jaxpr.eqns))
 
 
 def _is_call(eqn: Any) -> bool:
     return eqn.primitive.name in CALLS and bool(eqn.effects)
-
-
-def _called(eqn: Any) -> Any:
-    return eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
 
 
 def _inlined(closed: Any) -> Any:
@@ -78,7 +76,7 @@ def _inlined(closed: Any) -> Any:
         for eqn in closed.jaxpr.eqns:
             values = [read(v) for v in eqn.invars]
             if _is_call(eqn):
-                results = run(_called(eqn), values)
+                results = run(inner_of(eqn), values)
             else:
                 part, ins, outs = function_of(closed.jaxpr, [eqn])
                 found = dict(zip(outs, jaxpr_as_fun(part)(*[env[v] for v in ins]), strict=True))

@@ -68,6 +68,15 @@ def test_one_run_is_the_same_whoever_packs_its_numbers(monkeypatch):
     jax.tree.map(np.testing.assert_array_equal, tuple(fitted()), tuple(found))
 
 
+def test_within_jit_arrays_from_outside_train_as_they_do_alone():
+    x, y, key = jax.device_put(X), jax.device_put(Y), jax.random.key(2)
+
+    def fitted():
+        return jaxbm.fit(key, jaxbm.MLP((5, 3, 1)), x, y, loss="sigmoid_binary_cross_entropy", epochs=2).params
+
+    jax.tree.map(np.testing.assert_array_equal, jax.jit(fitted)(), fitted())
+
+
 def test_given_parameters_are_not_written_to():
     start = jax.tree.map(np.asarray, trained(MODELS[0]).params)
     kept = jax.tree.map(np.copy, start)

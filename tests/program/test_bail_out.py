@@ -88,6 +88,16 @@ def test_a_function_of_effects_alone(capfd):
     assert said(capfd, always, 1.0) == (None, "now\n")
 
 
+def test_what_a_branch_prints_keeps_its_place(capfd):
+    def f(x):
+        jax.debug.print("first", ordered=True)
+        lax.cond(x > 0, lambda: jax.debug.print("second", ordered=True), lambda: None)
+        jax.debug.print("third", ordered=True)
+        return x
+
+    assert said(capfd, jaxbm.accelerate(f), 1.0)[1] == "first\nsecond\nthird\n"
+
+
 def test_effects_in_loops_and_calls_are_never_dropped(capfd):
     inner = jaxbm.accelerate(lambda x: lax.cond(x > 2, lambda: jax.debug.print("big"), lambda: None))
 

@@ -76,12 +76,6 @@ INLINE float evenly(const Line& line) {
   return 1 / distance;
 }
 
-// Where weight (unit, output) of a narrow layer lies.
-INLINE long narrow_place(const Layer& l, long unit, long output) {
-  const long panel = unit / kPanel * kPanel, width = l.in_padded - panel < kPanel ? l.in_padded - panel : kPanel;
-  return panel * l.out + output * width + unit - panel;
-}
-
 INLINE void begin_lines(const Line& line, Lines& l) {
   const Layer& first = l.net.layer[0];
   for (long i = 0; i < l.steps; i++) l.ends[i] = i < l.values ? line.values[i] : __builtin_inff();
@@ -93,7 +87,7 @@ INLINE void begin_lines(const Line& line, Lines& l) {
     l.gain[u] = slope >= 0 ? 1 - line.below : line.below - 1;
     for (long o = 0; first.narrow && o < first.out; o++) {
       float* gained = l.gained + o * 2 * first.in_padded + u;
-      gained[0] = l.gain[u] * first.weight[narrow_place(first, u, o)];
+      gained[0] = l.gain[u] * first.weight[packed(first, u, o)];
       gained[first.in_padded] = gained[0] * slope;
     }
   }
