@@ -156,7 +156,7 @@ class _Table:
         for labels in self.y if self.y_is_own else (self.y,):
             class_codes(labels, kind_of(self.loss), classes)
         if not of_name:
-            self.class_weight = class_table(class_weight, classes)
+            self.class_weight = class_table(class_weight, classes, kind_of(self.loss))
             return
         counts = self._counts([listed.rows if listed else None] * self.members if lists is None else lists)
         self.class_weight = balanced(class_weight, counts.sum(axis=-1), counts)

@@ -216,7 +216,7 @@ def class_weights(class_weight: Any, y: Array, model: Model, loss: str | Loss, r
         counts = jnp.bincount(visited, length=classes)
         table = balanced(class_weight, jnp.asarray(visited.shape[0]), counts)
     else:
-        table = class_table(class_weight, classes)
+        table = class_table(class_weight, classes, kind_of(loss))
     return table[codes]
 
 
@@ -233,13 +233,17 @@ def balanced(name: str, rows: Array, counts: Array) -> Array:
     return table.astype(jnp.float32)
 
 
-def class_table(class_weight: Mapping[int, float] | ArrayLike, classes: int) -> Array:
+def class_table(class_weight: Mapping[int, float] | ArrayLike, classes: int, kind: str | None) -> Array:
     """float32 `[classes]`: given weights of classes, checked; 1 for those that a mapping leaves out."""
     if isinstance(class_weight, Mapping):
-        unknown = sorted(set(class_weight) - set(range(classes)))
+        # Where labels are signs, classes go by their labels or by their numbers, never by some of both.
+        by_sign = kind == "sign" and 0 not in class_weight
+        names = (-1, 1) if by_sign else range(classes)
+        unknown = sorted(set(class_weight) - set(names), key=str)
         if unknown:
-            raise ValueError(f"class_weight: expected classes 0 to {classes - 1}, got {unknown}")
-        given: Any = [class_weight.get(c, 1.0) for c in range(classes)]
+            expected = "-1 and 1, or 0 and 1" if kind == "sign" else f"0 to {classes - 1}"
+            raise ValueError(f"class_weight: expected classes {expected}, got {unknown}")
+        given: Any = [class_weight.get(c, 1.0) for c in names]
     else:
         given = class_weight
     table = _real("class_weight", _array("class_weight", given))

@@ -136,10 +136,10 @@ class TrainingOptions(TypedDict, total=False):
             ROWS,
             '`{class: weight}`, an array `[classes]` or "balanced" (rows over classes times rows of the class, of '
             "those trained on); multiplies `sample_weight` of the rows trained on, not of those validated on (as in "
-            "Keras). Labels must name classes: integers, 0 and 1, or -1 and 1.",
+            "Keras). Labels must name classes: integers, 0 and 1, or -1 and 1, where a mapping may call -1 class 0.",
             many='`{class: weight}`, an array `[classes]` or "balanced", which counts the rows that a member trains '
             "on; multiplies `sample_weight` of the rows trained on, not of those validated on (as in Keras). Labels "
-            "must name classes: integers, 0 and 1, or -1 and 1.",
+            "must name classes: integers, 0 and 1, or -1 and 1, where a mapping may call -1 class 0.",
         ),
     ]
     metrics: Annotated[

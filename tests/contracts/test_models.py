@@ -260,6 +260,15 @@ def test_half_precision_features_are_promoted(name):
         close(out, logits(model, params, narrow.astype(np.float32)))
 
 
+@pytest.mark.parametrize("implementation", [None, "xla"])
+def test_features_in_half_precision_train_as_the_numbers_that_they_are(implementation):
+    narrow = (1000 * features(MODELS["mlp"])).astype(np.float16)  # their squares are more than float16 holds
+    options = {**OPTIONS, "loss": "squared_error", "implementation": implementation}
+    found, want = (jaxbm.fit(KEY, MODELS["mlp"], x, Y, **options) for x in (narrow, narrow.astype(np.float32)))
+    np.testing.assert_allclose(found.history["loss"], want.history["loss"], rtol=1e-5)
+    assert found.params[0].weight.dtype == jnp.float32
+
+
 def test_explain(model):
     told = jaxbm.kernels.explain(model, loss=OPTIONS["loss"])
     assert told.implementation in ("cpu", "program", "xla")
@@ -293,8 +302,11 @@ def test_another_optimizers_state_and_foreign_biases_are_refused():
     for train in (jaxbm.fit, lambda *a, **o: jaxbm.fit_members(*a, members=2, **o)):
         with pytest.raises(ValueError, match="opt_state: expected"):
             train(KEY, model, x, Y, opt_state=state, **OPTIONS)
-        with pytest.raises(ValueError, match="params: expected"):
-            train(KEY, MODELS["mlp_no_bias"], x, Y, params=model.init(KEY), **OPTIONS)
+        for implementation in (None, "xla"):
+            with pytest.raises(ValueError, match="params: expected"):
+                train(
+                    KEY, MODELS["mlp_no_bias"], x, Y, params=model.init(KEY), implementation=implementation, **OPTIONS
+                )
     with pytest.raises(ValueError, match="params: expected biases"):
         jaxbm.predict(MODELS["mlp_no_bias"], model.init(KEY), x)
     with pytest.raises(ValueError, match="params: expected biases"):

@@ -80,10 +80,16 @@ MASKED = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(MASKED))
+#: Their masks are of elements alone.
+ELEMENTS_MASKED = dict.fromkeys(
+    ("kl_divergence", "kl_divergence_with_log_targets", "generalized_kl_divergence", "cosine_similarity"), SOFT
+)
+
+
+@pytest.mark.parametrize("name", sorted(MASKED | ELEMENTS_MASKED))
 @pytest.mark.parametrize("bad", [100.0, 1e30, jnp.inf, -jnp.inf, jnp.nan])
 def test_what_is_masked_has_no_influence(name, bad):
-    function, labels = getattr(losses, name), MASKED[name]
+    function, labels = getattr(losses, name), (MASKED | ELEMENTS_MASKED)[name]
     where = jnp.ones((4, 4), bool).at[:, 2].set(False).at[3].set(False)
     value, grad = jax.value_and_grad(lambda x: function(x, labels, where=where).sum())(
         jnp.where(where, LOGITS, bad).at[3].set(0.0)

@@ -1,5 +1,7 @@
 """Metrics at the edges: several labels a row, signs, unknown classes, many rows, weights and types of any kind."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,6 +87,9 @@ def test_a_class_that_the_count_leaves_out():
         with pytest.raises(ValueError, match=r"expected classes 0 to 1 \(num_classes=2\), got 2"):
             metric(CLASSES, CLASSES, num_classes=2)
         assert np.isnan(jax.jit(lambda a, m=metric: m(a, a, num_classes=2))(CLASSES)).all()
+    for by_default in (metrics.balanced_accuracy, lambda *a: metrics.f1(*a, average="macro")):
+        with pytest.raises(ValueError, match=r"expected classes 0 to 1 \(num_classes=2\), got 2"):
+            by_default(CLASSES, CLASSES)
     with pytest.raises(ValueError, match="average: expected 'macro', 'micro' or 'weighted' for 3 classes"):
         metrics.f1(CLASSES, CLASSES, num_classes=3)
 
@@ -101,13 +106,24 @@ def test_scores_of_many_classes():
 
 
 def test_counts_beyond_what_float32_counts_by_ones():
-    n = 2**24 + 4096
+    n = 2**24 + 2**15  # so that one class alone has more than 2**24
     counted = jax.jit(lambda: by_class(jax.lax.iota(jnp.int32, n) % 1024 // 1023, None, 2))()
     assert counted.tolist() == [n - n // 1024, n // 1024]
     # With weights: blocks, and what their sums lose. A first block as large as everything behind it loses most.
     weights = jnp.concatenate([jnp.full(4096, 2.0**12), jnp.full(40_960, 0.75)])
     total = float(jax.jit(lambda w: by_class(jnp.zeros(w.shape[0], jnp.int32), w, 1))(weights)[0])
     assert total == 2.0**24 + 0.75 * 40_960
+    # A quarter of the light ones is decided wrongly: what is right is more than 2**24 all the same.
+    wrong = (jnp.arange(45_056) >= 34_816).astype(jnp.int32)
+    rest, labels = 2.0**24 + 0.75 * 30_720, jnp.zeros(45_056, jnp.int32)
+    found = metrics.confusion_matrix(wrong, labels, num_classes=2, weights=weights)
+    assert found.tolist() == [[rest, 0.75 * 10_240], [0, 0]]
+    for metric, want in (
+        (metrics.accuracy, rest / total),
+        (metrics.balanced_accuracy, rest / total),
+        (functools.partial(metrics.f1, average="macro"), rest / (rest + total)),
+    ):
+        assert float(metric(wrong, labels, weights=weights)) == pytest.approx(want, rel=2e-7)
     # The same weights, all of one score and of class 0, beside a row of class 1.
     among, one = jnp.zeros(45_057).at[-1].set(1), 2.0**20
     heavy, labels = jnp.append(weights, one), among.astype(jnp.int32)

@@ -46,7 +46,7 @@ def test_sigmoid_cross_entropy_of_infinite_logits():
     assert value == 0.0
 
 
-@pytest.mark.parametrize("scale", [1e-36, 1e-30, 1e30, 1e38])
+@pytest.mark.parametrize("scale", [1e-40, 1e-36, 1e-30, 1e30, 1e38])
 @pytest.mark.parametrize("implementation", ["cpu", "xla"])
 def test_weights_count_in_proportion_however_large_or_small(scale, implementation):
     rng = np.random.default_rng(0)
@@ -73,6 +73,29 @@ def test_weights_that_float32_hardly_holds_are_scaled(scale):
     measured = jaxbm.evaluate(model, plain.params, x, y, loss="squared_error", sample_weight=weight * scale)
     want = jaxbm.evaluate(model, plain.params, x, y, loss="squared_error", sample_weight=weight)
     assert measured["loss"] == pytest.approx(want["loss"], rel=rel)
+
+
+@pytest.mark.parametrize("implementation", ["cpu", "xla"])
+def test_sums_of_huge_weights_stay_finite_where_they_are_traced(implementation):
+    """60 of 6e4 are more than float16 holds, 60 of 1e38 more than float32 does."""
+    rng = np.random.default_rng(0)
+    x, uneven, model = rng.normal(size=(60, 3)).astype(np.float32), rng.uniform(0.5, 1, 60), jaxbm.MLP((3, 4, 1))
+    y, uneven = (x[:, 0] > 0).astype(np.float32), np.where(uneven > 0.7, 1.0, 0.5)
+    loss = "sigmoid_binary_cross_entropy"
+
+    @jax.jit
+    def run(weight):
+        return jaxbm.fit(KEY, model, x, y, loss=loss, epochs=2, sample_weight=weight, implementation=implementation)
+
+    want = run(uneven.astype(np.float32))
+    for weight in ((6e4 * uneven).astype(np.float16), (1e38 * uneven).astype(np.float32)):
+        for found in (run(weight), run.__wrapped__(weight)):
+            np.testing.assert_allclose(found.history["loss"], want.history["loss"], rtol=1e-5)
+            np.testing.assert_allclose(found.params[0].weight, want.params[0].weight, rtol=1e-4, atol=1e-6)
+        measured = jaxbm.evaluate(model, want.params, x, y, loss=loss, sample_weight=weight)["loss"]
+        assert measured == pytest.approx(
+            jaxbm.evaluate(model, want.params, x, y, loss=loss, sample_weight=uneven)["loss"], rel=1e-5
+        )
 
 
 @pytest.mark.parametrize("count", [0, 5, 2**31 - 3, 2**31 - 2, 2**31 - 1])

@@ -68,11 +68,28 @@ def test_classes_need_an_output_each(loss):
         jaxbm.evaluate(MODEL, MODEL.init(KEY), X, y, loss=loss)
 
 
-def test_weights_of_classes_for_labels_of_either_sign():
+@pytest.mark.parametrize("implementation", [None, "xla"])
+def test_weights_of_classes_for_labels_of_either_sign(implementation):
+    signs, options = 2 * Y - 1, {"loss": "hinge_loss", "epochs": 2, "implementation": implementation}
+    want = jaxbm.fit(KEY, MODEL, X, signs, sample_weight=np.where(Y > 0, 0.5, 3.0), **options)
+    for given in ({0: 3.0, 1: 0.5}, {-1: 3.0, 1: 0.5}, [3.0, 0.5]):
+        same(jaxbm.fit(KEY, MODEL, X, signs, class_weight=given, **options), want)
+    other = jaxbm.fit(KEY, MODEL, X, -signs, sample_weight=np.where(Y > 0, 3.0, 0.5), **options)
+    many = jaxbm.fit_members(
+        jnp.stack([KEY, KEY]), MODEL, X, np.stack([signs, -signs]), class_weight={-1: 3.0, 1: 0.5}, **options
+    )
+    for k, alone in enumerate((want, other)):
+        np.testing.assert_allclose(many.history["loss"][k], alone.history["loss"], rtol=1e-5)
+
+
+def test_classes_of_either_sign_go_by_their_labels_or_by_their_numbers():
     signs = 2 * Y - 1
-    given = jaxbm.fit(KEY, MODEL, X, signs, loss="hinge_loss", class_weight={0: 3.0, 1: 0.5}, epochs=2)
-    want = jaxbm.fit(KEY, MODEL, X, signs, loss="hinge_loss", sample_weight=np.where(Y > 0, 0.5, 3.0), epochs=2)
-    same(given, want)
+    for given in ({-1: 3.0, 0: 1.0}, {0: 1.0, 2: 1.0}, {-1: 1.0, "good": 2.0}):
+        for train in (jaxbm.fit, lambda *a, **o: jaxbm.fit_members(*a, members=2, **o)):
+            with pytest.raises(ValueError, match="class_weight: expected classes -1 and 1, or 0 and 1, got"):
+                train(KEY, MODEL, X, signs, loss="hinge_loss", class_weight=given)
+    with pytest.raises(ValueError, match=r"class_weight: expected classes 0 to 1, got \[-1\]"):
+        jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, class_weight={-1: 3.0})
     with pytest.raises(ValueError, match=r"y: expected labels -1 or 1 for loss='hinge_loss', got 0"):
         jaxbm.fit(KEY, MODEL, X, Y, loss="hinge_loss")
 
@@ -119,6 +136,9 @@ def test_the_number_of_a_row_never_wraps_round(rows):
         jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, rows=rows)
     with pytest.raises(ValueError, match="validation_rows: expected 0 to 59, got"):
         jaxbm.fit_members(KEY, MODEL, X, Y, members=2, loss=BINARY, validation_rows=rows)
+    for each in ([rows, rows], [[0, 1], rows]):
+        with pytest.raises(ValueError, match=r"rows.*: expected 0 to 59, got"):
+            jaxbm.fit_members(KEY, MODEL, X, Y, loss=BINARY, members=2, rows=each)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -200,6 +220,24 @@ def test_metrics_read_labels_as_the_loss_does():
                  lambda **o: jaxbm.evaluate(MODEL, MODEL.init(KEY), X, 0.9 * Y, loss=BINARY, **o)):  # fmt: skip
         with pytest.raises(ValueError, match=r"y: expected 0 and 1, or -1 and 1 for metric 'accuracy', got 0.9"):
             soft(metrics=["accuracy"])
+        with pytest.raises(ValueError, match=r"y: expected 0 and 1, or -1 and 1 for metric 'f1', got 0.9"):
+            soft(metrics=["f1"])
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_several_labels_a_row_are_measured_while_training(implementation):
+    several = (X > 0.3).astype(np.float32)
+    result = jaxbm.fit(
+        KEY, THREE, X[:40], several[:40], loss=BINARY, epochs=3, metrics=["accuracy", "f1"],
+        validation_data=(X[40:], several[40:]), implementation=implementation,
+    )  # fmt: skip
+    decided, truth = jaxbm.predict(THREE, result.params, X) > 0, several > 0
+    for name, rows in (("accuracy", slice(40)), ("val_accuracy", slice(40, 60))):
+        right = (decided[rows] == truth[rows]).all(axis=1).mean()
+        assert float(result.history[name][-1]) == pytest.approx(right, abs=1e-6), name
+    hits = (decided & truth)[40:].sum(axis=0)
+    score = 2 * hits / np.maximum(decided[40:].sum(axis=0) + truth[40:].sum(axis=0), 1)
+    assert float(result.history["val_f1"][-1]) == pytest.approx(score.mean(), abs=1e-6)
 
 
 @pytest.mark.parametrize("key", [None, 0, "seed"])
