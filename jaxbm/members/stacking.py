@@ -109,6 +109,8 @@ def key_array(keys: Any, members: int | None) -> Array:
     """
     members = None if members is None else checks.positive_int("members", members)
     if isinstance(keys, list | tuple) and keys:
+        if others := {type(key).__name__ for key in keys if not hasattr(key, "dtype")} - {"list", "tuple"}:
+            raise TypeError(f"keys: expected JAX random keys [M], got a list of {', '.join(sorted(others))}")
         keys = jnp.stack([jnp.asarray(key) for key in keys])
     if not hasattr(keys, "dtype"):
         raise TypeError(f"keys: expected JAX random keys [M], or one and members, got {type(keys).__name__}")

@@ -12,6 +12,7 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.extras import needs
 from jaxbm.core.labels import OF_CLASSES
 from jaxbm.losses import kind_of
+from jaxbm.studies.group_layout import check_none_missing, kind_of_labels
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -56,6 +57,8 @@ def make_folds(
         groups = arrays.given("groups", groups)
         if groups.shape != (n,):
             raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
+        check_none_missing(groups)
+        kind_of_labels(groups)
     if hasattr(folds, "split") and not isinstance(folds, str | bytes):
         places = np.zeros((n, 1))
         made = [pair for _ in range(repeats) for pair in folds.split(places, y, groups)]

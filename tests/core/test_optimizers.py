@@ -276,6 +276,17 @@ def test_an_accumulator_of_another_dtype_agrees_with_optax(dtype, nesterov):
     np.testing.assert_allclose(ours, theirs, atol={"float32": 1e-6, "float16": 2e-3, "bfloat16": 2e-2}[dtype])
 
 
+@pytest.mark.parametrize("implementation", [None, "xla"])
+def test_an_accumulator_of_another_dtype_trains(implementation):
+    options = {"optimizer": jaxbm.sgd(0.1, 0.9, accumulator_dtype="bfloat16"), "loss": "squared_error", "epochs": 1}
+    x, y, model = jnp.ones((8, 2)), jnp.ones(8), jaxbm.MLP((2, 3, 1))
+    found = jax.eval_shape(
+        lambda k: jaxbm.fit(k, model, x, y, implementation=implementation, **options), jax.random.key(0)
+    )
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(found.opt_state.trace)} == {"bfloat16"}
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(found.params)} == {"float32"}
+
+
 def test_the_last_steps_that_a_counter_can_count():
     for optimizer in (jaxbm.adam(0.1, nesterov=True), jaxbm.adam(0.1)):
         for count in (2**31 - 3, 2**31 - 2, 2**31 - 1):

@@ -146,6 +146,32 @@ def test_a_row_that_the_table_lacks_makes_only_its_member_non_finite():
     assert held_out.finite.all()
 
 
+@needs_native
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"loss": 99}, "loss: expected the place of one of: .*squared_error.*, got 99"),
+        ({"optimizer": -1}, "optimizer: expected the place of one of: .*adam.*, got -1"),
+        ({"batch_size": 0}, "batch_size: expected 1 to 1073741824, got 0"),
+        ({"options": -1}, "options: expected 0 to 262143, got -1"),
+        ({"sizes": (3, 4, 2)}, "labels' axes: expected 2 for several outputs and for soft classes, got 1"),
+        ({"options": 256 + 32768}, "labels' axes: expected 1 for integers and for weights of classes, got 2"),
+    ],
+)
+def test_what_a_call_to_train_expected(changed, message):
+    right = {"sizes": (3, 4, 1), "activations": (1,), "loss": 0, "optimizer": 0, "options": 0, "batch_size": 8}
+    attributes = tuple({**right, "threads": 1, **changed}.items())
+    with pytest.raises(WRONG_CALL, match=message):
+        np.asarray(kernel_call("jaxbm_train", attributes, (), (((), np.float32),))(jnp.zeros(1))[0])
+
+
+@needs_native
+def test_what_a_call_to_adam_expected():
+    arguments = jnp.int32(0), jnp.zeros(6, jnp.float32), jnp.zeros(3)
+    with pytest.raises(WRONG_CALL, match="number of arguments: expected 2, and 4 for each of the leaves, got 3"):
+        np.asarray(kernel_call("jaxbm_adam", (("nesterov", 0),), (), (((3,), np.float32),))(*arguments)[0])
+
+
 # ---- libraries that can't be used ----
 
 USE = textwrap.dedent("""

@@ -74,6 +74,22 @@ def test_a_gradient_goes_through_the_training_of_many(way):
         np.testing.assert_allclose(jax.vmap(jax.grad(final))(jnp.asarray([0.01]))[0], slope, rtol=1e-4)
 
 
+@pytest.mark.parametrize("implementation", [None, "xla", "cpu", "program"])
+def test_a_gradient_is_traced_through_members_that_stop_early(implementation):
+    """On each path, and by what it can be taken of: nothing on the way is without a rule for its transpose."""
+    if implementation not in (None, "xla") and not jaxbm.kernels.status()[implementation].startswith("on"):
+        pytest.skip("no native functions here")
+    options = {"validation_split": 0.25, "patience": 1, "implementation": implementation}
+
+    def last(rate, x, weight):
+        run = small(rate, sample_weight=weight, **options)
+        return jaxbm.fit_members(KEY, MODEL, x, Y[:64], members=2, **run).history["val_loss"][:, -1].sum()
+
+    given = jnp.float32(0.01), X[:64], np.ones(64, np.float32)
+    slopes = jax.eval_shape(jax.grad(last, (0, 1, 2)), *given)
+    assert [slope.shape for slope in slopes] == [(), (64, FEATURES), (64,)]
+
+
 def test_members_of_a_vmap_that_stop_at_different_times_keep_their_own_results():
     def one(key, patience):
         return jaxbm.fit(

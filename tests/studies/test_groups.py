@@ -172,3 +172,18 @@ def test_a_large_table_is_copied_once(dtype):
     table[0] = 5  # the user's memory stays the user's
     assert copy[0].tolist() == [3, 4, 5] or dtype == "bool"
     assert on_device(copy) is copy
+
+
+@pytest.mark.parametrize("groups", [[1, None], ["a", None], [1.0, np.nan], [np.datetime64("NaT")] * 2], ids=str)
+def test_no_group_of_rows_held_out_together_is_missing(groups):
+    groups = groups * 12
+    told = "groups: expected a label for every row, got missing values"
+    for call in (
+        lambda: jaxbm.fit_groups(KEY, MODEL, X[:24], Y[:24], groups, loss="squared_error"),
+        lambda: jaxbm.cross_validate(KEY, MODEL, X[:24], Y[:24], loss="squared_error", folds=2, groups=groups),
+    ):
+        with pytest.raises(ValueError, match=told):
+            call()
+    mixed = np.array(["a", 1] * 12, object)
+    with pytest.raises(TypeError, match="groups: expected labels of one kind, got numbers and text"):
+        jaxbm.cross_validate(KEY, MODEL, X[:24], Y[:24], loss="squared_error", folds=2, groups=mixed)

@@ -179,6 +179,15 @@ def test_numbers_of_other_kinds_are_taken_or_refused_by_name():
     want = jaxbm.fit(KEY, MODEL, X, Y, **options)
     same(jaxbm.fit(KEY, MODEL, X.astype(">f4"), Y.astype(">f8"), **options), want)
     same(jaxbm.fit(KEY, MODEL, X.astype(np.longdouble), Y.astype(np.longdouble), **options), want)
+    for dtype in (">f4", np.longdouble):
+        x, y, weight = (a.astype(dtype) for a in (X, Y, Y + 1))
+        many = jaxbm.fit_members(KEY, MODEL, x, y, members=1, sample_weight=weight, **options)
+        same(many, jaxbm.fit_members(KEY, MODEL, X, Y, members=1, sample_weight=Y + 1, **options))
+        np.testing.assert_array_equal(jaxbm.predict(MODEL, want.params, x), jaxbm.predict(MODEL, want.params, X))
+        measured = [jaxbm.evaluate(MODEL, want.params, *rows, loss=BINARY, metrics=["accuracy"], sample_weight=w)
+                    for *rows, w in ((x, y, weight), (X, Y, Y + 1))]  # fmt: skip
+        assert measured[0] == measured[1]
+        assert float(jaxbm.metrics.brier_score(y, y, weights=weight)) == 0
     with pytest.raises(TypeError, match="x: expected real numbers, got dtype complex"):
         jaxbm.fit(KEY, MODEL, X.astype(np.complex64), Y, **options)
     with pytest.raises(TypeError, match="y: expected numbers"):

@@ -24,7 +24,8 @@ COMPOSED = {
     "lbfgs": optax.lbfgs,
     "backtracking": lambda: optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(8, store_grad=True)),
     "polyak_sgd": lambda: optax.polyak_sgd(max_learning_rate=0.1),
-    "reduce_on_plateau": lambda: optax.chain(optax.adam(1e-2), optax.contrib.reduce_on_plateau()),
+    "reduce_on_plateau": lambda: optax.chain(optax.adam(1e-2), optax.contrib.reduce_on_plateau(patience=1, rtol=0.5)),
+    "momo": lambda: optax.contrib.momo(0.1),
     "inject_hyperparams": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=0.01),
     "add_noise": lambda: optax.chain(optax.sgd(0.01), optax.add_noise(0.1, 0.1, 0)),
     "apply_if_finite": lambda: optax.apply_if_finite(optax.adam(0.01), 3),
@@ -137,7 +138,9 @@ def test_all_of_optax_is_tried():
     assert not set(EXCUSED) & {name.split(".")[-1] for name in MADE}
 
 
-@pytest.mark.parametrize("name", ["MultiSteps", "lbfgs", "backtracking", "polyak_sgd", "lookahead"])
+@pytest.mark.parametrize(
+    "name", ["MultiSteps", "lbfgs", "backtracking", "polyak_sgd", "momo", "reduce_on_plateau", "lookahead"]
+)
 def test_it_is_the_loop_that_optax_describes(name):
     optimizer = COMPOSED[name]()
     result = jaxbm.fit(KEY, MODEL, X, Y, optimizer=optimizer, **{**RUN, "batch_size": 24, "shuffle": False})

@@ -58,6 +58,8 @@ def run(many, options):
         ({"loss": UNHASHABLE}, "loss: expected a name or a hashable function .* got Unhashable"),
         ({"optimizer": UNHASHABLE}, "optimizer: expected one that is hashable, got a Unhashable"),
         ({"epochs": 2**31}, "epochs: expected 1 to 2147483647, got 2147483648"),
+        ({"patience": np.inf}, "patience: expected a whole number, got inf"),
+        ({"patience": 1.9}, "patience: expected a whole number, got 1.9"),
         ({"shuffle": "no"}, "shuffle: expected True or False, got 'no'"),
         ({"loss": "softmax_cross_entropy", "model": THREE, "y": -SHARES},
          r"y: expected labels that are not negative for loss='softmax_cross_entropy', got -1.0 at \[0, 0\]"),
@@ -76,6 +78,15 @@ def test_parameters_of_another_kind(params):
         MODEL.check_params(params)
     with pytest.raises(ValueError, match=r"labels: expected one-hot rows: .*, got another at \[0\]"):
         jaxbm.metrics.for_labels("accuracy", "distribution")(np.eye(3, dtype=np.float32), np.full((3, 3), 0.3), None)
+
+
+def test_a_member_s_patience_is_a_whole_number():
+    for value in (np.inf, 1.9):
+        told = rf"patience: expected a whole number, got {value} at \[1\]"
+        with pytest.raises(ValueError, match=told):
+            run(True, {"patience": [1, value]})
+        with pytest.raises(ValueError, match=told):
+            CALLS["sweep"](KEY, MODEL, X, Y, loss=BINARY, space={"patience": [1, value]})
 
 
 class Sparse:
@@ -98,7 +109,7 @@ CALLS = {
     "fit_members": lambda *a, **o: jaxbm.fit_members(*a, members=2, **o),
     "fit_groups": lambda key, model, x, y, **o: jaxbm.fit_groups(key, model, x, y, np.arange(12) % 2, **o),
     "cross_validate": lambda *a, **o: jaxbm.cross_validate(*a, folds=2, **o),
-    "sweep": lambda *a, **o: jaxbm.sweep({"learning_rate": [0.1, 0.2]}, *a, method="grid", **o),
+    "sweep": lambda *a, space=None, **o: jaxbm.sweep(space or {"learning_rate": [0.1, 0.2]}, *a, method="grid", **o),
     "predict": lambda key, model, x, y, **o: jaxbm.predict(model, MODEL.init(KEY), x),
     "evaluate": lambda key, model, x, y, **o: jaxbm.evaluate(model, MODEL.init(KEY), x, y, **o),
 }
@@ -171,6 +182,30 @@ def test_what_is_no_number_of_an_augmentation(value):
             kind(value)
     with pytest.raises(TypeError, match="model: expected an MLP, got "):
         jaxbm.BatchEnsemble(value)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_text_is_never_parsed_and_no_imaginary_part_is_dropped(name):
+    run = lambda x=X, y=Y, key=KEY, **o: CALLS[name](key, MODEL, x, y, loss=BINARY, **o)  # noqa: E731
+    forms = {"numbers, got dtype <U": lambda a: a.astype(str), "real numbers, got dtype complex": lambda a: a + 1j,
+             r"numbers, got '.*' \(str\)": lambda a: a.astype(str).astype(object)}  # fmt: skip
+    for match, form in forms.items():
+        calls = {"x": lambda f=form: run(f(X)), "y": lambda f=form: run(y=f(Y)),
+                 "sample_weight": lambda f=form: run(sample_weight=f(Y + 1))}  # fmt: skip
+        if name in ("fit", "fit_members"):
+            held_out = {"x": (form(X), Y), "y": (X, form(Y)), "sample_weight": (X, Y, form(Y + 1))}
+            calls |= {rf"{k} \(validation\)": lambda v=v: run(validation_data=v) for k, v in held_out.items()}
+        for argument, call in calls.items():
+            if argument == "x" or name != "predict":
+                with pytest.raises(TypeError, match=f"^{argument}: expected {match}"):
+                    call()
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in ("predict", "evaluate")])
+def test_no_key_at_all(name):
+    for key in (None, 0, [None, None]):
+        with pytest.raises(TypeError, match=r"^keys?: expected (a )?JAX random key"):
+            CALLS[name](key, MODEL, X, Y, loss=BINARY)
 
 
 PARAMS = MODEL.init(KEY)

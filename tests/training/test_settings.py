@@ -133,8 +133,23 @@ def test_what_works_on_the_host_says_so_where_it_is_traced():
 
 @contextlib.contextmanager
 def watched():
-    with jax.transfer_guard("disallow"), jax.debug_nans(True), jax.debug_infs(True):
+    with (
+        jax.transfer_guard("disallow"),
+        jax.debug_nans(True),
+        jax.debug_infs(True),
+        jax.numpy_rank_promotion("raise"),
+    ):
         yield
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_run_that_stops_early_is_no_nan_to_be_watched_for(implementation):
+    """What is left of its history is NaN."""
+    arrays = jax.device_put((KEY, X, Y))
+    with watched():
+        run = jaxbm.fit(*arrays[:1], MODEL, *arrays[1:], min_delta=1.0, implementation=implementation, **RUN, **SPLIT)
+    assert int(run.epochs_run) == 2
+    assert np.isnan(run.history["val_loss"]).tolist() == [False, False, True]
 
 
 def test_guarded_transfers_and_watched_nans():
