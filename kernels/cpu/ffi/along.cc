@@ -1,9 +1,8 @@
 // The handler of rows in which one feature takes value after value: blocks of rows of all members, spread over threads.
 #include <algorithm>
 
-#include "ffi/checks.h"
+#include "ffi/inference.h"
 #include "ffi/isa.h"
-#include "ffi/pool.h"
 
 JAXBM_HANDLER(jaxbm_along)
 
@@ -30,37 +29,23 @@ ffi::Error along(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, in
     const auto values = buffers.argument<float>("values", {-1});
     const auto slope = buffers.argument<float>("slope", {spec.sizes[0]});
     const auto base = buffers.argument<float>("base", {-1, spec.sizes[0]});
-    std::vector<Part<const float>> weight, offset;
-    for (int i = 0; i < spec.layers; i++) {
-      weight.push_back(buffers.argument<float>("weight", {spec.sizes[i], spec.sizes[i + 1]}));
-      if (bias) offset.push_back(buffers.argument<float>("bias", {spec.sizes[i + 1]}));
-    }
+    const Weights weights(buffers, spec, bias);
     const int64_t count = values.tail[0], rows = base.tail[0], outputs = spec.sizes[spec.layers];
     require_within("number of values", count, 1, kEvaluationRows);
     const auto out = buffers.result<float>("logits", {rows, count, outputs});
     const int64_t members = buffers.finish();
     const int64_t chunk = 64 * kEvaluationRows / count, chunks = (rows + chunk - 1) / chunk;
     const Kernels& chosen = kernels_for(spec, kEvaluationRows);
-    const size_t weights = (chosen.weight_bytes(&spec) + 4095) / 64 * 64;
-    const size_t bytes = weights + chosen.along_bytes(&spec, count);
+    const size_t bytes = chosen.along_bytes(&spec, count);
     auto one = [&](long i) {
       const auto place = buffers.place(i / chunks);
       const int64_t from = i % chunks * chunk, several = std::min(chunk, rows - from);
-      Leaves leaves = {};
-      for (int k = 0; k < spec.layers; k++) {
-        leaves.weight[k] = const_cast<float*>(weight[k].at(place));
-        if (bias) leaves.bias[k] = const_cast<float*>(offset[k].at(place));
-      }
       const Line line = {values.at(place), slope.at(place), count, below};
-      char* memory = workspace().get(bytes);
-      chosen.apply_pack(&spec, &leaves, memory);
-      chosen.along(&spec, memory, memory + weights, &line, base.at(place) + from * spec.sizes[0], several,
+      const Packed packed(chosen, spec, weights.at(place), bytes);
+      chosen.along(&spec, packed.weights, packed.workspace, &line, base.at(place) + from * spec.sizes[0], several,
                    out.at(place) + from * count * outputs);
     };
-    const int64_t cores = std::max<int64_t>(1, pool.num_threads());
-    return for_each(pool, members * chunks, threads > 0 ? std::min(threads, cores) : cores, one)
-               ? ffi::Error::Success()
-               : throw std::bad_alloc();
+    return spread(pool, members * chunks, threads, one);
   });
 }
 

@@ -2,9 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ffi/checks.h"
+#include "ffi/inference.h"
 #include "ffi/isa.h"
-#include "ffi/pool.h"
 #include "ffi/rows.h"
 
 JAXBM_HANDLER(jaxbm_apply)
@@ -22,11 +21,7 @@ ffi::Error apply(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, in
     const auto limits = buffers.argument<int32_t>("limits", {2});
     RowParts rows;
     rows.x = buffers.argument<float>("x", {-1, spec.sizes[0]});
-    std::vector<Part<const float>> weight, offset;
-    for (int i = 0; i < spec.layers; i++) {
-      weight.push_back(buffers.argument<float>("weight", {spec.sizes[i], spec.sizes[i + 1]}));
-      if (bias) offset.push_back(buffers.argument<float>("bias", {spec.sizes[i + 1]}));
-    }
+    const Weights weights(buffers, spec, bias);
     if (indexed) rows.index = buffers.argument<int32_t>("rows", {-1});
     const auto out = buffers.result<float>("logits", {-1, spec.sizes[spec.layers]});
     const int64_t members = buffers.finish(), most = out.tail[0];
@@ -40,8 +35,7 @@ ffi::Error apply(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, in
       require_within("number of rows", visited[m].count, 0, most);
     }
     const Kernels& chosen = kernels_for(spec, kEvaluationRows);
-    const size_t weights = (chosen.weight_bytes(&spec) + 4095) / 64 * 64;
-    const size_t bytes = weights + chosen.apply_bytes(&spec);
+    const size_t bytes = chosen.apply_bytes(&spec);
     auto one = [&](long i) {
       const auto place = buffers.place(i / chunks);
       Rows part = visited[i / chunks];
@@ -55,19 +49,10 @@ ffi::Error apply(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, in
       if (part.index) part.index += first;
       else part.x += first * spec.sizes[0];
       part.count = count;
-      Leaves leaves = {};
-      for (int k = 0; k < spec.layers; k++) {
-        leaves.weight[k] = const_cast<float*>(weight[k].at(place));
-        if (bias) leaves.bias[k] = const_cast<float*>(offset[k].at(place));
-      }
-      char* memory = workspace().get(bytes);
-      chosen.apply_pack(&spec, &leaves, memory);
-      chosen.apply(&spec, memory, memory + weights, &part, logits);
+      const Packed packed(chosen, spec, weights.at(place), bytes);
+      chosen.apply(&spec, packed.weights, packed.workspace, &part, logits);
     };
-    const int64_t cores = std::max<int64_t>(1, pool.num_threads());
-    return for_each(pool, members * chunks, threads > 0 ? std::min(threads, cores) : cores, one)
-               ? ffi::Error::Success()
-               : throw std::bad_alloc();
+    return spread(pool, members * chunks, threads, one);
   });
 }
 

@@ -39,12 +39,8 @@ struct Lines {
 };
 
 INLINE size_t carve_lines(const Spec& s, Lines& l, long values, char* weights, char* memory) {
-  shape_layers(s, l.net, kEvaluationRows);
-  l.net.rows = kEvaluationRows;
   Carver for_weights(weights), c(memory);
-  carve_weights(l.net, for_weights, false);
-  carve_rows(s, l.net, c, false);
-  carve_factors(l.net, c, 1, 0, 0);
+  l.net = inference_net(s, for_weights, c);
   const Layer& first = l.net.layer[0];
   const long narrow = first.narrow ? first.out : 0;
   l.values = values;

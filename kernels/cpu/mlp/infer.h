@@ -5,33 +5,32 @@
 namespace jaxbm {
 namespace {
 
-Net inference_net(const Spec& s, char* weights, char* rows) {
+// Where a network's packed weights lie, and a block of its rows.
+Net inference_net(const Spec& s, Carver& weights, Carver& rows) {
   Net net = {};
   shape_layers(s, net, kEvaluationRows);
   net.rows = kEvaluationRows;
-  Carver for_weights(weights), for_rows(rows);
-  carve_weights(net, for_weights, false);
-  carve_rows(s, net, for_rows, false);
-  carve_factors(net, for_rows, 1, 0, 0);
+  carve_weights(net, weights, false);
+  carve_rows(s, net, rows, false);
+  carve_factors(net, rows, 1, 0, 0);
   return net;
 }
 
+Net inference_net(const Spec& s, char* weights, char* rows) {
+  Carver for_weights(weights), for_rows(rows);
+  return inference_net(s, for_weights, for_rows);
+}
+
 size_t weight_bytes(const Spec* s) {
-  Net net = {};
-  shape_layers(*s, net, kEvaluationRows);
-  Carver c(nullptr);
-  carve_weights(net, c, false);
-  return c.used();
+  Carver weights(nullptr), rows(nullptr);
+  inference_net(*s, weights, rows);
+  return weights.used();
 }
 
 size_t apply_bytes(const Spec* s) {
-  Net net = {};
-  shape_layers(*s, net, kEvaluationRows);
-  net.rows = kEvaluationRows;
-  Carver c(nullptr);
-  carve_rows(*s, net, c, false);
-  carve_factors(net, c, 1, 0, 0);
-  return c.used();
+  Carver weights(nullptr), rows(nullptr);
+  inference_net(*s, weights, rows);
+  return rows.used();
 }
 
 void apply_pack(const Spec* s, const Leaves* leaves, char* weights) {
