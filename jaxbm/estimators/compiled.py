@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxbm.core.halves import merged
 from jaxbm.estimators import stopping
 from jaxbm.estimators.networks import Training, mapped
 from jaxbm.estimators.states import keep_better, squares, with_rates
 from jaxbm.estimators.stopping import Limits, Progress, Rule
 from jaxbm.estimators.validation import HeldOut, Part, most_rows, score_of, sums_of
 from jaxbm.kernels import dispatch
-from jaxbm.members import stacking
 from jaxbm.members.stacking import Inputs
 from jaxbm.run.contract import RunState, Task
 
@@ -190,7 +190,7 @@ def _trained(fixed: Fixed, numbers: Numbers, carry: Carry, stop: Array) -> RunSt
         own = own._replace(hyper=own.hyper._replace(optimizer=optimizer))
 
     def one(state: RunState, words: Any, own: Inputs) -> RunState:
-        data, hyper, _, _ = stacking.merged(own, numbers.shared)
+        data, hyper, _, _ = merged(own, numbers.shared)
         run = dispatch.runner(fixed.implementation, differentiable=False)
         return run(fixed.task, state, data, hyper, words, stop)
 

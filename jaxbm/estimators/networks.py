@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxbm.core.halves import merged, split
 from jaxbm.estimators.states import squares, with_rates
 from jaxbm.estimators.tables import Table, filled, packed
 from jaxbm.kernels import dispatch
@@ -130,7 +131,7 @@ class Training:
         if lists.get("start") is not None:
             own_data = own_data._replace(start=True, count=True)
         own = own._replace(data=own_data, hyper=own.hyper._replace(optimizer=_own_numbers(own.hyper.optimizer)))
-        self.own, self.shared = stacking.split(inputs, own)
+        self.own, self.shared = split(inputs, own)
         one = stacking.first(self.own, self.shared)
         self.name, _ = dispatch.choose(self.program.implementation, Run(self.task, *one))
         self._name_streams()
@@ -312,7 +313,7 @@ def _shapes(task: Task, tree: Any, leaves: tuple[Any, ...], x64: bool) -> RunSta
 
 
 def _starts(task: Task, own: Inputs, shared: Inputs) -> RunState:
-    return mapped(lambda own: _start(task, stacking.merged(own, shared)), own)
+    return mapped(lambda own: _start(task, merged(own, shared)), own)
 
 
 def _start(task: Task, inputs: Inputs) -> RunState:
@@ -322,7 +323,7 @@ def _start(task: Task, inputs: Inputs) -> RunState:
 @partial(jax.jit, static_argnums=(0, 1))
 def _only_epoch(task: Task, name: str, words: Any, active: Array, own: Inputs, shared: Inputs) -> RunState:
     def one(words: Any, active: Array, own: Inputs) -> RunState:
-        return only_epoch(task, name, words, active, stacking.merged(own, shared))
+        return only_epoch(task, name, words, active, merged(own, shared))
 
     return mapped(one, words, active, own)
 

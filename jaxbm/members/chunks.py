@@ -15,9 +15,9 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import counter
+from jaxbm.core.halves import merged
 from jaxbm.core.keys import host_data, member_words
 from jaxbm.kernels import dispatch
-from jaxbm.members import stacking
 from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
 from jaxbm.members.stacking import Inputs
@@ -52,7 +52,7 @@ class Run:
     Args:
       task, name: what is trained, by which implementation.
       keys: `[M]`.
-      own, shared: what each member reads, split by `stacking.split`.
+      own, shared: what each member reads, split by `core.halves.split`.
       checkpoint: where the state is kept between chunks; what it holds is gone on from.
     """
 
@@ -71,7 +71,7 @@ class Run:
             None if kept is not None else (np.ones(self.members, bool), np.zeros(self.members, np.int32))
         )
         self._steps = np.broadcast_to(steps_per_epoch(task, own, shared), self.members)
-        epochs = stacking.merged(own, shared).hyper.epochs
+        epochs = merged(own, shared).hyper.epochs
         self._epochs = np.broadcast_to(task.epochs if epochs is None else np.asarray(epochs), self.members)
 
     def advance(self, stop: int) -> None:
@@ -215,7 +215,7 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     """All epochs of all members in one compiled call."""
 
     def one(key: Array, own: Inputs) -> FitResult:
-        return whole_run(task, name, key, *stacking.merged(own, shared))
+        return whole_run(task, name, key, *merged(own, shared))
 
     return _mapped(one, keys, own)
 
@@ -242,7 +242,7 @@ def advanced_members(
 
 
 def _host_start(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState | None:
-    data, hyper, params, opt_state = stacking.merged(own, shared)
+    data, hyper, params, opt_state = merged(own, shared)
     all_own = params is None or not jax.tree.leaves(shared.params)
     return host_start(task, name, host_data(keys), data, hyper, params) if opt_state is None and all_own else None
 
@@ -255,7 +255,7 @@ def _begun(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> R
 @partial(jax.jit, static_argnums=(0, 1))
 def _whole_state(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState:
     def one(key: Array, own: Inputs) -> RunState:
-        return final_state(task, name, key, *stacking.merged(own, shared))
+        return final_state(task, name, key, *merged(own, shared))
 
     return _mapped(one, keys, own)
 
@@ -293,7 +293,7 @@ def steps_per_epoch(task: Task, own: Inputs, shared: Inputs) -> Any:
 @partial(jax.jit, static_argnums=(0, 1))
 def _begin(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> RunState:
     def one(key: Array, own: Inputs) -> RunState:
-        data, hyper, params, opt_state = stacking.merged(own, shared)
+        data, hyper, params, opt_state = merged(own, shared)
         return begun(task, name, key, data, hyper, params, opt_state)
 
     # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
@@ -307,7 +307,7 @@ def _advance(
     """The state at epoch `stop`, and what the host looks at of it."""
 
     def one(state: RunState, words: counter.Words, own: Inputs) -> RunState:
-        data, hyper, _, _ = stacking.merged(own, shared)
+        data, hyper, _, _ = merged(own, shared)
         return dispatch.runner(name, differentiable=False)(task, state, data, hyper, words, stop)
 
     state = _mapped(one, state, words, own)

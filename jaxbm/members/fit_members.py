@@ -17,6 +17,7 @@ from jax import Array
 from jaxbm.core import checks
 from jaxbm.core.device import placed
 from jaxbm.core.fingerprint import fingerprint
+from jaxbm.core.halves import split
 from jaxbm.core.settings import callers_level, non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
 from jaxbm.members import chunks, member_data, stacking, widths
@@ -232,7 +233,7 @@ def _setup(
         )
     )
     inputs = Inputs(run.data, hyper, params, opt_state)
-    own, shared = stacking.split(inputs, Inputs(own_data, own_hyper, own_params, own_state))
+    own, shared = split(inputs, Inputs(own_data, own_hyper, own_params, own_state))
     name, _ = dispatch.choose(implementation, Run(task, *stacking.first(own, shared)))
     return Setup(task, name, keys, own, shared, models if hyper.widths is not None else models[:1])
 

@@ -1,4 +1,4 @@
-"""What is each member's own and what is shared: one pytree split in two, and put together again inside `vmap`."""
+"""What is each member's own and what is shared: found by leading axes, and taken member by member."""
 
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from jax import Array
 
 from jaxbm.core import checks
 from jaxbm.core.device import placed
+from jaxbm.core.halves import merged
 from jaxbm.core.keys import member_keys
 from jaxbm.models.protocol import Params
 from jaxbm.run.contract import Data, Hyper
@@ -21,27 +22,6 @@ class Inputs(NamedTuple):
     hyper: Hyper
     params: Params | None = None
     opt_state: Any = None
-
-
-def _absent(leaf: Any) -> bool:
-    return leaf is None
-
-
-def split(tree: Any, is_own: Any) -> tuple[Any, Any]:
-    """`(own, shared)`: two trees like `tree`, each with None where the other holds the leaf.
-
-    Args:
-      tree: arrays.
-      is_own: the same structure, True where a leaf has a leading axis of members.
-    """
-    own = jax.tree.map(lambda leaf, mine: leaf if mine else None, tree, is_own)
-    shared = jax.tree.map(lambda leaf, mine: None if mine else leaf, tree, is_own)
-    return own, shared
-
-
-def merged(own: Any, shared: Any) -> Any:
-    """The inverse of `split`."""
-    return jax.tree.map(lambda a, b: b if a is None else a, own, shared, is_leaf=_absent)
 
 
 def own_by_rank(name: str, tree: Any, reference: Any, members: int) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core.device import placed
+from jaxbm.core.halves import merged
 from jaxbm.kernels.calls import Attributes, as_int64
 from jaxbm.kernels.mlp import apply as apply_mlp
 from jaxbm.kernels.mlp import train
@@ -47,7 +48,7 @@ def run(
       stop: the epoch to train until.
       lead: 1 of members, 0 of one run.
     """
-    data, hyper = jax.tree.map(lambda a, b: b if a is None else a, own, shared, is_leaf=lambda leaf: leaf is None)
+    data, hyper = merged(own, shared)
     is_own: Any = Data(*[lead > 0 and leaf is not None for leaf in own[0]])  # type: ignore[arg-type]  # a tree like it
     if task.metrics or callable(hyper.optimizer.learning_rate) or not train.is_watched(task, state.history):
         return None
