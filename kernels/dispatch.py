@@ -12,7 +12,7 @@ import numpy as np
 from jaxbm.core import rows as row_trees
 from jaxbm.core.device import is_inside
 from jaxbm.core.names import unknown
-from jaxbm.core.precision import Precision, used
+from jaxbm.core.precision import Precision
 from jaxbm.core.settings import callers_level
 from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS, Implementation
 from jaxbm.losses import columns_of, kind_of
@@ -20,7 +20,7 @@ from jaxbm.models.protocol import is_shape
 from jaxbm.privacy.dpsgd import DPSGD
 from jaxbm.run import private_runs
 from jaxbm.run.accepts import Accepts
-from jaxbm.run.contract import Data, Run, Task
+from jaxbm.run.contract import Data, Run
 from jaxbm.run.inputs import features_and_labels
 from jaxbm.run.option import ROWS
 from jaxbm.run.options import OPTIONS, TrainingOptions
@@ -143,7 +143,7 @@ def explain(
     )
     name, reason = choose(training.implementation, run)
     others = {other: _against(other, run) for other in status() if other != name}
-    return Explanation(name, reason, others, precision_of(name, run.task))
+    return Explanation(name, reason, others, precision_of(name, run))
 
 
 def _one_row(training: Training, model: Any, dtype: Any) -> tuple[Any, Any]:
@@ -198,9 +198,9 @@ def _against(name: str, run: Run) -> str:
     return IMPLEMENTATIONS[name].slower(run) or "it was not asked for"
 
 
-def precision_of(name: str, task: Task) -> Precision:
+def precision_of(name: str, run: Run) -> Precision:
     """In which numbers an implementation computes a run's products of float32, here."""
-    return used(task.precision, in_float32=IMPLEMENTATIONS[name].in_float32)
+    return IMPLEMENTATIONS[name].precision(run)
 
 
 def runner(name: str, differentiable: bool = True) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jaxbm.core.precision import Precision, used
 from jaxbm.kernels import native_loop
 from jaxbm.kernels.cuda import train as cuda
 from jaxbm.kernels.mlp import from_host
@@ -30,7 +31,7 @@ class Implementation:
         `run` has to trace for both; None where there is nothing to leave out.
       from_host: `(task, state, words, own, shared, stop, lead) -> state`, the same of arrays that are there, see
         `mlp.from_host.run`; it gives None where it can't, and is None where there is nothing to gain.
-      in_float32: whether it computes products of float32 in nothing less, whatever precision is asked for.
+      precision: in which numbers it computes a run's products of float32, here.
       platform: JAX's default backend where it is for; None for any.
       begin: what makes the state before the first epoch, given the function that does so in plain JAX; None for that.
     """
@@ -43,7 +44,7 @@ class Implementation:
     run: Callable[..., RunState]
     direct: Callable[..., RunState] | None = None
     from_host: Callable[..., RunState | None] | None = None
-    in_float32: bool = True
+    precision: Callable[[Run], Precision] = lambda run: Precision("float32")
     platform: str | None = None
     begin: Callable[[Callable[..., RunState]], Callable[..., RunState]] | None = None
 
@@ -52,10 +53,23 @@ def _nothing(*_: Any) -> None:
     return None
 
 
+def _of_xla(run: Run) -> Precision:
+    return used(run.task.precision)
+
+
 IMPLEMENTATIONS: dict[str, Implementation] = {
     entry.name: entry
     for entry in (
-        Implementation("cuda", cuda.status, cuda.off, cuda.unsupported, cuda.slower, cuda.run, platform="gpu"),
+        Implementation(
+            "cuda",
+            cuda.status,
+            cuda.off,
+            cuda.unsupported,
+            cuda.slower,
+            cuda.run,
+            precision=cuda.precision,
+            platform="gpu",
+        ),
         Implementation(
             "cpu",
             cpu.status,
@@ -79,7 +93,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             begin=native_loop.begin,
         ),
         # The reference: whatever a run may be, this is what it means.
-        Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run, in_float32=False),
+        Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run, precision=_of_xla),
     )
 }
 ABSENT = {

@@ -50,12 +50,11 @@ def computing(precision: str | None) -> AbstractContextManager[Any]:
     return jax.default_matmul_precision(own.get(precision, _OF_JAX[precision]))
 
 
-def used(precision: str | None, in_float32: bool = False) -> Precision:
-    """In which numbers products of float32 are computed on JAX's default device, at that precision.
+def used(precision: str | None) -> Precision:
+    """In which numbers XLA computes products of float32 on JAX's default device, at that precision.
 
     Args:
       precision: None for JAX's own setting, or one of `PRECISIONS`.
-      in_float32: whoever computes has nothing else.
 
     Returns:
       "float32", "tf32", "bfloat16", "bfloat16_3x" (float32 in three parts of bfloat16), or the name of one of JAX's
@@ -64,7 +63,7 @@ def used(precision: str | None, in_float32: bool = False) -> Precision:
     platform = jax.default_backend()
     config: Any = jax.config
     setting = config.jax_default_matmul_precision if precision is None else precision
-    if in_float32 or platform == "cpu" or setting in ("highest", "float32"):
+    if platform == "cpu" or setting in ("highest", "float32"):
         return Precision("float32")
     if setting not in _AS_BY_DEFAULT:
         return Precision(setting.lower())

@@ -18,6 +18,7 @@ from jaxbm.core import checks
 from jaxbm.core.device import placed
 from jaxbm.core.fingerprint import fingerprint
 from jaxbm.core.halves import split
+from jaxbm.core.precision import Precision
 from jaxbm.core.settings import callers_level, non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
 from jaxbm.members import chunks, member_data, stacking, widths
@@ -46,6 +47,8 @@ class Setup:
     own: Inputs
     shared: Inputs
     models: tuple[Model, ...]
+    precision: Precision
+    """in which numbers products of float32 are computed"""
     privacy: PrivacySpent | None = None
     """what all members together tell of any one row"""
 
@@ -156,8 +159,7 @@ def fit_members(
 
 
 def _result(result: FitResult, setup: Setup) -> MembersResult:
-    precision = dispatch.precision_of(setup.name, setup.task)
-    return MembersResult.of(result._replace(privacy=setup.privacy, precision=precision), setup.models)
+    return MembersResult.of(result._replace(privacy=setup.privacy, precision=setup.precision), setup.models)
 
 
 def prepare(
@@ -234,8 +236,10 @@ def _setup(
     )
     inputs = Inputs(run.data, hyper, params, opt_state)
     own, shared = split(inputs, Inputs(own_data, own_hyper, own_params, own_state))
-    name, _ = dispatch.choose(implementation, Run(task, *stacking.first(own, shared)))
-    return Setup(task, name, keys, own, shared, models if hyper.widths is not None else models[:1])
+    member = Run(task, *stacking.first(own, shared))
+    name, _ = dispatch.choose(implementation, member)
+    precision = dispatch.precision_of(name, member)
+    return Setup(task, name, keys, own, shared, models if hyper.widths is not None else models[:1], precision)
 
 
 def _models(model: Model | Sequence[Model], members: int) -> tuple[Model, ...]:

@@ -119,6 +119,7 @@ def fit(
     counter.checked(key)
     start_checks.start(model, hyper.optimizer if task.optimizer is None else task.optimizer, params, opt_state)
     name, _ = dispatch.choose(training.implementation, run)
+    precision = dispatch.precision_of(name, run)
     if members is not None:
         if progress is not False:
             raise ValueError(
@@ -127,15 +128,15 @@ def fit(
         count = jnp.arange(members, dtype=jnp.uint32)
         task = replace(task, evaluation_rows=evaluation_rows(members))
         many = jax.vmap(lambda k: whole_run(task, name, jax.random.fold_in(key, k), data, hyper, params, opt_state))
-        return many(count)._replace(privacy=spent, precision=dispatch.precision_of(name, task))
+        return many(count)._replace(privacy=spent, precision=precision)
     if checks.is_traced(key, data, hyper, params, opt_state):
         result = whole_run(task, name, key, data, hyper, params, opt_state)
-        return result._replace(privacy=spent, precision=dispatch.precision_of(name, task))
+        return result._replace(privacy=spent, precision=precision)
     if progress is False:
         result = whole_run_directly(task, name, key, data, hyper, params, opt_state)
     else:
         result = _fit_with_progress(task, name, key, data, hyper, params, opt_state, progress)
-    result = result._replace(privacy=spent, precision=dispatch.precision_of(name, task))
+    result = result._replace(privacy=spent, precision=precision)
     # A loss of the user's may close over what is traced, which nothing else here shows.
     if not checks.is_traced(result.finite) and not bool(result.finite):
         raise NonFiniteError(int(result.epochs_run) - 1, result)

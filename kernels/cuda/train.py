@@ -13,11 +13,12 @@ from jax import Array, lax
 
 from jaxbm import losses
 from jaxbm.core.counter import Words
+from jaxbm.core.precision import Precision, used
 from jaxbm.kernels.allow import unknown_options
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.cuda import machine as machines
 from jaxbm.kernels.cuda import measured, programs
-from jaxbm.kernels.cuda.plan import FLAGS, Plan, Shape, plan
+from jaxbm.kernels.cuda.plan import FLAGS, PRECISIONS, Plan, Shape, plan
 from jaxbm.kernels.cuda.vocabulary import codes
 from jaxbm.kernels.mlp.settings import (
     labels_of,
@@ -118,7 +119,22 @@ def shape_of(run: Run) -> Shape:
         optimizer=codes("OPTIMIZERS")["adam" if is_adam else "sgd"],
         batch=min(task.batch_size, training_rows(task, data).most),
         flags=frozenset(name for name, is_on in flags.items() if is_on),
+        precision=least_precision(task.precision),
     )
+
+
+def least_precision(precision: str | None) -> str:
+    """The least of a run's products here: XLA's, but three parts of TF32, which are as good as float32, where nobody
+    asked for less."""
+    if used(precision) == "float32":
+        return "float32"
+    return "tf32_3x" if precision is None else "tf32"
+
+
+def precision(run: Run) -> Precision:
+    """In which numbers the kernel computes a run's products of float32, here."""
+    laid_out = plan(shape_of(run), machines.architecture())
+    return Precision(PRECISIONS[laid_out.parts] if isinstance(laid_out, Plan) else "float32")
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

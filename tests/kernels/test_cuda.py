@@ -15,6 +15,7 @@ import jaxbm
 from jaxbm.core import counter
 from jaxbm.kernels import native, registry
 from jaxbm.kernels.cuda import machine, nvrtc, train
+from jaxbm.kernels.cuda.plan import Plan
 from jaxbm.kernels.cuda.vocabulary import codes
 from jaxbm.run import contract, loop
 from jaxbm.run.training import Training
@@ -139,6 +140,29 @@ def test_an_epoch_is_that_of_the_reference(name):
     agree(passed(train._one_pass, run), passed(loop.pass_over_rows, run))
 
 
+#: Cases for tensor cores, with threads and tiles of a strip: rows of a warp in one, two and three tiles, strips that are
+#: full, short and lack their lower half.
+ON_TENSOR_CORES = [("every activation", 64, 1), ("all at once", 32, 2), ("distributions", 64, 3)]
+
+
+def on_tensor_cores(monkeypatch, threads, tile, parts=3):
+    monkeypatch.setattr(train, "plan", lambda shape, architecture: Plan(shape, threads, tile, 1, parts))
+
+
+@pytest.mark.parametrize(("name", "threads", "tile"), ON_TENSOR_CORES)
+def test_an_epoch_on_tensor_cores_is_that_of_the_reference(name, threads, tile, monkeypatch):
+    on_tensor_cores(monkeypatch, threads, tile)
+    agree(passed(train._one_pass, CASES[name]), passed(loop.pass_over_rows, CASES[name]))
+
+
+def test_in_one_part_it_is_tf32(monkeypatch):
+    on_tensor_cores(monkeypatch, 32, 1, parts=1)
+    got, want = passed(train._one_pass, CASES["plain"]), passed(loop.pass_over_rows, CASES["plain"])
+    agree(got, want, rtol=5e-3, atol=2e-3)
+    with pytest.raises(AssertionError):
+        agree(got, want)
+
+
 def test_the_cases_know_the_whole_vocabulary_and_every_flag():
     shapes = [train.shape_of(run) for run in CASES.values()]
     assert set().union(*(shape.activations for shape in shapes)) == set(codes("ACTIVATIONS").values())
@@ -151,8 +175,11 @@ def test_the_cases_know_the_whole_vocabulary_and_every_flag():
             assert tuple(codes(plural)) == native.names(kind)
 
 
-def test_it_is_as_near_to_float64_as_plain_float32():
+@pytest.mark.parametrize("parts", [0, 3])
+def test_it_is_as_near_to_float64_as_plain_float32(parts, monkeypatch):
     run = CASES["plain"]
+    if parts:
+        on_tensor_cores(monkeypatch, 32, 1, parts)
     got, plain = (passed(f, run)[0] for f in (train._one_pass, loop.pass_over_rows))
     with jax.enable_x64(True):
         wide = jax.tree.map(

@@ -82,9 +82,9 @@ def test_what_does_not_fit_is_refused_with_the_reason(options, said):
     assert said in train.unsupported(run_of(n=8192, **options))
 
 
-def benchmark_shape(sizes, loss="kSigmoidCrossEntropy", batch=32):
+def benchmark_shape(sizes, loss="kSigmoidCrossEntropy", batch=32, precision="float32"):
     activations = ("kRelu",) * (len(sizes) - 2) + ("kIdentity",)
-    return Shape(sizes, activations, loss, "kAdam", batch, frozenset({"BIAS", "SHUFFLE"}))
+    return Shape(sizes, activations, loss, "kAdam", batch, frozenset({"BIAS", "SHUFFLE"}), precision)
 
 
 BENCHMARKS = {
@@ -92,6 +92,26 @@ BENCHMARKS = {
     "8-16-3": benchmark_shape((8, 16, 3), "kSoftmaxIntegerLabels"),
     "30-100-1": benchmark_shape((30, 100, 1), "kSquaredError"),
 }
+
+
+@pytest.mark.parametrize(
+    ("allowed", "batch", "told"),
+    [
+        (("highest", "highest"), 128, "float32"),
+        ((None, "highest"), 128, "float32"),
+        ((None, None), 128, "tf32_3x"),
+        ((None, None), 32, "float32"),
+        (("tf32", None), 32, "tf32"),
+        (("tf32", None), 8, "float32"),
+        (("bfloat16", None), 128, "tf32"),
+    ],
+)
+def test_tensor_cores_are_used_where_precision_allows_and_they_are_faster(allowed, batch, told, monkeypatch):
+    precision, setting = allowed
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with jax.default_matmul_precision(setting):
+        run = run_of((20, 64, 32, 3), 1024, batch_size=batch, precision=precision)
+        assert train.precision(run) == dispatch.precision_of("cuda", run) == told
 
 
 def test_plans_fit_their_cards():
@@ -122,8 +142,8 @@ def test_programs_have_numbers_of_their_own_and_are_kept(tmp_path, monkeypatch):
 def test_loops_are_written_out_as_far_as_nothing_is_spilled(tmp_path, monkeypatch):
     monkeypatch.setenv(programs.FOLDER, str(tmp_path))
     monkeypatch.setattr(nvrtc, "version", lambda: (13, 0))
-    one = plan(BENCHMARKS["8-16-3"], "sm_90")
-    for number, (spilled, kept, tries) in enumerate((((0,), 0, 1), ((9, 0), 1, 2), ((9, 3, 5), 1, 3))):
+    one = plan(benchmark_shape((20, 64, 32, 1), batch=128, precision="tf32"), "sm_90")
+    for number, (spilled, kept, tries) in enumerate((((0,), 0, 1), ((9, 0), 1, 2), ((9, 3, 5, 7), 1, 4))):
         asked = []
 
         def compiled(main, files, options, spilled=spilled, asked=asked):
@@ -132,7 +152,7 @@ def test_loops_are_written_out_as_far_as_nothing_is_spilled(tmp_path, monkeypatc
 
         monkeypatch.setattr(nvrtc, "compiled", compiled)
         assert programs.build(one, f"sm_9{number}") == str(kept).encode()
-        assert asked == ["-DUNROLL_K=8", "-DUNROLL_K=4", "-DUNROLL_K=2"][:tries]
+        assert asked == ["-DUNROLL_K=16", "-DUNROLL_K=8", "-DUNROLL_K=4", "-DUNROLL_K=2"][:tries]
 
 
 def has_nvrtc():
@@ -152,6 +172,13 @@ COMPILED = [
     ("20-64-32-1, 128 rows", benchmark_shape((20, 64, 32, 1), batch=128)),
     ("30-100-1", BENCHMARKS["30-100-1"]),
     ("54-128-64-7", benchmark_shape((54, 128, 64, 7), "kSoftmaxIntegerLabels")),
+    ("30-100-1, TF32", benchmark_shape((30, 100, 1), precision="tf32")),
+    *(
+        (f"20-64-32-1, {batch} rows, {precision}", benchmark_shape((20, 64, 32, 1), batch=batch, precision=precision))
+        for batch in (32, 64, 128)
+        for precision in ("tf32", "tf32_3x")
+        if batch > 32 or precision == "tf32"
+    ),
 ]
 
 
@@ -165,7 +192,7 @@ def test_the_compiler_needs_no_more_registers_than_planned_and_spills_none(name,
     if isinstance(found, str):
         assert "of a block's shared memory, of which sm_120 has 99" in found
         return
-    made = programs.compiled(programs.options(found, architecture))
+    made = programs.compiled(found, architecture)
     assert made.image[:4] == b"\x7fELF"
     assert 0 < made.registers * found.threads * found.blocks <= 65536
     assert made.spilled == 0

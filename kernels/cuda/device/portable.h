@@ -34,6 +34,25 @@ __device__ __forceinline__ float inverse(float x) {
   return y;
 }
 
+// c += a b of a warp's 16 x 8 and 8 x 8 in TF32, each lane with its share.
+__device__ __forceinline__ void multiply_add(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+__device__ __forceinline__ unsigned float_bits(float x) { return __float_as_uint(x); }
+__device__ __forceinline__ float bits_float(unsigned x) { return __uint_as_float(x); }
+// The nearest number of ten bits.
+__device__ __forceinline__ unsigned to_tf32(float x) {
+#if __CUDA_ARCH__ >= 900
+  unsigned y;
+  asm("cvt.rn.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+  return y;
+#else
+  return (__float_as_uint(x) + 0x1000u) & 0xffffe000u;
+#endif
+}
+
 // Hides where a number came from, so that what follows from it is not kept in registers (or spilled) meanwhile.
 __device__ __forceinline__ int fresh(int i) {
   asm volatile("" : "+r"(i));
@@ -47,6 +66,10 @@ using u32 = unsigned int;
 
 DEVICE float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
 DEVICE void store4(float* p, float4 v) { *reinterpret_cast<float4*>(p) = v; }
+DEVICE float2 load2(const float* p) { return *reinterpret_cast<const float2*>(p); }
+DEVICE void store2(float* p, float2 v) { *reinterpret_cast<float2*>(p) = v; }
+DEVICE float load1(const float* p) { return *p; }
+DEVICE void store1(float* p, float v) { *p = v; }
 DEVICE float part(const float4& v, int i) { return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w; }
 
 template <int N>

@@ -2,12 +2,18 @@
 // in registers. A step has two barriers of the block (three where gradients are clipped):
 //
 // 1. Each warp takes its own rows of the batch forward, through the loss and back.
-// 2. Each thread sums the gradients of its own weights over the batch and moves them, while copies bring the next rows.
+// 2. Each owner (a thread, or with tensor cores a warp) sums the gradients of its own weights over the batch and moves
+//    them, while copies bring the next rows.
 #include "portable.h"
-#include "products.h"
 #include "rows.h"
 #include "shape.h"
-#include "update.h"
+#if PARTS
+#include "strips.h"
+#include "tensor.h"
+#else
+#include "products.h"
+#include "tiles.h"
+#endif
 
 // Barriers that tests take out in turn: the sanitizer has to complain.
 #ifdef WITHOUT_FIRST_BARRIER
@@ -38,11 +44,10 @@ DEVICE void load_weights(const Args& args, float* shared, long long member) {
   for_each<0, kLayers>([&](auto l) {
     constexpr int L = decltype(l)::value, I = kSizes[L], O = kSizes[L + 1];
     const float* w = args.leaf[kOfLayer * L] + member * I * O;
-    float* to = shared + w_offset(L);
-    for (int i = threadIdx.x; i < I * O; i += kThreads) to[i / O * w_stride(L) + i % O] = w[i];
+    for (int i = threadIdx.x; i < I * O; i += kThreads) shared[w_place(L, i / O, i % O)] = w[i];
     if constexpr (kBias) {
       const float* b = args.leaf[kOfLayer * L + 1] + member * O;
-      for (int i = threadIdx.x; i < O; i += kThreads) to[I * w_stride(L) + i] = b[i];
+      for (int i = threadIdx.x; i < O; i += kThreads) shared[w_place(L, I, i)] = b[i];
     }
   });
 }
@@ -75,7 +80,7 @@ DEVICE void store_tile(const Args& args, const float* shared, const Tile& tile, 
                        long long member) {
   elements(tile, [&](int i, int j, auto leaf, int index, int size) {
     constexpr int k = decltype(leaf)::value;
-    args.leaf[k][member * size + index] = shared[tile.w + tile.row_of(i) * tile.stride + j];
+    args.leaf[k][member * size + index] = shared[tile.place(i, j)];
     if constexpr (kMoments > 0) args.leaf[kOfPart + k][member * size + index] = moments.first[i][j];
     if constexpr (kMoments > 1) args.leaf[2 * kOfPart + k][member * size + index] = moments.second[i][j];
   });
@@ -84,7 +89,7 @@ DEVICE void store_tile(const Args& args, const float* shared, const Tile& tile, 
 extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args args) {
   SHARED_FLOATS(shared);
   float* batch = shared + kBatchOffset;
-  const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
+  const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32, owner = kTensor ? warp : thread;
   const long long member = blockIdx.x;
   auto input = [&](int i) { return static_cast<const float*>(args.in[i]) + fresh(blockIdx.x) * args.stride[i]; };
 
@@ -111,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
   Moments moments[kSlots];
 #pragma unroll
   for (int s = 0; s < kSlots; s++) {
-    const Tile tile = tile_of(thread + s * kThreads);
+    const Tile tile = tile_of(owner + s * kOwners);
     tiles[s] = packed(tile);
     load_moments(args, tile, moments[s], member);
   }
@@ -213,7 +218,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, BLOCKS) train(const Args 
   if (lane == 0) shared[kSumOffset + warp] = all.loss, shared[kSumOffset + kWarps + warp] = all.weight;
 #pragma unroll
   for (int s = 0; s < kSlots; s++)
-    if (const Tile tile = tile_of(fresh(thread) + s * kThreads); tile.layer >= 0)
+    if (const Tile tile = tile_of(fresh(owner) + s * kOwners); tile.layer >= 0)
       store_tile(args, shared, tile, moments[s], member);
   __syncthreads();
   if (thread < 2) sums[thread] = sum_of_warps(shared + kSumOffset + thread * kWarps);

@@ -41,6 +41,9 @@ extern "C" void AnnotateIgnoreSyncEnd(const char*, int);
 struct alignas(16) float4 {
   float x, y, z, w;
 };
+struct alignas(8) float2 {
+  float x, y;
+};
 
 namespace emulation {
 
@@ -99,7 +102,7 @@ class Barrier {
 
 struct Warp {
   Barrier barrier{32};
-  std::atomic<uint32_t> values[2][32];
+  std::atomic<uint32_t> values[2][32], factors[2][32][6];
 };
 
 struct Block {
@@ -226,6 +229,39 @@ inline uint32_t exchange(uint32_t value, int source) {
   return got;
 }
 
+// What a tensor core takes of a number, and how it adds: exact products, and of a sum what float32 holds, towards zero.
+inline double ten_bits(uint32_t bits) {
+  float x;
+  bits &= 0xffffe000u;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+inline float towards_zero(double x) {
+  const float y = static_cast<float>(x);
+  return std::abs(static_cast<double>(y)) > std::abs(x) ? std::nextafter(y, 0.f) : y;
+}
+
+// c += a b, each lane with its share; the factors cross at a barrier of the warp.
+inline void multiply_add(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  Warp& warp = self->block->warps[threadIdx.x / 32];
+  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  auto& factors = warp.factors[self->shuffles++ & 1];
+  AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
+  for (int i = 0; i < 4; i++) factors[lane][i].store(a[i], std::memory_order_relaxed);
+  for (int i = 0; i < 2; i++) factors[lane][4 + i].store(b[i], std::memory_order_relaxed);
+  warp.barrier.wait();
+  for (int e = 0; e < 4; e++) {
+    double sum = c[e];
+    for (int k = 0; k < 8; k++) {
+      const auto first = factors[g * 4 + k % 4][e / 2 + k / 4 * 2].load(std::memory_order_relaxed);
+      const auto second = factors[(2 * t + e % 2) * 4 + k % 4][4 + k / 4].load(std::memory_order_relaxed);
+      sum += ten_bits(first) * ten_bits(second);
+    }
+    c[e] = towards_zero(sum);
+  }
+  AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
+}
+
 inline void run(void (*kernel)(const void*), const void* argument, unsigned grid, unsigned threads, size_t bytes) {
   for (unsigned b = 0; b < grid; b++) Block(threads, b, bytes, kernel, argument).run();
 }
@@ -261,6 +297,18 @@ inline void copy_async_wait() {
   emulation::self->copies.clear();
 }
 
+using emulation::multiply_add;
+inline uint32_t float_bits(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  return bits;
+}
+inline float bits_float(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+inline uint32_t to_tf32(float x) { return (float_bits(x) + 0xfffu + (float_bits(x) >> 13 & 1)) & 0xffffe000u; }
 inline float inverse(float x) { return 1 / x; }
 inline float root(float x) { return std::sqrt(x); }
 inline int fresh(int i) { return i; }
