@@ -36,7 +36,7 @@ REGISTERS_AT_LEAST = 104
 STRIPS = (1, 2, 3, 4, 5, 6)
 """Tiles of 16 x 8 that a warp's tensor cores work on at a time."""
 PRECISIONS = {0: "float32", 3: "tf32_3x", 1: "tf32"}
-"""Of products whose factors are so many parts on tensor cores (0: without them), from the most to the least precise."""
+"""Of products whose factors are in so many parts on tensor cores (0: without them), the most precise first."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,8 @@ class Plan:
         """About how many cycles a step takes a multiprocessor, for each of the members on it.
 
         Instructions of all warps, four of them a cycle; more where too few warps are there to hide each other's
-        waiting, or where a thread has too few registers; and a little for what one member alone waits for. Compared with
-        what an H200 took for 37 plans, it is within an eighth of two thirds more.
+        waiting, or where a thread has too few registers; and a little for what one member alone waits for. Of 37
+        plans an H200 took two thirds of this, give or take an eighth.
         """
         warps = self.threads // 32
         of_warp = (self._on_tensor_cores(tensor_cycles) if self.parts else self._without()) + 200
@@ -193,7 +193,7 @@ def odd4(a: int) -> int:
 
 
 def odd8(a: int) -> int:
-    """The next stride that is 8 mod 16: of four rows that follow each other, eight columns lie in banks of their own."""
+    """The next stride that is 8 mod 16: of four neighbouring rows, eight columns lie in banks of their own."""
     return up(a, 8) + (0 if up(a, 8) % 16 == 8 else 8)
 
 

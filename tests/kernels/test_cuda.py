@@ -140,8 +140,8 @@ def test_an_epoch_is_that_of_the_reference(name):
     agree(passed(train._one_pass, run), passed(loop.pass_over_rows, run))
 
 
-#: Cases for tensor cores, with threads and tiles of a strip: rows of a warp in one, two and three tiles, strips that are
-#: full, short and lack their lower half.
+#: Cases for tensor cores, with threads and tiles of a strip: rows of a warp in one, two and three tiles, strips that
+#: are full, short and lack their lower half.
 ON_TENSOR_CORES = [("every activation", 64, 1), ("all at once", 32, 2), ("distributions", 64, 3)]
 
 
