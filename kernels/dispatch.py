@@ -59,7 +59,7 @@ def choose(implementation: str | None, run: Run) -> tuple[str, str]:
     elsewhere: str | None = None
     for name, entry in IMPLEMENTATIONS.items():
         # What is quickly said comes first: whether a loop can be compiled is known only once it was traced.
-        reason = entry.off() or entry.slower(run) or entry.unsupported(run)
+        reason = entry.off() or entry.slower(run) or entry.unsupported(run) or _told_failure(name, entry, run)
         if reason is None:
             others = against or (None if entry.platform else elsewhere)
             return name, others or "the compiled kernel is the fastest here"
@@ -75,6 +75,14 @@ def _warn_where_off(name: str, entry: Implementation, run: Run) -> None:
     reason = entry.off()
     if entry.platform == "gpu" and reason and not (entry.slower(run) or entry.unsupported(run)):
         _warn_once(f"implementation {name!r} is the fastest at such a run, but is off: {reason}; XLA trains")
+
+
+def _told_failure(name: str, entry: Implementation, run: Run) -> str | None:
+    """Why an implementation fails that would have been chosen, which is said once; None where it doesn't."""
+    reason = None if entry.failure is None else entry.failure(run)
+    if reason is not None:
+        _warn_once(f"implementation {name!r} is the fastest at such a run, but fails here: {reason}; XLA trains")
+    return reason
 
 
 @cache
@@ -142,7 +150,8 @@ def explain(
         training, model, *(_one_row(training, model, dtype) if x is None else _forms(training, model, x, y))
     )
     name, reason = choose(training.implementation, run)
-    others = {other: _against(other, run) for other in status() if other != name}
+    by_itself = training.implementation is None
+    others = {other: _against(other, run, by_itself) for other in status() if other != name}
     return Explanation(name, reason, others, precision_of(name, run))
 
 
@@ -189,13 +198,16 @@ def _described(training: Training, model: Any, x: Any, labels: Any) -> Run:
     return run
 
 
-def _against(name: str, run: Run) -> str:
+def _against(name: str, run: Run, by_itself: bool) -> str:
     reason = _impossible(name, run)
     if reason is not None:
         return reason
     if name == "xla":
         return "the compiled kernel is faster here"
-    return IMPLEMENTATIONS[name].slower(run) or "it was not asked for"
+    entry, reason = IMPLEMENTATIONS[name], IMPLEMENTATIONS[name].slower(run)
+    if reason is None and by_itself and entry.failure is not None:
+        reason = entry.failure(run)
+    return reason or "it was not asked for"
 
 
 def precision_of(name: str, run: Run) -> Precision:

@@ -7,6 +7,7 @@ from typing import Any
 from jaxbm.core.precision import Precision, used
 from jaxbm.kernels import native_loop
 from jaxbm.kernels.cuda import train as cuda
+from jaxbm.kernels.cuda import trial
 from jaxbm.kernels.mlp import from_host
 from jaxbm.kernels.mlp import train as cpu
 from jaxbm.run import loop
@@ -33,6 +34,8 @@ class Implementation:
         `mlp.from_host.run`; it gives None where it can't, and is None where there is nothing to gain.
       precision: in which numbers it computes a run's products of float32, here.
       platform: JAX's default backend where it is for; None for any.
+      failure: why a run fails here that it should be able to carry out, found out by trying, once for each kind of
+        run; asked where it would be chosen by itself. None where there is nothing to try.
       begin: what makes the state before the first epoch, given the function that does so in plain JAX; None for that.
     """
 
@@ -46,6 +49,7 @@ class Implementation:
     from_host: Callable[..., RunState | None] | None = None
     precision: Callable[[Run], Precision] = lambda run: Precision("float32")
     platform: str | None = None
+    failure: Callable[[Run], str | None] | None = None
     begin: Callable[[Callable[..., RunState]], Callable[..., RunState]] | None = None
 
 
@@ -69,6 +73,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             cuda.run,
             precision=cuda.precision,
             platform="gpu",
+            failure=trial.failure,
         ),
         Implementation(
             "cpu",

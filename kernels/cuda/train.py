@@ -143,7 +143,7 @@ def _one_pass(task: Task, state: RunState, data: Data, hyper: Hyper, words: Word
     if isinstance(found, str):
         raise NotImplementedError(f"implementation='cuda': {found}")
     # Lowered for another platform, the call would name a kernel that does not exist there.
-    branches = {found.platform: partial(_launch, task, found)}
+    branches = {found.platform: partial(launch, task, found)}
     return lax.platform_dependent(state, data, hyper, words, default=partial(loop.pass_over_rows, task), **branches)
 
 
@@ -152,9 +152,10 @@ def _one_pass_jvp(task: Task, primals: Any, tangents: Any) -> Any:
     return jax.jvp(partial(loop.pass_over_rows, task), primals, tangents)
 
 
-def _launch(
+def launch(
     task: Task, machine: machines.Machine, state: RunState, data: Data, hyper: Hyper, words: Words
 ) -> tuple[Params, Any, Array]:
+    """An epoch's pass over its rows, for those whose arrays are the GPU's: parameters, optimizer's state, loss."""
     visited = training_rows(task, data)
     laid_out = plan(shape_of(Run(task, data, hyper)), machine.architecture)
     library = machines.launcher()

@@ -1,7 +1,7 @@
 """The CUDA kernel, emulated: its own source against the reference loop, by each option, from Python to driver."""
 
 import functools
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import jax
@@ -13,8 +13,8 @@ from support import emulated
 
 import jaxbm
 from jaxbm.core import counter
-from jaxbm.kernels import native, registry
-from jaxbm.kernels.cuda import machine, nvrtc, train
+from jaxbm.kernels import dispatch, native, registry
+from jaxbm.kernels.cuda import machine, nvrtc, train, trial
 from jaxbm.kernels.cuda.plan import Plan
 from jaxbm.kernels.cuda.vocabulary import codes
 from jaxbm.run import contract, loop
@@ -53,7 +53,20 @@ def emulation(tmp_path_factory):
 def gpu(emulation, monkeypatch):
     made = emulation.machine()
     monkeypatch.setattr(machine, "machine", lambda: made)
-    return emulation
+    with jax.default_matmul_precision("highest"):  # the reference in float32, on a GPU too
+        yield emulation
+
+
+@pytest.fixture
+def by_itself(monkeypatch):
+    """The kernel is the fastest at every run, and nothing was tried or told yet."""
+    always = replace(registry.IMPLEMENTATIONS["cuda"], slower=lambda run: None)
+    monkeypatch.setitem(registry.IMPLEMENTATIONS, "cuda", always)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    trial.forget()
+    dispatch._warn_once.cache_clear()
+    yield
+    trial.forget()
 
 
 def case(loss="squared_error", hidden=(6,), data=None, model=None, **options):
@@ -224,9 +237,12 @@ def test_members_share_the_table_stop_early_and_equal_those_alone(gpu):
         np.testing.assert_array_equal(a, b)
 
 
-def test_members_of_different_widths_and_rows():
+def test_members_of_different_widths_also_where_the_kernel_is_chosen_by_itself(gpu, by_itself):
     models = [jaxbm.MLP((4, width, 5, 1), activation="sigmoid") for width in (3, 6, 5)]
-    agree(members(model=models), members(model=models, implementation="xla"))
+    before = gpu.counts()[1]
+    got = members(model=models, implementation=None)
+    assert gpu.counts()[1] == before + 1 + 3  # it was tried, and then an epoch is one launch
+    agree(got, members(model=models, implementation="xla"))
 
 
 def test_two_levels_of_members_read_what_they_share_in_place(gpu):
@@ -288,24 +304,85 @@ def launched():
     return jax.block_until_ready(train._one_pass(run.task, *arguments(run)))
 
 
-@pytest.mark.parametrize(
-    ("failing", "said"),
-    [
-        ("architecture", "another architecture"),
-        ("cuModuleLoadData", "loading the kernel .* CUDA_ERROR_OUT_OF_MEMORY"),
-        ("cuLaunchKernel", "launching the kernel .* CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES .701.: said by"),
-    ],
-)
-def test_a_driver_that_fails_is_told(gpu, failing, said):
-    gpu.library.jaxbm_cuda_set_driver(str(gpu.folder / "driver.so").encode())  # nothing is loaded yet
-    gpu.driver.fake_failing(failing.encode())
+@contextmanager
+def failing(gpu, function):
+    """Nothing is loaded yet, and the driver's `function` fails."""
+    gpu.library.jaxbm_cuda_set_driver(str(gpu.folder / "driver.so").encode())
+    gpu.driver.fake_failing(function.encode())
     try:
-        with pytest.raises(jax.errors.JaxRuntimeError, match=said):
-            launched()
+        yield
     finally:
         gpu.driver.fake_failing(b"")
+
+
+FAILURES = [
+    ("architecture", "another architecture"),
+    ("cuModuleLoadData", "loading the kernel .* CUDA_ERROR_OUT_OF_MEMORY"),
+    ("cuLaunchKernel", "launching the kernel .* CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES .701.: said by"),
+]
+
+
+@pytest.mark.parametrize(("function", "said"), FAILURES)
+def test_a_driver_that_fails_is_told(gpu, function, said):
+    with failing(gpu, function), pytest.raises(jax.errors.JaxRuntimeError, match=said):
+        launched()
     launched()
     assert gpu.counts()[2] == 0  # no context stays pushed
+
+
+def refusing(plan, architecture):
+    raise nvrtc.NotCompiled("NVRTC could not compile the kernel: out of ideas")
+
+
+@pytest.mark.parametrize("name", ["one layer", "momentum", "Nesterov", "all at once"])
+def test_it_is_tried_once_before_it_is_chosen(gpu, by_itself, name):
+    before = gpu.counts()[1]
+    for _ in range(2):
+        assert dispatch.choose(None, CASES[name])[0] == "cuda"
+        assert gpu.counts()[1] == before + 1
+    assert trial.failure(CASES[name]._replace(data=jax.eval_shape(lambda: CASES[name].data))) is None
+    assert gpu.counts()[1] == before + 1
+
+
+@pytest.mark.parametrize(("function", "said"), [*FAILURES, ("nvrtc", "out of ideas")])
+def test_where_it_fails_by_itself_xla_trains_with_one_warning(gpu, by_itself, monkeypatch, function, said):
+    if function == "nvrtc":
+        monkeypatch.setattr(machine, "machine", lambda: replace(gpu.machine(), architecture="sm_100", build=refusing))
+    run = CASES["one layer"]
+    with failing(gpu, function):
+        with pytest.warns(
+            RuntimeWarning, match=f"'cuda' is the fastest at such a run, but fails here: .*{said}"
+        ) as told:
+            name, why = dispatch.choose(None, run)
+        assert (name, len(told)) == ("xla", 1)
+        assert dispatch.choose(None, run) == (name, why)  # and no second warning
+        assert why == trial.failure(run)
+        with pytest.raises(jax.errors.JaxRuntimeError, match=said):
+            launched()  # who asks for it by name is told
+    assert gpu.counts()[2] == 0
+
+
+def test_a_fit_that_is_left_to_xla_is_that_of_xla_also_under_transformations(gpu, by_itself):
+    options = {"loss": "l2_loss", "optimizer": jaxbm.sgd(0.1), "shuffle": False, "epochs": 2, "batch_size": 16}
+
+    def fit(implementation, rate=0.1, key=KEY):
+        own = options | {"optimizer": jaxbm.sgd(rate), "implementation": implementation}
+        return jaxbm.fit(key, jaxbm.MLP((4, 3)), X, SCORE, **own)
+
+    rates = jnp.asarray([0.1, 0.2])
+    with failing(gpu, "cuLaunchKernel"):
+        with pytest.warns(RuntimeWarning, match="fails here") as told:
+            got = jax.make_jaxpr(jax.vmap(functools.partial(fit, None)))(rates)
+        assert len(told) == 1
+        want = jax.make_jaxpr(jax.vmap(functools.partial(fit, "xla")))(rates)
+        assert str(got) == str(want)
+        agree(fit(None), fit("xla"), rtol=0, atol=0)
+        explained = jaxbm.kernels.explain(jaxbm.MLP((4, 3)), X, SCORE, **options)
+        assert explained.implementation == "xla"
+        assert "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES" in explained.others["cuda"]
+    trial.forget()
+    traced = str(jax.make_jaxpr(jax.vmap(functools.partial(fit, None)))(rates))
+    assert machine.TARGET in traced
 
 
 def test_a_driver_that_is_missing_or_too_old_is_told(gpu):
@@ -326,9 +403,6 @@ def test_a_driver_that_is_missing_or_too_old_is_told(gpu):
 
 
 def test_a_program_that_is_not_compiled_is_told_and_tried_again(gpu, monkeypatch):
-    def refusing(plan, architecture):
-        raise nvrtc.NotCompiled("NVRTC could not compile the kernel: out of ideas")
-
     met = pytest.raises(jax.errors.JaxRuntimeError, match="out of ideas")
     for build, meets in ((refusing, met), (gpu.build, nullcontext())):
         other = machine.Machine("cpu", "sm_100", build)
