@@ -49,6 +49,8 @@ def test_it_is_the_default_only_where_measurements_speak_for_it(monkeypatch):
         assert said in train.slower(run_of(**{"batch_size": 4} | options))
     run = run_of(epochs=20_000, batch_size=8)
     assert train.slower(run) is None
+    untried = dataclasses.replace(registry.IMPLEMENTATIONS["cuda"], failure=None)  # `test_cuda.py` launches it
+    monkeypatch.setitem(registry.IMPLEMENTATIONS, "cuda", untried)
     assert dispatch.choose(None, run)[0] == "cuda"
     monkeypatch.setattr(machine, "machine", lambda: machine.Machine("cpu", "sm_120"))
     assert "sm_120 was not measured" in train.slower(run)
