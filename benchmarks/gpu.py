@@ -27,6 +27,7 @@ import jax
 import jaxbm
 from jaxbm.benchmarks import gpu_numerics, gpu_table, limits, method, record
 from jaxbm.benchmarks.contest import AGAIN, OURS
+from jaxbm.benchmarks.gpu_numerics import CUDA, CUDA_3X, CUDA_TF32
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.record import Result
 from jaxbm.benchmarks.workloads import Workload
@@ -85,7 +86,11 @@ def contestants() -> list[Contestant]:
     ]
     return [
         *ours,
-        Contestant(f"{OURS} cuda", partial(_ours, implementation="cuda", precision="highest"), off=_off("cuda")),
+        Contestant(CUDA, partial(_ours, implementation="cuda", precision="highest"), off=_off("cuda")),
+        Contestant(CUDA_3X, partial(_ours, implementation="cuda"), off=_off("cuda"), takes=_is_large),
+        Contestant(
+            CUDA_TF32, partial(_ours, implementation="cuda", precision="tf32"), off=_off("cuda"), takes=_is_large
+        ),
         Contestant("plain scan", _plain, takes=_is_main),
         Contestant("plain scan float32", partial(_plain, precision="highest")),
         Contestant("PyTorch", _torch_loop, "torch", takes=_is_first),
@@ -98,6 +103,11 @@ def contestants() -> list[Contestant]:
 def _off(implementation: str) -> str | None:
     entry = IMPLEMENTATIONS.get(implementation)
     return f"there is no implementation {implementation!r}" if entry is None else entry.off()
+
+
+def _is_large(case: Workload) -> bool:
+    """Where tensor cores are faster, or may be."""
+    return case.sizes in (MAIN, (4, 3, 1)) and case.batch_size >= 32 and (case.batch_size > 32 or case.members > 1)
 
 
 def _is_main(case: Workload) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jaxbm.benchmarks import analysis, record
 from jaxbm.benchmarks.contest import OURS
+from jaxbm.benchmarks.gpu_numerics import CUDA, CUDA_TF32
 from jaxbm.benchmarks.record import Records, Result
 from jaxbm.benchmarks.text import put_between, table
 
@@ -21,8 +22,9 @@ EXPLAINED = (
 REACH = (
     (OURS, "plain scan"),
     (f"{OURS} float32", "plain scan float32"),
-    (f"{OURS} cuda", "plain scan float32"),
-    (f"{OURS} cuda", "torch.func, CUDA graph"),
+    (CUDA, "plain scan float32"),
+    (CUDA_TF32, "plain scan"),
+    (CUDA, "torch.func, CUDA graph"),
 )
 """Who is compared with whom in the last columns."""
 
