@@ -84,13 +84,12 @@ def contestants() -> list[Contestant]:
         Contestant(OURS, partial(_ours, implementation="xla"), takes=_is_main),
         Contestant(f"{OURS} float32", partial(_ours, implementation="xla", precision="highest")),
     ]
+    ours_by_cuda, off = partial(_ours, implementation="cuda"), _off("cuda")
     return [
         *ours,
-        Contestant(CUDA, partial(_ours, implementation="cuda", precision="highest"), off=_off("cuda")),
-        Contestant(CUDA_3X, partial(_ours, implementation="cuda"), off=_off("cuda"), takes=_is_large),
-        Contestant(
-            CUDA_TF32, partial(_ours, implementation="cuda", precision="tf32"), off=_off("cuda"), takes=_is_large
-        ),
+        Contestant(CUDA, partial(ours_by_cuda, precision="highest"), off=off),
+        Contestant(CUDA_3X, ours_by_cuda, off=off, takes=_is_large),
+        Contestant(CUDA_TF32, partial(ours_by_cuda, precision="tf32"), off=off, takes=_is_large),
         Contestant("plain scan", _plain, takes=_is_main),
         Contestant("plain scan float32", partial(_plain, precision="highest")),
         Contestant("PyTorch", _torch_loop, "torch", takes=_is_first),
