@@ -19,9 +19,11 @@ from jaxbm.kernels.cuda.vocabulary import sources
 Build = Callable[[Plan, str], bytes]
 MAIN = "train.cu"
 UNROLLED, UNROLLED_ON_TENSOR_CORES = (2, 4, 1), (16, 8, 4, 2)
-"""How many turns of the products' loops are written out, in chunks of four, the first that spills no registers.
-Without tensor cores more than two save thousands of members 2 to 4%, and cost few members up to a third: the code of a
-step then no longer lies near the multiprocessor."""
+"""How many turns of the products' loops are written out, in chunks of four: the first that spills no registers.
+
+Without tensor cores more than two save thousands of members 2 to 4%, and cost few members up to a third, since the
+code of a step no longer lies near the multiprocessor.
+"""
 FOLDER = "JAXBM_CACHE"
 """The variable of the environment that says where programs are kept; else it is the user's cache."""
 
