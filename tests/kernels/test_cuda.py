@@ -1,4 +1,5 @@
-"""The CUDA kernel, emulated: its own source against the reference loop, by each option, from Python to driver."""
+"""The CUDA kernel, on a GPU or else emulated: its own source against the reference loop, by each option, from Python to
+driver."""
 
 import functools
 from contextlib import contextmanager, nullcontext
@@ -42,8 +43,21 @@ ROWS = jnp.asarray(rng.permutation(N)[:29], jnp.int32)
 KEY = jax.random.key(2)
 
 
+class Hardware:
+    """A GPU that is there: what counts its driver's calls, or lets them fail, is left to the emulation."""
+
+    def __init__(self, found):
+        self.machine = lambda: found
+
+    def __getattr__(self, name):
+        pytest.skip("the emulation's driver alone tells what it was asked")
+
+
 @pytest.fixture(scope="module")
 def emulation(tmp_path_factory):
+    if isinstance(found := machine.machine(), machine.Machine):
+        yield Hardware(found)
+        return
     gpu = emulated.Emulation(tmp_path_factory.mktemp("cuda"))
     yield gpu
     gpu.close()
