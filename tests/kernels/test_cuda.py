@@ -1,5 +1,5 @@
-"""The CUDA kernel, on a GPU or else emulated: its own source against the reference loop, by each option, from Python to
-driver."""
+"""The CUDA kernel, on a GPU or else emulated: its own source against the reference loop, by each option, from Python
+to driver."""
 
 import functools
 from contextlib import contextmanager, nullcontext
