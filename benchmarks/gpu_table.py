@@ -78,14 +78,14 @@ def _ratios(results: dict[str, Result], pairs: list[tuple[str, str]]) -> list[st
 
 
 def _errors(records: Records, contests: list[str]) -> str:
-    """The largest error of each of ours against float64, over the shapes; and who failed."""
+    """The mean error of each of ours against float64, where it is largest; and who failed."""
     worst, broken = dict[str, float](), dict[str, str]()
     for name in contests:
         for who, result in records.contest(name).items() if name.startswith(NUMBERS) else ():
             if result.curves:
-                worst[who] = max(worst.get(who, 0.0), result.curves["largest error"][0])
+                worst[who] = max(worst.get(who, 0.0), result.curves["mean error"][0])
             if result.status == "failed":
                 broken[who] = result.reason or "failed"
     shown = [f"{who} {error:.1e}" for who, error in worst.items()]
     shown += [f"{who} wrong ({reason})" for who, reason in broken.items()]
-    return f"Largest error of a parameter after some steps, against float64: {', '.join(shown)}." if shown else ""
+    return f"Mean error of parameters after some steps, against float64: {', '.join(shown)}." if shown else ""
