@@ -1,8 +1,8 @@
 """Which runs the CUDA kernel takes, and by default; how they are laid out and compiled: all without a GPU."""
 
 import dataclasses
-import json
 import os
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,15 @@ import optax
 import pytest
 
 import jaxbm
+from jaxbm.benchmarks import record
 from jaxbm.kernels import dispatch, registry
 from jaxbm.kernels.cuda import machine, measured, nvrtc, programs, train
 from jaxbm.kernels.cuda.plan import Plan, Shape, plan
-from jaxbm.kernels.cuda.vocabulary import DEVICE, sources
+from jaxbm.kernels.cuda.vocabulary import sources
 from jaxbm.run import contract
 from jaxbm.run.training import Training
+
+RESULTS = pathlib.Path(__file__).parents[2] / "benchmarks/results/gpu/h200.jsonl"
 
 
 @pytest.fixture(autouse=True)
@@ -33,18 +36,22 @@ def run_of(sizes=(4, 6, 3), n=41, *, activation="relu", dtype=None, **options):
 
 def test_it_is_the_default_only_where_measurements_speak_for_it(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    figures = json.loads((DEVICE.parent / "measured/h100.json").read_text())
-    known = measured.CLASSES[figures["architecture"]]
-    rows = [r for r in figures["microseconds"] if jaxbm.MLP(tuple(r["sizes"])).n_params <= known.params]
-    assert all(row["cuda"] < row["xla_tf32"] for row in rows)
-    assert {row["members"] for row in rows} >= {1, 264, 8192}
-    assert max(jaxbm.MLP(tuple(row["sizes"])).n_params for row in rows) == known.params
-    assert known.batch == (min(row["batch_size"] for row in rows), max(row["batch_size"] for row in rows))
-    assert all(told["repeatable"] and told["params"] < 2e-5 for told in figures["deviation"]["of"].values())
+    known = measured.CLASSES["sm_90"]
+    (run,) = (records := record.load(RESULTS)).runs
+    assert run.machine["device"] == known.card
+    contests = [records.contest(name) for name in records.contests()]
+    trained = [found for found in contests if "jaxbm cuda" in found and found["jaxbm cuda"].samples]
+    for found in trained:
+        xla = [min(found[name].per_unit) for name in ("jaxbm", "jaxbm float32") if name in found]
+        assert max(found["jaxbm cuda"].per_unit) < min(xla)
+    cases = [found["jaxbm cuda"].case for found in trained]
+    assert {case["members"] for case in cases} >= {1, 264, 8192}
+    assert max(jaxbm.MLP(tuple(case["sizes"])).n_params for case in cases) == known.params
+    assert known.batch == (min(case["batch_size"] for case in cases), max(case["batch_size"] for case in cases))
     for options, said in (
         ({"epochs": 20_000}, "batches of 8 to 128"),
         ({"epochs": 10, "batch_size": 8}, "60 steps may be through"),
-        ({"epochs": 10, "sizes": (4, 100, 60, 3)}, "up to 3,457 parameters"),
+        ({"epochs": 10, "sizes": (4, 128, 120, 3)}, "up to 15,751 parameters"),
     ):
         assert said in train.slower(run_of(**{"batch_size": 4} | options))
     run = run_of(epochs=20_000, batch_size=8)
