@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import nox
@@ -14,6 +15,14 @@ VERSION_SENSITIVE = ("tests/kernels", "tests/program", "tests/contracts")
 #: A file's tests share what they compile, so that each file stays on one worker.
 PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
 CPU = {"JAX_PLATFORMS": "cpu"}
+
+#: What compiles for accelerators that need not be there: what it needs, and the tests that use it.
+AHEAD = {
+    "cuda": (("jax-cuda13-plugin=={jax}", "jax-cuda13-pjrt=={jax}"), "tests/run/test_ahead_of_time.py"),
+    "nvrtc": (("nvidia-cuda-nvrtc==13.*",), "tests/kernels/test_cuda_choice.py"),
+    "tpu": (("libtpu",), "tests/run/test_ahead_for_tpu.py"),
+}
+BRINGING_SECONDS = 180
 
 
 @nox.session(python=False)
@@ -93,27 +102,37 @@ def tests_of_versions(session: nox.Session) -> None:
 def ahead(session: nox.Session) -> None:
     """Compile training for GPUs and TPUs that need not be there, and count what their hosts do and what registers are
     spilled. Brings JAX's CUDA plugin of JAX's own version, NVRTC and libtpu into `build/ahead`, half a gigabyte; what
-    can't be had is skipped with a word."""
+    can't be had is skipped with a word. `-- cuda nvrtc` does these parts alone, and of NVRTC's shapes some."""
     import jax
 
     folder = ROOT / "build" / "ahead" / jax.__version__
-    plugin = [f"{name}=={jax.__version__}" for name in ("jax-cuda13-plugin", "jax-cuda13-pjrt")]
-    for name, packages in {"cuda": plugin, "nvrtc": ["nvidia-cuda-nvrtc==13.*"], "tpu": ["libtpu"]}.items():
-        if (target := folder / name).exists():
-            continue
-        install = ("python", "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), *packages)
-        if session.run(*install, success_codes=[0, 1], silent=True) and not target.exists():
-            session.warn(f"{' and '.join(packages)} can't be had: what needs them is skipped")
-    path = os.pathsep.join(
-        [*(str(folder / name) for name in ("cuda", "nvrtc", "tpu")), os.environ.get("PYTHONPATH", "")]
-    )
-    env = CPU | {"PYTHONPATH": path.rstrip(os.pathsep), "XLA_FLAGS": "", "JAXBM_AHEAD": "1"}  # compiled as users do
-    files = (
-        "tests/run/test_ahead_of_time.py",
-        "tests/run/test_ahead_for_tpu.py",
-        "tests/kernels/test_cuda_choice.py",
-    )
-    session.run("pytest", "-rs", *(session.posargs or files), env=env)
+    parts = session.posargs or list(AHEAD)
+    for name in parts:
+        packages = [package.format(jax=jax.__version__) for package in AHEAD[name][0]]
+        if (reason := _not_brought(folder / name, packages)) is not None:
+            session.warn(f"{' and '.join(packages)} can't be had ({reason}): what needs them is skipped")
+    path = os.pathsep.join([*(str(folder / name) for name in parts), os.environ.get("PYTHONPATH", "")])
+    env = CPU | {"PYTHONPATH": path.rstrip(os.pathsep), "XLA_FLAGS": ""}  # compiled as users do
+    chosen = ["-k", "ahead or compiler"] if session.posargs else []
+    env |= {} if session.posargs else {"JAXBM_AHEAD": "1"}
+    session.run("pytest", "-rs", *chosen, *(AHEAD[name][1] for name in parts), env=env)
+
+
+def _not_brought(target: pathlib.Path, packages: list[str]) -> str | None:
+    """Why packages aren't in a folder and couldn't be installed there in time; None where they are."""
+    if target.exists():
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        command = ["python", "-m", "pip", "install", "-q", "--no-deps", "--target", f"{folder}/all", *packages]
+        try:
+            done = subprocess.run(command, timeout=BRINGING_SECONDS, capture_output=True, text=True, check=False)
+        except subprocess.TimeoutExpired:
+            return f"nothing came in {BRINGING_SECONDS} seconds"
+        if done.returncode:
+            return (done.stderr.strip().splitlines() or ["pip says nothing"])[-1]
+        pathlib.Path(folder, "all").rename(target)
+    return None
 
 
 @nox.session(python=False)

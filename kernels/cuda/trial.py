@@ -52,10 +52,12 @@ def forget() -> None:
 def _failure(run: Run, machine: Machine, batch: int) -> str | None:
     data, hyper = _idle(run, batch)
     task = replace(run.task, epochs=1)
-    # In a thread of its own: there, no transformation, mesh or setting of the caller's is in force.
+    # In a thread of its own: there, no transformation, mesh or setting of the caller's is in force, but that on which
+    # the plan depends.
+    precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     with ThreadPoolExecutor(1, "jaxbm-trial") as pool:
         try:
-            pool.submit(_launched, task, machine, data, hyper).result()
+            pool.submit(_launched, precision, task, machine, data, hyper).result()
         except Exception as error:  # whatever it is: the run is spared it
             return (str(error) or type(error).__name__).splitlines()[0]
     return None
@@ -84,7 +86,7 @@ def _no_rate(count: Any) -> Any:
     return jnp.zeros((), jnp.float32)
 
 
-def _launched(task: Task, machine: Machine, data: Data, hyper: Hyper) -> None:
+def _launched(precision: Any, task: Task, machine: Machine, data: Data, hyper: Hyper) -> None:
     params = jax.eval_shape(task.model.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), params)
 
@@ -94,4 +96,5 @@ def _launched(task: Task, machine: Machine, data: Data, hyper: Hyper) -> None:
         return train.launch(task, machine, state, data, hyper, words)[0]  # the loss of no row would be NaN
 
     placed = jax.device_put((params, data, hyper), jax.local_devices()[0])
-    jax.block_until_ready(jax.jit(one_pass)(*placed))
+    with jax.default_matmul_precision(precision):
+        jax.block_until_ready(jax.jit(one_pass)(*placed))

@@ -12,7 +12,7 @@ import pytest
 import jaxbm
 from jaxbm.benchmarks import record
 from jaxbm.kernels import dispatch, registry
-from jaxbm.kernels.cuda import machine, measured, nvrtc, programs, train
+from jaxbm.kernels.cuda import machine, measured, nvrtc, programs, train, trial
 from jaxbm.kernels.cuda.plan import Plan, Shape, plan
 from jaxbm.kernels.cuda.vocabulary import sources
 from jaxbm.run import contract
@@ -73,6 +73,30 @@ def test_where_it_would_be_the_fastest_but_is_off_one_warning_says_so(monkeypatc
         name, _ = dispatch.choose(None, run_of())
     assert name == "xla"
     dispatch.choose(None, run_of())  # and no second one
+
+
+@pytest.mark.parametrize("setting", [None, "highest"])
+def test_what_is_tried_is_the_program_of_the_run(monkeypatch, setting):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    tried = []
+
+    def launch(task, machine, state, data, hyper, words):
+        tried.append(train.shape_of(contract.Run(task, data, hyper)))
+        assert state.active.shape == ()
+        return state.params, state.opt_state, jnp.zeros(())
+
+    monkeypatch.setattr(train, "launch", launch)
+    trial.forget()
+    schedule = optax.linear_schedule(1e-2, 1e-3, 9)
+    with jax.default_matmul_precision(setting):
+        for run in (
+            run_of(sizes=(20, 64, 3), n=500, optimizer=jaxbm.adam(schedule), dropout=0.1),
+            run_of(sizes=(20, 64, 3), n=500, precision="tf32", batch_size=64, epochs=10**8),
+        ):
+            assert trial.failure(run) is trial.failure(run) is None
+            assert tried.pop() == train.shape_of(run)
+    assert not tried
+    trial.forget()
 
 
 @pytest.mark.parametrize(
@@ -172,6 +196,7 @@ def has_nvrtc():
     return True
 
 
+ALWAYS = ("8-16-3", "20-64-32-1", "20-64-32-1, 64 rows, tf32_3x")
 #: The benchmarks' shapes; `nox -s ahead` compiles all of them, which takes minutes.
 COMPILED = [
     ("8-16-3", BENCHMARKS["8-16-3"]),
@@ -195,7 +220,7 @@ COMPILED = [
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100", "sm_120"])
 @pytest.mark.parametrize(("name", "shape"), COMPILED, ids=[name for name, _ in COMPILED])
 def test_the_compiler_needs_no_more_registers_than_planned_and_spills_none(name, shape, architecture):
-    if name != "8-16-3" and "JAXBM_AHEAD" not in os.environ:
+    if name not in ALWAYS and "JAXBM_AHEAD" not in os.environ:
         pytest.skip("`nox -s ahead` compiles it")
     found = plan(shape, architecture)
     if isinstance(found, str):
