@@ -242,6 +242,20 @@ def run_from_host(name: str, *run: Any, lead: int) -> Any:
     return entry.from_host(*run, lead=lead)
 
 
+def epoch_again(name: str, *run: Any) -> Any:
+    """A function by which the implementation called `name` trains one epoch over and over, on rows that change; None
+    where there is no such way.
+
+    Args:
+      name: of the implementation.
+      *run: task, state, `own` and `shared` data and numbers.
+    """
+    entry = IMPLEMENTATIONS[name]
+    if entry.again is None or jax.default_backend() != "cpu" or is_inside():
+        return None
+    return entry.again(*run)
+
+
 def begun(name: str, start: Any) -> Any:
     """`start`, which makes the state before the first epoch, as the implementation called `name` has it."""
     begin = IMPLEMENTATIONS[name].begin

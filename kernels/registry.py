@@ -8,7 +8,7 @@ from jaxbm.core.precision import Precision, used
 from jaxbm.kernels import native_loop
 from jaxbm.kernels.cuda import train as cuda
 from jaxbm.kernels.cuda import trial
-from jaxbm.kernels.mlp import from_host
+from jaxbm.kernels.mlp import again, from_host
 from jaxbm.kernels.mlp import train as cpu
 from jaxbm.run import loop
 from jaxbm.run.contract import Run, RunState
@@ -32,6 +32,8 @@ class Implementation:
         `run` has to trace for both; None where there is nothing to leave out.
       from_host: `(task, state, words, own, shared, stop, lead) -> state`, the same of arrays that are there, see
         `mlp.from_host.run`; it gives None where it can't, and is None where there is nothing to gain.
+      again: `(task, state, own, shared) -> epoch`, a function of what changes when one epoch is trained over and
+        over, see `mlp.again.epoch`; None as for `from_host`.
       precision: in which numbers it computes a run's products of float32, here.
       platform: JAX's default backend where it is for; None for any.
       failure: why a run fails here that it should be able to carry out, found out by trying, once for each kind of
@@ -47,6 +49,7 @@ class Implementation:
     run: Callable[..., RunState]
     direct: Callable[..., RunState] | None = None
     from_host: Callable[..., RunState | None] | None = None
+    again: Callable[..., Any] | None = None
     precision: Callable[[Run], Precision] = lambda run: Precision("float32")
     platform: str | None = None
     failure: Callable[[Run], str | None] | None = None
@@ -84,6 +87,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             cpu.run,
             cpu.run_directly,
             from_host.run,
+            again.epoch,
             platform="cpu",
         ),
         Implementation(

@@ -329,7 +329,8 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
 
     def _probabilities(self, X: Any) -> np.ndarray:
         """`[n, out]`, one column for two classes."""
-        return self._outputs(X).mean(axis=0)
+        found = self._outputs(X)
+        return found[0] if len(found) == 1 else found.mean(axis=0)
 
     def _columns(self, p: np.ndarray) -> np.ndarray:
         return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 and not self._multilabel else p

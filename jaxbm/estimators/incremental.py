@@ -1,8 +1,8 @@
 """`partial_fit` on one small batch after the other: what doesn't change from call to call is worked out once.
 
-The parameters of all members and their moments go into the compiled step as one array and come back as one, since a
-call takes longer by every array. What comes out is what `fitting.train` gives; whatever is not plain here
-(weights of samples, rates that change, a member that diverges) is left to it.
+What comes out is what `fitting.train` gives; whatever is not plain here (weights of samples, rates that change, a
+member that diverges) is left to it. All arrays stay with the host between calls: those of an estimator that was
+interrupted, copied or changed by hand are still there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from math import isfinite
 from numbers import Integral
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import jax
@@ -43,49 +45,34 @@ class Fixed(NamedTuple):
 
     task: Task
     implementation: str
-    sizes: tuple[int, ...]
     rows: int
 
 
-class PackedState(SolverState):
-    """A `SolverState` whose moments are one array.
+class StepState(SolverState):
+    """A `SolverState` as steps leave it.
 
     Args:
       solver, rates: as for `SolverState`.
-      sizes: widths from input to output.
       count: steps taken.
-      moments: float32 `[M, moments, numbers]`, each packed like the parameters.
+      moments: float32 `[M, ...]`: weights and biases layer by layer, those of the second moment after the first's.
     """
 
-    def __init__(self, solver: str, rates: list[float], sizes: tuple[int, ...], count: int, moments: np.ndarray):
-        self.solver, self.rates, self.sizes, self.count, self.moments = solver, rates, sizes, count, moments
+    def __init__(self, solver: str, rates: list[float], count: int, moments: list[np.ndarray]):
+        self.solver, self.rates, self.count, self.moments = solver, rates, count, moments
 
     @property
     def states(self) -> Any:
         """As the core has them."""
-        found = [unpacked(self.moments[:, i], self.sizes) for i in range(self.moments.shape[1])]
-        count: Any = np.full(len(self.moments), self.count, np.int32)
-        return AdamState(count, *found) if len(found) == 2 else SgdState(count, *found)
+        count: Any = np.full(len(self.moments[0]), self.count, np.int32)
+        if self.solver == "sgd":
+            return SgdState(count, layers_of(self.moments))
+        half = len(self.moments) // 2
+        return AdamState(count, layers_of(self.moments[:half]), layers_of(self.moments[half:]))
 
 
-def unpacked(flat: Any, sizes: tuple[int, ...]) -> tuple[Dense, ...]:
-    """Layers whose numbers lie one after the other in the last axis of `flat`."""
-    layers, at, lead = [], 0, flat.shape[:-1]
-    for fan_in, fan_out in pairwise(sizes):
-        middle, end = at + fan_in * fan_out, at + (fan_in + 1) * fan_out
-        layers.append(Dense(flat[..., at:middle].reshape(*lead, fan_in, fan_out), flat[..., middle:end]))
-        at = end
-    return tuple(layers)
-
-
-def packed(layers: Sequence[Any], lead: tuple[int, ...], out: np.ndarray) -> None:
-    """The inverse of `unpacked`, into `out`."""
-    at = 0
-    for layer in layers:
-        for part in layer:
-            flat = np.reshape(part, (*lead, -1))
-            out[..., at : at + flat.shape[-1]] = flat
-            at += flat.shape[-1]
+def layers_of(leaves: Sequence[Any]) -> tuple[Dense, ...]:
+    """Layers of weights and biases that follow each other."""
+    return tuple(Dense(*pair) for pair in zip(leaves[::2], leaves[1::2], strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +83,18 @@ class Continued:
       checked: those parameters, the very tuple.
       fixed, hyper: of the step, the latter on the device.
       job: of the first such call.
+      shapes: of the parameters, layer by layer, without members.
       seeds: of members, the same in each call; None where each call draws others.
+      epoch: the implementation's own way, see `dispatch.epoch_again`; None for a program of ours around it.
     """
 
     checked: Any
     fixed: Fixed
     hyper: Any
     job: Job
+    shapes: list[tuple[int, ...]]
     seeds: list[int] | None
+    epoch: Any
 
     @classmethod
     def of(cls, estimator: Any, job: Job, training: Any) -> Continued | None:
@@ -114,116 +105,108 @@ class Continued:
             return None
         if training.model.n_params * len(training.networks) > MOST_NUMBERS:
             return None
-        sizes = training.model.sizes
-        fixed = Fixed(training.task, training.name, sizes, training.rows.n)
+        fixed = Fixed(training.task, training.name, training.rows.n)
         state = estimator.random_state
         seeds = _seeds(state, len(job.networks)) if isinstance(state, Integral) else None
-        return cls(estimator._checked, fixed, jax.device_put(training.own.hyper), job, seeds)
+        shapes = [shape for a, b in pairwise(training.model.sizes) for shape in ((a, b), (b,))]
+        epoch = training.epoch_again()
+        hyper = jax.device_put(training.own.hyper) if epoch is None else None
+        return cls(estimator._checked, fixed, hyper, job, shapes, seeds, epoch)
 
     def step(self, estimator: Any, X: np.ndarray, targets: Targets) -> bool:
         """Train on these rows, and leave everything in the estimator; False where it has to be done otherwise."""
         solver = getattr(estimator, "_optimizer", None)
-        lead = () if len(self.job.networks) == 1 else (len(self.job.networks),)
         if estimator._checked is not self.checked or solver is None or solver.solver != estimator.solver:
             return False
         if targets.kind.loss is not self.job.program.loss or targets.loss_scale != self.job.scale:
             return False
-        layers = list(zip(estimator.coefs_, estimator.intercepts_, strict=True))
-        if [np.shape(w) for w, _ in layers] != [(*lead, *pair) for pair in pairwise(self.fixed.sizes)]:
+        given = [part for pair in zip(estimator.coefs_, estimator.intercepts_, strict=True) for part in pair]
+        lead = () if len(self.job.networks) == 1 else (len(self.job.networks),)
+        if [np.shape(part) for part in given] != [(*lead, *shape) for shape in self.shapes]:
             return False
-        state, count = self._state(layers, lead, solver)
-        before = self._squares(state)
-        after, losses = self._trained(estimator, state, count, X, targets)
-        job = self.job
-        middle = 0.5 * (job.limits[0].steps - 1) / job.limits[0].steps
-        with np.errstate(over="ignore", invalid="ignore"):
-            begun = job.penalty * before
-            losses = losses * job.scale + begun + middle * (job.penalty * self._squares(after) - begun)
-        if not np.isfinite(losses).all():
+        params = [np.asarray(part if lead else part[None], np.float32) for part in given]
+        count, moments = _solver_state(solver)
+        before = self._squares(params)
+        after, losses = self._trained(estimator, params, moments, count, X, targets)
+        params, moments = after[: len(params)], after[len(params) :]
+        steps, penalty = self.job.limits[0].steps, self.job.penalty
+        middle, scale = 0.5 * (steps - 1) / steps, self.job.scale
+        reported = [
+            loss * scale + penalty * (begun + middle * (ended - begun))
+            for loss, begun, ended in zip(losses, before, self._squares(params), strict=True)
+        ]
+        if not all(map(isfinite, reported)):
             return False
-        rates = [float(rate) for rate in solver.rates]
-        moments, sizes = after[:, 1:], self.fixed.sizes
-        estimator._optimizer = PackedState(estimator.solver, rates, sizes, count + job.limits[0].steps, moments)
-        self._leave(estimator, after[:, 0], losses, X.dtype)
+        estimator._optimizer = StepState(estimator.solver, [*map(float, solver.rates)], count + steps, moments)
+        self._leave(estimator, params if lead else [part[0] for part in params], reported, X.dtype)
         return True
-
-    def _state(self, layers: list[Any], lead: tuple[int, ...], solver: Any) -> tuple[np.ndarray, int]:
-        """float32 `[M, 1 + moments, numbers]`, and the steps taken."""
-        members = len(self.job.networks)
-        sizes = self.fixed.sizes
-        numbers = sum((a + 1) * b for a, b in pairwise(sizes))
-        moments = 1 if self.job.program.solver == "sgd" else 2
-        state = np.empty((members, 1 + moments, numbers), np.float32)
-        packed(layers, lead, state[:, 0] if lead else state[0, 0])
-        if isinstance(solver, PackedState):
-            state[:, 1:] = solver.moments
-            return state, solver.count
-        count, *found = solver.states
-        for i, moment in enumerate(found):
-            packed(moment, (members,), state[:, 1 + i])
-        return state, int(np.asarray(count)[0])
 
     @non_finite_is_told
     def _trained(
-        self, estimator: Any, state: np.ndarray, count: int, X: np.ndarray, targets: Targets
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, estimator: Any, params: list[np.ndarray], moments: list[np.ndarray], count: int, X: np.ndarray,
+        targets: Targets,
+    ) -> tuple[list[np.ndarray], list[float]]:  # fmt: skip
+        """Parameters and moments after an epoch, and its losses, NaN for members that diverged."""
         rows = host_table(dense(X), targets.labels)
-        seeds = self.seeds or _seeds(estimator.random_state, len(state))
-        words = np.asarray([seeds, *[[number] * len(state) for number in (estimator.t_, count)]])
-        found = _step(self.fixed, state, (words % 2**32).astype(np.uint32), self.hyper, rows.x, rows.y)
-        return np.asarray(found[0]), np.asarray(found[1], np.float64)
+        seeds = self.seeds or _seeds(estimator.random_state, len(self.job.networks))
+        words = np.asarray([[seed, estimator.t_ % 2**32] for seed in seeds], np.uint32)
+        if self.epoch is not None:
+            return self.epoch(words, count, [*params, *moments], rows.x, rows.y)
+        leaves, losses = _step(self.fixed, [*params, *moments], words, np.int32(count), self.hyper, rows.x, rows.y)
+        return [np.asarray(leaf) for leaf in leaves], np.asarray(losses).tolist()
 
-    def _squares(self, state: np.ndarray) -> np.ndarray:
-        """float64 `[M]`: the sum of squared weights."""
+    def _squares(self, params: list[np.ndarray]) -> list[float]:
+        """Each member's sum of squared weights."""
         if not self.job.penalty:
-            return np.zeros(len(state))
-        found, at = np.zeros(len(state)), 0
-        for fan_in, fan_out in pairwise(self.fixed.sizes):
-            part = state[:, 0, at : at + fan_in * fan_out]
-            found += [float(np.vdot(one, one)) for one in part]
-            at += (fan_in + 1) * fan_out
-        return found
+            return [0.0] * len(params[0])
+        return [sum(float(np.vdot(w[k], w[k])) for w in params[::2]) for k in range(len(params[0]))]
 
-    def _leave(self, estimator: Any, params: np.ndarray, losses: np.ndarray, dtype: Any) -> None:
+    def _leave(self, estimator: Any, params: list[np.ndarray], losses: list[float], dtype: Any) -> None:
         """Fitted attributes, as `fitted.adopt` sets them."""
-        layers = unpacked(params[0] if len(params) == 1 else params, self.fixed.sizes)
-        estimator.coefs_ = [np.array(layer.weight, dtype) for layer in layers]
-        estimator.intercepts_ = [np.array(layer.bias, dtype) for layer in layers]
-        before, counts = estimator._best_values, estimator._no_improvement_counts
-        values, tol = losses.tolist(), estimator.tol
+        estimator.coefs_ = [np.array(weight, dtype) for weight in params[::2]]
+        estimator.intercepts_ = [np.array(bias, dtype) for bias in params[1::2]]
+        before, counts, tol = estimator._best_values, estimator._no_improvement_counts, estimator.tol
         estimator._no_improvement_counts = [
             count + 1 if best - loss < tol else 0
-            for best, loss, count in zip(before, values, counts, strict=True)
+            for best, loss, count in zip(before, losses, counts, strict=True)
         ]  # fmt: skip
         estimator._no_improvement_count = estimator._no_improvement_counts[0]
-        estimator._best_values = [min(pair) for pair in zip(before, values, strict=True)]
+        estimator._best_values = [min(pair) for pair in zip(before, losses, strict=True)]
         estimator.n_iter_ = 1
         estimator.t_ += self.fixed.rows
-        estimator.loss_curve_.append(float(losses.mean()))
-        estimator.loss_ = estimator.loss_curve_[-1]
-        estimator.best_loss_ = float(np.mean(estimator._best_values))
+        estimator.loss_ = fmean(losses)
+        estimator.loss_curve_.append(estimator.loss_)
+        estimator.best_loss_ = fmean(estimator._best_values)
 
 
 def _seeds(random_state: Any, members: int) -> list[int]:
     return member_seeds(check_random_state(random_state), members)
 
 
-@partial(jax.jit, static_argnums=0)
-def _step(fixed: Fixed, state: Array, words: Array, hyper: Any, x: Array, y: Array) -> tuple[Array, Array]:
-    """`state` `[M, 1 + moments, numbers]` after an epoch, and its losses `[M]`, NaN for members that diverged."""
+def _solver_state(solver: Any) -> tuple[int, list[np.ndarray]]:
+    """The steps taken, and the moments as `StepState` has them."""
+    if isinstance(solver, StepState):
+        return solver.count, solver.moments
+    count, *moments = solver.states
+    return int(np.asarray(count)[0]), [np.asarray(part) for tree in moments for layer in tree for part in layer]
 
-    def one(state: Array, words: Array, hyper: Any) -> tuple[Array, Array]:
-        seed, seen, count = words
-        params, *moments = (unpacked(part, fixed.sizes) for part in state)
+
+@partial(jax.jit, static_argnums=0)
+def _step(
+    fixed: Fixed, leaves: list[Array], words: Array, count: Array, hyper: Any, x: Array, y: Array
+) -> tuple[list[Array], Array]:
+    """`leaves`, parameters and moments `[M, ...]`, after an epoch, and its losses `[M]`, NaN for members that
+    diverged."""
+    kept = 2 * len(fixed.task.model.sizes) - 2
+
+    def one(leaves: list[Array], words: Array, hyper: Any) -> tuple[list[Array], Array]:
+        params, *moments = (layers_of(leaves[i : i + kept]) for i in range(0, len(leaves), kept))
         opt_state: Any = AdamState if len(moments) == 2 else SgdState
         data = Data(x, y)._replace(count=jnp.int32(fixed.rows))
-        inputs = Inputs(data, hyper, params, opt_state(count.astype(jnp.int32), *moments))
-        after = only_epoch(fixed.task, fixed.implementation, (seed, seen), jnp.bool_(True), inputs)
+        inputs = Inputs(data, hyper, params, opt_state(count, *moments))
+        after = only_epoch(fixed.task, fixed.implementation, (words[0], words[1]), jnp.bool_(True), inputs)
         _, *moments = after.opt_state
-        flat = [
-            jnp.concatenate([part.reshape(-1) for layer in tree for part in layer])
-            for tree in (after.params, *moments)
-        ]
-        return jnp.stack(flat), jnp.where(after.finite, after.history["loss"][0], jnp.nan)
+        flat = [part for tree in (after.params, *moments) for layer in tree for part in layer]
+        return flat, jnp.where(after.finite, after.history["loss"][0], jnp.nan)
 
-    return mapped(one, state, words.T, hyper)
+    return mapped(one, leaves, words, hyper)

@@ -174,6 +174,11 @@ class Training:
         self.epoch += epochs
         return np.asarray(self.state.history["loss"], np.float64)
 
+    def epoch_again(self) -> Any:
+        """A function for more epochs like the only one, on other rows; see `dispatch.epoch_again`."""
+        state = _begin(self.task, self.own, self.shared)
+        return dispatch.epoch_again(self.name, self.task, state, self.own[:2], self.shared[:2])
+
     def go_on_from(self, state: RunState, epoch: int) -> None:
         """Take what training elsewhere left after so many epochs."""
         self.state, self.epoch = state, epoch

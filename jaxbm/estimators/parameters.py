@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from numbers import Integral, Real
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
@@ -66,13 +66,18 @@ STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule"
 
 def check_parameters_again(estimator: Any) -> None:
     """`check_parameters`, but not of the same objects twice, since it takes longer than a step."""
-    kind: Any = type(estimator)
-    given = tuple(getattr(estimator, name) for name in kind._get_param_names())
+    given = _values_of(type(estimator))(estimator)
     known = getattr(estimator, "_checked", ())
     if len(known) == len(given) and all(map(is_, known, given)):
         return
     check_parameters(estimator)
     estimator._checked = given
+
+
+@lru_cache(maxsize=100)
+def _values_of(kind: Any) -> attrgetter[tuple[Any, ...]]:
+    """All parameters of an estimator of that class at once; its class twice, since of one name there is no tuple."""
+    return attrgetter("__class__", "__class__", *kind._get_param_names())
 
 
 def check_parameters(estimator: Any) -> None:

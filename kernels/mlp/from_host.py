@@ -57,11 +57,11 @@ def run(
     names = ["loss"] if held_out is None else ["loss", "val_loss"]
     opt = state.opt_state
     moments = (opt.mu, opt.nu) if isinstance(hyper.optimizer, Adam) else (opt.trace,)
-    clock = _stacked(np.int32, *train.clock_of(state))
+    clock = stacked(np.int32, *train.clock_of(state))
     carried = (clock, state.best_value, [state.history[k] for k in names], state.params, moments, state.best_params)
     leaves, tree = jax.tree.flatten(carried)
     limits = [*_range(data, "", visited.most), *(_range(data, "_val", held_out.most) if held_out else (0, 0))]
-    numbers = _numbers(task, hyper, words, min(int(stop), task.epochs), limits, lead)
+    numbers = numbers_of(task, hyper, words, min(int(stop), task.epochs), limits, lead)
     arrays, is_lifted = [*numbers], [False] * len(numbers)
     if hyper.widths is not None:
         arrays.append(hyper.widths)
@@ -73,7 +73,7 @@ def run(
                 arrays.append(_as_read(task, name, array))
                 is_lifted.append(bool(lead) and not getattr(is_own, name + suffix))
     attributes = train.attributes_of(task, data, hyper, labels_2d=len(sizes.y.shape) == 2)
-    out = _program("jaxbm_train", attributes, lead, tuple(is_lifted))(leaves, arrays)
+    out = program("jaxbm_train", attributes, lead, tuple(is_lifted))(leaves, arrays)
     clock, *rest = jax.tree.unflatten(tree, out)
     columns = np.moveaxis(np.asarray(clock), -1, 0)
     after = train.state_of(state, names, (columns, *rest))
@@ -88,17 +88,17 @@ def logits(
 ) -> Array:
     """`[M, most, out]`: `apply.call` of members, their ranges each their own, everything else but `params` shared."""
     most = (x if rows is None else rows).shape[0] if most is None else most
-    limits = np.asarray([[0, most]], np.int32) if start is None else _stacked(np.int32, start, count)
+    limits = np.asarray([[0, most]], np.int32) if start is None else stacked(np.int32, start, count)
     layers = [leaf for layer in params for leaf in (layer.weight, layer.bias) if leaf is not None]
     arrays = [limits, x, *layers, *([] if rows is None else [rows])]
     is_lifted = (False, True, *(False for _ in layers), *([] if rows is None else [True]))
     result = (layers[0].shape[0], most, model.sizes[-1])
     attributes = apply_mlp.attributes_of(model, is_indexed=rows is not None)
-    return _program("jaxbm_apply", attributes, 1, is_lifted, result)([], arrays)[0]
+    return program("jaxbm_apply", attributes, 1, is_lifted, result)([], arrays)[0]
 
 
 @lru_cache(maxsize=4096)
-def _program(
+def program(
     target: str, attributes: Attributes, lead: int, is_lifted: tuple[bool, ...], result: tuple[int, ...] | None = None
 ) -> Any:
     """A compiled `(kept, read) -> kept, or a new result`: one call of the kernel, and nothing else to compile.
@@ -120,7 +120,7 @@ def _program(
     return jax.jit(call, donate_argnums=0)
 
 
-def _numbers(
+def numbers_of(
     task: Task, hyper: Hyper, words: tuple[Any, Any], stop: int, limits: list[Any], lead: int
 ) -> list[np.ndarray]:
     """Limits, the run's numbers, the words of its key and its rates."""
@@ -128,15 +128,15 @@ def _numbers(
     epochs = task.epochs if hyper.epochs is None else hyper.epochs
     patience = 0 if hyper.patience is None else hyper.patience
     found = [
-        _stacked(np.int32, stop, epochs, patience, *limits),
-        _stacked(np.float32, *number_values(task.loss, hyper.optimizer, hyper)),
-        _stacked(np.uint32, *words, 0 if hyper.dropout is None else drop_below(hyper.dropout)),
-        _stacked(np.float32, hyper.optimizer.learning_rate),
+        stacked(np.int32, stop, epochs, patience, *limits),
+        stacked(np.float32, *number_values(task.loss, hyper.optimizer, hyper)),
+        stacked(np.uint32, *words, 0 if hyper.dropout is None else drop_below(hyper.dropout)),
+        stacked(np.float32, hyper.optimizer.learning_rate),
     ]
     return [array[None] if array.ndim == lead else array for array in found]
 
 
-def _stacked(dtype: Any, *values: Any) -> np.ndarray:
+def stacked(dtype: Any, *values: Any) -> np.ndarray:
     """Numbers, or one for each member, along a new last axis."""
     return np.stack(np.broadcast_arrays(*(np.asarray(value).astype(dtype) for value in values)), axis=-1)
 

@@ -51,9 +51,10 @@ def test_it_is_the_default_only_where_measurements_speak_for_it(monkeypatch):
     for options, said in (
         ({"epochs": 20_000}, "batches of 8 to 128"),
         ({"epochs": 10, "batch_size": 8}, "60 steps may be through"),
-        ({"epochs": 10, "sizes": (4, 128, 120, 3)}, "up to 15,751 parameters"),
     ):
         assert said in train.slower(run_of(**{"batch_size": 4} | options))
+    wide = run_of(sizes=(4, 128, 128, 3), epochs=20_000)
+    assert "up to 15,751 parameters" in measured.slower(wide, "sm_90")
     run = run_of(epochs=20_000, batch_size=8)
     assert train.slower(run) is None
     untried = dataclasses.replace(registry.IMPLEMENTATIONS["cuda"], failure=None)  # `test_cuda.py` launches it
