@@ -108,7 +108,7 @@ class Continued:
         fixed = Fixed(training.task, training.name, training.rows.n)
         state = estimator.random_state
         seeds = _seeds(state, len(job.networks)) if isinstance(state, Integral) else None
-        shapes = [shape for a, b in pairwise(training.model.sizes) for shape in ((a, b), (b,))]
+        shapes: list[tuple[int, ...]] = [shape for a, b in pairwise(training.model.sizes) for shape in ((a, b), (b,))]
         epoch = training.epoch_again()
         hyper = jax.device_put(training.own.hyper) if epoch is None else None
         return cls(estimator._checked, fixed, hyper, job, shapes, seeds, epoch)

@@ -66,7 +66,8 @@ STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule"
 
 def check_parameters_again(estimator: Any) -> None:
     """`check_parameters`, but not of the same objects twice, since it takes longer than a step."""
-    given = _values_of(type(estimator))(estimator)
+    kind: Any = type(estimator)
+    given = _values_of(kind)(estimator)
     known = getattr(estimator, "_checked", ())
     if len(known) == len(given) and all(map(is_, known, given)):
         return
