@@ -19,12 +19,14 @@ from jaxbm.core.settings import non_finite_is_told
 from jaxbm.members import chunks
 from jaxbm.members.progress import MembersProgress, Report, reporter
 from jaxbm.members.resumable_fit import fit_single
+from jaxbm.metrics import METRICS
 from jaxbm.metrics import greater_is_better as is_better_greater
 from jaxbm.models.protocol import Model, as_model
 from jaxbm.optimizers import numbers_of
 from jaxbm.run.accepts import Accepts
 from jaxbm.run.inputs import check_split, features_and_labels
 from jaxbm.run.options import SEARCHED, TrainingOptions
+from jaxbm.run.training import Training
 from jaxbm.studies.folds import is_classification, make_folds
 from jaxbm.studies.space import Space, draw_trials, given_trials
 from jaxbm.studies.sweep_plan import Plan, check_names
@@ -100,7 +102,8 @@ def sweep(
       halving: successive halving by this factor: all trials train for `min_epochs`, the best `1 / halving` of them
         go on to `halving` times as many, and so forth to `epochs`. None trains every trial to the end.
       min_epochs: `epochs / halving**2` by default.
-      metric: what to compare: "loss" or one of `metrics`, measured on the rows validated on.
+      metric: what to compare on the rows validated on: "loss", the name of any metric of `jaxbm.metrics`, or one of
+        your own `metrics`.
       greater_is_better: known for our metrics; say it for your own.
       refit: train the best trial once more, on all rows: for as many epochs as its members took to their best
         ones with `patience`, for all otherwise.
@@ -131,6 +134,7 @@ def sweep(
     trials, refit = checks.positive_int("trials", trials), checks.flag("refit", refit)
     if not isinstance(metric, str):
         raise TypeError(f"metric: expected a name, got {checks.told(metric)}")
+    training = _recording(training, metric)
     if greater_is_better is not None:
         greater_is_better = checks.flag("greater_is_better", greater_is_better)
     optimizer, epochs = training.optimizer, checks.positive_int("epochs", training.epochs)
@@ -171,6 +175,15 @@ def sweep(
         return _with_refit(work.result(), plan, key, x, y, store) if refit else work.result()
     except KeyboardInterrupt:
         raise SweepInterrupted(work.result()) from None
+
+
+def _recording(training: Training, metric: str) -> Training:
+    """`training`, that records one of our metrics too."""
+    metrics = training.metrics
+    names = (metrics,) if isinstance(metrics, str) else metrics
+    if metric not in METRICS or not isinstance(names, tuple | list):
+        return training
+    return training if metric in names else replace(training, metrics=(*names, metric))
 
 
 class _Sweep:
