@@ -58,6 +58,8 @@ def choose(implementation: str | None, run: Run) -> tuple[str, str]:
     against: str | None = None
     elsewhere: str | None = None
     for name, entry in IMPLEMENTATIONS.items():
+        if entry.platform == "gpu" and jax.default_backend() == "cpu":
+            continue  # what keeps those for the CPU from it is the reason there; this spares an import
         # What is quickly said comes first: whether a loop can be compiled is known only once it was traced.
         reason = entry.off() or entry.slower(run) or entry.unsupported(run) or _told_failure(name, entry, run)
         if reason is None:
@@ -144,15 +146,33 @@ def explain(
       not cpu: ...
     """
     training = ACCEPTS.training(options)
+    run, found = _chosen(training, model, x, y, dtype)
+    by_itself = training.implementation is None
+    others = {other: _against(other, run, by_itself) for other in status() if other != found.implementation}
+    return found._replace(others=others)
+
+
+def chosen(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOptions]) -> Explanation:
+    """`explain` without a word about the others: whether a loop could be compiled is known only once it was traced,
+    which takes longer than many a training run.
+
+    Example:
+      >>> import jaxbm
+      >>> from jaxbm.kernels.dispatch import chosen
+      >>> print(chosen(jaxbm.MLP((20, 64, 1)), loss="squared_error", implementation="xla"))
+      xla: it was asked for
+    """
+    return _chosen(ACCEPTS.training(options), model, None, None, dtype)[1]
+
+
+def _chosen(training: Training, model: Any, x: Any, y: Any, dtype: Any) -> tuple[Run, Explanation]:
     if (x is None) != (y is None):
         raise ValueError(f"{'x' if x is None else 'y'}: expected rows like the other's, or neither x nor y, got None")
     run = _described(
         training, model, *(_one_row(training, model, dtype) if x is None else _forms(training, model, x, y))
     )
     name, reason = choose(training.implementation, run)
-    by_itself = training.implementation is None
-    others = {other: _against(other, run, by_itself) for other in status() if other != name}
-    return Explanation(name, reason, others, precision_of(name, run))
+    return run, Explanation(name, reason, {}, precision_of(name, run))
 
 
 def _one_row(training: Training, model: Any, dtype: Any) -> tuple[Any, Any]:

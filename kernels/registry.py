@@ -1,13 +1,11 @@
 """The implementations of a training run, the fastest first: the one list of them."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from jaxbm.core.precision import Precision, used
-from jaxbm.kernels import native_loop
-from jaxbm.kernels.cuda import train as cuda
-from jaxbm.kernels.cuda import trial
 from jaxbm.kernels.mlp import again, from_host
 from jaxbm.kernels.mlp import train as cpu
 from jaxbm.run import loop
@@ -64,19 +62,29 @@ def _of_xla(run: Run) -> Precision:
     return used(run.task.precision)
 
 
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module that is imported at the first call: one run uses one of them, and most are not light."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*arguments, **options)
+
+    return call
+
+
+CUDA, PROGRAM = "jaxbm.kernels.cuda.train", "jaxbm.kernels.native_loop"
 IMPLEMENTATIONS: dict[str, Implementation] = {
     entry.name: entry
     for entry in (
         Implementation(
             "cuda",
-            cuda.status,
-            cuda.off,
-            cuda.unsupported,
-            cuda.slower,
-            cuda.run,
-            precision=cuda.precision,
+            _later(CUDA, "status"),
+            _later(CUDA, "off"),
+            _later(CUDA, "unsupported"),
+            _later(CUDA, "slower"),
+            _later(CUDA, "run"),
+            precision=_later(CUDA, "precision"),
             platform="gpu",
-            failure=trial.failure,
+            failure=_later("jaxbm.kernels.cuda.trial", "failure"),
         ),
         Implementation(
             "cpu",
@@ -92,14 +100,14 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
         ),
         Implementation(
             "program",
-            native_loop.status,
-            native_loop.off,
-            native_loop.unsupported,
-            native_loop.slower,
-            native_loop.run,
-            native_loop.run,
+            _later(PROGRAM, "status"),
+            _later(PROGRAM, "off"),
+            _later(PROGRAM, "unsupported"),
+            _later(PROGRAM, "slower"),
+            _later(PROGRAM, "run"),
+            direct=_later(PROGRAM, "run"),
             platform="cpu",
-            begin=native_loop.begin,
+            begin=_later(PROGRAM, "begin"),
         ),
         # The reference: whatever a run may be, this is what it means.
         Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run, precision=_of_xla),

@@ -1,25 +1,25 @@
 """The command line: `jaxbm train`, `sweep`, `groups`, `evaluate`, `explain`, `predict`, `info`, `bench`.
 
 Each has a file, whose module has `add_parser(commands)` and `run(arguments)`; what `run` leaves in
-`arguments.outcome` is the command's result for `--json`. Heavy modules are imported inside `run`: `jaxbm --help` must
-answer at once, and most of a short run's time would otherwise be imports it does not need.
+`arguments.outcome` is the command's result for `--json`. A command's module is imported when it is asked for, and
+heavy modules inside its `run`: `jaxbm --help` must answer at once, and most of a short run's time would otherwise be
+imports it does not need.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import traceback
 import warnings
+from collections.abc import Collection
 from contextlib import redirect_stdout
 from typing import Any
 
-from jaxbm.cli import bench, evaluate, explain, groups, info, predict, sweep, train
-from jaxbm.cli.help import Parser, WrongUsage, complete
+from jaxbm.cli.help import COMMANDS, Parser, WrongUsage, complete
 from jaxbm.cli.options import complain
 from jaxbm.cli.outcome import as_json
-
-COMMANDS = (train, sweep, groups, evaluate, explain, predict, info, bench)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a terminal without a letter shows its code, and nothing breaks
             stream.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser()
+    parser = _parser(_asked(argv))
     try:
         arguments = parser.parse_args(argv)
     except WrongUsage as wrong:
@@ -95,7 +95,15 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     complain(f"warning: {message}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _asked(argv: list[str]) -> tuple[str, ...]:
+    """The commands whose options have to be known; a shell's completion has to know them all."""
+    if any(word.startswith("--p") for word in argv[:1]):  # options may be abbreviated
+        return tuple(COMMANDS)
+    return tuple(word for word in argv if word in COMMANDS)
+
+
+def _parser(asked: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """The parser, of which the commands that are `asked` for have their options."""
     import jaxbm
 
     parser = Parser(
@@ -105,7 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"jaxbm {jaxbm.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    for name, told in COMMANDS.items():
+        if name in asked:
+            importlib.import_module(f"jaxbm.cli.{name}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=told)
     complete(parser, commands.choices)
     return parser

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from jaxbm.cli.help import COMMANDS
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
     parser = commands.add_parser(
         "bench",
-        help="measure this machine, jaxbm and its peers; compare two results",
+        help=COMMANDS["bench"],
         description="Time jaxbm and the libraries beside it, as far as they are installed, on this machine, and "
         "write a report with its figures, its versions and what was missed.",
     )

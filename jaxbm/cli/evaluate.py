@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
+from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.shared import measure_outputs, told_interval
 from jaxbm.core.words import counted
 
@@ -13,7 +14,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser(
         "evaluate",
-        help="measure a saved model on a CSV file",
+        help=COMMANDS["evaluate"],
         description="The loss and the metrics of a saved model, an ensemble or models by group on rows with labels, "
         "which are read, cleaned and encoded as the training table was.",
     )

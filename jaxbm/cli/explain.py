@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
+from jaxbm.cli.help import COMMANDS
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 
@@ -17,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser(
         "explain",
-        help="tell which columns a saved model goes by, and how",
+        help=COMMANDS["explain"],
         description="Permutation importance of each column on rows with labels, better not those trained on; for the "
         "most important ones partial dependence, single rows' curves and accumulated local effects as pictures.",
     )

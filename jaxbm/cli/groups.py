@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxbm.cli import private, training_options
 from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, tell
+from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable
@@ -23,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser(
         "groups",
-        help="train a model for each group of rows of a CSV file",
+        help=COMMANDS["groups"],
         description="Train a model for each group of rows of a CSV file, measure them on rows they did not see, and "
         "save them. A run that was stopped or killed goes on where it was when started again.",
     )

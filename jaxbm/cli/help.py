@@ -11,6 +11,17 @@ from typing import Any, NoReturn
 
 from jaxbm.cli.options import complain
 
+COMMANDS = {
+    "train": "train and evaluate a model on a CSV file",
+    "sweep": "try many hyper-parameters on a CSV file",
+    "groups": "train a model for each group of rows of a CSV file",
+    "evaluate": "measure a saved model on a CSV file",
+    "explain": "tell which columns a saved model goes by, and how",
+    "predict": "write predictions with probabilities",
+    "info": "what a table's columns are taken for; devices, versions, and which implementations are on",
+    "bench": "measure this machine, jaxbm and its peers; compare two results",
+}
+"""Each command with what it is for, in the order of the list."""
 EXAMPLES = {
     "train": """
   jaxbm train --demo                                   a data set that scikit-learn carries

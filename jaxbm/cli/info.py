@@ -13,6 +13,7 @@ from jaxbm.cli.data_options import (
     column_options,
     reading_options,
 )
+from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.shared import check_file, no_target, refuse
 from jaxbm.tabular.recipes import DEFAULT, PRESETS
 
@@ -24,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser(
         "info",
-        help="what a table's columns are taken for; devices, versions, and which implementations are on",
+        help=COMMANDS["info"],
         description="With a file, what `jaxbm train` would make of it: every column's kind, why, its missing cells "
         "and what it becomes. Without one, devices, versions, and which implementations are on.",
     )

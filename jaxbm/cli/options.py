@@ -9,7 +9,6 @@ import textwrap
 from typing import Any, ClassVar
 
 from jaxbm.core.words import fitted
-from jaxbm.tabular import recipes
 
 
 def loss_of(task: str, name: str | None = None) -> str:
@@ -18,6 +17,8 @@ def loss_of(task: str, name: str | None = None) -> str:
     Raises:
       ValueError: it does not fit the task, or there is no such loss or hyper-parameter.
     """
+    from jaxbm.tabular import recipes
+
     return recipes.loss_of(task, name, "--loss")
 
 

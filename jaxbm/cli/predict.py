@@ -7,6 +7,7 @@ import importlib.util
 import pathlib
 
 from jaxbm.cli.data_options import add_reading_options, reading_options
+from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.shared import check_writable
 from jaxbm.core.words import counted
 
@@ -15,7 +16,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser(
         "predict",
-        help="write predictions with probabilities",
+        help=COMMANDS["predict"],
         description="Predictions of a saved model, an ensemble or models by group, a line for each row in the "
         "table's order: the class and each class's probability, or the quantity.",
     )

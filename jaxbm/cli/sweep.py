@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxbm.cli import training_options
 from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare, tell
+from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure, refuse, told_interval
@@ -25,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser(
         "sweep",
-        help="try many hyper-parameters on a CSV file",
+        help=COMMANDS["sweep"],
         description="Each hyper-parameter is a range, log:LOW:HIGH, uniform:LOW:HIGH or int:LOW:HIGH, or a list of "
         "values to choose from. A sweep that was stopped or killed goes on where it was when started again.",
     )

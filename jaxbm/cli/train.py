@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jaxbm.cli import private, training_options
 from jaxbm.cli.compiling import compilation, total
 from jaxbm.cli.data_options import add_data_options, columns_of, public_rows, read, tell
+from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
@@ -37,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The command and its options."""
     parser = commands.add_parser(
         "train",
-        help="train and evaluate a model on a CSV file",
+        help=COMMANDS["train"],
         description="Train on a CSV file, measure on rows that were not seen, and save. What isn't said is the "
         "preset's: accurate trains an ensemble, each network of which is validated on another part of the rows; "
         "classic trains one network of 64 and 32 units for ten epochs; best searches for --time seconds. A run of an "
@@ -156,7 +157,7 @@ def _told_and_saved(
     arguments: argparse.Namespace, fitted: Fitted, sets: dict[str, Any], console: Any, clock: Clock
 ) -> str:
     """Metrics on the terminal and in the outcome, the model in its folder; which implementation trained it."""
-    import jaxbm
+    from jaxbm.kernels.dispatch import chosen
     from jaxbm.report import terminal
     from jaxbm.report.fitting import say
 
@@ -193,7 +194,7 @@ def _told_and_saved(
     asked: dict[str, Any] = {
         name: plan.recipe.training.get(name) for name in ("implementation", "precision", "privacy")
     }
-    why = jaxbm.kernels.explain(fitted.model, loss=plan.loss, **asked)
+    why = chosen(fitted.model, loss=plan.loss, **asked)
     return f"{why.implementation}, since {why.reason}; products in {why.precision}"
 
 

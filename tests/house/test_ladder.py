@@ -1,11 +1,15 @@
 """The import ladder: what stands on a rung imports from its own rung and those below, and nothing in a circle."""
 
 import ast
+import functools
 import graphlib
+import importlib
 import pathlib
 import re
 import subprocess
 import sys
+
+import pytest
 
 import jaxbm
 import jaxbm.benchmarks
@@ -47,9 +51,14 @@ def sources():
 MODULES = dict(sources())
 
 
+@functools.cache
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
 def imports(name, path, for_types=True):
     """The project's modules that a file imports, those for type checks alone too if asked for."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     for node in ast.walk(tree) if for_types else _run(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
@@ -122,9 +131,52 @@ def test_kernels_know_the_core_the_models_and_the_run_alone():
                 assert imported.startswith("jaxbm.kernels") or rung(imported) <= RUNG["run"], (name, imported)
 
 
-def test_the_import_needs_only_jax_and_numpy():
-    """Optax, which the core needs as well, is imported where an optimizer of its own is met."""
-    heavy = ("optax", "pandas", "sklearn", "scipy.stats", "rich", "matplotlib", "safetensors", "llvmlite")
-    code = f"import sys, jaxbm; print([m for m in {heavy} if m in sys.modules])"
-    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+LIGHT = """
+import sys, jaxbm
+import jaxbm.cli.help
+early = sorted(name for name in sys.modules if name in ("jax", "numpy") or name.startswith("jaxbm."))
+import jax, jax.numpy, numpy
+before = set(sys.modules)
+for name in jaxbm.__all__:
+    getattr(jaxbm, name)
+new = {name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
+print(early, sorted(new - {"jax", "jaxlib", "jaxbm"}), sep="\\n")
+"""
+
+
+def test_the_import_is_light():
+    """`import jaxbm` brings nothing, and every public name only jax and numpy: whoever needs Optax, which the core
+    needs as well, or an extra imports it then."""
+    out = subprocess.run([sys.executable, "-P", "-c", LIGHT], capture_output=True, text=True, check=True).stdout
+    early, new = out.splitlines()
+    assert set(ast.literal_eval(early)) <= {
+        *("jaxbm.core", "jaxbm.core.checkout", "jaxbm.core.lazy", "jaxbm.core.words"),
+        *("jaxbm.cli", "jaxbm.cli.help", "jaxbm.cli.options", "jaxbm.cli.outcome"),
+    }
+    assert ast.literal_eval(new) == []
+
+
+@pytest.mark.parametrize("package", [jaxbm, jaxbm.kernels])
+def test_a_type_checker_sees_the_names_that_are_imported_when_asked_for(package):
+    (block,) = (
+        node for node in ast.parse(pathlib.Path(package.__file__).read_text()).body if isinstance(node, ast.If)
+    )
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert sorted(seen) == sorted(package.__all__)
+    assert set(seen) <= set(dir(package))
+    for name, module in seen.items():
+        home = importlib.import_module(module)
+        there = getattr(home, name)
+        assert getattr(package, name) is there
+        package.__dict__.pop(name)  # asked for anew
+        assert getattr(package, name) is there
+    with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'fitt'"):
+        package.fitt  # noqa: B018
+
+
+def test_modules_are_found_without_an_import_of_their_own():
+    assert jaxbm.estimators.JaxMLPClassifier.__module__.startswith("jaxbm.estimators")
+    assert jaxbm.studies.folds.make_folds
+    assert not hasattr(jaxbm.studies, "fold")
+    assert {"fit", "table", "__version__"} <= set(dir(jaxbm))
+    assert not {"lazy", "TYPE_CHECKING"} & set(dir(jaxbm))

@@ -1,0 +1,67 @@
+"""Public names that are imported when somebody asks for them, as PEP 562 has it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+
+def attached(
+    package: str, homes: Mapping[str, str | tuple[str, ...]] = MappingProxyType({})
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package, whose names and modules are imported at their first use.
+
+    Importing everything takes several times as long as importing what one program uses. A name that was asked for
+    stays in the package, so that it costs nothing the second time. Where a type checker looks, the package imports
+    the same names in the usual way: `if TYPE_CHECKING`.
+
+    Args:
+      package: its full name, `__name__`.
+      homes: each module with the name, or the names, that the package has from it. Modules inside the package need
+        no mention.
+
+    Example:
+      >>> from jaxbm.core.lazy import attached
+      >>> find, names = attached("jaxbm", {"jaxbm.training.fit": ("fit", "FitResult")})
+      >>> find("FitResult").__name__
+      'FitResult'
+      >>> find("fitt")
+      Traceback (most recent call last):
+        ...
+      AttributeError: module 'jaxbm' has no attribute 'fitt'
+    """
+    home = {
+        name: module for module, names in homes.items() for name in ((names,) if isinstance(names, str) else names)
+    }
+
+    def find(name: str) -> Any:
+        module = sys.modules[package]
+        if name in home:
+            found = getattr(importlib.import_module(home[name]), name)
+        elif (found := _inner(package, name)) is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=module)
+        setattr(module, name, found)
+        return found
+
+    def names() -> list[str]:
+        module = sys.modules[package]
+        own = {n for n in vars(module) if n.startswith("__") or f"{package}.{n}" in sys.modules}
+        return sorted({*own, *home, *getattr(module, "__all__", ())})
+
+    return find, names
+
+
+def _inner(package: str, name: str) -> Any:
+    """A module or package inside; None where there is none of that name."""
+    if name.startswith("_"):  # what others ask every module for
+        return None
+    full = f"{package}.{name}"
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name != full:  # it is there, and something that it needs isn't
+            raise
+        return None
