@@ -8,7 +8,8 @@ checkout.install()
 
 if TYPE_CHECKING:
     from jaxbm import augment, kernels, losses, metrics, report, shuffle, table, tabular, understand
-    from jaxbm.kernels.program import accelerate, explain
+    from jaxbm.kernels.program.accelerate import accelerate
+    from jaxbm.kernels.program.explain import explain
     from jaxbm.members.ensemble import Ensemble
     from jaxbm.members.fit_members import fit_members
     from jaxbm.members.progress import MembersInterrupted, MembersProgress
@@ -32,7 +33,8 @@ else:  # imported when asked for; a type checker would take this for a package t
     __getattr__, __dir__ = lazy.attached(
         __name__,
         {
-            "jaxbm.kernels.program": ("accelerate", "explain"),
+            "jaxbm.kernels.program.accelerate": "accelerate",
+            "jaxbm.kernels.program.explain": "explain",
             "jaxbm.members.ensemble": "Ensemble",
             "jaxbm.members.fit_members": "fit_members",
             "jaxbm.members.progress": ("MembersInterrupted", "MembersProgress"),
