@@ -115,6 +115,7 @@ def drawn(label: str, size: tuple[float, float] = NARROW) -> Callable[[Callable[
 def _fit(made: Figure) -> None:
     """Margins by the length of the words in them: a tenth of the time that matplotlib's own layout takes."""
     (axes,) = made.axes
+    _name_factors(axes)
     width, height = made.get_size_inches()
     words = [text.get_text() for text in axes.get_yticklabels()]
     left = 0.25 + LETTER * max([len(w) for w in words], default=0) if len(axes.get_yticks()) else 0.1
@@ -123,6 +124,15 @@ def _fit(made: Figure) -> None:
     bottom = 0.3 + LINE * (lines + _lines_below(made)) + (LINE if axes.get_xlabel() else 0)
     made.subplots_adjust(left / width, bottom / height, 1 - 0.14 / width, 1 - 0.1 / height)
     _shorten_labels(axes, width - left - 0.14, width - 0.2, height - bottom)
+
+
+def _name_factors(axes: Axes) -> None:
+    """What all of an axis' numbers have in common, such as 1e7, beside its name: over the picture it has no room."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_ticklabels()  # writes them
+        if factor := axis.get_major_formatter().get_offset():
+            axis.set_label_text(f"{axis.get_label_text()} ({factor})".strip())
+            axis.offsetText.set_visible(False)
 
 
 def _shorten_labels(axes: Axes, beside: float, whole: float, upwards: float) -> None:
@@ -178,6 +188,11 @@ def tidy_axes(axes: Axes, **labels: Any) -> None:
         locator = axis.get_major_locator()
         if isinstance(locator, MaxNLocator):  # neither categories nor a logarithmic scale
             locator.set_params(nbins=5)
+
+
+def whole_numbers(axis: Any) -> None:
+    """Ticks at whole numbers alone, and be it at one of them."""
+    axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
 def logarithmic(axes: Axes) -> None:

@@ -39,7 +39,7 @@ def explanation(
         drawings = _column(saved, rows, name)
         told = parts.note("Its values are too many to draw, or all the same in these rows.")
         sections.append(parts.section(name, parts.pictures(drawings) if drawings else told))
-    sections.append(parts.section("The command", parts.pre(shlex.join(command))))
+    sections.append(parts.section("The command", parts.pre(shlex.join(command), wrapped=True)))
     title = f"What the model of {saved.preparation.target} goes by"
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

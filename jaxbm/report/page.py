@@ -278,7 +278,7 @@ def _how(timings: Mapping[str, float] | None, implementation: str | None, comman
     if implementation:
         told.insert(0, f"implementation: {implementation}")
     called = command if isinstance(command, str) or command is None else _quoted(command)
-    again = parts.note("The command:") + parts.pre(called) if called else ""
+    again = parts.note("The command:") + parts.pre(called, wrapped=True) if called else ""
     return parts.section("How it ran", spent, parts.lines(told), again)
 
 

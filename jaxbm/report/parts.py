@@ -93,9 +93,12 @@ def lines(texts: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(t)}</li>" for t in texts) + "</ul>"
 
 
-def pre(text: str) -> str:
-    """Text as it stands."""
-    return f'<pre tabindex="0">{escape(text)}</pre>'
+def pre(text: str, *, wrapped: bool = False) -> str:
+    """Text as it stands; `wrapped` between words where the page ends, but not within an option such as `--out`."""
+    if not wrapped:
+        return f'<pre tabindex="0">{escape(text)}</pre>'
+    words = " ".join(f"<span>{escape(word)}</span>" for word in text.split(" "))
+    return f'<pre tabindex="0" class="wrapped">{words}</pre>'
 
 
 def confusion(counts: Any, classes: Sequence[str]) -> str:

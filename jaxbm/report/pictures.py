@@ -21,6 +21,7 @@ from jaxbm.report.drawing import (
     logarithmic,
     short,
     tidy_axes,
+    whole_numbers,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def learning_curves(axes: Axes, history: Mapping[str, Any], best_epoch: int | No
     shown = shown[np.isfinite(shown)]
     if shown.size and shown.min() > 0 and shown.max() > 20 * shown.min():
         logarithmic(axes)
-    locator: Any = axes.xaxis.get_major_locator()
-    locator.set_params(integer=True)
+    whole_numbers(axes.xaxis)
     if len(epochs) == 1:
         axes.set_xlim(0.5, 1.5)
     tidy_axes(axes, xlabel="epoch", ylabel="loss")
@@ -191,6 +191,7 @@ def distribution(axes: Axes, values: np.ndarray, label: str, what: str = "how ma
     """How many members (groups, trials) have which value."""
     values = values[np.isfinite(values)]
     axes.hist(values, bins=min(30, max(6, len(values) // 4)), color=FIRST, alpha=0.7)
+    whole_numbers(axes.yaxis)
     tidy_axes(axes, xlabel=label, ylabel=what)
 
 

@@ -278,6 +278,14 @@ def test_whole_epochs_are_whole_numbers():
     assert np.isnan(shown[2])
 
 
+def test_counts_are_whole_numbers_and_factors_of_an_axis_are_beside_its_name():
+    shown = re.findall(r">([^<>]+)</text>", pictures.distribution(np.asarray([1e7, 1.5e7, 2e7]), "price"))
+    assert shown.count("price (1e7)") == 1
+    assert not {"1e7", "0.2", "0.25", "0.5", "0.75"} & set(shown)
+    once = re.findall(r">([^<>]+)</text>", pictures.learning_curves({"loss": np.ones(1)}, None))
+    assert next(text for text in once if text in ("0.8", "1", "1.0", "1.2")) == "1"  # the epoch
+
+
 def test_curves_are_scikit_learn_s():
     rng = np.random.default_rng(0)
     scores = np.round(rng.normal(size=200), 1)  # with many ties
