@@ -143,9 +143,10 @@ def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.
             refuse(arguments, "with --demo, which reads no file", sep=None, decimal=None, encoding=None, header=None)
         frame, target = table.demo(arguments.demo)
         return frame, target if arguments.target is None else arguments.target
+    frame = table.read(arguments.data, text=text, **reading_options(arguments))
     if arguments.target is None:
-        raise no_target()
-    return table.read(arguments.data, text=text, **reading_options(arguments)), arguments.target
+        raise no_target(frame.columns)
+    return frame, arguments.target
 
 
 def public_rows(arguments: argparse.Namespace, target: str, text: tuple[str, ...] = ()) -> pd.DataFrame | None:

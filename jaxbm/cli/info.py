@@ -82,9 +82,9 @@ def _table(arguments: argparse.Namespace) -> None:
         )
     if arguments.write_types is not None:
         check_file(arguments.write_types, "--write-types")
-    if arguments.target is None:
-        raise no_target()
     frame = table.read(arguments.data, **reading_options(arguments))
+    if arguments.target is None:
+        raise no_target(frame.columns)
     usual = PRESETS[DEFAULT]
     check_encoding(arguments, arguments.numbers or usual.numbers)
     for name in ("numbers", "bins", "frequencies", "categories"):

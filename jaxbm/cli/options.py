@@ -25,9 +25,12 @@ def loss_of(task: str, name: str | None = None) -> str:
 def widths(text: str) -> tuple[int, ...]:
     """Hidden widths such as `64,32`; empty for none."""
     try:
-        return tuple(int(width) for width in text.split(",")) if text else ()
+        found = tuple(int(width) for width in text.split(",")) if text else ()
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected widths such as 64,32, got {text!r}") from None
+        found = (0,)
+    if min(found, default=1) < 1:
+        raise argparse.ArgumentTypeError(f"expected widths such as 64,32, got {text!r}")
+    return found
 
 
 class MembersLine:

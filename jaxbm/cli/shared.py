@@ -7,10 +7,11 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from jaxbm.core.names import MOST
 from jaxbm.tabular.measuring import measure_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
 
@@ -56,9 +57,11 @@ def refuse(arguments: Any, beside: str, **defaults: Any) -> None:
             raise ValueError(f"{flag}: expected none {beside}, got {value}")
 
 
-def no_target() -> ValueError:
-    """What is told where nobody named the target."""
-    return ValueError("--target: expected the column to predict, got none; name one of the file's first line")
+def no_target(columns: Iterable[object]) -> ValueError:
+    """What is told where nobody named the target, of these columns."""
+    known = [str(name) for name in columns]
+    names = ", ".join(known[:MOST]) + (f" and {len(known) - MOST} more" if len(known) > MOST else "")
+    return ValueError(f"--target: expected the column to predict, got none; the file has: {names}")
 
 
 def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:

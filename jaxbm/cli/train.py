@@ -126,8 +126,10 @@ def _planned(
 
     arguments.task = task_of_loss(arguments.task, recipe.loss)
     frame, target = read(arguments)
+    if not (arguments.test_size or recipe.folds):
+        raise ValueError("--test-size: expected more than 0 where no folds tell how good it is, got 0")
     rest, test = frame, None
-    if arguments.test_size or not recipe.folds:  # without folds, nothing else would say how good it is
+    if arguments.test_size:
         rest, test = table.split(
             frame, target, task=arguments.task, test_size=arguments.test_size, seed=arguments.seed
         )

@@ -35,6 +35,14 @@ def positive_int(name: str, value: Any) -> int:
     return number
 
 
+def seed(name: str, value: Any) -> int:
+    """`value` as an int that NumPy's generators start from; TypeError or ValueError names the argument."""
+    number = integer(name, value)
+    if not 0 <= number < 2**32:
+        raise ValueError(f"{name}: expected 0 to {2**32 - 1}, got {number}")
+    return number
+
+
 def is_hashable(value: Any) -> bool:
     """Whether `value` may be part of what fixes a compiled program."""
     try:

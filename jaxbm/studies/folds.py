@@ -73,7 +73,7 @@ def make_folds(
         k = checks.positive_int("folds", folds)
         if k < 2:
             raise ValueError(f"folds: expected at least 2, got {k}")
-        places, labels = np.zeros((n, 1)), y
+        places, labels, seed = np.zeros((n, 1)), y, checks.seed("seed", seed)
         made = []
         for i in range(repeats):
             part = None if groups is not None else _parts(n, labels if stratified else None, k, seed + i)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.core.names import unknown
+from jaxbm.core.names import suggestion
 from jaxbm.losses import KnownLoss, known, meaning
 from jaxbm.table.cells import distinct
 from jaxbm.table.columns import Column
@@ -161,8 +161,7 @@ class Preparation:
           ValueError: the target column is missing, or holds a class that training did not see.
         """
         frame = without(named(frame), self.missing)
-        if self.target not in frame.columns:
-            raise unknown("target", self.target, map(str, frame.columns))
+        self._check_target(frame)
         kept = has_label(frame, self.target, self.task)
         if not kept.all():
             told = unlabelled_told(frame, self.target, self.task)
@@ -184,6 +183,14 @@ class Preparation:
             raise ValueError(f"target {self.target!r}: expected one of {self.classes}, got {shown}")
         return np.asarray([number[name] for name in known], np.int32)[codes]
 
+    def _check_target(self, frame: pd.DataFrame) -> None:
+        if self.target not in frame.columns:
+            used = {column.name for column in (*self.columns, *self.dropped)}
+            near = suggestion(self.target, [name for name in frame.columns if name not in used])
+            raise ValueError(
+                f"table: expected labels in a column {self.target!r}, there is none{near}; predictions need none"
+            )
+
     def labelled(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows whose label can be read.
 
@@ -191,6 +198,7 @@ class Preparation:
           ValueError: the target column is missing, or no row is left.
         """
         frame = as_pandas(frame)
+        self._check_target(named(frame))
         kept = has_label(without(named(frame), self.missing), self.target, self.task)
         if not kept.any():
             raise ValueError(f"target {self.target!r}: expected rows with a label, none is left of {len(frame)}")

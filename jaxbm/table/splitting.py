@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxbm.core import checks
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 from jaxbm.table.copies import alike, copies, together
@@ -25,7 +26,9 @@ def split(
     Copies of a row are all on one side. Where there are none, the split is that of scikit-learn's `train_test_split`.
 
     Raises:
-      ValueError: as for `task_of`, or there is no other column, no rows are left, or `test_size` leaves a side empty.
+      ValueError: as for `task_of`, or there is no other column, no rows are left, `test_size` leaves a side empty, or
+        `seed` is not between 0 and 2**32 - 1.
+      TypeError: `seed` is no whole number.
 
     Example:
       >>> from jaxbm import table
@@ -41,6 +44,7 @@ def split(
     rows = labelled(frame, target, task)
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a number between 0 and 1, got {test_size}")
+    seed = checks.seed("seed", seed)
     codes = None
     if task != "regression":
         known = classes_of(rows[target])

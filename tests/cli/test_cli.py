@@ -134,7 +134,9 @@ def test_info(capsys):
     ("argv", "match"),
     [
         (["train", "none.csv", "--target", "y"], "none.csv: no such file"),
-        (["train", "none.csv"], "--target: expected the column"),
+        (["train", "none.csv"], "none.csv: no such file"),
+        (["train", "--demo", "iris", "--seed", "-1"], "seed: expected 0 to 4294967295, got -1"),
+        (["train", "--demo", "iris", "--seed", f"{2**32}", "--test-size", "0"], "seed: expected 0 to 4294967295"),
         (["train"], "expected either a CSV file or --demo"),
         (["train", "--demo", "irs"], "did you mean 'iris'"),
         (["train", "--demo", "iris", "--activation", "rellu"], "did you mean 'relu'"),
@@ -150,10 +152,9 @@ def test_info(capsys):
         (["train", "--demo", "iris", "--folds", "60"], "folds: expected at most as many as the rarest class has"),
         (
             ["train", "--demo", "iris", "--preset", "classic", "--test-size", "0"],
-            "test_size: expected a number between 0 and 1",
+            "--test-size: expected more than 0 where no folds tell",
         ),
         (["train", "--demo", "iris", "--implementation", "xlaa"], "did you mean 'xla'"),
-        (["train", "--demo", "iris", "--hidden", "8,0"], "two or more positive widths"),
         (["train", "--demo", "iris", "--out", __file__], "expected a folder, "),
         (["train", "--demo", "iris", "--target", "other"], "'other'"),
         (["train", "--demo", "iris", "--sep", ";"], "--sep: expected none with --demo"),

@@ -1,5 +1,6 @@
 """With `--json` a command's result is one JSON object, and nothing else is on stdout."""
 
+import argparse
 import json
 import pathlib
 
@@ -146,6 +147,12 @@ def test_help_fits_a_narrow_terminal(capsys, monkeypatch):
     out = told_help(capsys, monkeypatch, 60, "sweep")
     first = "  jaxbm sweep data.csv --target label \\\n    --learning-rate log:1e-4:1e-1 --hidden 32 64,32\n"
     assert first in out  # as it stands there it can be pasted
+
+
+@pytest.mark.parametrize("text", ["8,0", "8,,4", "-3", "a"])
+def test_widths_are_positive_numbers(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"expected widths such as 64,32, got '{text}'"):
+        options.widths(text)
 
 
 def test_examples_are_commands():

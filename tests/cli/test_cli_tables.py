@@ -301,6 +301,29 @@ def test_what_is_complained_of_fits_a_terminal(monkeypatch, capsys):
     assert err.split() == told.split()
 
 
+def test_labels_that_are_not_there_are_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"age": range(40), "city": ["Rome", "Oslo"] * 20, "label": ["yes", "no"] * 20})
+    rows.to_csv("data.csv", index=False)
+    for command in ("train", "info", "sweep"):
+        status, _, err = run(capsys, command, "data.csv")
+        assert status == 2
+        assert "--target: expected the column to predict, got none; the file has: age, city, label" in fold(err)
+    fitted = ("train", "data.csv", "--target", "label", "--preset", "classic", "--epochs", "1", "--out", "m")
+    assert run(capsys, *fitted, "--no-report")[0] == 0
+    rows.rename(columns={"label": "Label"}).to_csv("other.csv", index=False)
+    rows.drop(columns="label").to_csv("new.csv", index=False)
+    expected = "table: expected labels in a column 'label', there is none"
+    for file, near in (("new.csv", ""), ("other.csv", "; did you mean 'Label'?")):
+        for command in ("evaluate", "explain"):
+            status, _, err = run(capsys, command, "m", file)
+            assert (status, fold(err)) == (2, f"error: {expected}{near}; predictions need none")
+
+
+def fold(told):
+    return " ".join(told.split())
+
+
 def test_what_the_system_says_of_a_file_is_told_without_its_number(tmp_path, capsys):
     status, _, err = run(capsys, "bench", "compare", tmp_path / "a", tmp_path / "b")
     assert (status, err) == (2, f"error: {tmp_path / 'a'}: no such file or directory\n")
