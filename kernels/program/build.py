@@ -88,14 +88,15 @@ def _build(closed: Any, name: str, judge: bool) -> Built:
     widths = {"vector_bytes": machine.vector_bytes(), "wide_bytes": machine.wide_bytes()}
     written = emit(block, **widths, checked=checked())
     emitted = clock()
-    key = table.hash_of(written.text + written.products)
     signature = table.Signature(
         tuple((v.shape, v.dtype) for v in block.inputs),
         (*((v.shape, v.dtype) for v in block.outputs), *([GAVE_UP] if written.gives_up else [])),
     )
+    many = cost.parallel_from(block)
+    # Of an array of which a program reads a part its text doesn't tell the size, by which members are apart.
+    key = table.hash_of("\n".join([repr(signature), f"{written.arena_bytes} {many}", written.text, written.products]))
     if key not in _compile_seconds:
         code = compile_text(written.text, (ENTRY,), written.products, long_loops=cost.of_block(block).is_long)
-        many = cost.parallel_from(block)
         table.register(key, code, signature, arena_bytes=written.arena_bytes, parallel_from=many)
         _compile_seconds[key] = {
             "parse": code.parse_seconds, "optimise": code.optimise_seconds, "generate": code.generate_seconds,

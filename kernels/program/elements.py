@@ -101,6 +101,17 @@ def rounded(f: Function, value: Value, dtype: str) -> Value:
     return value
 
 
+def _to_odd(value: Value) -> Value:
+    """A float64 as a float32 that rounds to the float16 next to it: what is cut off leaves the last bit set.
+
+    Rounded to nearest twice it could end a place away (Boldo and Melquiond, IEEE Transactions on Computers 57, 2008).
+    """
+    near = value.cast("fptrunc", "float")
+    back, bits = near.cast("fpext", "double"), near.cast("bitcast", "i32")
+    bits = back.unary("fabs").compare("ogt", value.unary("fabs")).select(bits - 1, bits)
+    return back.compare("one", value).select(bits | 1, bits).cast("bitcast", "float")
+
+
 def converted(f: Function, value: Value, source: str, target: str) -> Value:
     """As `lax.convert_element_type`: integers wrap around, floats saturate as integers, NaN gives 0."""
     if source == target:
@@ -110,7 +121,7 @@ def converted(f: Function, value: Value, source: str, target: str) -> Value:
         return value.ne(0)
     if is_float(source) and is_float(target):
         if register_type(source) is F64 and register_type(target) is F32:
-            value = value.cast("fptrunc", "float")
+            value = _to_odd(value) if target == "float16" else value.cast("fptrunc", "float")
         elif register_type(target) is F64 and register_type(source) is F32:
             return value.cast("fpext", "double")
         return rounded(f, value, target)

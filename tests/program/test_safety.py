@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbm.kernels.program import emit, table
+from jaxbm.kernels.program import accelerate, emit, table
 from jaxbm.kernels.program.call import Native
 from jaxbm.kernels.program.compile import compile_text
 from jaxbm.kernels.program.elements import converted
@@ -52,6 +52,15 @@ def test_members_report_errors_too():
     np.testing.assert_array_equal(mapped(x, jnp.arange(5)), x)
     with pytest.raises(Exception, match="left the bounds of an array"):
         jax.block_until_ready(mapped(x, jnp.arange(2, 8)))
+
+
+def test_members_stand_apart_by_the_size_of_an_array_of_which_a_part_is_read():
+    """Also where another program has the same text, of an array of another size."""
+    first = jax.vmap(accelerate(lambda x, y: (x[0] + 1.0, y), require=True), (0, None), (0, None))
+    for n in (20, 30):
+        out, same = first(jnp.arange(3.0 * n).reshape(3, n), jnp.float32(2.0))
+        assert out.tolist() == [1.0, n + 1.0, 2 * n + 1.0]
+        assert float(same) == 2.0  # as of a jitted function, what doesn't vary between members isn't mapped
 
 
 def test_a_known_place_out_of_bounds_fails_while_compiling():

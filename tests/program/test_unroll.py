@@ -48,6 +48,14 @@ def test_stages_are_written_out_for_either_start(shape):
                 np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_a_window_that_is_no_row():
+    """It starts in a row and goes across all of them, so that it has a row's number of elements."""
+    dims = lax.ScatterDimensionNumbers((0, 1), (), (0,))
+    f = lambda u: lax.scatter(jnp.zeros((3, 3)), jnp.array([0]), u, dims)  # noqa: E731
+    out = jaxbm.accelerate(f, require=True)(jnp.array([[1.0], [2.0], [3.0]]))
+    assert out.tolist() == [[1, 0, 0], [2, 0, 0], [3, 0, 0]]
+
+
 @pytest.mark.parametrize(("start", "stop", "step"), [(0, 5, 1), (3, 3, 1), (9, 2, -3), (0, 400, 25), (0, 17, 1)])
 def test_counters_of_any_kind(start, stop, step):
     """Also where no pass comes, where it counts down, and where it is too long to be written out."""

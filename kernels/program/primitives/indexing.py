@@ -78,13 +78,16 @@ def gather(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     ]
 
 
-def _row(tracer: Tracer, x: Value, indices: Const, updates: Value, axes: tuple[int, ...], mode: str) -> Value | None:
+def _row(tracer: Tracer, x: Value, indices: Const, updates: Value, d: Any) -> Value | None:
     """A scatter that replaces one whole row at a known place."""
+    axes = d.scatter_dims_to_operand_dims
     if len(axes) != 1 or indices.size != 1:
         return None
     axis, index = int(axes[0]), int(indices.array.item())
     shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    if updates.size * x.shape[axis] != x.size or [n for n in updates.shape if n > 1] != [n for n in shape if n > 1]:
+    lengths = iter([updates.shape[k] for k in d.update_window_dims])
+    window = tuple(1 if k in d.inserted_window_dims else next(lengths) for k in range(len(x.shape)))
+    if window != shape or updates.size * x.shape[axis] != x.size:
         return None
     if not 0 <= index < x.shape[axis]:
         return None
@@ -114,7 +117,7 @@ def scatter(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     mode = "clip" if _mode(eqn) == "clip" else "drop"
     n = len(updates.shape)
     if kind == "set" and not words and not d.operand_batching_dims and isinstance(indices, Const):
-        row = _row(tracer, x, indices, updates, tuple(d.scatter_dims_to_operand_dims), mode)
+        row = _row(tracer, x, indices, updates, d)
         if row is not None:
             return [row]
     return [
