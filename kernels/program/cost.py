@@ -17,9 +17,9 @@ LARGE_PRODUCT = 1 << 24
 """Multiply-adds of one product (256 cubed) from which on XLA shares it among threads to advantage."""
 LARGE_ARRAY = 1 << 21
 """Elements, weighted by what is computed for each, from which on XLA's threads are ahead."""
-LONG_PRODUCT, LONG_ARRAY = 1 << 13, 1 << 10
+LONG_PRODUCT, LONG_ARRAY = 1 << 9, 1 << 6
 """Multiply-adds, and elements, from which on an operation's loop is long: it runs as it was written."""
-MOSTLY = 0.9
+MOSTLY = 0.95
 """The share of a program's work in long loops from which on LLVM's costly passes gain nothing."""
 UNKNOWN_LENGTH = 10
 """Passes that a `while` is taken to make."""
