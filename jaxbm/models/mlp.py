@@ -208,8 +208,9 @@ class MLP(Model):
         """ValueError where `params` are not what `init` gives: one weight, and a bias where the model has them, for
         each layer."""
         if not isinstance(params, list | tuple) or not all(_is_layer(layer) for layer in params):
+            hint = "; it has them as .params" if hasattr(params, "params") else ""
             raise ValueError(
-                f"params: expected a Dense for each layer of {self.sizes}, got a {type(params).__name__}"
+                f"params: expected a Dense for each layer of {self.sizes}, got a {type(params).__name__}{hint}"
             )
         check_numbers("params", params)
         got = [shape_of(layer[0]) for layer in params]

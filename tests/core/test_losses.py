@@ -127,6 +127,8 @@ def test_weighted_mean():
         ),
         (lambda: losses.mean(jnp.ones(3), jnp.ones((3, 1))), "weights: expected"),
         (lambda: losses.loss("squared_eror"), "did you mean 'squared_error'"),
+        (lambda: losses.loss("BCEWithLogitsLoss"), "did you mean 'sigmoid_binary_cross_entropy'"),
+        (lambda: losses.loss("sparse_categorical_crossentropy"), "did you mean 'softmax_cross_entropy_with_integer"),
     ],
 )
 def test_bad_input(call, match):

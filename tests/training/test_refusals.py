@@ -1,11 +1,18 @@
 """What is no option's value is refused by name before anything is compiled, of one run as of many members."""
 
+import types
+
 import jax
 import numpy as np
 import pytest
 
 import jaxbm
+from jaxbm.core.names import ELSEWHERE
+from jaxbm.losses.table import LOSSES
 from jaxbm.members.fit_members import prepare
+from jaxbm.metrics import METRICS
+from jaxbm.optimizers import numbers_of
+from jaxbm.run.options import OPTIONS
 from jaxbm.run.training import Training
 from jaxbm.studies.folds import make_folds
 
@@ -78,6 +85,16 @@ def test_parameters_of_another_kind(params):
         MODEL.check_params(params)
     with pytest.raises(ValueError, match=r"labels: expected one-hot rows: .*, got another at \[0\]"):
         jaxbm.metrics.for_labels("accuracy", "distribution")(np.eye(3, dtype=np.float32), np.full((3, 3), 0.3), None)
+
+
+def test_a_result_in_the_place_of_its_parameters():
+    with pytest.raises(ValueError, match=r"got a SimpleNamespace; it has them as \.params"):
+        MODEL.check_params(types.SimpleNamespace(params=[]))
+
+
+def test_what_other_libraries_call_it_is_something_here():
+    here = {*LOSSES, *METRICS, *OPTIONS, *numbers_of("adamw")}
+    assert {name for names in ELSEWHERE.values() for name in names} <= here
 
 
 def test_a_member_s_patience_is_a_whole_number():
