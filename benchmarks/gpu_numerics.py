@@ -31,8 +31,8 @@ def results(run: str, shapes: Sequence[tuple[int, ...]], batches: Sequence[int] 
     """The errors of every implementation for the GPU; "failed" beyond the bound, or where it broke, "absent" where it
     says that it doesn't do such a run. `batches` are further ones of the first shape: rows of other numbers are laid
     out differently in a kernel's memory."""
-    ways = {f"{OURS} float32": ("xla", "highest", BOUND)}
-    loosely = {OURS: ("xla", None, LOOSE)}
+    ways: dict[str, tuple[str, str | None, float]] = {f"{OURS} float32": ("xla", "highest", BOUND)}
+    loosely: dict[str, tuple[str, str | None, float]] = {OURS: ("xla", None, LOOSE)}
     if "cuda" in IMPLEMENTATIONS and IMPLEMENTATIONS["cuda"].off() is None:
         ways[CUDA] = ("cuda", "highest", BOUND)
         loosely[CUDA_TF32] = ("cuda", "tf32", LOOSE)

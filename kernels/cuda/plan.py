@@ -165,8 +165,8 @@ class Plan:
 
     def _on_tensor_cores(self, cycles: float) -> float:
         # To fetch a factor of 16 x 8 and to split it; one of 8 x 8, which four others share; and to multiply them.
-        first, second, product = (24, 12, 23) if self.parts == 3 else (13, 7, 8)
-        product = max(product, self.parts * cycles)
+        first, second, issued = (24, 12, 23) if self.parts == 3 else (13, 7, 8)
+        product = max(issued, self.parts * cycles)
         row_tiles, cost = self.rows // 8, 0.0
         ways = [(o, i) for i, o in self.layers] + self.layers[1:]  # forward, and back
         for across, summed in ways:
