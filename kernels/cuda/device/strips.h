@@ -89,7 +89,7 @@ DEVICE void sum_gradient(const float* batch, const Tile& tile, int parity, Gradi
 #pragma unroll
   for (int i = 0; i < kTile; i++) offset[i] = 8 * (some_is_short() && i >= tile.count ? tile.count - 1 : i);
   Sum sums[kTile];
-#pragma unroll(UNROLL_K / 4)
+#pragma unroll((UNROLL_K + 3) / 4)
   for (int r = 0; r < kAllRows; r += 8) {
     const float *upper = d + r * kStride, *under = upper + tile.lower;
     Factors<4> gradients;
