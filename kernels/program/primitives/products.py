@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -69,21 +70,35 @@ def product(
     note="small ones, as products of patches",
 )  # fmt: skip
 def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """A convolution as a sum over the window's places, each a product of a strided slice."""
+    """A convolution as a sum over the window's places, each a product of a strided slice.
+
+    Where it has fewer results along the axes of the window than that has places (the gradient of a kernel), each of
+    them is a product over the whole window.
+    """
     import jax.numpy as jnp
     from jax import lax
 
     p, (l, r) = eqn.params, inputs
     spec = p["dimension_numbers"]
-    groups, batches = p["feature_group_count"], p["batch_group_count"]
-    window = tuple(r.shape[k] for k in spec.rhs_spec[2:])
-    if math.prod(window) > 64:
-        raise NotNative(f"a window of {math.prod(window)} places")
-    if batches != 1:
-        raise NotNative("groups of the batch")
+    batches, groups = p["batch_group_count"], max(p["feature_group_count"], p["batch_group_count"])
     dtype = dtype_of(eqn.outvars[0].aval)
     wide = "float32" if dtype in HALF else dtype
     out_shape = tuple(eqn.outvars[0].aval.shape[k] for k in spec.out_spec)
+    window, spatial = tuple(r.shape[k] for k in spec.rhs_spec[2:]), out_shape[2:]
+    by_result = math.prod(spatial) < math.prod(window)
+    of, along = (spatial, window) if by_result else (window, spatial)
+    first, then = p["window_strides"], p["rhs_dilation"]
+    if not by_result:
+        first, then = then, first
+    if math.prod(of) > 64:
+        raise NotNative(f"a window of {math.prod(window)} places")
+
+    def parts(x: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
+        for place in places(of):
+            start = [d * k for d, k in zip(first, place, strict=True)]
+            limit = [a + (m - 1) * s + 1 for a, m, s in zip(start, along, then, strict=True)]
+            part = lax.slice(x, (0, 0, 0, *start), (*x.shape[:3], *limit), (1, 1, 1, *then))
+            yield place, part.reshape(*x.shape[:3], -1)
 
     def convolve(x: Any, w: Any) -> Any:
         x = x.transpose(spec.lhs_spec).astype(wide)
@@ -91,15 +106,19 @@ def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
         config = [(0, 0, 0), (0, 0, 0)]
         config += [(lo, hi, d - 1) for (lo, hi), d in zip(p["padding"], p["lhs_dilation"], strict=True)]
         x = lax.pad(x, jnp.zeros((), x.dtype), config)
-        n, out = x.shape[0], jnp.zeros((), x.dtype)
-        spatial = out_shape[2:]
-        for place in places(window):
-            start = [d * k for d, k in zip(p["rhs_dilation"], place, strict=True)]
-            limit = [a + (m - 1) * s + 1 for a, m, s in zip(start, spatial, p["window_strides"], strict=True)]
-            part = lax.slice(x, (0, 0, *start), (*x.shape[:2], *limit), (1, 1, *p["window_strides"]))
-            part = part.reshape(n, groups, x.shape[1] // groups, -1)
-            tap = w[(slice(None), slice(None), *place)].reshape(groups, w.shape[0] // groups, w.shape[1])
-            out = out + jnp.einsum("ngcs,goc->ngos", part, tap)
+        # n rows, g groups, c features that are summed over, o that come out
+        if batches > 1:
+            x = x.reshape(batches, -1, *x.shape[1:]).swapaxes(0, 1)
+        else:
+            x = x.reshape(x.shape[0], groups, -1, *x.shape[2:])
+        w = w.reshape(groups, w.shape[0] // groups, w.shape[1], *window)
+        if by_result:
+            flat = w.reshape(*w.shape[:3], -1)
+            out = jnp.stack([jnp.einsum("ngcs,gocs->ngo", part, flat) for _, part in parts(x)], -1)
+        else:
+            out = jnp.zeros((), x.dtype)
+            for place, part in parts(x):
+                out = out + jnp.einsum("ngcs,goc->ngos", part, w[(..., *place)])
         out = out.reshape(out_shape).astype(dtype)
         return out.transpose([spec.out_spec.index(k) for k in range(len(spec.out_spec))])
 
