@@ -11,7 +11,6 @@ import numpy as np
 
 from jaxbm.kernels.program import arithmetic, elements, lazy, loops
 from jaxbm.kernels.program.elements import itemsize
-from jaxbm.kernels.program.ir import Const
 from jaxbm.kernels.program.lazy import Affine, Array, Expr, NotAView, Registers, Shape, Splat, View, is_few, resolved
 from jaxbm.kernels.program.place import Arena, Buffer
 from jaxbm.kernels.program.text import Function, Module
@@ -292,8 +291,10 @@ class Emitter:
 
     def overwritable(self, array: Array, strides: Shape | None = None) -> View:
         """The array in memory that may be changed: its own place where nobody else looks at it, else a copy."""
+        # What computed an expression meanwhile holds one view of it for all who read it.
+        is_shared = isinstance(array, Expr) and array.uses > 1
         array = resolved(array)
-        if isinstance(array, View) and self.is_own(array):
+        if isinstance(array, View) and not is_shared and self.is_own(array):
             return array
         out = self.allocate(array.shape, array.dtype, strides)
         self.copy_to(array, out)
@@ -343,8 +344,3 @@ class _Inside:
     def __exit__(self, *error: object) -> None:
         self._e.level -= 1
         self._e._spilled.pop()
-
-
-def is_const(value: object) -> bool:
-    """Whether a program's value is a constant."""
-    return type(value) is Const

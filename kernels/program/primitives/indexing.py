@@ -112,6 +112,8 @@ def scatter(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     kind = SCATTERS[eqn.primitive.name]
     if words and kind != "set":
         raise NotNative("arithmetic on keys")
+    if kind == "set" and p["update_jaxpr"] is not None:
+        raise NotNative("a function of what stands there")
     if x.dtype == "bool" and kind in ("add", "mul", "sub"):
         raise NotNative("it adds booleans")
     mode = "clip" if _mode(eqn) == "clip" else "drop"
