@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 from jax import lax
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,7 +76,12 @@ def whole_on_each(tree: T) -> T:
 
     Arrays of meshes without explicit axes are as they were, their layout being the compiler's affair.
     """
-    return jax.tree.map(lambda leaf: jax.sharding.reshard(leaf, PartitionSpec()) if _is_parted(leaf) else leaf, tree)
+    return jax.tree.map(lambda leaf: _whole(leaf) if _is_parted(leaf) else leaf, tree)
+
+
+def _whole(leaf: Any) -> Any:
+    """On every device of its own mesh, which need not be the one that is set."""
+    return jax.sharding.reshard(leaf, NamedSharding(jax.typeof(leaf).sharding.mesh, PartitionSpec()))
 
 
 def _is_parted(leaf: Any) -> bool:

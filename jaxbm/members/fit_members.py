@@ -171,7 +171,7 @@ def prepare(
     members: int | None = None,
 ) -> Setup:
     """Check what `fit_members` was given, and decide what is each member's own."""
-    keys = stacking.key_array(keys, members)
+    keys = whole_on_each(stacking.key_array(keys, members))
     count = keys.shape[0]
     models = _models(model, count)
     padded = models[0].padded(models)
@@ -234,7 +234,7 @@ def _setup(
             for name, value in hyper._asdict().items()
         )
     )
-    inputs = Inputs(run.data, hyper, params, opt_state)
+    inputs = Inputs(run.data, *whole_on_each((hyper, params, opt_state)))
     own, shared = split(inputs, Inputs(own_data, own_hyper, own_params, own_state))
     member = Run(task, *stacking.first(own, shared))
     name, _ = dispatch.choose(implementation, member)

@@ -116,6 +116,7 @@ def fit(
     run = training.build(model, whole_on_each(rows))
     run, spent = private_runs.accounted(run, training, members)
     task, data, hyper, params, opt_state = run
+    params, opt_state = whole_on_each((params, opt_state))
     counter.checked(key)
     start_checks.start(model, hyper.optimizer if task.optimizer is None else task.optimizer, params, opt_state)
     name, _ = dispatch.choose(training.implementation, run)

@@ -19,11 +19,20 @@ own, same = P("members"), P()
 split = jax.shard_map(lambda keys, x: train(keys, x=x), mesh=mesh, in_specs=(own, same), out_specs=own)
 ours, theirs = jax.jit(split)(keys, x), train(keys, x=x)
 assert len(ours.params[0].weight.sharding.device_set) == 2
-jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), tuple(ours)[:3], tuple(theirs)[:3])
+agree = partial(jax.tree.map, partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7))
+agree(tuple(ours)[:3], tuple(theirs)[:3])
+
+# On a mesh with explicit axes, where arrays of members' own are parted by their types, each device has all of them.
+mesh = jax.make_mesh((2,), ("members",), axis_types=(jax.sharding.AxisType.Explicit,))
+put = partial(jax.device_put, device=jax.sharding.NamedSharding(mesh, own))
+rates, start = put(np.full(4, 1e-3, np.float32)), put(jax.vmap(model.init)(keys))
+ours = train(put(keys), x=x, optimizer=jaxbm.adam(rates), params=start)
+theirs = train(keys, x=x, params=jax.device_get(start))
+agree(tuple(ours)[:3], tuple(theirs)[:3])
 """
 
 
-def test_members_over_two_devices_are_those_of_one():
+def test_members_over_two_devices_are_those_of_one_and_may_be_parted_explicitly():
     flags = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment)
