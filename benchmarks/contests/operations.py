@@ -127,9 +127,10 @@ def processes() -> list[Contest]:
     ours = "operations.processes:demo"
     keras = Contestant("Keras on TensorFlow", "operations.processes:keras_demo", requires=("keras", "tensorflow"))
     start = "operations.processes:statement"
+    whole = "from jaxbm import *"  # `import jaxbm` alone brings nothing yet
     imports = {
-        OURS: "import jaxbm",
-        AGAIN: "import jaxbm",
+        OURS: whole,
+        AGAIN: whole,
         "jax and optax": "import jax, optax",
         "plain Python": "pass",
     }
