@@ -33,8 +33,7 @@ else:  # imported when asked for; a type checker would take this for a package t
     __getattr__, __dir__ = lazy.attached(
         __name__,
         {
-            "jaxbm.kernels.program.accelerate": "accelerate",
-            "jaxbm.kernels.program.explain": "explain",
+            "jaxbm.kernels.program": ("accelerate", "explain"),
             "jaxbm.members.ensemble": "Ensemble",
             "jaxbm.members.fit_members": "fit_members",
             "jaxbm.members.progress": ("MembersInterrupted", "MembersProgress"),

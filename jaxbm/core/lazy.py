@@ -37,8 +37,11 @@ def attached(
         name: module for module, names in homes.items() for name in ((names,) if isinstance(names, str) else names)
     }
 
+    module = sys.modules[package]
+
     def find(name: str) -> Any:
-        module = sys.modules[package]
+        if name in home or name in vars(module).get("__all__", ()):
+            importlib.import_module("jax")  # by all threads at one place: it can't be imported from several
         if name in home:
             found = getattr(importlib.import_module(home[name]), name)
         elif (found := _inner(package, name)) is None:
@@ -47,16 +50,15 @@ def attached(
         return found
 
     def names() -> list[str]:
-        module = sys.modules[package]
         own = {n for n in vars(module) if n.startswith("__") or f"{package}.{n}" in sys.modules}
-        return sorted({*own, *home, *getattr(module, "__all__", ())})
+        return sorted({*own, *home, *vars(module).get("__all__", ())})
 
     return find, names
 
 
 def _inner(package: str, name: str) -> Any:
     """A module or package inside; None where there is none of that name."""
-    if name.startswith("_"):  # what others ask every module for
+    if name.startswith("_") or not name.isidentifier():  # what others ask every module for
         return None
     full = f"{package}.{name}"
     try:

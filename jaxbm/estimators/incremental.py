@@ -124,7 +124,8 @@ class Continued:
         lead = () if len(self.job.networks) == 1 else (len(self.job.networks),)
         if [np.shape(part) for part in given] != [(*lead, *shape) for shape in self.shapes]:
             return False
-        params = [np.asarray(part if lead else part[None], np.float32) for part in given]
+        arrays = [np.asarray(part, np.float32) for part in given]
+        params = arrays if lead else [part[None] for part in arrays]
         count, moments = _solver_state(solver)
         before = self._squares(params)
         after, losses = self._trained(estimator, params, moments, count, X, targets)

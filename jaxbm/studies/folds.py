@@ -76,9 +76,9 @@ def make_folds(
         places, labels, seed = np.zeros((n, 1)), y, checks.seed("seed", seed)
         made = []
         for i in range(repeats):
-            part = None if groups is not None else _parts(n, labels if stratified else None, k, seed + i)
+            part = None if groups is not None else _parts(n, labels if stratified else None, k, (seed + i) % 2**32)
             if part is None:
-                made += _splitter(k, stratified, groups is not None, seed + i).split(places, labels, groups)
+                made += _splitter(k, stratified, groups is not None, (seed + i) % 2**32).split(places, labels, groups)
             else:
                 made += [(np.flatnonzero(part != j), np.flatnonzero(part == j)) for j in range(k)]
     pairs = [(np.asarray(train), np.asarray(held_out)) for train, held_out in made]

@@ -126,7 +126,7 @@ def shape_of(run: Run) -> Shape:
 def least_precision(precision: str | None) -> str:
     """The least of a run's products here: XLA's, but three parts of TF32, which are as good as float32, where nobody
     asked for less."""
-    if used(precision) == "float32":
+    if used(precision) not in ("tf32", "bfloat16"):  # JAX's setting may name an algorithm, of any precision
         return "float32"
     return "tf32_3x" if precision is None else "tf32"
 

@@ -17,7 +17,7 @@ import jax
 
 from jaxbm.kernels.program import machine
 
-OPTIONS = 3
+OPTIONS = 4
 """To be raised where the same text is compiled with other options than before."""
 _CONFIG: Any = jax.config
 _DIGEST = hashlib.sha256().digest_size

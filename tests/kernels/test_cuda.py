@@ -169,7 +169,7 @@ def test_an_epoch_is_that_of_the_reference(name):
 
 #: Cases for tensor cores, with threads and tiles of a strip: rows of a warp in one, two and three tiles, strips that
 #: are full, short and lack their lower half.
-ON_TENSOR_CORES = [("every activation", 64, 1), ("all at once", 32, 2), ("distributions", 64, 3)]
+ON_TENSOR_CORES = [("every activation", 64, 1), ("all at once", 32, 2), ("distributions", 64, 3), ("Nesterov", 32, 2)]
 
 
 def on_tensor_cores(monkeypatch, threads, tile, parts=3):
@@ -188,6 +188,10 @@ def test_in_one_part_it_is_tf32(monkeypatch):
     agree(got, want, rtol=5e-3, atol=2e-3)
     with pytest.raises(AssertionError):
         agree(got, want)
+    run = CASES["plain"]
+    strange = jnp.asarray(np.full(X.shape, 0x7FFFFFFF, "u4").view("f4"))  # the NaN that GPUs make
+    run = run._replace(data=run.data._replace(x=strange))
+    assert not any(np.isfinite(leaf).any() for leaf in jax.tree.leaves(passed(train._one_pass, run)[0]))
 
 
 def test_the_cases_know_the_whole_vocabulary_and_every_flag():

@@ -36,25 +36,35 @@ def run_of(sizes=(4, 6, 3), n=41, *, activation="relu", dtype=None, **options):
 
 def test_it_is_the_default_only_where_measurements_speak_for_it(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    known = measured.CLASSES["sm_90"]
+    most, wide = measured.CLASSES["sm_90"]
     (run,) = (records := record.load(RESULTS)).runs
-    assert run.machine["device"] == known.card
+    assert run.machine["device"] == most.card == wide.card
     contests = [records.contest(name) for name in records.contests()]
     trained = [found for found in contests if "jaxbm cuda" in found and found["jaxbm cuda"].samples]
     for found in trained:
         xla = [min(found[name].per_unit) for name in ("jaxbm", "jaxbm float32") if name in found]
         assert max(found["jaxbm cuda"].per_unit) < min(xla)
+        assert all(max(found[name].per_unit) < min(xla) for name in found if name.startswith("jaxbm cuda "))
     cases = [found["jaxbm cuda"].case for found in trained]
     assert {case["members"] for case in cases} >= {1, 264, 8192}
-    assert max(jaxbm.MLP(tuple(case["sizes"])).n_params for case in cases) == known.params
-    assert known.batch == (min(case["batch_size"] for case in cases), max(case["batch_size"] for case in cases))
+    assert max(jaxbm.MLP(tuple(case["sizes"])).n_params for case in cases) == wide.params
+    sizes = [case["batch_size"] for case in cases if jaxbm.MLP(tuple(case["sizes"])).n_params <= most.params]
+    assert most.batch == (min(sizes), max(sizes))
+    numbers = [records.contest(name) for name in records.contests() if name.startswith("numbers of ")]
+    judged = [found[name] for found in numbers for name in found if name.startswith("jaxbm cuda")]
+    assert len(judged) >= 10
+    assert {result.status for result in judged if result.curves} == {"ok"}
     for options, said in (
-        ({"epochs": 20_000}, "batches of 8 to 128"),
+        (
+            {"epochs": 20_000},
+            "3,457 parameters in batches of 8 to 128 and 15,751 parameters in batches of 32 rows only",
+        ),
         ({"epochs": 10, "batch_size": 8}, "60 steps may be through"),
     ):
         assert said in train.slower(run_of(**{"batch_size": 4} | options))
-    wide = run_of(sizes=(4, 128, 128, 3), epochs=20_000)
-    assert "up to 15,751 parameters" in measured.slower(wide, "sm_90")
+    for sizes, batch in (((4, 128, 128, 3), 32), ((54, 128, 64, 7), 64)):
+        assert "only" in measured.slower(run_of(sizes=sizes, epochs=20_000, n=128, batch_size=batch), "sm_90")
+    assert measured.slower(run_of(sizes=(54, 128, 64, 7), epochs=100_000, batch_size=32), "sm_90") is None
     run = run_of(epochs=20_000, batch_size=8)
     assert train.slower(run) is None
     untried = dataclasses.replace(registry.IMPLEMENTATIONS["cuda"], failure=None)  # `test_cuda.py` launches it
@@ -134,6 +144,7 @@ BENCHMARKS = {
         (("highest", "highest"), 128, "float32"),
         ((None, "highest"), 128, "float32"),
         ((None, None), 128, "tf32_3x"),
+        ((None, "F32_F32_F32"), 128, "float32"),
         ((None, None), 32, "float32"),
         (("tf32", None), 32, "tf32"),
         (("tf32", None), 8, "float32"),

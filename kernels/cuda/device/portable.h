@@ -44,13 +44,13 @@ __device__ __forceinline__ unsigned float_bits(float x) { return __float_as_uint
 __device__ __forceinline__ float bits_float(unsigned x) { return __uint_as_float(x); }
 // The nearest number of ten bits.
 __device__ __forceinline__ unsigned to_tf32(float x) {
-#if __CUDA_ARCH__ >= 900
   unsigned y;
+#if __CUDA_ARCH__ >= 900
   asm("cvt.rn.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
-  return y;
 #else
-  return (__float_as_uint(x) + 0x1000u) & 0xffffe000u;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
 #endif
+  return y;
 }
 
 // Hides where a number came from, so that what follows from it is not kept in registers (or spilled) meanwhile.

@@ -308,7 +308,10 @@ inline float bits_float(uint32_t bits) {
   std::memcpy(&x, &bits, 4);
   return x;
 }
-inline uint32_t to_tf32(float x) { return (float_bits(x) + 0xfffu + (float_bits(x) >> 13 & 1)) & 0xffffe000u; }
+inline uint32_t to_tf32(float x) {
+  if (std::isnan(x)) return 0x7fffe000u;
+  return (float_bits(x) + 0xfffu + (float_bits(x) >> 13 & 1)) & 0xffffe000u;
+}
 inline float inverse(float x) { return 1 / x; }
 inline float root(float x) { return std::sqrt(x); }
 inline int fresh(int i) { return i; }

@@ -1,0 +1,29 @@
+"""The package's names, asked for by several threads at once before anything was imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import threading, jaxbm
+wrong = []
+def ask(name):
+    try:
+        getattr(jaxbm, name)
+    except BaseException as error:
+        wrong.append((name, repr(error)))
+threads = [threading.Thread(target=ask, args=(name,)) for name in {names!r}]
+for one in threads: one.start()
+for one in threads: one.join()
+assert not wrong, wrong
+"""
+NAMES = [
+    ("fit", "MLP", "adam", "metrics", "losses", "sweep", "save", "fit_members"),
+    ("accelerate", "explain", "fit"),
+]
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_threads_may_be_the_first_to_ask(names):
+    subprocess.run([sys.executable, "-c", PROGRAM.format(names=names)], check=True, timeout=120)
