@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
+
+#: Held while something is imported. One thread that has asked for a package, which imports a module of its own, and
+#: another that has asked for that module, for which Python first imports the package, would wait for each other; Python
+#: breaks that off and hands out a module that is half there.
+_IMPORTING = threading.RLock()
 
 
 def attached(
@@ -40,11 +46,11 @@ def attached(
     module = sys.modules[package]
 
     def find(name: str) -> Any:
-        if name in home or name in vars(module).get("__all__", ()):
-            importlib.import_module("jax")  # by all threads at one place: it can't be imported from several
-        if name in home:
-            found = getattr(importlib.import_module(home[name]), name)
-        elif (found := _inner(package, name)) is None:
+        with _IMPORTING:
+            if name in home or name in vars(module).get("__all__", ()):
+                importlib.import_module("jax")  # by all threads at one place: it can't be imported from several
+            found = getattr(importlib.import_module(home[name]), name) if name in home else _inner(package, name)
+        if found is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=module)
         setattr(module, name, found)
         return found

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 PROGRAM = """
-import threading, jaxbm
+import sys, threading, jaxbm
+sys.setswitchinterval(1e-6)  # one thread is inside a package while another asks for a module of it
 wrong = []
 def ask(name):
     try:
@@ -21,6 +22,7 @@ assert not wrong, wrong
 NAMES = [
     ("fit", "MLP", "adam", "metrics", "losses", "sweep", "save", "fit_members"),
     ("accelerate", "explain", "fit"),
+    ("models", "MLP", "Dense", "Model", "optimizers", "adam", "tabular", "table", "load"),
 ]
 
 
