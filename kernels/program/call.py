@@ -18,7 +18,7 @@ from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import batching, mlir
 
 from jaxbm.kernels.program import handler
-from jaxbm.kernels.program.parts import depending
+from jaxbm.kernels.program.dependence import depending
 from jaxbm.kernels.program.table import Signature
 
 Arrays = Sequence[jax.Array]
@@ -124,12 +124,20 @@ def _batch(arrays: Arrays, dims: Sequence[Any], *, native: Native, lead: int) ->
         jnp.expand_dims(a, 0) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(arrays, dims, strict=True)
     ]
     out = program_p.bind(*lifted, native=native, lead=lead + 1)
-    varies = [True] * len(out)
-    if native.closed and all(r.shape[0] for r in out):
-        # As of a jitted function, what depends on no mapped argument isn't mapped.
-        varies = depending(native.closed, [d is not None for d in dims[: len(native.closed.in_avals)]])
-    results = [r if v else lax.index_in_dim(r, 0, keepdims=False) for r, v in zip(out, varies, strict=True)]
-    return results, [0 if v else None for v in varies]
+    if not native.closed:
+        return out, [0] * len(out)
+    return unmapped(
+        out, lambda: depending(native.closed, [d is not None for d in dims[: len(native.closed.in_avals)]])
+    )
+
+
+def unmapped(out: Arrays, varies: Callable[[], Sequence[bool]]) -> tuple[list[Any], list[Any]]:
+    """Results of members and their mapped axes: as of a jitted function, what depends on nothing mapped has none."""
+    if not all(r.shape[0] for r in out):
+        return list(out), [0] * len(out)
+    pairs = list(zip(out, varies(), strict=True))
+    results = [r if v else lax.index_in_dim(r, 0, keepdims=False) for r, v in pairs]
+    return results, [0 if v else None for _, v in pairs]
 
 
 batching.primitive_batchers[program_p] = _batch

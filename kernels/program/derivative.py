@@ -18,7 +18,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxbm.kernels.program.build import Built, build
-from jaxbm.kernels.program.call import Native, program_p
+from jaxbm.kernels.program.call import Native, program_p, unmapped
+from jaxbm.kernels.program.dependence import depending
 from jaxbm.kernels.program.ir import NotNative
 
 Arrays = Sequence[Any]
@@ -63,9 +64,9 @@ def by_vjp(
     return list(jax.vjp(function, *[arrays[k] for k in moving])[1](list(cotangents)))
 
 
-def _program(native: Native, moving: Places, wanted: Places | None) -> Built | None:
-    """The program of `jax.jvp`, or of `jax.vjp` for some results; None where it isn't native."""
-    key = moving, wanted
+def _traced(native: Native, moving: Places, wanted: Places | None) -> Any:
+    """The jaxpr of `jax.jvp`, or of `jax.vjp` for some results."""
+    key = "jaxpr", moving, wanted
     if key not in native.derivatives:
         specs = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in native.closed.in_avals]
         if wanted is None:
@@ -74,8 +75,16 @@ def _program(native: Native, moving: Places, wanted: Places | None) -> Built | N
         else:
             function = lambda arrays, cotangents: by_vjp(native, moving, wanted, 0, arrays, cotangents)  # noqa: E731
             more = [jax.ShapeDtypeStruct(*native.signature.results[k]) for k in wanted]
+        native.derivatives[key] = jax.make_jaxpr(function)(specs, more)
+    return native.derivatives[key]
+
+
+def _program(native: Native, moving: Places, wanted: Places | None) -> Built | None:
+    """The program of that jaxpr; None where it isn't native."""
+    key = moving, wanted
+    if key not in native.derivatives:
         try:
-            native.derivatives[key] = build(jax.make_jaxpr(function)(specs, more), f"derivative of {native.name}")
+            native.derivatives[key] = build(_traced(native, moving, wanted), f"derivative of {native.name}")
         except NotNative:
             native.derivatives[key] = None
     return native.derivatives[key]
@@ -162,7 +171,9 @@ def _batch(args: Arrays, dims: Sequence[Any], *, native: Native, moving: Places,
         shape = np.broadcast_shapes(arrays[k].shape, tangents[i].shape)
         arrays[k], tangents[i] = jnp.broadcast_to(arrays[k], shape), jnp.broadcast_to(tangents[i], shape)
     out = tangent_p.bind(*arrays, *tangents, native=native, moving=moving, lead=lead + 1)
-    return out, [0] * len(out)
+    n = len(native.closed.in_avals)
+    of_arrays, of_tangents = _split([d is not None for d in dims], moving)
+    return unmapped(out, lambda: depending(_traced(native, moving, None), [*of_arrays[:n], *of_tangents]))
 
 
 def _again(primals: Arrays, tangents: Arrays, *, native: Native, moving: Places, lead: int) -> tuple[Any, Any]:

@@ -67,19 +67,6 @@ def inner_of(eqn: Any) -> Any:
     return eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
 
 
-def depending(closed: Any, marked: Sequence[bool]) -> list[bool]:
-    """Which results of a closed jaxpr depend on the arguments that are marked."""
-    known = {v for v, is_marked in zip(closed.jaxpr.invars, marked, strict=True) if is_marked}
-    is_known = lambda v: not isinstance(v, Literal) and v in known  # noqa: E731
-    for eqn in closed.jaxpr.eqns:
-        inputs = [is_known(v) for v in eqn.invars]
-        if any(inputs):
-            is_call = eqn.primitive.name in CALLS
-            outputs = depending(inner_of(eqn), inputs) if is_call else [True] * len(eqn.outvars)
-            known.update(v for v, is_marked in zip(eqn.outvars, outputs, strict=True) if is_marked)
-    return [is_known(v) for v in closed.jaxpr.outvars]
-
-
 def _has_loops(eqn: Any) -> bool:
     name = eqn.primitive.name
     return name in LOOPS or (name in CALLS and any(_has_loops(e) for e in inner_of(eqn).jaxpr.eqns))

@@ -16,7 +16,8 @@ JIT = (
 )  # fmt: skip
 
 
-def _body(eqn: Any) -> Any:
+def body_of(eqn: Any) -> Any:
+    """The function in an equation, by any of the names that it has."""
     for name in ("jaxpr", "call_jaxpr", "fun_jaxpr", "callee"):
         if name in eqn.params:
             return eqn.params[name]
@@ -28,7 +29,7 @@ def jit(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """A jitted function inside."""
     if eqn.params.get("compiler_options_kvs"):
         raise NotNative("compiler options of its own")
-    return tracer.closed(_body(eqn), inputs)
+    return tracer.closed(body_of(eqn), inputs)
 
 
 @rule(
@@ -48,7 +49,7 @@ def call(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
         return inputs
     if eqn.primitive.name == "custom_vmap_call":
         return tracer.closed(eqn.params["call"], inputs)
-    return tracer.closed(_body(eqn), inputs)
+    return tracer.closed(body_of(eqn), inputs)
 
 
 @rule("custom_linear_solve", kind="call", params=("const_lengths", "jaxprs"))

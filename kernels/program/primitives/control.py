@@ -20,7 +20,7 @@ def _in_avals(jaxpr: Any) -> list[Any]:
     return [v.aval for v in getattr(jaxpr, "jaxpr", jaxpr).invars]
 
 
-def _split(params: dict[str, Any], count: int) -> tuple[int, int]:
+def scan_split(params: dict[str, Any], count: int) -> tuple[int, int]:
     """How many constants a scan has and how many arrays it carries; each release says so in its own way."""
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]
@@ -42,7 +42,7 @@ def _split(params: dict[str, Any], count: int) -> tuple[int, int]:
 def scan(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """A loop of known length."""
     p = eqn.params
-    n_consts, n_carry = _split(p, len(inputs))
+    n_consts, n_carry = scan_split(p, len(inputs))
     consts, operands = inputs[:n_consts], inputs[n_consts:]
     body = p["jaxpr"]
     outs = _types([v.aval for v in eqn.outvars])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from jaxbm.kernels.program.primitives.shapes import reshaped, transposed
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
 
+LARGEST_WINDOW = 128
+"""Places of a convolution's window, or results where there are fewer, up to which it was no slower than XLA's."""
 HALF = ("float16", "bfloat16")
 
 
@@ -67,10 +68,12 @@ def product(
         "window_strides", "padding", "lhs_dilation", "rhs_dilation", "dimension_numbers", "feature_group_count",
         "batch_group_count", "precision", "preferred_element_type",
     ),
-    note="small ones, as products of patches",
+    note="windows of up to 128 places, or with as few results: a loop of products",
 )  # fmt: skip
 def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """A convolution as a sum over the window's places, each a product of a strided slice.
+
+    It is a loop, whose code is that of one place, so that large windows are compiled as quickly as small ones.
 
     Where it has fewer results along the axes of the window than that has places (the gradient of a kernel), each of
     them is a product over the whole window.
@@ -90,15 +93,16 @@ def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
     first, then = p["window_strides"], p["rhs_dilation"]
     if not by_result:
         first, then = then, first
-    if math.prod(of) > 64:
+    if math.prod(of) > LARGEST_WINDOW:
         raise NotNative(f"a window of {math.prod(window)} places")
+    starts = np.asarray(places(of), np.int32) * np.asarray(first, np.int32)
 
-    def parts(x: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
-        for place in places(of):
-            start = [d * k for d, k in zip(first, place, strict=True)]
-            limit = [a + (m - 1) * s + 1 for a, m, s in zip(start, along, then, strict=True)]
-            part = lax.slice(x, (0, 0, 0, *start), (*x.shape[:3], *limit), (1, 1, 1, *then))
-            yield place, part.reshape(*x.shape[:3], -1)
+    def part_at(x: Any, start: Any) -> Any:
+        extent = [(m - 1) * s + 1 for m, s in zip(along, then, strict=True)]
+        zero = np.int32(0)
+        span = lax.dynamic_slice(x, (zero, zero, zero, *start), (*x.shape[:3], *extent))
+        part = lax.slice(span, (0,) * span.ndim, span.shape, (1, 1, 1, *then))
+        return part.reshape(*x.shape[:3], -1)
 
     def convolve(x: Any, w: Any) -> Any:
         x = x.transpose(spec.lhs_spec).astype(wide)
@@ -114,11 +118,13 @@ def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
         w = w.reshape(groups, w.shape[0] // groups, w.shape[1], *window)
         if by_result:
             flat = w.reshape(*w.shape[:3], -1)
-            out = jnp.stack([jnp.einsum("ngcs,gocs->ngo", part, flat) for _, part in parts(x)], -1)
+            each = lambda part: jnp.einsum("ngcs,gocs->ngo", part, flat)  # noqa: E731
+            out = jnp.moveaxis(lax.map(lambda start: each(part_at(x, start)), starts), 0, -1)
         else:
-            out = jnp.zeros((), x.dtype)
-            for place, part in parts(x):
-                out = out + jnp.einsum("ngcs,goc->ngos", part, w[(..., *place)])
+            rows = jnp.moveaxis(w.reshape(*w.shape[:3], -1), -1, 0)
+            add = lambda out, row: (out + jnp.einsum("ngcs,goc->ngos", part_at(x, row[0]), row[1]), None)  # noqa: E731
+            zeros = jnp.zeros((x.shape[0], groups, w.shape[1], math.prod(spatial)), x.dtype)
+            out, _ = lax.scan(add, zeros, (starts, rows))
         out = out.reshape(out_shape).astype(dtype)
         return out.transpose([spec.out_spec.index(k) for k in range(len(spec.out_spec))])
 

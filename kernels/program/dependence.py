@@ -1,0 +1,87 @@
+"""Which results of a function depend on some of its arguments, as JAX tells what is mapped under `vmap`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jax.extend.core import Literal
+
+from jaxbm.kernels.program.ir import NotNative
+from jaxbm.kernels.program.primitives.calls import body_of
+from jaxbm.kernels.program.primitives.control import scan_split
+
+BY_ITS_BODY = (
+    "jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
+    "custom_vjp_call_jaxpr",
+)  # fmt: skip
+
+
+def depending(jaxpr: Any, marked: Sequence[bool]) -> list[bool]:
+    """Which results of a jaxpr depend on the arguments that are marked.
+
+    Loops and branches count as in JAX's rules for `vmap`: what goes round in a loop depends on what it was made of in
+    any pass, and all that a condition decides on the condition. Of other primitives every result depends on every
+    operand.
+
+    Args:
+      jaxpr: a jaxpr, closed or open.
+      marked: of each argument whether it is meant.
+    """
+    jaxpr = getattr(jaxpr, "jaxpr", jaxpr)
+    known = {v for v, is_marked in zip(jaxpr.invars, marked, strict=True) if is_marked}
+    is_known = lambda v: not isinstance(v, Literal) and v in known  # noqa: E731
+    for eqn in jaxpr.eqns:
+        inputs = [is_known(v) for v in eqn.invars]
+        if any(inputs):
+            outputs = _of_equation(eqn, inputs)
+            known.update(v for v, is_marked in zip(eqn.outvars, outputs, strict=True) if is_marked)
+    return [is_known(v) for v in jaxpr.outvars]
+
+
+def _of_equation(eqn: Any, marked: list[bool]) -> list[bool]:
+    try:
+        return _by_its_functions(eqn, marked)
+    except NotNative:  # its parameters are those of another version of JAX
+        return [True] * len(eqn.outvars)
+
+
+def _by_its_functions(eqn: Any, marked: list[bool]) -> list[bool]:
+    name, params = eqn.primitive.name, eqn.params
+    if name in BY_ITS_BODY:
+        return depending(body_of(eqn), marked)
+    if name == "jaxbm_program":
+        closed = params["native"].closed
+        return depending(closed, marked[: len(closed.in_avals)])
+    if name == "scan":
+        return _of_scan(eqn, marked)
+    if name == "while":
+        return _of_while(params, marked)
+    if name == "cond" and not marked[0]:
+        of_branches = [depending(branch, marked[1:]) for branch in params["branches"]]
+        return [any(of) for of in zip(*of_branches, strict=True)]
+    return [True] * len(eqn.outvars)
+
+
+def _of_scan(eqn: Any, marked: list[bool]) -> list[bool]:
+    n_consts, n_carry = scan_split(eqn.params, len(marked))
+    consts, carry, rows = marked[:n_consts], marked[n_consts : n_consts + n_carry], marked[n_consts + n_carry :]
+    while True:
+        outputs = depending(eqn.params["jaxpr"], [*consts, *carry, *rows])
+        after = [a or b for a, b in zip(carry, outputs[:n_carry], strict=True)]
+        if after == carry:
+            return [*carry, *outputs[n_carry:]]
+        carry = after
+
+
+def _of_while(params: Any, marked: list[bool]) -> list[bool]:
+    nc, nb = params["cond_nconsts"], params["body_nconsts"]
+    for_cond, for_body, carry = marked[:nc], marked[nc : nc + nb], marked[nc + nb :]
+    while True:
+        if any(depending(params["cond_jaxpr"], [*for_cond, *carry])):
+            return [True] * len(carry)
+        outputs = depending(params["body_jaxpr"], [*for_body, *carry])
+        after = [a or b for a, b in zip(carry, outputs, strict=True)]
+        if after == carry:
+            return carry
+        carry = after
