@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 #: Held while something is imported. One thread that has asked for a package, which imports a module of its own, and
-#: another that has asked for that module, for which Python first imports the package, would wait for each other; Python
-#: breaks that off and hands out a module that is half there.
+#: another that has asked for that module, for which Python first imports the package, would wait for each other;
+#: Python breaks that off and hands out a module that is half there.
 _IMPORTING = threading.RLock()
 
 

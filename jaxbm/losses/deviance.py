@@ -32,9 +32,8 @@ def poisson_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
     """
     log_means, y = pair(log_means, targets, "log_means")
     between("targets", y, 0, float("inf"))
-    positive = y > 0
-    ahead = log_means - jnp.log(jnp.where(positive, y, 1))
-    return jnp.where(y < 0, jnp.nan, 2 * jnp.where(positive, y * (jnp.expm1(ahead) - ahead), jnp.exp(log_means)))
+    positive, ahead, alone = _parted(log_means, y)
+    return jnp.where(y < 0, jnp.nan, 2 * jnp.where(positive, y * (jnp.expm1(ahead) - ahead), jnp.exp(alone)))
 
 
 def gamma_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
@@ -92,8 +91,17 @@ def tweedie_deviance(log_means: ArrayLike, targets: ArrayLike, power: float = 1.
     if power == 0:
         return jnp.square(y - jnp.exp(log_means))
     between("targets", y, 0, float("inf"), ends=power < 2)
-    positive = y > 0
-    own = jnp.where(positive, jnp.exp((2 - power) * jnp.log(jnp.where(positive, y, 1))), 0)
-    cross = y * jnp.exp((1 - power) * log_means) / (1 - power)
-    loss = 2 * (own / ((1 - power) * (2 - power)) - cross + jnp.exp((2 - power) * log_means) / (2 - power))
+    positive, ahead, alone = _parted(log_means, y)
+    # Of the mean over the target, near 1 for a good prediction: the three terms of the formula would cancel there.
+    scale = jnp.exp((2 - power) * jnp.log(jnp.where(positive, y, 1)))
+    of_some = scale * (jnp.expm1((2 - power) * ahead) / (2 - power) - jnp.expm1((1 - power) * ahead) / (1 - power))
+    loss = 2 * jnp.where(positive, of_some, jnp.exp((2 - power) * alone) / (2 - power))
     return jnp.where(positive if power >= 2 else y >= 0, loss, jnp.nan)
+
+
+def _parted(log_means: Array, y: Array) -> tuple[Array, Array, Array]:
+    """Where targets are positive; there the logarithm of mean over target, elsewhere that of the mean, and 0 where it
+    isn't asked for: what overflows in a formula that isn't chosen would make the gradient NaN."""
+    positive = y > 0
+    ahead = jnp.where(positive, log_means - jnp.log(jnp.where(positive, y, 1)), 0)
+    return positive, ahead, jnp.where(positive, 0, log_means)
