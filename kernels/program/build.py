@@ -15,7 +15,7 @@ import jaxbm.kernels.program.nodes  # noqa: F401 - the rules by which nodes are 
 from jaxbm.core.settings import callers_level
 from jaxbm.kernels.program import cost, machine, table
 from jaxbm.kernels.program.call import GAVE_UP, Native
-from jaxbm.kernels.program.compile import compile_text
+from jaxbm.kernels.program.compile import compile_text, options_for
 from jaxbm.kernels.program.emit import ENTRY, bail_outs, emit
 from jaxbm.kernels.program.ir import NotNative
 from jaxbm.kernels.program.traced import Program, trace_jaxpr
@@ -93,10 +93,12 @@ def _build(closed: Any, name: str, judge: bool) -> Built:
         (*((v.shape, v.dtype) for v in block.outputs), *([GAVE_UP] if written.gives_up else [])),
     )
     many = cost.parallel_from(block)
+    options = options_for(written.text, long_loops=cost.of_block(block).is_long)
     # Of an array of which a program reads a part its text doesn't tell the size, by which members are apart.
-    key = table.hash_of("\n".join([repr(signature), f"{written.arena_bytes} {many}", written.text, written.products]))
+    sizes = f"{written.arena_bytes} {many}"
+    key = table.hash_of("\n".join([repr(signature), sizes, repr(options), written.text, written.products]))
     if key not in _compile_seconds:
-        code = compile_text(written.text, (ENTRY,), written.products, long_loops=cost.of_block(block).is_long)
+        code = compile_text(written.text, (ENTRY,), written.products, options)
         table.register(key, code, signature, arena_bytes=written.arena_bytes, parallel_from=many)
         _compile_seconds[key] = {
             "parse": code.parse_seconds, "optimise": code.optimise_seconds, "generate": code.generate_seconds,

@@ -26,37 +26,60 @@ class Code(NamedTuple):
     generate_seconds: float
 
 
-def optimise(module: Any, target: Any, *, level: int, slp: bool) -> None:
-    """LLVM's passes; loops are vectorised already, straight-line code may be where `slp` says so."""
+class Options(NamedTuple):
+    """All that LLVM is told, so that code depends on nothing else but its text and the processor; it is a part of the
+    code's name on disk."""
+
+    level: int
+    """How thoroughly machine code is generated, from 0 to 3."""
+    tuning: tuple[tuple[str, Any], ...]
+    """Options of LLVM's own sequence of passes."""
+    passes: tuple[str, ...] | None = None
+    """The passes one by one; None for LLVM's own sequence."""
+
+
+ALL = Options(
+    2, (("speed_level", 2), ("slp_vectorization", True), ("loop_vectorization", False), ("loop_interleaving", False))
+)
+"""Loops are vectorised already, straight-line code may be."""
+FEW = Options(2, (("speed_level", 1),), ("always_inliner", "instruction_combine", "simplify_cfg"))
+"""For loops written as they shall run: a twentieth of the time."""
+QUICK = FEW._replace(level=1)
+"""For long programs."""
+NONE = Options(2, (), ())
+"""For what is called once a call."""
+
+
+def options_for(text: str, *, long_loops: bool) -> Options:
+    """The passes that pay for themselves: where nearly all of the work is in long loops (`long_loops`), few do."""
+    if text.count("\n") > LONG:
+        return QUICK
+    return FEW if long_loops else ALL
+
+
+def optimise(module: Any, target: Any, options: Options) -> None:
+    """Run LLVM's passes."""
     b = machine.llvm()
-    options = b.create_pipeline_tuning_options(speed_level=level)
-    options.slp_vectorization = slp
-    options.loop_vectorization = False
-    options.loop_interleaving = False
-    builder = b.create_pass_builder(target, options)
-    builder.getModulePassManager().run(module, builder)
+    tuning = b.create_pipeline_tuning_options()
+    for name, value in options.tuning:
+        setattr(tuning, name, value)
+    builder = b.create_pass_builder(target, tuning)
+    if options.passes is None:
+        builder.getModulePassManager().run(module, builder)
+    elif options.passes:
+        manager = b.create_new_module_pass_manager()
+        for name in options.passes:
+            getattr(manager, f"add_{name}_pass")()
+        manager.run(module, builder)
 
 
-def tidy(module: Any, target: Any) -> None:
-    """A few cheap passes, for programs that are long and loops written as they shall run: a twentieth of the time."""
-    b = machine.llvm()
-    manager = b.create_new_module_pass_manager()
-    manager.add_always_inliner_pass()
-    manager.add_instruction_combine_pass()
-    manager.add_simplify_cfg_pass()
-    manager.run(module, b.create_pass_builder(target, b.create_pipeline_tuning_options(speed_level=1)))
-
-
-def compile_text(
-    text: str, exports: Sequence[str], products: str = "", *, passes: bool = True, long_loops: bool = False
-) -> Code:
+def compile_text(text: str, exports: Sequence[str], products: str = "", options: Options = ALL) -> Code:
     """Machine code of a module, and of one whose functions it calls; from disk where it is known there.
 
-    Products are written as they shall run, and need no passes of LLVM's; nor does what is called once a call. Where
-    nearly all of the work is in long loops (`long_loops`), few are worth it.
+    Products are written as they shall run, and need no passes of LLVM's.
     """
     started = time.perf_counter()
-    image = disk.read(text, products)
+    image = disk.read(repr(options), text, products)
     if image is not None:
         addresses, keep = load(image, exports)
         return Code(addresses, keep, 0.0, 0.0, time.perf_counter() - started)
@@ -65,19 +88,15 @@ def compile_text(
     for module in modules:
         module.triple = b.get_process_triple()
     parsed = time.perf_counter()
-    long = text.count("\n") > LONG
-    target = machine.target_machine(1 if long else 2)
-    if passes and (long or long_loops):
-        tidy(modules[0], target)
-    elif passes:
-        optimise(modules[0], target, level=2, slp=True)
+    target = machine.target_machine(options.level)
+    optimise(modules[0], target, options)
     for module in modules[1:]:
         modules[0].link_in(module)
     optimised = time.perf_counter()
     image = target.emit_object(modules[0])
     addresses, keep = load(image, exports)
     generated = time.perf_counter()
-    disk.write(image, generated - started, text, products)
+    disk.write(image, generated - started, repr(options), text, products)
     return Code(addresses, keep, parsed - started, optimised - parsed, generated - optimised)
 
 
@@ -112,6 +131,6 @@ def assembly(text: str) -> str:
     b = machine.llvm()
     module = b.parse_assembly(text)
     module.triple = b.get_process_triple()
-    target = machine.target_machine(2)
-    optimise(module, target, level=2, slp=True)
+    target = machine.target_machine(ALL.level)
+    optimise(module, target, ALL)
     return target.emit_assembly(module)

@@ -1,7 +1,7 @@
 """Machine code on disk, in the folder where JAX keeps what it has compiled, if it has been given one.
 
-A file's name is the hash of the program's text and of all that its code depends on besides; in front of the code
-stands its own hash. What is damaged counts as absent, and code is linked anew in each process.
+A file's name is the hash of the program's text and of all that its code depends on besides, LLVM's options included; in
+front of the code stands its own hash. What is damaged counts as absent, and code is linked anew in each process.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import jax
 
 from jaxbm.kernels.program import machine
 
-OPTIONS = 4
-"""To be raised where the same text is compiled with other options than before."""
 _CONFIG: Any = jax.config
 _DIGEST = hashlib.sha256().digest_size
 
@@ -34,12 +32,12 @@ def _path(texts: tuple[str, ...]) -> Path | None:
     folder = _folder()
     if folder is None:
         return None
-    content = "\0".join([machine.identity(), str(OPTIONS), *texts])
+    content = "\0".join([machine.identity(), *texts])
     return folder / f"jaxbm-program-{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def read(*texts: str) -> bytes | None:
-    """The object file of these modules; None where there is none, or not one that is whole."""
+    """The object file that these options and modules give; None where there is none, or not one that is whole."""
     path = _path(texts)
     try:
         data = b"" if path is None else path.read_bytes()

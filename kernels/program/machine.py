@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any
 
 HINT = "llvmlite isn't installed, so functions run by XLA: pip install 'jaxbm[native]'"
+TARGET = {"reloc": "pic", "codemodel": "small", "jit": True}
+"""Options of all generated code."""
 LESSER = {"v2": ("avx", "f16c", "fma", "bmi", "vaes", "vpclmulqdq", "amx"), "v3": ("avx512", "avx10", "evex", "amx")}
 """Beginnings of the names of features that a lesser instruction set lacks, by its name in `JAXBM_ISA`."""
 
@@ -54,15 +56,16 @@ def wide_bytes() -> int:
 
 @cache
 def identity() -> str:
-    """What compiled code depends on besides its text."""
+    """What compiled code depends on besides its text and the options of its compiling."""
+    import llvmlite
+
     b = llvm()
-    return f"{b.llvm_version_info} {b.get_process_triple()} {b.get_host_cpu_name()} {features()}"
+    llvm_is = f"{llvmlite.__version__} {b.llvm_version_info}"
+    return f"{llvm_is} {b.get_process_triple()} {b.get_host_cpu_name()} {features()} {TARGET}"
 
 
 def target_machine(level: int) -> Any:
     """A code generator for this processor, at an optimisation level from 0 to 3."""
     b = llvm()
     target = b.Target.from_triple(b.get_process_triple())
-    return target.create_target_machine(
-        cpu=b.get_host_cpu_name(), features=features(), opt=level, reloc="pic", codemodel="small", jit=True
-    )
+    return target.create_target_machine(cpu=b.get_host_cpu_name(), features=features(), opt=level, **TARGET)

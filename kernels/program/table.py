@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from jaxbm.kernels.program import handler, machine
-from jaxbm.kernels.program.compile import Code, compile_text
+from jaxbm.kernels.program.compile import NONE, Code, compile_text
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.emit import ENTRY
 from jaxbm.kernels.program.entry import ENTRY_WORDS, KEPT
@@ -58,7 +58,7 @@ class _Table:
     def __init__(self) -> None:
         # A runtime that can't start must say so itself, before anything of ours is registered with it.
         jax.local_devices(backend="cpu")
-        self._code = compile_text(handler.module(*version()), (handler.TABLE, handler.NAME), passes=False)
+        self._code = compile_text(handler.module(*version()), (handler.TABLE, handler.NAME), options=NONE)
         self._pointer = ctypes.c_void_p.from_address(self._code.addresses[handler.TABLE])
         self._kept: list[Any] = []
         self._entries: dict[int, Any] = {}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from jaxbm.kernels.program import compile, cost
+from jaxbm.kernels.program import compile, cost, machine
 from jaxbm.kernels.program.traced import trace_jaxpr
 
 LINE = "  store float 0.0, ptr %a\n"
@@ -29,17 +29,32 @@ def test_work_is_in_long_loops_where_arrays_are_longer_than_vectors(function, sh
 
 
 @pytest.mark.parametrize(
-    ("lines", "long_loops", "used"),
-    [(3, False, "optimise"), (3, True, "tidy"), (compile.LONG + 1, False, "tidy"), (compile.LONG + 1, True, "tidy")],
-)
-def test_long_programs_and_long_loops_get_few_passes(monkeypatch, lines, long_loops, used):
-    called = []
-    for name in ("optimise", "tidy"):
-        original = getattr(compile, name)
-        monkeypatch.setattr(
-            compile, name, lambda *a, name=name, original=original, **k: called.append(name) or original(*a, **k)
-        )
+    ("lines", "long_loops", "options"),
+    [
+        (3, False, compile.ALL), (3, True, compile.FEW),
+        (compile.LONG + 1, False, compile.QUICK), (compile.LONG + 1, True, compile.QUICK),
+    ],
+)  # fmt: skip
+def test_long_programs_and_long_loops_get_few_passes(lines, long_loops, options):
     text = "define i32 @f(ptr %a) {\n" + LINE * lines + "  ret i32 0\n}\n"
-    code = compile.compile_text(text, ("f",), long_loops=long_loops)
-    assert called == [used]
-    assert code.addresses["f"]
+    assert compile.options_for(text, long_loops=long_loops) is options
+    assert compile.compile_text(text, ("f",), options=options).addresses["f"]
+
+
+def test_passes_are_those_of_the_options():
+    """A load of what was just stored, and a call: each is gone where the passes that do so ran."""
+    text = """
+define internal i32 @g(i32 %x) alwaysinline { ret i32 %x }
+define i32 @f(ptr %a) {
+  %y = call i32 @g(i32 3)
+  store i32 %y, ptr %a
+  %z = load i32, ptr %a
+  ret i32 %z
+}
+"""
+    left = {}
+    for name in ("ALL", "FEW", "NONE"):
+        module = machine.llvm().parse_assembly(text)
+        compile.optimise(module, machine.target_machine(2), getattr(compile, name))
+        left[name] = ("call i32" in str(module), "load i32" in str(module))
+    assert left == {"ALL": (False, False), "FEW": (False, False), "NONE": (True, True)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxbm
-from jaxbm.kernels.program import build, compile, disk
+from jaxbm.kernels.program import build, compile, disk, machine
 
 TEXT = "define i32 @program(ptr %a, ptr %r, ptr %s) {\n  ret i32 0\n}\n"
 
@@ -38,6 +38,24 @@ def test_code_is_read_again(folder, monkeypatch):
     monkeypatch.setattr(build.table, "hash_of", lambda text, known=build.table.hash_of: known("again" + text))
     np.testing.assert_array_equal(jaxbm.accelerate(f, require=True)(x), first)
     assert files(folder) == kept
+
+
+def test_code_of_other_options_has_another_name(folder, monkeypatch):
+    """Everything that LLVM is told is in the name, so that what an earlier release compiled otherwise isn't read."""
+    options = [compile.ALL, compile.FEW, compile.QUICK, compile.NONE]
+    other = {"level": 3, "tuning": (*compile.ALL.tuning, ("loop_unrolling", False)), "passes": ("simplify_cfg",)}
+    assert set(other) == set(compile.Options._fields)
+    options += [compile.ALL._replace(**{name: value}) for name, value in other.items()]
+    for k, o in enumerate(options):
+        compile.compile_text(TEXT, ("program",), options=o)
+        assert len(files(folder)) == k + 1
+    for name, value in {"TARGET": machine.TARGET | {"reloc": "static"}, "features": lambda: "+sse2"}.items():
+        with monkeypatch.context() as m:
+            m.setattr(machine, name, value)
+            machine.identity.cache_clear()
+            assert disk.read(repr(compile.ALL), TEXT, "") is None
+        machine.identity.cache_clear()
+        assert disk.read(repr(compile.ALL), TEXT, "")
 
 
 def test_what_is_not_whole_is_absent(folder):

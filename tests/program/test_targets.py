@@ -32,6 +32,9 @@ def training(w, x, key):
     return jnp.linalg.cholesky(w.T @ w + jnp.eye(w.shape[1])), jnp.sort(losses)
 
 
+ONE = compile.Options(1, (("speed_level", 1), ("loop_vectorization", False)))
+
+
 @pytest.fixture(scope="module")
 def block():
     arguments = jnp.ones((5, 17)), jnp.ones((20, 5)), jnp.zeros(2, jnp.uint32)
@@ -49,5 +52,5 @@ def test_code_for(name, block):
     for text in (written.text, written.products, handler.module(0, 1)):
         module = b.parse_assembly(text)
         module.triple = triple
-        compile.optimise(module, target, level=1, slp=False)
+        compile.optimise(module, target, ONE)
         assert len(target.emit_object(module)) > 1000
