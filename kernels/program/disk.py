@@ -1,7 +1,7 @@
 """Machine code on disk, in the folder where JAX keeps what it has compiled, if it has been given one.
 
-A file's name is the hash of the program's text and of all that its code depends on besides, LLVM's options included; in
-front of the code stands its own hash. What is damaged counts as absent, and code is linked anew in each process.
+A file's name is the hash of the program's text and of all that its code depends on besides, LLVM's options included;
+in front of the code stands its own hash. What is damaged counts as absent, and code is linked anew in each process.
 """
 
 from __future__ import annotations
