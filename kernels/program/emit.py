@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jaxbm.kernels.program import fuse, layout
+from jaxbm.kernels.program import fuse, invariant, layout
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.ir import Block, Const, Node, NotNative, Value
@@ -61,6 +61,7 @@ class Writer:
         self.env: dict[Value, Array] = {}
         self.places: dict[Value, View] = {}
         self.by_columns: set[Value] = set()
+        self.relaid: dict[Value, View] = {}
         self._uses: dict[Value, int] = {}
         e.frames.append(self.env)
 
@@ -141,10 +142,16 @@ class Writer:
             if v not in inside:
                 self.env.pop(v, None)
         places = [self.places.pop(v, None) for v in node.outputs]
+        is_loop = node.op in ("scan", "while")
+        relaid = invariant.relay(self.e, self.env, node, self.relaid) if is_loop else {}
+        self.relaid.update(relaid)
         outputs = self._apply(Work(self, node, inputs, places, frozenset(dying)))
+        for v in relaid:
+            del self.relaid[v]
         inputs.clear()
         for v in dying:
             self.env.pop(v, None)
+        relaid.clear()
         for v, array in zip(node.outputs, outputs, strict=True):
             self.bind(v, array)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jaxbm.kernels.program.primitives  # noqa: F401 - fills RULES
+from jaxbm.kernels.program import recompute
 from jaxbm.kernels.program.ir import Block, Value
 from jaxbm.kernels.program.registry import RULES
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
@@ -29,6 +30,7 @@ def trace_jaxpr(closed: Any) -> Program:
     tracer.root.outputs = tracer.closed(closed, tracer.root.inputs)
     tracer.root.inputs = [*tracer.root.inputs, *(v for v, _ in tracer.captured)]
     tracer.root.close()
+    recompute.apply(tracer.root)
     return Program(tracer.root, [a for _, a in tracer.captured])
 
 

@@ -163,10 +163,20 @@ def _lines(spec: Spec, target: Target) -> tuple[float, Plan] | None:
 
 def plan(spec: Spec, target: Target) -> Plan:
     """The cheapest way by the estimates above."""
+    return _cheapest(spec, target)[1]
+
+
+def cycles(spec: Spec, target: Target) -> float:
+    """An estimate of what that takes."""
+    return _cheapest(spec, target)[0]
+
+
+@cache
+def _cheapest(spec: Spec, target: Target) -> tuple[float, Plan]:
     options = []
     for candidate in (spec, spec.swapped):
         options.append(_tiles(candidate, target))
         lines = _lines(candidate, target)
         if lines is not None:
             options.append(lines)
-    return min(options, key=lambda option: option[0])[1]
+    return min(options, key=lambda option: option[0])

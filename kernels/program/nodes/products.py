@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxbm.kernels.program import dots, reduce
+from jaxbm.kernels.program import dots, invariant, reduce
 from jaxbm.kernels.program.elements import is_float, register_type
 from jaxbm.kernels.program.emit import Work, emits, small
 from jaxbm.kernels.program.emitter import Emitter
@@ -17,13 +17,14 @@ UNROLLED, UNROLLED_SMALL = 64, 512
 @emits("dot")
 def dot(work: Work) -> list[Array]:
     """(batch, m, k) times (batch, n, k)."""
-    (l, r), (out,) = work.inputs, work.node.outputs
+    e, (l, r), (out,) = work.e, work.inputs, work.node.outputs
     b, m, n = out.shape
     terms = b * m * n * l.shape[2]
     both_small = small(l.shape) and small(r.shape)
     if both_small and terms <= (UNROLLED_SMALL if small(out.shape) else UNROLLED):
-        return [_in_registers(work, work.e.registers(l), work.e.registers(r))]
-    return [_by_function(work, l, r)]
+        return [_in_registers(work, e.registers(l), e.registers(r))]
+    relaid = work.writer.relaid
+    return [_by_function(work, *(invariant.operand(e, work.node, k, a, relaid) for k, a in enumerate((l, r))))]
 
 
 def _in_registers(work: Work, l: Registers, r: Registers) -> Registers:
