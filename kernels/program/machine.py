@@ -12,6 +12,9 @@ TARGET = {"reloc": "pic", "codemodel": "small", "jit": True}
 LESSER = {"v2": ("avx", "f16c", "fma", "bmi", "vaes", "vpclmulqdq", "amx"), "v3": ("avx512", "avx10", "evex", "amx")}
 """Beginnings of the names of features that a lesser instruction set lacks, by its name in `JAXBM_ISA`."""
 
+TUNING = "+prefer-no-gather,+prefer-no-scatter"
+"""Of the passes on x86: elements from many places are loaded one by one, which takes no longer than a gather."""
+
 
 @cache
 def llvm() -> Any:
@@ -39,7 +42,8 @@ def features() -> str:
     for feature in found:
         if lacks and feature.startswith(lacks):
             found[feature] = False
-    return found.flatten()
+    told = found.flatten()
+    return f"{told},{TUNING}" if llvm().get_process_triple().startswith("x86_64") else told
 
 
 @cache

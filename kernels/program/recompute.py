@@ -42,6 +42,8 @@ def _between(block: Block, first: Node, second: Node) -> bool:
     """Reduce what `second` alone reads of `first`'s stacked results."""
     (made,), (read,) = first.blocks, second.blocks
     n, m = first.params["n_carry"], second.params["n_carry"]
+    if set(first.outputs[n:]).isdisjoint(second.inputs[m:]):
+        return False
     readers: dict[Value, int] = {}
     for v in [*(v for node in block.nodes for v in node.reads()), *block.outputs]:
         readers[v] = readers.get(v, 0) + 1
