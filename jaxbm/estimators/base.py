@@ -157,7 +157,10 @@ class BaseJaxMLP(BaseEstimator, ABC):
     def _stepped(self, X: Any, targets: Targets) -> bool:
         """Whether all was done as in an earlier call with as many rows."""
         known: Continued | None = getattr(self, "_steps", {}).get(X.shape[0])
-        return known is not None and isinstance(X, np.ndarray) and known.step(self, X, targets)
+        is_done = known is not None and isinstance(X, np.ndarray) and known.step(self, X, targets)
+        if is_done and self.verbose:
+            _tell(self.n_iter_, self.loss_)
+        return is_done
 
     def _sample_weight(self, given: Any, X: Any, targets: Targets) -> np.ndarray | None:
         weight = None if given is None else _check_sample_weight(given, X, dtype=np.float64)

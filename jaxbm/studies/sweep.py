@@ -180,10 +180,14 @@ def sweep(
 def _recording(training: Training, metric: str) -> Training:
     """`training`, that records one of our metrics too."""
     metrics = training.metrics
-    names = (metrics,) if isinstance(metrics, str) else metrics
-    if metric not in METRICS or not isinstance(names, tuple | list):
+    if metric not in METRICS or (isinstance(metrics, Mapping) and metric in metrics):
         return training
-    return training if metric in names else replace(training, metrics=(*names, metric))
+    if isinstance(metrics, Mapping):
+        return replace(training, metrics={**metrics, metric: METRICS[metric]})
+    names = (metrics,) if isinstance(metrics, str) else metrics
+    if not isinstance(names, tuple | list) or metric in names:
+        return training
+    return replace(training, metrics=(*names, metric))
 
 
 class _Sweep:

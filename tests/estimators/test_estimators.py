@@ -181,6 +181,13 @@ def test_partial_fit_goes_on_where_the_last_one_ended_without_compiling(monkeypa
     assert model.t_ == 42 * 150
 
 
+def test_partial_fit_prints_each_call_when_it_is_told_to(capsys):
+    model = JaxMLPClassifier((5,), random_state=0, verbose=True)
+    for start in range(0, 30, 10):
+        model.partial_fit(X[start : start + 10], Y[start : start + 10], classes=[0, 1, 2])
+    assert capsys.readouterr().out == "".join(f"Iteration 1, loss = {loss:.8f}\n" for loss in model.loss_curve_)
+
+
 @pytest.mark.parametrize(
     "options", [{"members": 2, "alpha": 1.0, "batch_size": 8}, {"solver": "sgd"}, {"implementation": "xla"}]
 )

@@ -125,6 +125,16 @@ def test_different_programs_in_one_sweep():
     np.testing.assert_array_equal(found.epochs_run[:, 0, 0], [t["epochs"] for t in found.trials])
 
 
+def test_a_metric_of_ours_beside_functions_of_ones_own():
+    def share_of_ones(logits, labels, weights=None):
+        return (logits > 0).mean()
+
+    found = sweep(trials=2, metrics={"ones": share_of_ones}, metric="accuracy", refit=False)
+    np.testing.assert_array_equal(found.scores, sweep(trials=2, metric="accuracy", refit=False).scores)
+    own = sweep(trials=2, metrics={"ones": share_of_ones}, metric="ones", greater_is_better=True, refit=False)
+    assert ((own.scores >= 0) & (own.scores <= 1)).all()
+
+
 def test_halving_keeps_the_best_and_they_are_as_without_it():
     options = {"trials": 9, "epochs": 9, "halving": 3, "refit": False}
     halved, whole = sweep(**options, min_epochs=1), sweep(**{**options, "halving": None})
