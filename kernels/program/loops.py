@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jaxbm.kernels.program import control, division, elements
+from jaxbm.kernels.program.arithmetic import COST
 from jaxbm.kernels.program.elements import is_float, itemsize
 from jaxbm.kernels.program.lazy import Affine, Array, Expr, Shape, Splat, View, resolved
 from jaxbm.kernels.program.types import I64
@@ -20,6 +21,8 @@ SHARED = 3
 """Cost from which on an expression that is read twice is stored rather than computed again."""
 NEAR = 4
 """Elements apart up to which vectors are read whole and what is needed is chosen from them."""
+DEAR, STRIDED = 30, 1.5
+"""Operations on an element from which on it matters how full vectors are, and what an access out of order takes."""
 LONG = 8
 """Vectors of a loop from which on the widest are used, although there is a remainder."""
 
@@ -46,8 +49,11 @@ def below(roots: Sequence[Array]) -> tuple[list[Array], dict[int, int]]:
     return order, degree
 
 
-def axis_order(shape: Shape, rows: Sequence[tuple[float, Shape]]) -> list[int]:
-    """Axes longer than 1, the one to vectorise last. `rows` are the strides of what is accessed, with weights."""
+def axis_order(shape: Shape, rows: Sequence[tuple[float, Shape]], cost: float = 0.0, lanes: int = 1) -> list[int]:
+    """Axes longer than 1, the one to vectorise last. `rows` are the strides of what is accessed, with weights.
+
+    Where an element costs much, its `cost` is shared by as many of `lanes` as there are elements along the axis.
+    """
     axes = [d for d in range(len(shape)) if shape[d] > 1]
     if not axes:
         return []
@@ -56,7 +62,13 @@ def axis_order(shape: Shape, rows: Sequence[tuple[float, Shape]]) -> list[int]:
         by_stride = {1: 1.0, 0: 0.3, -1: -0.2}
         return sum(w * by_stride.get(s[d], -1.0) for w, s in rows) + (0 if shape[d] >= 4 else -1.5)
 
+    def time(d: int) -> float:
+        return cost * -(-shape[d] // lanes) / shape[d] + sum(w * STRIDED for w, s in rows if s[d] not in (0, 1, -1))
+
     inner = max(axes, key=lambda d: (score(d), d))
+    if cost >= DEAR:
+        faster = min(axes, key=lambda d: (time(d), -d))
+        inner = faster if time(faster) < 0.7 * time(inner) else inner
     return [*(d for d in axes if d != inner), inner]
 
 
@@ -220,7 +232,9 @@ def store_all(e: Emitter, roots: Sequence[tuple[Array, View | None]]) -> list[Vi
             have.add(id(x))
     leaves = [x for x in order if isinstance(x, View | Affine)]
     rows = [(1.0, x.strides) for x in leaves if isinstance(x, View)]
-    axes = axis_order(shape, rows + [(2.0, d.strides) for _, d in pairs if d is not None])
+    rows += [(2.0, d.strides) for _, d in pairs if d is not None]
+    cost = sum(COST.get(x.op, 1) for x in order if isinstance(x, Expr))
+    axes = axis_order(shape, rows, cost, lanes_for(e, order, LONG * e.wide_bytes))
     layout = _layout(shape, axes)
     targets = [(r, e.allocate(shape, r.dtype, layout) if d is None else d) for r, d in pairs]
     if 0 not in shape:

@@ -59,3 +59,27 @@ def test_the_layout_makes_no_difference():
     results = jaxbm.accelerate(everything)(), jax.jit(everything)()
     for ours, theirs in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(64, 3), (3, 64), (2, 48, 2), (64, 1), (5, 3)], ids=str)
+def test_costly_elements_fill_vectors(shape):
+    """Bits of many keys, a few of each: vectors lie along the keys, with the bits that they have one by one."""
+
+    def f(seeds):
+        keys = jax.vmap(jax.random.key)(seeds.reshape(-1))
+        return jax.vmap(lambda k: jax.random.bits(k, shape[-1:]))(keys).reshape(*shape[:-1], -1)
+
+    seeds = jnp.arange(np.prod(shape[:-1]), dtype=jnp.uint32)
+    np.testing.assert_array_equal(jaxbm.accelerate(f, require=True)(seeds), jax.jit(f)(seeds))
+    text = emit(trace_jaxpr(jax.make_jaxpr(f)(seeds)).block, vector_bytes=32, wide_bytes=32).text
+    if max(shape) >= 48:
+        assert re.search(r"call [^\n]*threefry[^\n]*v8i32", text)
+
+
+def test_costly_elements_in_an_order_that_somebody_gave():
+    def f(x):
+        return jnp.tanh(jnp.exp(x[:, :3]) * jnp.sin(x[:, 1:4])), jnp.logaddexp(x.T[:3], x.T[1:4])
+
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(50, 5)), jnp.float32)
+    for ours, theirs in zip(jaxbm.accelerate(f, require=True)(x), jax.jit(f)(x), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
