@@ -31,12 +31,14 @@ def better_strides(node: Node, k: int, strides: Shape) -> Shape | None:
     l, r = (v.shape for v in node.inputs)
     b, m, n = node.outputs[0].shape
     spec = dots.contiguous(node.outputs[0].dtype, b, m, n, l[2])
-    side, (batch, rows, depth) = ("left", "right")[k], (l, r)[k]
+    batch, rows, depth = (l, r)[k]
     if 0 in (b, m, n, l[2]) or any(s == 0 and d > 1 for s, d in zip(strides, (batch, rows, depth), strict=True)):
         return None
 
     def cycles(option: Shape) -> float:
-        return dots.cycles(spec._replace(**{side: option}), dots.host())
+        x, y, z = option
+        changed = spec._replace(left=(x, y, z)) if k == 0 else spec._replace(right=(x, y, z))
+        return dots.cycles(changed, dots.host())
 
     options = [(rows * depth, 1, rows), (rows * depth, depth, 1)]
     best = min(options, key=cycles)
