@@ -135,7 +135,7 @@ class _Kept:
         return out[::-1]
 
     def is_worth_it(self) -> bool:
-        """Whether half of the bytes are saved, which outweighs the operations; less was slower where little is kept."""
+        """Whether half of the bytes are saved at least, and that is worth more than the operations."""
         saved = _bytes(self.wanted) - _bytes(self.values)
         operations = _bytes(node.outputs[0] for node in self.nodes() if node.op not in SHAPES)
         return 2 * saved >= _bytes(self.wanted) and operations <= MOST * saved
