@@ -5,12 +5,16 @@ twice the log-likelihood that is missing to a perfect prediction, so 0 is the be
 ValueError; under a transformation, where values can't be looked at, it gives NaN.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.losses.arguments import between, pair
+
+TERMS = 14
+"""Of the exponential's series: enough for float64 below 0.5."""
 
 
 def poisson_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
@@ -32,8 +36,11 @@ def poisson_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
     """
     log_means, y = pair(log_means, targets, "log_means")
     between("targets", y, 0, float("inf"))
-    positive, ahead, alone = _parted(log_means, y)
-    return jnp.where(y < 0, jnp.nan, 2 * jnp.where(positive, y * (jnp.expm1(ahead) - ahead), jnp.exp(alone)))
+    positive = y > 0
+    # Each way is given nothing of the other, whose infinite derivative times 0 would be NaN.
+    ahead = jnp.where(positive, log_means - jnp.log(jnp.where(positive, y, 1)), 0)
+    of_zero = jnp.exp(jnp.where(positive, 0, log_means))
+    return jnp.where(y < 0, jnp.nan, 2 * jnp.where(positive, y * _beyond_line(ahead), of_zero))
 
 
 def gamma_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
@@ -56,7 +63,7 @@ def gamma_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
     log_means, y = pair(log_means, targets, "log_means")
     between("targets", y, 0, float("inf"), ends=False)
     ahead = log_means - jnp.log(jnp.where(y > 0, y, 1))
-    return jnp.where(y > 0, 2 * (ahead + jnp.expm1(-ahead)), jnp.nan)
+    return jnp.where(y > 0, 2 * _beyond_line(-ahead), jnp.nan)
 
 
 def tweedie_deviance(log_means: ArrayLike, targets: ArrayLike, power: float = 1.5) -> Array:
@@ -91,17 +98,29 @@ def tweedie_deviance(log_means: ArrayLike, targets: ArrayLike, power: float = 1.
     if power == 0:
         return jnp.square(y - jnp.exp(log_means))
     between("targets", y, 0, float("inf"), ends=power < 2)
-    positive, ahead, alone = _parted(log_means, y)
-    # Of the mean over the target, near 1 for a good prediction: the three terms of the formula would cancel there.
-    scale = jnp.exp((2 - power) * jnp.log(jnp.where(positive, y, 1)))
-    of_some = scale * (jnp.expm1((2 - power) * ahead) / (2 - power) - jnp.expm1((1 - power) * ahead) / (1 - power))
-    loss = 2 * jnp.where(positive, of_some, jnp.exp((2 - power) * alone) / (2 - power))
-    return jnp.where(positive if power >= 2 else y >= 0, loss, jnp.nan)
-
-
-def _parted(log_means: Array, y: Array) -> tuple[Array, Array, Array]:
-    """Where targets are positive; there the logarithm of mean over target, elsewhere that of the mean, and 0 where it
-    isn't asked for: what overflows in a formula that isn't chosen would make the gradient NaN."""
     positive = y > 0
-    ahead = jnp.where(positive, log_means - jnp.log(jnp.where(positive, y, 1)), 0)
-    return positive, ahead, jnp.where(positive, 0, log_means)
+    # In units of the target's own power all is a function of the distance from it, and nothing of it cancels.
+    log_y = jnp.log(jnp.where(positive, y, 1))
+    ahead = jnp.where(positive, log_means - log_y, 0)
+    above, below = _beyond_line((2 - power) * ahead) / (2 - power), _beyond_line((1 - power) * ahead) / (1 - power)
+    of_positive = jnp.exp((2 - power) * log_y) * (above - below)
+    if power >= 2:
+        return jnp.where(positive, 2 * of_positive, jnp.nan)
+    of_zero = jnp.exp((2 - power) * jnp.where(positive, 0, log_means)) / (2 - power)
+    return jnp.where(y >= 0, 2 * jnp.where(positive, of_positive, of_zero), jnp.nan)
+
+
+@jax.custom_jvp
+def _beyond_line(x: Array) -> Array:
+    """`exp(x) - 1 - x`, with all its digits: near 0, where a prediction is right, that difference would have none."""
+    is_small = jnp.abs(x) < 0.5
+    small, large = jnp.where(is_small, x, 0), jnp.where(is_small, 0, x)
+    series = jnp.ones_like(x)
+    for n in range(TERMS, 2, -1):
+        series = 1 + series * small * (1 / n)
+    return jnp.where(is_small, 0.5 * small * small * series, jnp.expm1(large) - large)
+
+
+@_beyond_line.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _beyond_line(*primals), jnp.expm1(*primals) * tangents[0]

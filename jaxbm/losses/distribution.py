@@ -37,8 +37,8 @@ def gaussian_nll(outputs: ArrayLike, targets: ArrayLike) -> Array:
     Source: Nix and Weigend, "Estimating the mean and variance of the target probability distribution" (1994).
     """
     mean, log_variance, y = _place_and_spread(outputs, targets)
-    scaled = jnp.square((y - mean) * jnp.exp(-0.5 * log_variance))
-    return 0.5 * (math.log(2 * math.pi) + log_variance + scaled)
+    scaled = (y - mean) * jnp.exp(-0.5 * log_variance)
+    return 0.5 * (math.log(2 * math.pi) + log_variance) + 0.5 * scaled * scaled
 
 
 def gaussian_crps(outputs: ArrayLike, targets: ArrayLike) -> Array:

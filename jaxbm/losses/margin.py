@@ -118,10 +118,22 @@ def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """
     # To sort parts of an explicit mesh is not differentiable in every version of JAX.
     scores, right, hot, known = whole_on_each(_scores(scores, labels))
+    return jnp.where(known, _sparsemax(scores, right, hot), jnp.nan)
+
+
+@jax.custom_jvp
+def _sparsemax(scores: Array, right: Array, hot: Array) -> Array:
     p = _nearest_on_simplex(scores).astype(scores.dtype)
     # Differences to the label's score, exactly 0 at the label and where a class is ruled out.
     ahead = jnp.where((hot == 1) | (p == 0), 0, scores - right[..., None])
-    return jnp.where(known, (p * ahead).sum(axis=-1) + 0.5 * (1 - jnp.square(p).sum(axis=-1)), jnp.nan)
+    return (p * ahead).sum(axis=-1) + 0.5 * (1 - jnp.square(p).sum(axis=-1))
+
+
+@_sparsemax.defjvp
+def _(primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+    # The point is where the loss has no slope along the simplex: what it moves by would only cancel.
+    p = _nearest_on_simplex(primals[0]).astype(primals[0].dtype)
+    return _sparsemax(*primals), (p * (tangents[0] - tangents[1][..., None])).sum(axis=-1)
 
 
 def _nearest_on_simplex(scores: Array) -> Array:

@@ -76,7 +76,9 @@ def cox_loss(log_risks: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | No
             f"labels: expected shape [n, 2] of log_risks [n], got {list(labels.shape)} of {list(log_risks.shape)}"
         )
     between("labels", labels[:, 1], 0, 1)
-    counted = log_risks
+    # Only differences count. Near 0 the logarithms of sums have the digits that their derivatives need.
+    top = lax.stop_gradient(log_risks.max(initial=-jnp.inf))
+    counted = log_risks = log_risks - jnp.where(jnp.isfinite(top), top, 0)
     if weights is not None:
         w = whole_on_each(row_weights(weights, log_risks))
         # As good as minus infinity, and with finite derivatives where nobody else is there.
