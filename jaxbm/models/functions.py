@@ -7,11 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
 from jaxbm.core.checks import float_name, positive_int, told
 from jaxbm.models.protocol import Model, Params, is_shape
+
+ELSEWHERE = (
+    "what isn't trained (counters, keys, activations, running averages) stays in apply_function, "
+    "see jaxbm.FunctionModel"
+)
+"""Where the state of other libraries' models goes."""
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is an array, of whatever make, or traced as one."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
 @dataclass(frozen=True)
@@ -21,11 +33,14 @@ class FunctionModel(Model):
     Make it once and keep it: its functions are compared by identity, so another one with new lambdas compiles anew.
 
     - Flax Linen: `FunctionModel(lambda key: net.init(key, jnp.zeros((1, 20))), net.apply, (20,), 1)`.
-    - Flax NNX: `graph, _ = nnx.split(make(nnx.Rngs(0)))`, then
-      `FunctionModel(lambda key: nnx.state(make(nnx.Rngs(key))), lambda p, x: nnx.merge(graph, p)(x), (20,), 1)`.
-    - Equinox: `_, static = eqx.partition(make(key), eqx.is_array)`, then
-      `FunctionModel(lambda key: eqx.filter(make(key), eqx.is_array),`
+    - Flax NNX: `graph, _, rest = nnx.split(make(nnx.Rngs(0)), nnx.Param, ...)`, then
+      `FunctionModel(lambda key: nnx.state(make(nnx.Rngs(key)), nnx.Param),`
+      `lambda p, x: nnx.merge(graph, p, rest)(x), (20,), 1)`.
+    - Equinox: `_, static = eqx.partition(make(key), eqx.is_inexact_array)`, then
+      `FunctionModel(lambda key: eqx.filter(make(key), eqx.is_inexact_array),`
       `lambda p, x: jax.vmap(eqx.combine(p, static))(x), (20,), 1)`.
+
+    The functions may not change anything: batch norm works with averages that are kept, dropout switched off.
 
     Args:
       init_function: a JAX random key -> parameters, a pytree of arrays.
@@ -67,17 +82,32 @@ class FunctionModel(Model):
             )
 
     def init(self, key: Array) -> Params:
-        """Fresh parameters."""
-        return self.init_function(key)
+        """Fresh parameters; TypeError where they are not arrays of floating point alone."""
+        params = self.init_function(key)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+            if not isinstance(leaf, float) and not (is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating)):
+                came = f"an array of {leaf.dtype}" if is_array(leaf) else told(leaf)
+                raise TypeError(
+                    f"init_function: expected arrays of floating point alone, got {came} at "
+                    f"{jax.tree_util.keystr(path)}; {ELSEWHERE}"
+                )
+        return params
 
     def apply(self, params: Params, x: Any, **options: Any) -> Array:
-        """The logits; ValueError for `dropout`, of which the function knows nothing."""
+        """The logits; ValueError for `dropout`, of which the function knows nothing; TypeError where the function
+        returns something besides them."""
         if options:
             raise ValueError(
                 f"{next(iter(options))}: expected None, since a FunctionModel takes parameters and x alone"
             )
-        return self.apply_function(params, x)
+        logits = self.apply_function(params, x)
+        if not is_array(logits):
+            raise TypeError(f"apply_function: expected an array of logits, got {told(logits)}; {ELSEWHERE}")
+        return logits
 
     def describe(self) -> dict[str, Any]:
         """TypeError: functions can't be written to a folder."""
-        raise TypeError("model: expected one that can be described, got a FunctionModel; save its params instead")
+        raise TypeError(
+            "model: expected one that can be described, got a FunctionModel, whose functions a file "
+            "can't hold; save its params, or describe the network by a class under jaxbm.models.registry.register"
+        )

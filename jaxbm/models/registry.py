@@ -38,12 +38,14 @@ def describe(model: Model) -> dict[str, Any]:
     """JSON values that `restore` makes the model from.
 
     Raises:
+      TypeError: it can't be described; says why.
       ValueError: its class is not registered.
     """
     kind = type(model).__name__
+    described = model.describe()
     if KINDS.get(kind) is not type(model):
         raise ValueError(f"model: expected a class that jaxbm.models.registry.register was told of, got {kind}")
-    return {"kind": kind, **model.describe()}
+    return {"kind": kind, **described}
 
 
 def restore(description: dict[str, Any]) -> Model:

@@ -36,7 +36,9 @@ def save(
       metadata: JSON values to keep beside them.
 
     Raises:
-      ValueError: `folder` is a file, or holds something that is not a saved model.
+      ValueError: `folder` is a file, or holds something that is not a saved model; or the model's class isn't
+        registered.
+      TypeError: the model can't be described by JSON values, as a `FunctionModel`.
 
     Example:
       >>> import jax, jaxbm, tempfile

@@ -229,7 +229,7 @@ def test_members_of_different_widths():
 def test_save_and_load_bit_for_bit(model, tmp_path):
     x, params = features(model), model.init(KEY)
     if isinstance(model, jaxbm.FunctionModel):
-        with pytest.raises(ValueError, match="model: expected a class"):
+        with pytest.raises(TypeError, match="model: expected one that can be described, got a FunctionModel"):
             jaxbm.save(tmp_path / "m", model, params)
         assert not (tmp_path / "m").exists()
         return

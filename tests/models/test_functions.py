@@ -1,0 +1,108 @@
+"""Models given by two functions, of other libraries or of one's own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbm
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(60, 5)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.float32)
+KEY = jax.random.key(0)
+OPTIONS = {"loss": "sigmoid_binary_cross_entropy", "epochs": 2, "batch_size": 16}
+
+
+def weights(key):
+    return {"w": jax.random.normal(key, (5, 1)) * 0.1}
+
+
+def logits(params, x):
+    return x @ params["w"]
+
+
+@pytest.mark.parametrize(
+    ("what", "match"),
+    [
+        (jnp.zeros((), jnp.int32), r"init_function: expected arrays .* got an array of int32 at \['more'\]"),
+        (jnp.zeros(2, bool), r"got an array of bool at \['more'\]; what isn't trained"),
+        (jax.random.key(0), r"got an array of key<fry> at \['more'\]"),
+        (jax.nn.relu, r"init_function: .* got custom_jvp at \['more'\]"),
+        ("text", r"init_function: .* at \['more'\]"),
+    ],
+)
+def test_parameters_that_cannot_be_trained_are_told_with_their_place(what, match):
+    model = jaxbm.FunctionModel(lambda key: weights(key) | {"more": what}, logits, (5,), 1)
+    for train in (jaxbm.fit, lambda *args, **options: jaxbm.fit_members(*args, members=2, **options)):
+        with pytest.raises(TypeError, match=match):
+            train(KEY, model, X, Y, **OPTIONS)
+
+
+def test_numbers_are_parameters():
+    model = jaxbm.FunctionModel(lambda key: weights(key) | {"b": 0.5}, lambda p, x: logits(p, x) + p["b"], (5,), 1)
+    assert jaxbm.fit(KEY, model, X, Y, **OPTIONS).params["b"] != 0.5
+
+
+def test_logits_with_something_besides():
+    """As a function gives them that also tells the state which it would change."""
+    model = jaxbm.FunctionModel(weights, lambda params, x: (logits(params, x), {}), (5,), 1)
+    with pytest.raises(TypeError, match="apply_function: expected an array of logits, got tuple; what isn't trained"):
+        jaxbm.fit(KEY, model, X, Y, **OPTIONS)
+
+
+def test_functions_are_not_saved(tmp_path):
+    model = jaxbm.FunctionModel(weights, logits, (5,), 1)
+    with pytest.raises(TypeError, match=r"got a FunctionModel, whose functions .* a class under .*register"):
+        jaxbm.save(tmp_path, model, model.init(KEY))
+
+
+def of_linen():
+    nn = pytest.importorskip("flax.linen")
+    net = nn.Sequential([nn.Dense(8), nn.gelu, nn.LayerNorm(), nn.Dense(1)])
+    return jaxbm.FunctionModel(lambda key: net.init(key, jnp.zeros((1, 5))), net.apply, (5,), 1)
+
+
+def of_nnx():
+    nnx = pytest.importorskip("flax.nnx")
+
+    def make(rngs):
+        return nnx.Sequential(nnx.Linear(5, 8, rngs=rngs), nnx.gelu, nnx.Linear(8, 1, rngs=rngs))
+
+    graph, _, rest = nnx.split(make(nnx.Rngs(0)), nnx.Param, ...)
+    return jaxbm.FunctionModel(
+        lambda key: nnx.state(make(nnx.Rngs(key)), nnx.Param), lambda p, x: nnx.merge(graph, p, rest)(x), (5,), 1
+    )
+
+
+def of_equinox():
+    eqx = pytest.importorskip("equinox")
+
+    def make(key):
+        return eqx.nn.MLP(5, 1, 8, 2, key=key)
+
+    _, static = eqx.partition(make(KEY), eqx.is_inexact_array)
+    return jaxbm.FunctionModel(
+        lambda key: eqx.filter(make(key), eqx.is_inexact_array),
+        lambda p, x: jax.vmap(eqx.combine(p, static))(x),
+        (5,),
+        1,
+    )
+
+
+@pytest.mark.promotes  # other libraries' own arithmetic
+@pytest.mark.parametrize("make", [of_linen, of_nnx, of_equinox])
+def test_other_libraries_train_natively_like_by_xla_and_member_by_member(make):
+    model = make()
+    one = jaxbm.fit(KEY, model, X, Y, implementation="program", **OPTIONS)
+    other = jaxbm.fit(KEY, model, X, Y, implementation="xla", **OPTIONS)
+    for a, b in zip(*map(jax.tree.leaves, (one.params, other.params)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    found = jaxbm.evaluate(model, one.params, X, Y, loss=OPTIONS["loss"])["loss"]
+    assert np.isfinite(found)
+    assert jaxbm.predict(model, one.params, X).shape == (60, 1)
+    keys = jax.random.split(KEY, 3)
+    many = jaxbm.fit_members(keys, model, X, Y, implementation="program", **OPTIONS)
+    alone = jaxbm.fit(keys[1], model, X, Y, implementation="program", **OPTIONS)
+    for a, b in zip(*map(jax.tree.leaves, (many.member(1).params, alone.params)), strict=True):
+        np.testing.assert_array_equal(a, b)
