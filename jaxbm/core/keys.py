@@ -71,13 +71,17 @@ def member_keys(key: Any, members: int) -> Array:
       >>> bool((member_keys(key, 5)[4] == jax.random.fold_in(key, 4)).all())
       True
     """
+    return folded_keys(key, np.arange(members, dtype=np.uint32))
+
+
+def folded_keys(key: Any, words: np.ndarray) -> Array:
+    """`jax.random.fold_in(key, word)` for each of the words, uint32 `[M]`: on the host, where milliseconds of tracing
+    would be more than the arithmetic, unless the key is traced or of another kind than JAX's default."""
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     kind = jax.random.key_impl(key) if typed else jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
     if is_traced(key) or kind != "threefry2x32" or key.ndim != (0 if typed else 1):
-        return jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(members, dtype=jnp.uint32))
-    folded = np.stack(
-        threefry(host_data(key), np.zeros(members, np.uint32), np.arange(members, dtype=np.uint32)), axis=1
-    )
+        return jax.vmap(lambda word: jax.random.fold_in(key, word))(jnp.asarray(words))
+    folded = np.stack(threefry(host_data(key), np.zeros_like(words), words), axis=1)
     return jax.random.wrap_key_data(placed(folded), impl=kind) if typed else placed(folded)
 
 

@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import Any, Unpack
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
@@ -15,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import counter
 from jaxbm.core import rows as row_trees
 from jaxbm.core.dataframe import tidy
+from jaxbm.core.keys import member_keys
 from jaxbm.core.settings import non_finite_is_told
 from jaxbm.core.weights import scaled
 from jaxbm.members.fit_members import fit_members
@@ -127,7 +126,7 @@ def cross_validate(
     stratified = (is_classification(loss, y) and not hasattr(folds, "split")) if stratified is None else stratified
     seed = int(counter.words(key)[0]) % 2**31
     pairs = make_folds(n, y, folds, stratified=stratified, groups=groups, repeats=repeats, seed=seed)
-    keys = jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(len(pairs), dtype=jnp.uint32))
+    keys = member_keys(key, len(pairs))
     rows: dict[str, Any] = {"rows": [train for train, _ in pairs]}
     if split:  # the last of them are set apart, so they must be in no order
         rows["rows"] = [np.random.default_rng(seed + i).permutation(train) for i, train in enumerate(rows["rows"])]

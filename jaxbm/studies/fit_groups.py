@@ -19,6 +19,7 @@ from jaxbm.core import arrays, checks, counter
 from jaxbm.core import rows as row_trees
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
+from jaxbm.core.keys import folded_keys
 from jaxbm.core.settings import non_finite_is_told, on_purpose
 from jaxbm.members.checkpoint import check_folder
 from jaxbm.members.fit_members import fit_members, prepare
@@ -258,7 +259,7 @@ def _train(
     done: list[MembersResult],
 ) -> None:
     """Train all members in one or several parts, each appended to `done` when it is through."""
-    keys = jax.vmap(lambda word: jax.random.fold_in(key, word))(layout.words)
+    keys = folded_keys(key, layout.words)
 
     def train(members: slice) -> None:
         rows, held_out = layout.rows(members)

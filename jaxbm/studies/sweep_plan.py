@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm import optimizers
+from jaxbm.core.keys import member_keys
 from jaxbm.core.names import unknown
 from jaxbm.members.fit_members import Setup, prepare
 from jaxbm.models.protocol import Model
@@ -104,8 +105,7 @@ class Plan:
 
     def keys(self, key: Array) -> Array:
         """`[members per trial]`: the same for every trial, so that trials differ by their hyper-parameters alone."""
-        words = jnp.arange(self.members_per_trial, dtype=jnp.uint32)
-        return jax.vmap(lambda word: jax.random.fold_in(_typed(key), word))(words)
+        return member_keys(_typed(key), self.members_per_trial)
 
 
 def _typed(key: Array) -> Array:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbm.core.keys import member_keys
+from jaxbm.core.keys import folded_keys, member_keys
 
 data = jax.random.key_data
 
@@ -17,6 +17,14 @@ def test_they_are_the_folded_ones(seed):
         want = jnp.stack([jax.random.fold_in(key, k) for k in range(3)])
         assert got.dtype == want.dtype
         np.testing.assert_array_equal(data(got), data(want))
+
+
+def test_any_words_are_folded_in():
+    """As those of groups are, checksums of their labels."""
+    key, words = jax.random.key(11), np.asarray([0, 1, 2**31, 2**32 - 1], np.uint32)
+    want = data(jnp.stack([jax.random.fold_in(key, word) for word in words]))
+    np.testing.assert_array_equal(data(folded_keys(key, words)), want)
+    np.testing.assert_array_equal(data(jax.jit(lambda k: folded_keys(k, words))(key)), want)
 
 
 def test_other_generators_and_traced_keys():
