@@ -18,8 +18,8 @@ Logits = Callable[[Task, Params, RowSet, Hyper], Array]
 
 
 def logits_of(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
-    """`[most, out]`: the model at all visited rows, with those of `Task.evaluation_rows` of them alive at once."""
-    index, n, block = visited.gathered()[0], visited.most, task.evaluation_rows
+    """`[filled, out]`: the model at all visited rows, with those of `Task.evaluation_rows` of them alive at once."""
+    index, n, block = visited.gathered()[0], visited.filled, task.evaluation_rows
     options = {} if hyper.widths is None else {"widths": hyper.widths}
     if n <= block:
         return task.model.apply(params, visited.x if index is None else row_trees.take(visited.x, index), **options)

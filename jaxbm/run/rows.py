@@ -10,6 +10,9 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.counter import Words
 from jaxbm.run.contract import Data, Task
 
+FILLED = 64
+"""Rows that any machine's partial sums go by: four vectors of 16."""
+
 
 class RowSet(NamedTuple):
     """Training or validation rows: a table, and the part of it that is visited."""
@@ -27,6 +30,12 @@ class RowSet(NamedTuple):
     def is_all(self) -> bool:
         """Every row of the table, in turn."""
         return self.rows is None and self.start is None and self.count is None
+
+    @property
+    def filled(self) -> int:
+        """How many rows are gathered: with a count a multiple of `FILLED`, so that the order in which a run's own are
+        summed does not depend on how many the largest of the other runs has."""
+        return self.most if self.count is None else self.most + -self.most % FILLED
 
     def is_strange(self) -> Array | bool:
         """Whether a listed row is none of the table's, which only a transformation lets through to here."""
@@ -53,10 +62,10 @@ class RowSet(NamedTuple):
         return picked if weight is None else weight * picked
 
     def gathered(self) -> tuple[Array | None, Any, Array | None]:
-        """Rows `[most]` (None for all of the table), their labels and weights; zero weight beyond `count`."""
+        """Rows `[filled]` (None for all of the table), their labels and weights; zero weight beyond `count`."""
         if self.is_all:
             return None, self.y, self.weights(None)
-        places = lax.iota(jnp.int32, self.most)
+        places = lax.iota(jnp.int32, self.filled)
         real = None if self.count is None else places < self.count
         index = self.table_rows(places if real is None else jnp.where(real, places, 0))
         weight = self.weights(index)

@@ -275,7 +275,8 @@ def _range(part: RowSet | None) -> tuple[Any, Any]:
 
 def _logits(task: Task, params: Params, visited: RowSet, hyper: Hyper) -> Array:
     del hyper  # padded units have no weights going out
-    return apply_mlp.call(task.model, params, visited.x, visited.rows, visited.range(), visited.most)
+    logits = apply_mlp.call(task.model, params, visited.x, visited.rows, visited.range(), visited.most)
+    return jnp.pad(logits, ((0, visited.filled - visited.most), (0, 0)))
 
 
 def _int32(*values: Any) -> Array:

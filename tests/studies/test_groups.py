@@ -174,7 +174,7 @@ def test_a_large_table_is_copied_once(dtype):
     assert on_device(copy) is copy
 
 
-@pytest.mark.parametrize("groups", [[1, None], ["a", None], [1.0, np.nan], [np.datetime64("NaT")] * 2], ids=str)
+@pytest.mark.parametrize("groups", [[1, None], ["a", None], [1.0, np.nan], [np.datetime64("NaT", "s")] * 2], ids=str)
 def test_no_group_of_rows_held_out_together_is_missing(groups):
     groups = groups * 12
     told = "groups: expected a label for every row, got missing values"
@@ -187,3 +187,24 @@ def test_no_group_of_rows_held_out_together_is_missing(groups):
     mixed = np.array(["a", 1] * 12, object)
     with pytest.raises(TypeError, match="groups: expected labels of one kind, got numbers and text"):
         jaxbm.cross_validate(KEY, MODEL, X[:24], Y[:24], loss="squared_error", folds=2, groups=mixed)
+
+
+@pytest.mark.parametrize("implementation", ["cpu", "program"])
+def test_a_group_alone_measures_the_same_bits(implementation):
+    """Whatever the size of the largest group: early stopping hangs on them."""
+    if implementation == "program":
+        pytest.importorskip("llvmlite")
+    rng = np.random.default_rng(2)
+    groups = rng.permutation(np.repeat([0, 1, 2], [27, 99, 150]))
+    x = rng.normal(size=(len(groups), 3)).astype(np.float32)
+    options = {
+        "loss": "squared_error", "epochs": 2, "batch_size": 16, "validation_split": 0.3, "metrics": ["mae"],
+        "implementation": implementation,
+    }  # fmt: skip
+    model, key = jaxbm.MLP((3, 4, 1)), jax.random.key(0)
+    together = jaxbm.fit_groups(key, model, x, x[:, 0], groups, **options)
+    for group in (0, 1):
+        own = groups == group
+        alone = jaxbm.fit_groups(key, model, x[own], x[own, 0], groups[own], **options).member(group)
+        for name, want in together.member(group).history.items():
+            np.testing.assert_array_equal(alone.history[name], want, err_msg=name)
