@@ -6,10 +6,10 @@ import jax
 import mpmath
 import numpy as np
 import pytest
+from support import exact_losses
 
 import jaxbm
 from jaxbm import losses
-from tests.support import exact_losses
 
 NUMBERS = np.asarray([-1e4, -300, -90, -20, -1, -1e-3, -1e-6, 0, 1e-6, 1e-3, 1, 5, 20, 87, 300, 1e4], np.float32)
 ROWS = np.asarray(
