@@ -34,10 +34,10 @@ def attached(
       >>> find, names = attached("jaxbm", {"jaxbm.training.fit": ("fit", "FitResult")})
       >>> find("FitResult").__name__
       'FitResult'
-      >>> find("fitt")
+      >>> find("nothing")
       Traceback (most recent call last):
         ...
-      AttributeError: module 'jaxbm' has no attribute 'fitt'
+      AttributeError: module 'jaxbm' has no attribute 'nothing'
     """
     home = {
         name: module for module, names in homes.items() for name in ((names,) if isinstance(names, str) else names)

@@ -82,13 +82,15 @@ class FunctionModel(Model):
             )
 
     def init(self, key: Array) -> Params:
-        """Fresh parameters; TypeError where they are not arrays of floating point alone."""
+        """Fresh parameters; TypeError where they are not arrays of floating-point or complex numbers alone."""
         params = self.init_function(key)
         for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-            if not isinstance(leaf, float) and not (is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating)):
+            if not isinstance(leaf, float | complex) and not (
+                is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)
+            ):
                 came = f"an array of {leaf.dtype}" if is_array(leaf) else told(leaf)
                 raise TypeError(
-                    f"init_function: expected arrays of floating point alone, got {came} at "
+                    f"init_function: expected arrays of floating-point or complex numbers alone, got {came} at "
                     f"{jax.tree_util.keystr(path)}; {ELSEWHERE}"
                 )
         return params

@@ -8,13 +8,8 @@ from typing import Any
 from jax.extend.core import Literal
 
 from jaxbm.kernels.program.ir import NotNative
-from jaxbm.kernels.program.primitives.calls import body_of
+from jaxbm.kernels.program.primitives.calls import JITTED, WITH_RULES, body_of
 from jaxbm.kernels.program.primitives.control import scan_split
-
-BY_ITS_BODY = (
-    "jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
-    "custom_vjp_call_jaxpr",
-)  # fmt: skip
 
 
 def depending(jaxpr: Any, marked: Sequence[bool]) -> list[bool]:
@@ -48,7 +43,7 @@ def _of_equation(eqn: Any, marked: list[bool]) -> list[bool]:
 
 def _by_its_functions(eqn: Any, marked: list[bool]) -> list[bool]:
     name, params = eqn.primitive.name, eqn.params
-    if name in BY_ITS_BODY:
+    if name in JITTED or name in WITH_RULES:
         return depending(body_of(eqn), marked)
     if name == "jaxbm_program":
         closed = params["native"].closed

@@ -44,6 +44,17 @@ def test_numbers_are_parameters():
     assert jaxbm.fit(KEY, model, X, Y, **OPTIONS).params["b"] != 0.5
 
 
+@pytest.mark.parametrize("implementation", [None, "xla"])
+def test_parameters_may_be_complex(implementation):
+    model = jaxbm.FunctionModel(
+        lambda key: weights(key) | {"phase": jnp.ones((5, 1), jnp.complex64)},
+        lambda params, x: logits(params, x) + x @ params["phase"].imag, (5,), 1,
+    )  # fmt: skip
+    params = jaxbm.fit(KEY, model, X, Y, implementation=implementation, **OPTIONS).params
+    assert params["phase"].dtype == jnp.complex64
+    assert np.abs(params["phase"].imag).min() > 0
+
+
 def test_logits_with_something_besides():
     """As a function gives them that also tells the state which it would change."""
     model = jaxbm.FunctionModel(weights, lambda params, x: (logits(params, x), {}), (5,), 1)

@@ -15,6 +15,13 @@ JIT = (
     "keep_unused", "inline", "compiler_options_kvs",
 )  # fmt: skip
 
+JITTED = ("jit", "pjit")
+WITH_RULES = (
+    "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
+    "custom_vjp_call_jaxpr",
+)  # fmt: skip
+"""Primitives whose operands are those of the function in them."""
+
 
 def body_of(eqn: Any) -> Any:
     """The function in an equation, by any of the names that it has."""
@@ -24,7 +31,7 @@ def body_of(eqn: Any) -> Any:
     raise NotNative("its function has another name than in the versions of JAX that are known here")
 
 
-@rule("jit", "pjit", kind="call", params=JIT)
+@rule(*JITTED, kind="call", params=JIT)
 def jit(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """A jitted function inside."""
     if eqn.params.get("compiler_options_kvs"):
@@ -33,8 +40,7 @@ def jit(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 
 
 @rule(
-    "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
-    "custom_vjp_call_jaxpr", "custom_lin", "name", "custom_vmap_call", "linear_call", "composite",
+    *WITH_RULES, "custom_lin", "name", "custom_vmap_call", "linear_call", "composite",
     kind="call",
     params=(
         "jaxpr", "call_jaxpr", "fun_jaxpr", "name", "prevent_cse", "differentiated", "policy", "jvp_jaxpr_fun",
