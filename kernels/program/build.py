@@ -86,7 +86,7 @@ def _build(closed: Any, name: str, judge: bool) -> Built:
         raise NotNative(slower)
     traced = clock()
     widths = {"vector_bytes": machine.vector_bytes(), "wide_bytes": machine.wide_bytes()}
-    written = emit(block, **widths, checked=checked())
+    written = emit(block, **widths, scales=machine.scales(), checked=checked())
     emitted = clock()
     signature = table.Signature(
         tuple((v.shape, v.dtype) for v in block.inputs),

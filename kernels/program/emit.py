@@ -195,14 +195,16 @@ class Written(NamedTuple):
     gives_up: bool
 
 
-def emit(block: Block, *, vector_bytes: int = 32, wide_bytes: int = 0, checked: bool = False) -> Written:
+def emit(
+    block: Block, *, vector_bytes: int = 32, wide_bytes: int = 0, scales: bool = False, checked: bool = False
+) -> Written:
     """The module that runs a program. One that may give up has a last result, an int32: whether it did.
 
     Raises:
       NotNative: something in it has no instructions here.
     """
 
-    module = Module()
+    module = Module(scales=scales)
     noalias = "noalias nocapture"
     f = module.function(
         ENTRY, [("arguments", PTR, noalias), ("results", PTR, noalias), ("arena", PTR, f"{noalias} align 64")], I32

@@ -59,6 +59,12 @@ def wide_bytes() -> int:
 
 
 @cache
+def scales() -> bool:
+    """Whether there are instructions that multiply by a power of two, rounding once."""
+    return {"+avx512f", "+avx512vl"} <= set(features().split(","))
+
+
+@cache
 def identity() -> str:
     """What compiled code depends on besides its text and the options of its compiling."""
     import llvmlite

@@ -26,9 +26,13 @@ __all__ = ["Function", "Module", "Parameter"]
 
 
 class Module:
-    """Functions, declarations, constants and metadata, each written once."""
+    """Functions, declarations, constants and metadata, each written once.
 
-    def __init__(self) -> None:
+    `scales` says whether the processor multiplies by a power of two, with one rounding, by an instruction of its own.
+    """
+
+    def __init__(self, *, scales: bool = False) -> None:
+        self.scales = scales
         self._functions: dict[str, Function | None] = {}
         self._declarations: dict[str, str] = {}
         self._globals: dict[str, str] = {}

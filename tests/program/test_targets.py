@@ -48,7 +48,7 @@ def test_code_for(name, block):
     b.initialize_all_targets()
     b.initialize_all_asmprinters()
     target = b.Target.from_triple(triple).create_target_machine(cpu=cpu, opt=1, reloc="pic", codemodel="small")
-    written = emit(block, vector_bytes=vector_bytes, wide_bytes=wide_bytes)
+    written = emit(block, vector_bytes=vector_bytes, wide_bytes=wide_bytes, scales=wide_bytes == 64)
     for text in (written.text, written.products, handler.module(0, 1)):
         module = b.parse_assembly(text)
         module.triple = triple

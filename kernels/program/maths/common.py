@@ -134,12 +134,6 @@ def power_of_two(n: Value) -> Value:
     return two_to(n + format_of(n).rounder)
 
 
-def scale_by_power(x: Value, n: Value) -> Value:
-    """x * 2**n, rounded once, for any x near 1 and an integer n that may lie outside the range of normal numbers."""
-    half, shifted = round_to_int(n, 0.5)
-    return x * two_to(shifted) * power_of_two(n - half)
-
-
 def split_exponent(x: Value, *, normal: bool = False) -> tuple[Value, Value]:
     """m in [sqrt(1/2), sqrt(2)) and e with x = m * 2**e, for x > 0, subnormal too unless it is known to be normal."""
     format, kind = format_of(x), x.type.kind

@@ -19,7 +19,6 @@ from jaxbm.kernels.program.maths.common import (
     is_float32,
     poly,
     quick_two_sum,
-    scale_by_power,
     split,
     table,
     two_product,
@@ -28,6 +27,7 @@ from jaxbm.kernels.program.maths.common import (
 from jaxbm.kernels.program.maths.exponential import exp, exp_parts
 from jaxbm.kernels.program.maths.logarithm import log
 from jaxbm.kernels.program.maths.registry import function
+from jaxbm.kernels.program.maths.scaling import scale_by_power
 from jaxbm.kernels.program.values import Value
 
 

@@ -20,11 +20,11 @@ from jaxbm.kernels.program.maths.common import (
     power_of_two,
     quick_two_sum,
     round_to_int,
-    scale_by_power,
     split,
     table,
 )
 from jaxbm.kernels.program.maths.registry import function
+from jaxbm.kernels.program.maths.scaling import scale_by_power
 from jaxbm.kernels.program.values import Value
 
 

@@ -19,7 +19,6 @@ from jaxbm.kernels.program.maths.common import (
     poly,
     power_of_two,
     quick_two_sum,
-    scale_by_power,
     table,
     two_product,
     two_sum,
@@ -27,6 +26,7 @@ from jaxbm.kernels.program.maths.common import (
 from jaxbm.kernels.program.maths.exponential import exp_parts, reduce
 from jaxbm.kernels.program.maths.logarithm import log1p_sum
 from jaxbm.kernels.program.maths.registry import function
+from jaxbm.kernels.program.maths.scaling import scale_by_power
 from jaxbm.kernels.program.values import Value
 
 
