@@ -157,3 +157,15 @@ def test_bad_lengths():
         dots.emit(Module(), dots.contiguous("float32", 1, 0, 3, 4))
     with pytest.raises(KeyError):
         dots.emit(Module(), dots.contiguous("complex64", 1, 3, 3, 4))
+
+
+@pytest.mark.parametrize("registers", [16, 32])
+def test_sums_leave_registers_for_what_is_multiplied(registers):
+    """LLVM's code generator spilled sums in each pass where they filled seven eighths of the registers."""
+    from jaxbm.kernels.program.dots.plan import tile
+
+    for m in (1, 5, 13, 14, 20, 64, 96, 128, 4096):
+        for count in (1, 2, 3, 4, 6, 8, 15):
+            rows, vectors, _ = tile(m, count, registers)
+            assert rows * vectors <= 0.75 * registers
+            assert rows * vectors + vectors < registers

@@ -90,6 +90,7 @@ class Plan(NamedTuple):
 
 PANEL_BYTES = 16 * 1024  # half of the smallest first-level caches
 DIRECT_BYTES = 48 * 1024  # a right operand to this size is used where it lies
+SUMS = 0.75  # the share of registers that hold sums; with more, LLVM's code generator spills some in each pass
 LINE_BYTES = 32 * 1024  # a vector that is copied, to be contiguous, goes to the stack
 
 
@@ -113,7 +114,7 @@ def tile(m: int, vectors: int, registers: int) -> tuple[int, int, float]:
     best = (1, 1, math.inf)
     for rows in range(1, min(m, registers) + 1):
         for width in range(1, min(vectors, 8) + 1):
-            if rows * width + width + 1 > registers:
+            if rows * width > SUMS * registers or rows * width + width + 1 > registers:
                 break
             full, rest = divmod(m, rows)
             wide, narrow = divmod(vectors, width)
