@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxbm.kernels.program.control import choose
 from jaxbm.kernels.program.values import Value
 
 _LN2_DIGITS = "0.693147180559945309417232121458176568075500134360255254120680009493393621969694715605863326996418687"
@@ -159,3 +160,10 @@ def any_lane(condition: Value) -> Value:
     if not lanes:
         return condition
     return condition.function.call(f"llvm.vector.reduce.or.v{lanes}i1", condition.type.scalar, [condition], pure=True)
+
+
+def near_or_far(is_near: Value, near: Callable[[], Value], far: Callable[[], Value]) -> Value:
+    """One of two, by lanes; of a scalar that one alone is computed which the processor foresees."""
+    if is_near.type.lanes:
+        return is_near.select(near(), far())
+    return choose(is_near.function, is_near, lambda: [near()], lambda: [far()])[0]

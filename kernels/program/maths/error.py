@@ -17,6 +17,7 @@ from jaxbm.kernels.program.maths.common import (
     at_most,
     copysign,
     is_float32,
+    near_or_far,
     poly,
     quick_two_sum,
     split,
@@ -59,10 +60,16 @@ def _complement(a: Value) -> Value:
 def erf(x: Value) -> Value:
     """2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
     size = absolute(x)
-    tail = exp(poly(at_most(size, 4.0), tables.LOG_ERFC_32)) if is_float32(x) else _complement(size)
-    # The lesser part of a very small result would be subnormal, and flushed to zero on XLA's threads.
-    near = size.lt(_small(x)).select(x * (2 / math.sqrt(math.pi)), x + _beyond(x))
-    return size.lt(1.0).select(near, copysign(1.0 - tail, x))
+
+    def far() -> Value:
+        tail = exp(poly(at_most(size, 4.0), tables.LOG_ERFC_32)) if is_float32(x) else _complement(size)
+        return copysign(1.0 - tail, x)
+
+    def near() -> Value:
+        # The lesser part of a very small result would be subnormal, and flushed to zero on XLA's threads.
+        return size.lt(_small(x)).select(x * (2 / math.sqrt(math.pi)), x + _beyond(x))
+
+    return near_or_far(size.lt(1.0), near, far)
 
 
 @function("erfc", inline=False)

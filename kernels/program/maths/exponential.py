@@ -27,6 +27,9 @@ from jaxbm.kernels.program.maths.registry import function
 from jaxbm.kernels.program.maths.scaling import scale_by_power
 from jaxbm.kernels.program.values import Value
 
+LEAST_32, LEAST_64 = -104.0, -746.0
+"""Below this exp is zero, rounded to nearest."""
+
 
 class Reduced(NamedTuple):
     """exp(x) = 2**n * (1 + r + rest), |r| <= log(2) / 2."""
@@ -36,13 +39,18 @@ class Reduced(NamedTuple):
     rest: Value
 
 
-def reduce(x: Value, tail: Value | None = None) -> Reduced:
-    """The parts of exp(x + tail); x within the range where the result is finite and not zero."""
+def quotient(x: Value) -> tuple[Value, Value, Value, Value]:
+    """(n, n as `two_to` takes it, r, lost): x = n log(2) + r + lost."""
     high, low = split(LN2, x)
-    n, _ = round_to_int(x, float(1 / LN2))
+    n, shifted = round_to_int(x, float(1 / LN2))
     first = (-n).fma(high, x)
     r = (-n).fma(low, first)
-    lost = (-n).fma(low, first - r)
+    return n, shifted, r, (-n).fma(low, first - r)
+
+
+def reduce(x: Value, tail: Value | None = None) -> Reduced:
+    """The parts of exp(x + tail); x within the range where the result is finite and not zero."""
+    n, _, r, lost = quotient(x)
     rest = poly(r, table(x, tables.EXP_32, tables.EXP_64)).fma(r * r, lost)
     if tail is not None:
         rest = tail.fma((r + rest) + 1.0, rest)
@@ -51,7 +59,7 @@ def reduce(x: Value, tail: Value | None = None) -> Reduced:
 
 def in_range(x: Value) -> Value:
     """x kept to where exp goes from zero to infinity, so that the exponent can't wrap around."""
-    low, high = (-104.0, 91.0) if is_float32(x) else (-746.0, 712.0)
+    low, high = (LEAST_32, 91.0) if is_float32(x) else (LEAST_64, 712.0)
     return at_least(at_most(x, high), low)
 
 
@@ -63,9 +71,17 @@ def exp_parts(x: Value, tail: Value | None = None) -> tuple[Value, Value, Value]
     return high, low + lost, n
 
 
+def _plainly(x: Value) -> Value:
+    """e**x to 1.1 units in the last place, x within the range: what r lost by its rounding is left out."""
+    n, _, r, _ = quotient(x)
+    return scale_by_power(poly(r, table(x, tables.EXP_32, tables.EXP_64)).fma(r * r, r) + 1.0, n)
+
+
 @function("exp")
 def exp(x: Value, tail: Value | None = None) -> Value:
-    """e**x."""
+    """e**x; of a sum of two numbers where `tail` is the second."""
+    if tail is None:
+        return _plainly(in_range(x))
     n, r, rest = reduce(in_range(x), tail)
     return scale_by_power((r + rest) + 1.0, n)
 
@@ -95,7 +111,7 @@ def expm1(x: Value) -> Value:
 def logistic(x: Value) -> Value:
     """1 / (1 + e**-x)."""
     # e**-|x| can't overflow; the result is 1 or e**-|x|, divided by their sum.
-    small = exp(-absolute(x))
+    small = _plainly(at_least(-absolute(x), LEAST_32 if is_float32(x) else LEAST_64))
     sum, lost = quick_two_sum(x.like(1.0), small)
     quotient = x.lt(0.0).select(small, 1.0) / sum
     # What the sum lost: divided by it as well where that matters, which is where the quotient is near its numerator.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-from jaxbm.kernels.program.control import choose
 from jaxbm.kernels.program.maths import tables
 from jaxbm.kernels.program.maths.common import (
     absolute,
@@ -16,14 +15,16 @@ from jaxbm.kernels.program.maths.common import (
     at_most,
     copysign,
     is_float32,
+    near_or_far,
     poly,
     power_of_two,
     quick_two_sum,
     table,
     two_product,
     two_sum,
+    two_to,
 )
-from jaxbm.kernels.program.maths.exponential import exp_parts, reduce
+from jaxbm.kernels.program.maths.exponential import exp_parts, quotient
 from jaxbm.kernels.program.maths.logarithm import log1p_sum
 from jaxbm.kernels.program.maths.registry import function
 from jaxbm.kernels.program.maths.scaling import scale_by_power
@@ -64,19 +65,15 @@ def tanh(x: Value) -> Value:
 
     def far() -> Value:
         # What the exponential is off by counts for half at most: the quotient is below a half.
-        n, r, _ = reduce(at_most(size, 20.0) * 2.0)
+        _, shifted, r, _ = quotient(at_most(size, 20.0) * 2.0)
         exponential = poly(r, table(r, tables.EXP_32, tables.EXP_64)).fma(r * r, r + 1.0)
-        return 1.0 - 2.0 / exponential.fma(power_of_two(n), 1.0)
+        return 1.0 - 2.0 / exponential.fma(two_to(shifted), 1.0)
 
     def near() -> Value:
         z = x * x
         return (poly(z, table(x, tables.TANH_32, tables.TANH_64)) * z).fma(size, size)
 
-    is_near = size.lt(0.6)
-    if x.type.lanes:
-        return copysign(is_near.select(near(), far()), x)
-    # Of a scalar, that one alone which the processor foresees.
-    return copysign(choose(x.function, is_near, lambda: [near()], lambda: [far()])[0], x)
+    return copysign(near_or_far(size.lt(0.6), near, far), x)
 
 
 @function("asinh")
