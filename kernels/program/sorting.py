@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from jaxbm.kernels.program import selection
 from jaxbm.kernels.program.control import loop
 from jaxbm.kernels.program.text import Function, Module, Parameter
 from jaxbm.kernels.program.types import I32, I64, PTR, VOID, Type, from_dtype, type_of
@@ -201,8 +202,12 @@ def emit(module: Module, dtypes: Sequence[str], n: int, num_keys: int = 1) -> st
         position = i if type is I64 else f.cast("zext", i, type.kind)
         return (joined << 32) | position
 
+    def arrange(f: Function, inputs: Sequence[Value], here: Value) -> Value:
+        loop(f, n, lambda i, _: _store(f, key(f, inputs, f.index(i)), here, i))
+        return _sort_composites(f, type, here, f.offset(here, type, n), n)
+
     def define() -> None:
-        _define(module, name, list(dtypes), n, n, type, key)
+        _define(module, name, list(dtypes), n, type, arrange)
 
     return module.once(name, define)
 
@@ -218,13 +223,22 @@ def emit_top_k(module: Module, dtype: str, n: int, k: int) -> str:
     name = f"top_k.{n}.{k}.{dtype}"
     type = _composite((dtype,))
 
-    def key(f: Function, inputs: Sequence[Value], i: Value) -> Value:
-        part = ~_ordered(f.load(inputs[0], _memory(dtype), i), dtype, total=True)
-        wide = f.cast("zext", part, type.kind)
-        return (wide << 32) | (i if type is I64 else f.cast("zext", i, type.kind))
+    def arrange(f: Function, inputs: Sequence[Value], here: Value) -> Value:
+        def key(i: Index, lanes: int) -> Value:
+            return ~_ordered(f.load(inputs[0], _memory(dtype).vector(lanes), i), dtype, total=True)
+
+        def composite(i: Index) -> Value:
+            position = f.index(i)
+            return (f.cast("zext", key(i, 0), type.kind) << 32) | f.cast("zext", position, type.kind)
+
+        if selection.is_few(n, k):
+            selection.first_few(f, type, key, n, k, here)
+            return here
+        loop(f, n, lambda i, _: _store(f, composite(i), here, i))
+        return _sort_composites(f, type, here, f.offset(here, type, n), n)
 
     def define() -> None:
-        _define(module, name, [dtype], n, k, type, key, indices=True)
+        _define(module, name, [dtype], k, type, arrange, indices=True)
 
     return module.once(name, define)
 
@@ -233,22 +247,20 @@ def _define(
     module: Module,
     name: str,
     dtypes: list[str],
-    n: int,
     kept: int,
     type: Type,
-    key: Callable[..., Value],
+    arrange: Callable[[Function, Sequence[Value], Value], Value],
     *,
     indices: bool = False,
 ) -> None:
+    """`arrange` puts the composites in order, with the scratch memory that it is given, and says where they stand."""
     many = len(dtypes)
     outputs = [*dtypes, "int32"] if indices else dtypes
     params = [(f"in{q}", PTR, "noalias readonly") for q in range(many)]
     params += [(f"out{q}", PTR, "noalias") for q in range(len(outputs))] + [("scratch", PTR, "noalias")]
     f = module.function(name, params, internal=True, attributes="noinline nounwind")
     inputs, outs, here = f.params[:many], f.params[many:-1], f.params[-1]
-    there = f.offset(here, type, n)
-    loop(f, n, lambda i, _: _store(f, key(f, inputs, f.index(i)), here, i))
-    here = _sort_composites(f, type, here, there, n)
+    here = arrange(f, inputs, here)
 
     def gather(i: Index, _: list[Value]) -> None:
         # Volatile, since LLVM 22's code generator otherwise takes a network's 64-bit result, still in its register,

@@ -85,7 +85,7 @@ def test_wide_keys_and_several_of_them(dtypes):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "uint8", "int16", "uint32"])
 def test_the_largest(dtype):
     module, rng = Module(), np.random.default_rng(2)
-    cases = [(n, k) for n in (1, 4, 9, 40, 200) for k in {1, min(n, 3), n}]
+    cases = [(n, k) for n in (1, 4, 9, 40, 200) for k in {1, min(n, 3), n}] + [(203, 25)]
     code = compiled([(sorting.emit_top_k(module, dtype, n, k), 4) for n, k in cases], module)
     for index, (n, k) in enumerate(cases):
         x = row(rng, dtype, n)
@@ -94,6 +94,18 @@ def test_the_largest(dtype):
         expected = lax.top_k(jnp.asarray(x), k)
         np.testing.assert_array_equal(places, expected[1], err_msg=f"{n} {k}")
         np.testing.assert_array_equal(bits(values), bits(expected[0]))
+
+
+@pytest.mark.parametrize("x", [np.arange(300), -np.arange(300), np.zeros(300), np.arange(300) % 7])
+def test_the_largest_in_order(x):
+    """Where every element is larger than those before, none is, and all are equal."""
+    values, places = (np.asarray(v) for v in lax.top_k(jnp.asarray(x, jnp.float32), 9))
+    module = Module()
+    code = compiled([(sorting.emit_top_k(module, "float32", 300, 9), 4)], module)
+    own, at = np.empty(9, np.float32), np.empty(9, np.int32)
+    run(code, 0, [x.astype(np.float32)], [own, at], ["float32"], 300, 1)
+    np.testing.assert_array_equal(own, values)
+    np.testing.assert_array_equal(at, places)
 
 
 def test_networks_sort_everything():
