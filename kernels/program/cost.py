@@ -15,8 +15,15 @@ from jaxbm.kernels.program.ir import Block, Node
 
 LARGE_PRODUCT = 1 << 24
 """Multiply-adds of one product (256 cubed) from which on XLA shares it among threads to advantage."""
+LARGE_CONVOLUTION = 1 << 23
+"""Those of a convolution, of which it makes fewer passes over memory."""
 LARGE_ARRAY = 1 << 21
 """Elements, weighted by what is computed for each, from which on XLA's threads are ahead."""
+LARGE_SIZE = 1 << 20
+"""Elements from which on they are, whatever is computed: memory is waited for."""
+LESS_EXACT = {"tanh": 1 << 14, "erf": 1 << 9}
+"""Elements in single precision from which on XLA's own functions, which are right to five units in the last place
+instead of two, save more time than passes between its kernels."""
 LONG_PRODUCT, LONG_ARRAY = 1 << 9, 1 << 6
 """Multiply-adds, and elements, from which on an operation's loop is long: it runs as it was written."""
 MOSTLY = 0.95
@@ -59,10 +66,24 @@ def _of_node(node: Node) -> Work:
         if node.op == "switch":
             return max(inner)
         times = node.params.get("length", UNKNOWN_LENGTH)
-        return _sum(inner, times)
+        work = _sum(inner, times)
+        # XLA has a kernel for all of it.
+        is_large = node.params.get("is_convolution", False) and work.total >= LARGE_CONVOLUTION
+        return work._replace(large=work.total) if is_large else work
     operations = _operations(node)
-    limit, long = (LARGE_PRODUCT, LONG_PRODUCT) if node.op == "dot" else (LARGE_ARRAY, LONG_ARRAY)
-    return Work(operations, operations if operations >= limit else 0.0, operations if operations >= long else 0.0)
+    long = LONG_PRODUCT if node.op == "dot" else LONG_ARRAY
+    return Work(
+        operations, operations if _is_large(node, operations) else 0.0, operations if operations >= long else 0.0
+    )
+
+
+def _is_large(node: Node, operations: float) -> bool:
+    if node.op == "dot":
+        return operations >= LARGE_PRODUCT
+    size = max([v.size for v in node.outputs], default=0)
+    if node.op in LESS_EXACT and node.outputs[0].dtype != "float64" and size >= LESS_EXACT[node.op]:
+        return True
+    return operations >= LARGE_ARRAY or size >= LARGE_SIZE
 
 
 def _operations(node: Node) -> float:
@@ -84,7 +105,10 @@ def reason_for_xla(block: Block) -> str | None:
     """Why XLA would be faster; None where the native program is."""
     work = of_block(block)
     if work.is_large:
-        return "most of its work is in large arrays, where XLA's threads are faster"
+        return (
+            "most of its work is in large arrays, where XLA's threads are faster, or in tanh or erf of many numbers, "
+            "where its less exact functions are"
+        )
     return None
 
 

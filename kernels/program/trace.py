@@ -64,6 +64,7 @@ class Tracer:
         self._known: list[dict[Any, list[Value]]] = [{}]
         self._barriers = [0]
         self._constants: dict[Any, Value] = {}
+        self._notes: dict[str, Any] = {}
         self.captured: list[tuple[Value, Any]] = []
         self.made: dict[Value, Node] = {}
         """The node that gives a value, for what looks further back than at its operands."""
@@ -139,8 +140,17 @@ class Tracer:
         """A node with blocks."""
         depth = len(self._blocks) - 1
         outputs = [Value(shape, dtype, depth) for shape, dtype in types]
-        self._blocks[-1].nodes.append(Node(op, inputs, outputs, params, blocks))
+        self._blocks[-1].nodes.append(Node(op, inputs, outputs, {**params, **self._notes}, blocks))
         return outputs
+
+    @contextmanager
+    def noting(self, **notes: Any) -> Iterator[None]:
+        """Nodes with blocks that are written meanwhile have these parameters too."""
+        before, self._notes = self._notes, {**self._notes, **notes}
+        try:
+            yield
+        finally:
+            self._notes = before
 
     @contextmanager
     def block(self, inputs: Sequence[tuple[tuple[int, ...], str]], *, may_not_run: bool) -> Iterator[Block]:

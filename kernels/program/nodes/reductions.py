@@ -9,12 +9,12 @@ import numpy as np
 
 from jaxbm.kernels.program import control, loops, reduce
 from jaxbm.kernels.program.arithmetic import identity
-from jaxbm.kernels.program.elements import converted, is_float, is_unsigned
+from jaxbm.kernels.program.elements import converted, is_float, is_unsigned, itemsize
 from jaxbm.kernels.program.emit import Work, emits, small
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.lazy import Array, Registers, View
-from jaxbm.kernels.program.types import I64
-from jaxbm.kernels.program.values import Value
+from jaxbm.kernels.program.types import I32, I64
+from jaxbm.kernels.program.values import Index, Value
 
 
 @emits("reduce")
@@ -49,20 +49,49 @@ def argreduce(work: Work) -> list[Array]:
         strides[d] = s
     writing = View(x.shape, out.dtype, to.buffer, to.offset, to.dynamic, tuple(strides))
 
+    lanes = e.vector_bytes // max(itemsize(x.dtype), 4)
+    # Along a row that is contiguous, in vectors, each lane for itself, to begin with.
+    whole = n // lanes * lanes if reading.strides[axis] == 1 and lanes > 1 and n >= 2 * lanes else 0
+
     def body(outer: loops.Indices) -> None:
         base = loops.place(e, reading, outer)
-        first = e.load(reading, base)
 
         def step(i: Any, carry: list[Value]) -> list[Value]:
             y = e.load(reading, e.f.iadd(base, e.f.imul(i, reading.strides[axis])))
             wins = _beats(e, x.dtype, y, carry[0], largest)
             return [wins.select(y, carry[0]), wins.select(e.f.index(i), carry[1])]
 
-        place = control.loop(e.f, n, step, [first, e.f.constant(I64, 0)], start=1)[1]
+        first = [e.load(reading, base), e.f.constant(I64, 0)]
+        if whole:
+            first = _in_lanes(e, reading, base, whole, lanes, largest)
+        place = control.loop(e.f, n, step, first, start=whole or 1)[1]
         e.store(converted(e.f, place, "int64", out.dtype), writing, loops.place(e, writing, outer))
 
     loops.nest(e, [(x.shape[d], d) for d in kept], body)
     return [e.registers(to) if small(out.shape) else to]
+
+
+def _in_lanes(e: Emitter, x: View, base: Index, n: int, lanes: int, largest: bool) -> list[Value]:
+    """The extreme of n contiguous elements, a multiple of the lanes, and its first place."""
+    f, kind = e.f, I64 if itemsize(x.dtype) == 8 else I32
+    places = f.pack([f.constant(kind, k) for k in range(lanes)])
+
+    def step(i: Any, carry: list[Value]) -> list[Value]:
+        best, place = carry
+        y = e.load(x, f.iadd(base, i), lanes)
+        at = f.splat(f.index(i).cast("trunc", kind.kind) if kind is I32 else f.index(i), lanes) + places
+        wins = _beats(e, x.dtype, y, best, largest)
+        return [wins.select(y, best), wins.select(at, place)]
+
+    best, place = control.loop(f, n, step, [e.load(x, base, lanes), places], start=lanes, step=lanes)
+    while lanes > 1:
+        lanes //= 2
+        (a, b), (i, j) = (
+            [f.shuffle(v, v, range(h * lanes, (h + 1) * lanes)) for h in range(2)] for v in (best, place)
+        )
+        wins = _beats(e, x.dtype, b, a, largest) | (~_beats(e, x.dtype, a, b, largest) & j.lt(i))
+        best, place = wins.select(b, a), wins.select(j, i)
+    return [f.lane(best, 0), f.cast("sext", f.lane(place, 0), "i64")]
 
 
 def _beats(e: Emitter, dtype: str, x: Value, best: Value, largest: bool) -> Value:

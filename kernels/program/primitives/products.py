@@ -130,7 +130,8 @@ def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
 
     if 0 in out_shape or 0 in l.shape or 0 in r.shape:
         return [tracer.full(0, shape_of(eqn.outvars[0].aval), dtype)]
-    return tracer.call(convolve, l, r)
+    with tracer.noting(is_convolution=True):
+        return tracer.call(convolve, l, r)
 
 
 def places(window: tuple[int, ...]) -> list[tuple[int, ...]]:
