@@ -318,13 +318,19 @@ def _one_step(
 
     (value, sums), grads = jax.value_and_grad(objective, has_aux=True)(learning(params, opt_state))
     extra = dict[str, Any]()
-    if task.optimizer is not None and takes_more(task.optimizer):  # by Optax's names
+    if task.optimizer is not None:  # by Optax's names
 
-        def function(params: Params, obj_fn: Any = None) -> Array:
-            del obj_fn  # a line search insists that its function takes whatever else the solver is given
+        def function(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:
+            del obj_fn, grad_fn  # a line search insists that its function takes whatever else the solver is given
             return objective(params)[0]
 
-        extra = {"value": value, "grad": grads, "value_fn": function, "obj_fn": function}
+        def gradient(params: Params, step: Any = None) -> Params:
+            del step  # that of a solver within the batch, whose rows stay the same
+            return jax.grad(function)(params)
+
+        known = {"value": value, "grad": grads, "value_fn": function, "obj_fn": function, "grad_fn": gradient}
+        takes = inspect.signature(task.optimizer.update).parameters
+        extra = {name: given for name, given in known.items() if name in takes or takes_more(task.optimizer)}
     params, opt_state = _updated(task, params, opt_state, grads, hyper, **extra)
     return params, opt_state, sums
 

@@ -76,7 +76,8 @@ class Tracer:
     def constant(self, array: Any, dtype: str | None = None) -> Value:
         """An array known now; a large one is passed at each call."""
         if is_key(getattr(array, "dtype", np.dtype(bool))):
-            array = jax.random.key_data(array)
+            with jax.ensure_compile_time_eval():
+                array = jax.random.key_data(array)
         key: Any = id(array)
         if key in self._constants:
             return self._constants[key]

@@ -49,6 +49,21 @@ def test_is_a_decorator_with_static_arguments():
     assert power.__name__ == "power"
 
 
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_typed_keys_from_outside(impl):
+    one, many = (
+        jax.random.key(3, impl=impl),
+        jax.random.split(jax.random.key(4), 600),
+    )  # the latter go in at each call
+
+    def f(x):
+        return x + jax.random.key_data(one).sum() + jax.random.key_data(many)[:, 0].sum(), one
+
+    got, wanted = (jax.random.key_data(g(jnp.uint32(1))[1]) for g in (jaxbm.accelerate(f, require=True), f))
+    np.testing.assert_array_equal(got, wanted)
+    assert jaxbm.accelerate(f, require=True)(jnp.uint32(1))[0] == f(jnp.uint32(1))[0]
+
+
 def test_what_is_not_callable():
     with pytest.raises(TypeError, match="expected a function of arrays, got int"):
         jaxbm.accelerate(3)

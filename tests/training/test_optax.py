@@ -35,6 +35,10 @@ COMPOSED = {
     "a chain with ours": lambda: optax.chain(jaxbm.clip_by_global_norm(1.0), jaxbm.sgd(0.01)),
     "lookahead": lambda: optax.lookahead(optax.adam(0.05), sync_period=2, slow_step_size=0.5),
     "sam": lambda: optax.contrib.sam(optax.sgd(0.01), optax.contrib.normalize(), opaque_mode=False),
+    "sam_opaque": lambda: optax.contrib.sam(
+        optax.sgd(0.01), optax.chain(optax.contrib.normalize(), optax.sgd(0.05)), opaque_mode=True
+    ),
+    "noise of a key": lambda: optax.chain(optax.sgd(0.01), optax.add_noise(0.1, 0.1, jax.random.key(0))),
 }
 #: What other functions of Optax are given, that make a transformation but not by a learning rate alone.
 ARGUMENTS = {
@@ -139,7 +143,8 @@ def test_all_of_optax_is_tried():
 
 
 @pytest.mark.parametrize(
-    "name", ["MultiSteps", "lbfgs", "backtracking", "polyak_sgd", "momo", "reduce_on_plateau", "lookahead"]
+    "name",
+    ["MultiSteps", "lbfgs", "backtracking", "polyak_sgd", "momo", "reduce_on_plateau", "lookahead", "sam_opaque"],
 )
 def test_it_is_the_loop_that_optax_describes(name):
     optimizer = COMPOSED[name]()
@@ -156,7 +161,10 @@ def test_it_is_the_loop_that_optax_describes(name):
     @jax.jit
     def step(params, state):
         value, grad = jax.value_and_grad(objective)(params.fast if name == "lookahead" else params)
-        updates, state = whole.update(grad, state, params, value=value, grad=grad, value_fn=objective)
+        extra = {"value": value, "grad": grad, "value_fn": objective}
+        if name == "sam_opaque":  # which takes no more than it says
+            extra = {"grad_fn": lambda params, step: jax.grad(objective)(params)}
+        updates, state = whole.update(grad, state, params, **extra)
         return optax.apply_updates(params, updates), state, value
 
     losses = []
