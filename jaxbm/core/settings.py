@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -89,8 +90,24 @@ def _is_parted(leaf: Any) -> bool:
     return any(part is not None for part in spec)
 
 
+def array_type(shape: tuple[int, ...], dtype: Any, weak_type: bool, varying: frozenset[Any]) -> Any:
+    """The type of a primitive's result that varies over these axes of the mesh that is set."""
+    kind: Any = jax.core.ShapedArray
+    if not varying:
+        return kind(shape, jnp.dtype(dtype), weak_type)
+    if not hasattr(kind, "manual_axis_type"):  # before JAX 0.12
+        return kind(shape, jnp.dtype(dtype), weak_type, vma=varying)
+    whole = NamedSharding(jax.sharding.get_abstract_mesh(), PartitionSpec(*[None] * len(shape)))
+    manual = jax.sharding.ManualAxisType(varying=varying)
+    return kind(shape, jnp.dtype(dtype), weak_type, sharding=whole, manual_axis_type=manual)
+
+
 def _axes(leaf: Any) -> frozenset[Any]:
-    kind: Any = jax.typeof(leaf)
+    return varying_axes(jax.typeof(leaf))
+
+
+def varying_axes(kind: Any) -> frozenset[Any]:
+    """Over which axes of a mesh an array of this type varies."""
     return kind.manual_axis_type.varying if hasattr(kind, "manual_axis_type") else getattr(kind, "vma", frozenset())
 
 

@@ -17,6 +17,7 @@ from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import batching, mlir
 
+from jaxbm.core.settings import array_type, varying_axes
 from jaxbm.kernels.program import handler
 from jaxbm.kernels.program.dependence import depending
 from jaxbm.kernels.program.table import Signature
@@ -98,10 +99,9 @@ def _impl(*arrays: Any, native: Native, lead: int) -> list[Any]:
 def _results(avals: Sequence[Any], native: Native, lead: int) -> list[Any]:
     """The results of the custom call: those of the function, and perhaps whether it gave up."""
     members = np.broadcast_shapes(*(a.shape[:lead] for a in avals)) if lead else ()
-    varying: Any = frozenset().union(*(getattr(a, "vma", frozenset()) for a in avals))
-    more = {"vma": varying} if varying else {}
+    varying: Any = frozenset().union(*map(varying_axes, avals))
     return [
-        jax.core.ShapedArray((*members, *shape), jnp.dtype(dtype), weak_type=weak, **more)
+        array_type((*members, *shape), dtype, weak, varying)
         for (shape, dtype), weak in zip(
             native.signature.results, (*native.weak, *[False] * native.gives_up), strict=True
         )

@@ -29,6 +29,17 @@ rates, start = put(np.full(4, 1e-3, np.float32)), put(jax.vmap(model.init)(keys)
 ours = train(put(keys), x=x, optimizer=jaxbm.adam(rates), params=start)
 theirs = train(keys, x=x, params=jax.device_get(start))
 agree(tuple(ours)[:3], tuple(theirs)[:3])
+
+# A native function is the same bits wherever its arrays lie.
+if jaxbm.kernels.status()["program"].startswith("on"):
+    mesh = jax.make_mesh((2,), ("members",), axis_types=(jax.sharding.AxisType.Auto,))
+    split = jax.shard_map(lambda keys, x: train(keys, x=x), mesh=mesh, in_specs=(own, same), out_specs=own)
+    loss = lambda outputs, labels: abs(outputs - labels) ** 1.5
+    options |= dict(implementation="program", patience=2, loss=loss)
+    train = partial(jaxbm.fit_members, model=model, y=x[:, 0], **options)
+    theirs, lie = train(keys, x=x), jax.sharding.NamedSharding(mesh, own)
+    for ours in (jax.jit(split)(keys, x), train(jax.device_put(keys, lie), x=jax.device_put(x, lie))):
+        jax.tree.map(np.testing.assert_array_equal, tuple(ours)[:3], tuple(theirs)[:3])
 """
 
 

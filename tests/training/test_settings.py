@@ -13,7 +13,9 @@ import jaxbm
 from jaxbm.kernels import native
 
 IMPLEMENTATIONS = ["xla", pytest.param("cpu", marks=pytest.mark.skipif(
-    native.native().reason is not None, reason="the kernels are not compiled here"))]  # fmt: skip
+    native.native().reason is not None, reason="the kernels are not compiled here")), pytest.param(
+    "program", marks=pytest.mark.skipif(
+        jaxbm.kernels.status()["program"][:2] != "on", reason="native functions need llvmlite"))]  # fmt: skip
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.float32)

@@ -82,6 +82,15 @@ def pvary(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     return inputs
 
 
+@rule("reshard", kind="identity", params=("dst_sharding", "concrete_mesh"), note="to every device whole")
+def reshard(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """Where an array lies; JAX writes it of numbers as well, where arguments lie on several devices."""
+    spec = getattr(eqn.params["dst_sharding"], "spec", None)
+    if spec is None or any(part is not None for part in spec):
+        raise NotNative("an array is parted between devices")
+    return inputs
+
+
 @rule("jaxbm_program", kind="call", params=("native", "lead"))
 def jaxbm_program(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """An accelerated function inside another."""
