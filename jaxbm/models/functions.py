@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,39 @@ ELSEWHERE = (
 def is_array(value: Any) -> bool:
     """Whether it is an array, of whatever make, or traced as one."""
     return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+LINEN = ("batch_stats", "cache", "intermediates", "perturbations")
+"""Collections beside "params" of Flax Linen's modules."""
+NOT_TRAINED = (
+    ("flax.nnx", ("BatchStat", "Cache", "Intermediate", "Perturbation", "RngState")),
+    ("equinox", ("State",)),
+)
+"""Classes of other libraries whose arrays are floating-point numbers, but no parameters."""
+
+
+def _refuse_what_is_not_trained(params: Params) -> None:
+    if isinstance(params, Mapping) and "params" in params:
+        for name in LINEN:
+            if name in params:
+                raise TypeError(
+                    f"init_function: expected parameters alone, got Flax's collection {name!r} beside 'params', "
+                    f"which gradients would move; {ELSEWHERE}"
+                )
+
+    def is_state(node: Any) -> bool:
+        return any(
+            kind.__name__ in names and kind.__module__.startswith(module)
+            for kind in type(node).__mro__
+            for module, names in NOT_TRAINED
+        )
+
+    for path, node in jax.tree_util.tree_leaves_with_path(params, is_leaf=is_state):
+        if is_state(node):
+            place = jax.tree_util.keystr(path)
+            raise TypeError(
+                f"init_function: expected parameters alone, got a {type(node).__name__} at {place}; {ELSEWHERE}"
+            )
 
 
 @dataclass(frozen=True)
@@ -82,8 +115,10 @@ class FunctionModel(Model):
             )
 
     def init(self, key: Array) -> Params:
-        """Fresh parameters; TypeError where they are not arrays of floating-point or complex numbers alone."""
+        """Fresh parameters; TypeError where they are not arrays of floating-point or complex numbers alone, or where
+        some are another library's running averages, which gradients must not move."""
         params = self.init_function(key)
+        _refuse_what_is_not_trained(params)
         for path, leaf in jax.tree_util.tree_leaves_with_path(params):
             if not isinstance(leaf, float | complex) and not (
                 is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)

@@ -9,6 +9,7 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.checks import finite, in_range, is_traced
 from jaxbm.core.labels import check_outputs
 from jaxbm.losses import KnownLoss, known
+from jaxbm.models import habits
 from jaxbm.models.protocol import Model, check_features
 
 #: The numbers that labels of a kind may be, and whether the lower one itself may.
@@ -18,6 +19,7 @@ RANGES = {"count": (0.0, True), "amount": (0.0, False), "distribution": (0.0, Tr
 def rows(name: str, x: Any, y: Any, weight: Any, model: Model) -> None:
     """Shapes of features, labels and weights fit each other and the model, and values are usable."""
     check_features(f"x{name}", x, model)
+    habits.warn(model, x)
     n = row_trees.count(x)
     if n == 0:
         raise ValueError(f"x{name}: expected at least one row, got none")

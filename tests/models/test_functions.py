@@ -117,3 +117,78 @@ def test_other_libraries_train_natively_like_by_xla_and_member_by_member(make):
     alone = jaxbm.fit(keys[1], model, X, Y, implementation="program", **OPTIONS)
     for a, b in zip(*map(jax.tree.leaves, (many.member(1).params, alone.params)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def centred(params, x):
+    return logits(params, (x - x.mean(axis=0)) * jax.lax.rsqrt(x.var(axis=0) + 1e-5))
+
+
+def noisy(params, x):
+    return logits(params, jnp.where(jax.random.bernoulli(KEY, 0.5, x.shape), x, 0))
+
+
+def of_batch_norm(mode):
+    eqx = pytest.importorskip("equinox")
+
+    def make(key):
+        layers = [eqx.nn.BatchNorm(5, "rows", mode=mode), eqx.nn.Linear(5, 1, key=key)]
+        return eqx.nn.make_with_state(eqx.nn.Sequential)(layers)
+
+    module, state = make(KEY)
+    _, static = eqx.partition(module, eqx.is_inexact_array)
+
+    def apply(params, x):
+        over_rows = jax.vmap(eqx.combine(params, static), axis_name="rows", in_axes=(0, None), out_axes=(0, None))
+        return over_rows(x, state)[0]
+
+    return jaxbm.FunctionModel(lambda key: eqx.filter(make(key)[0], eqx.is_inexact_array), apply, (5,), 1)
+
+
+def traced(model):
+    jax.eval_shape(lambda key: jaxbm.fit(key, model, X, Y, **OPTIONS).history, KEY)
+
+
+@pytest.mark.promotes
+@pytest.mark.parametrize("make", [
+    lambda: jaxbm.FunctionModel(weights, centred, (5,), 1),
+    lambda: jaxbm.FunctionModel(weights, lambda p, x: logits(p, jax.nn.softmax(x @ x.T) @ x), (5,), 1),
+    lambda: of_batch_norm("batch"), lambda: of_batch_norm("ema"),
+])  # fmt: skip
+def test_outputs_that_depend_on_other_rows_are_warned_of_once(make):
+    model = make()
+    with pytest.warns(UserWarning, match="one row each, got some that depend on other rows .* batch normalization"):
+        traced(model)
+    traced(model)  # where warnings are errors
+
+
+def test_random_numbers_of_a_constant_key_are_warned_of():
+    with pytest.warns(UserWarning, match="a function of parameters and x, got one that draws random numbers"):
+        traced(jaxbm.FunctionModel(weights, noisy, (5,), 1))
+
+
+@pytest.mark.parametrize("apply", [
+    lambda p, x: logits(p, x - x.mean(axis=1, keepdims=True)),
+    lambda p, x: jax.vmap(lambda row: logits(p, row * jax.nn.softmax(row)))(x),
+    lambda p, x: jax.vmap(jax.grad(lambda row: jnp.tanh(logits(p, row)).sum()))(x)[:, :1],
+    lambda p, x: logits(p, jnp.einsum("nij,njk->nik", x[:, :, None], x[:, None, :]).mean(axis=2)),
+    lambda p, x: logits(p, jnp.concatenate([x[:, :2], jnp.sort(x[:, 2:], axis=1)], axis=1).reshape(-1, 1, 5)[:, 0]),
+    lambda p, x: logits(p, jax.nn.standardize(x.T, axis=0).T),
+])  # fmt: skip
+def test_what_each_row_does_by_itself_is_not_warned_of(apply):
+    traced(jaxbm.FunctionModel(weights, apply, (5,), 1))
+
+
+@pytest.mark.promotes
+def test_running_averages_are_no_parameters():
+    nn, nnx = pytest.importorskip("flax.linen"), pytest.importorskip("flax.nnx")
+    norm = nn.BatchNorm(use_running_average=True)
+    model = jaxbm.FunctionModel(lambda key: norm.init(key, X), lambda p, x: norm.apply(p, x)[:, :1], (5,), 1)
+    with pytest.raises(TypeError, match="got Flax's collection 'batch_stats' beside 'params', which gradients would"):
+        jaxbm.fit(KEY, model, X, Y, **OPTIONS)
+    averages = lambda key: nnx.state(nnx.BatchNorm(5, rngs=nnx.Rngs(key)), nnx.Any(nnx.Param, nnx.BatchStat))  # noqa: E731
+    with pytest.raises(TypeError, match="expected parameters alone, got a BatchStat at"):
+        jaxbm.fit(KEY, jaxbm.FunctionModel(averages, logits, (5,), 1), X, Y, **OPTIONS)
+    eqx = pytest.importorskip("equinox")
+    both = lambda key: eqx.filter(eqx.nn.make_with_state(eqx.nn.BatchNorm)(5, "n", mode="ema"), eqx.is_inexact_array)  # noqa: E731
+    with pytest.raises(TypeError, match="expected parameters alone, got a State at"):
+        jaxbm.fit(KEY, jaxbm.FunctionModel(both, logits, (5,), 1), X, Y, **OPTIONS)
