@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -57,10 +57,9 @@ def warn(model: Model, x: Any) -> None:
     if is_ours or not is_hashable(model):
         return
     leaves, form = jax.tree.flatten(x)
-    _warned(model, form, tuple((leaf.shape[1:], leaf.dtype) for leaf in leaves))
+    _once(model, form, tuple((leaf.shape[1:], leaf.dtype) for leaf in leaves))
 
 
-@lru_cache(maxsize=256)  # once for each, and no call traces it again
 def _warned(model: Model, form: Any, rows: tuple[tuple[tuple[int, ...], Any], ...]) -> None:
     try:
         found = habits(model, form.unflatten([jax.ShapeDtypeStruct((ROWS, *shape), dtype) for shape, dtype in rows]))
@@ -81,6 +80,10 @@ def _warned(model: Model, form: Any, rows: tuple[tuple[tuple[int, ...], Any], ..
         )
     if told is not None:
         warnings.warn(told, UserWarning, stacklevel=callers_level())
+
+
+# Once for each, and no call traces it again.
+_once: Callable[..., None] = lru_cache(maxsize=256)(_warned)
 
 
 def habits(model: Model, rows: Any) -> Habits:
@@ -182,7 +185,7 @@ def _of_product(eqn: Any, axes: list[Axis]) -> Axis:
     contracted, batch = eqn.params["dimension_numbers"]
     places: list[int] = []
     for side, axis in enumerate(axes):
-        if axis is None:
+        if not isinstance(axis, int):
             continue
         if axis in contracted[side]:
             return MIXED
