@@ -133,7 +133,13 @@ def fit_members(
     Source: bagging is Breiman (1996); ensembles of seeds, Lakshminarayanan, Pritzel and Blundell (2017).
     """
     training = ACCEPTS.training(options)
-    setup = prepare(keys, model, x, y, training, members)
+    return trained(prepare(keys, model, x, y, training, members), training, folder, progress)
+
+
+def trained(
+    setup: Setup, training: Training, folder: str | os.PathLike[str] | None, progress: bool | Report
+) -> MembersResult:
+    """What `fit_members` gives for members that are prepared."""
     may_finish_early = training.patience is not None or np.ndim(training.epochs) > 0
     if folder is not None and setup.is_traced:
         raise ValueError(f"folder: expected None inside a transformation such as jit or vmap, got {folder}")

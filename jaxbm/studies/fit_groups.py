@@ -22,7 +22,7 @@ from jaxbm.core.device import on_device
 from jaxbm.core.keys import folded_keys
 from jaxbm.core.settings import non_finite_is_told, on_purpose
 from jaxbm.members.checkpoint import check_folder
-from jaxbm.members.fit_members import fit_members, prepare
+from jaxbm.members.fit_members import Setup, prepare, trained
 from jaxbm.members.progress import MembersInterrupted, Report
 from jaxbm.members.result import MembersResult
 from jaxbm.members.resumable_fit import fit_single
@@ -261,30 +261,29 @@ def _train(
     """Train all members in one or several parts, each appended to `done` when it is through."""
     keys = folded_keys(key, layout.words)
 
-    def train(members: slice) -> None:
+    def prepared(members: slice) -> Setup:
         rows, held_out = layout.rows(members)
+        theirs = keys if members == slice(None) else keys[members]
         try:
-            part = fit_members(
-                keys[members], model, x, y, folder=None if folder is None else folder / f"part-{len(done)}",
-                progress=progress, **{**vars(training), "rows": rows, "validation_rows": held_out},
-            )  # fmt: skip
+            return prepare(theirs, model, x, y, replace(training, rows=rows, validation_rows=held_out))
         except NoRowCounts as error:
             raise ValueError(error.told(f"group {layout.labels[members][error.member]!s}")) from None
-        done.append(part)
 
-    probe = replace(training, class_weight=None, sample_weight=None, privacy=None)  # they are of all rows
-    one_x, one_y = (row_trees.take(row_trees.on_host(name, tree), slice(1)) for name, tree in (("x", x), ("y", y)))
-    setup = prepare(keys[:1], model, one_x, one_y, probe)
+    def train(setup: Setup) -> None:
+        done.append(trained(setup, training, None if folder is None else folder / f"part-{len(done)}", progress))
+
     has_schedule = callable(getattr(training.optimizer, "learning_rate", None))
-    if setup.name in ("cpu", "program") and not has_schedule and training.privacy is None:
-        train(slice(None))
-        return
+    if not has_schedule and training.privacy is None:
+        setup = prepared(slice(None))
+        if setup.name in ("cpu", "program"):
+            train(setup)
+            return
     # XLA takes every member through the steps of the largest, and a schedule is a table as long as the largest
     # member's run: so groups of about the same size go together.
     sizes = np.ceil(np.log2(layout.counts))
     edges = [0, *(np.flatnonzero(np.diff(sizes)) + 1), len(sizes)]
     for a, b in pairwise(edges):
-        train(slice(a, b))
+        train(prepared(slice(a, b)))
 
 
 def _by_member(model: Model, params: Any, x: Any, member: np.ndarray) -> np.ndarray:
