@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jaxbm.cli.help import COMMANDS
+from jaxbm.cli.shared import refuse
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,6 +34,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Run a selection and write its report, or compare."""
     from jaxbm.benchmarks.command import bench
 
+    told = ("full", "only", "rounds", "out", "resume")
+    if arguments.words:
+        refuse(arguments, "beside compare, which runs nothing", "list", *told)
+    elif arguments.list:
+        refuse(arguments, "beside --list, which runs nothing", *told)
+    elif arguments.only:
+        refuse(arguments, "beside --only, which names what runs", "full")
     bench(arguments)
     if not (arguments.words or arguments.list):
         arguments.outcome["out"] = arguments.out

@@ -21,6 +21,10 @@ COUNTED = (("bins", BINS, "piecewise"), ("frequencies", FREQUENCIES, "fourier"))
 """Options that are of one encoding of numbers alone, each with what it is by default."""
 
 
+OF_FILES = ("sep", "decimal", "encoding", "header")
+"""Options that say how a file is written."""
+
+
 class Tables(NamedTuple):
     """A table, split into training and test rows and prepared."""
 
@@ -107,7 +111,7 @@ def add_data_options(parser: argparse.ArgumentParser, *, preset: bool = False) -
 
 def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `table.read` takes of them."""
-    return {name: getattr(arguments, name) for name in ("sep", "decimal", "encoding", "header", "missing")}
+    return {name: getattr(arguments, name) for name in (*OF_FILES, "missing")}
 
 
 def columns_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -120,10 +124,9 @@ def columns_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def check_encoding(arguments: argparse.Namespace, numbers: Any) -> None:
     """ValueError where an option is of another encoding of numbers than the one there is."""
-    for name, count, encoding in COUNTED:
+    for name, _, encoding in COUNTED:
         if isinstance(numbers, str) and numbers != encoding:
-            usual = count if getattr(arguments, name) is not None else None
-            refuse(arguments, f"beside --numbers {numbers}; it is of {encoding}", **{name: usual})
+            refuse(arguments, f"beside --numbers {numbers}; it is of {encoding}", name)
 
 
 def column_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -140,7 +143,7 @@ def read(arguments: argparse.Namespace, text: tuple[str, ...] = ()) -> tuple[pd.
         raise ValueError("data: expected either a CSV file or --demo")
     if arguments.demo is not None:
         if getattr(arguments, "prepare_from", None) is None:
-            refuse(arguments, "with --demo, which reads no file", sep=None, decimal=None, encoding=None, header=None)
+            refuse(arguments, "with --demo, which reads no file", *OF_FILES)
         frame, target = table.demo(arguments.demo)
         return frame, target if arguments.target is None else arguments.target
     frame = table.read(arguments.data, text=text, **reading_options(arguments))

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.studies.fit_groups import GroupsResult
 
     if arguments.no_pictures:
-        refuse(arguments, "beside --no-pictures", out=OUT)
+        refuse(arguments, "beside --no-pictures", "out")
     else:
         check_file(arguments.out, "--out")
         needs("the page of pictures", ", or --no-pictures").require("matplotlib")

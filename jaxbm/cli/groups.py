@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.saved.outputs import labels_of
 
     arguments.privacy = private.privacy_of(arguments)
+    training_options.check(arguments, [arguments.hidden], patience=arguments.patience)
     clock = Clock()
     frame, target = read(arguments, text=(arguments.group,))
     if arguments.group not in frame.columns or arguments.group == target:

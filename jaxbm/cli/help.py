@@ -65,11 +65,23 @@ class WrongUsage(SystemExit):
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells an error in a line, as every other error is told, instead of below a page of usage."""
+    """Tells an error in a line, as every other error is told, instead of below a page of usage; `given` of what it
+    returns says which options were written, also those that say what would hold without them."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._given: set[str] = set()
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings:  # argparse asks for those alone that are there
+            self._given.add(action.dest)
+        return super()._get_values(action, arg_strings)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does; what a command does not know is the command's own error, with what it may have meant."""
+        self._given.clear()
         known, unknown = super().parse_known_args(args, namespace)
+        known.given = frozenset(self._given) | getattr(known, "given", frozenset())
         if unknown:
             flags = [flag for action in self._actions for flag in action.option_strings]
             near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1, cutoff=0.75)

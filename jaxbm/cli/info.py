@@ -42,9 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Print one or the other."""
     if arguments.data is None:
-        unread = dict.fromkeys(("target", "write_types", "types", "task", "sep", "decimal", "encoding", "header"))
-        unread |= dict.fromkeys(("numbers", "bins", "frequencies", "categories"))
-        refuse(arguments, "without a file", **unread, missing=[], drop=[], keep=[])
+        refuse(arguments, "without a file", *sorted(arguments.given - {"json"}))
         arguments.outcome |= _machine()
     else:
         _table(arguments)

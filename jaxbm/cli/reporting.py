@@ -36,7 +36,7 @@ class Clock:
 def prepare_report(arguments: argparse.Namespace) -> None:
     """Let what draws be loaded beside the training, where it will be needed; ValueError where it can't be written."""
     if arguments.no_report:
-        refuse(arguments, "beside --no-report", report=None)
+        refuse(arguments, "beside --no-report", "report")
     else:
         needs("the report", ", or --no-report").require("matplotlib", "sklearn")
         if arguments.report is not None:

@@ -43,18 +43,19 @@ def told_interval(logits: np.ndarray, preparation: Preparation, y: np.ndarray, n
     return intervals.class_line(preparation.probabilities(logits), y, name)
 
 
-def refuse(arguments: Any, beside: str, **defaults: Any) -> None:
-    """ValueError naming the first option that was given, though it does nothing here.
+def refuse(arguments: Any, beside: str, *names: str) -> None:
+    """ValueError naming the first of these options that was given, though it does nothing here.
 
     Args:
       arguments: of a command.
       beside: what makes them useless, after "expected none".
-      **defaults: the options, each with what it is where it wasn't given.
+      *names: the options.
     """
-    for name, default in defaults.items():
-        if (value := getattr(arguments, name, default)) != default:
-            flag = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{flag}: expected none {beside}, got {value}")
+    for name in names:
+        if name in arguments.given:
+            flag, value = f"--{name.replace('_', '-')}", getattr(arguments, name)
+            got = "it" if isinstance(value, bool) else " ".join(map(str, value)) if isinstance(value, list) else value
+            raise ValueError(f"{flag}: expected none {beside}, got {got}")
 
 
 def no_target(columns: Iterable[object]) -> ValueError:

@@ -71,11 +71,14 @@ def run(arguments: argparse.Namespace) -> None:
     from jaxbm.report.fitting import say
 
     if arguments.method != "grid":
-        refuse(arguments, f"with --method {arguments.method}; a grid has them", grid_points=5)
+        refuse(arguments, f"with --method {arguments.method}; a grid has them", "grid_points")
+    else:
+        refuse(arguments, "with --method grid, which tries every combination", "trials")
     if arguments.halving is None:
-        refuse(arguments, "without --halving", min_epochs=None)
+        refuse(arguments, "without --halving", "min_epochs")
     if arguments.folds is not None and arguments.validation_split:
-        refuse(arguments, "beside --folds, which validate already", validation_split=0.2)
+        refuse(arguments, "beside --folds, which validate already", "validation_split")
+    training_options.check(arguments, arguments.hidden, patience=arguments.patience)
     searched = _searched(arguments)
     check_writable(arguments.out)
     needs("saving a model").require("safetensors")

@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.preset = DEFAULT if arguments.privacy is None else "classic"
     changes = _changes(arguments)
     recipe = recipe_of(arguments.preset, changes, 0)
+    training_options.check(arguments, [recipe.hidden], **recipe.training)
     check_writable(arguments.out)
     needs("saving a model").require("safetensors")
     clock = Clock()

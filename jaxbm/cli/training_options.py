@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from typing import Any
 
+from jaxbm.cli.shared import refuse
 from jaxbm.core.precision import PRECISIONS
 from jaxbm.run.options import NUMBERS, OPTIONS
 
@@ -35,6 +37,21 @@ def add(parser: argparse._ActionsContainer, *names: str, **defaults: Any) -> Non
         if NAMED.get(name):
             told = f"{told}: {', '.join(NAMED[name])}"
         parser.add_argument(flag, type=kind, default=default, metavar=shown, choices=NAMED.get(name), help=told)
+
+
+def check(arguments: argparse.Namespace, hidden: Collection[Collection[int]], **training: Any) -> None:
+    """ValueError naming an option that was given and has nothing to act on.
+
+    Args:
+      arguments: of a command.
+      hidden: widths of hidden layers, of each network that may be trained.
+      **training: the options of the run that others depend on.
+    """
+    if not any(hidden):
+        refuse(arguments, "without hidden layers", "activation", "dropout")
+    for name, option in OPTIONS.items():
+        if option.beside is not None and training.get(option.beside) is None:
+            refuse(arguments, f"without --{option.beside.replace('_', '-')}", name)
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:

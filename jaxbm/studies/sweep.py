@@ -307,6 +307,8 @@ def _rungs(epochs: int, halving: int | None, min_epochs: int | None, trials: lis
     if factor < 2 or any("epochs" in trial for trial in trials):
         raise ValueError(f"halving: expected at least 2, and a space without 'epochs', got {halving}")
     rung = checks.positive_int("min_epochs", max(1, epochs // factor**2) if min_epochs is None else min_epochs)
+    if rung >= epochs:
+        raise ValueError(f"halving: expected fewer min_epochs than epochs, got {rung} of {epochs}: one round is all")
     rungs = []
     while rung < epochs:
         rungs.append(rung)
