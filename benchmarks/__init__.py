@@ -1,1 +1,8 @@
 """Benchmarks that a stranger can repeat: `jaxbm bench`. Nothing else of jaxbm imports this package."""
+
+from typing import TYPE_CHECKING
+
+from jaxbm.core.lazy import attached
+
+if not TYPE_CHECKING:  # its modules, imported when asked for
+    __getattr__, __dir__ = attached(__name__)

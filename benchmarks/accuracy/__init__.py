@@ -1,1 +1,8 @@
 """The contest of accuracy: real tables, our presets, and whoever else is installed."""
+
+from typing import TYPE_CHECKING
+
+from jaxbm.core.lazy import attached
+
+if not TYPE_CHECKING:  # its modules, imported when asked for
+    __getattr__, __dir__ = attached(__name__)

@@ -15,11 +15,15 @@ import traceback
 import warnings
 from collections.abc import Collection
 from contextlib import redirect_stdout
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxbm.cli.help import COMMANDS, Parser, WrongUsage, complete
 from jaxbm.cli.options import complain
 from jaxbm.cli.outcome import as_json
+from jaxbm.core.lazy import attached
+
+if not TYPE_CHECKING:  # its modules, imported when asked for
+    __getattr__, __dir__ = attached(__name__)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -38,6 +38,10 @@ def attached(
       Traceback (most recent call last):
         ...
       AttributeError: module 'jaxbm' has no attribute 'nothing'
+      >>> find("Sequential")
+      Traceback (most recent call last):
+        ...
+      AttributeError: module 'jaxbm' has no attribute 'Sequential'; here it is jaxbm.MLP
     """
     home = {
         name: module for module, names in homes.items() for name in ((names,) if isinstance(names, str) else names)
@@ -51,7 +55,10 @@ def attached(
                 importlib.import_module("jax")  # by all threads at one place: it can't be imported from several
             found = getattr(importlib.import_module(home[name]), name) if name in home else _inner(package, name)
         if found is None:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=module)
+            from jaxbm.core.elsewhere import hint
+
+            told = f"module {package!r} has no attribute {name!r}{hint(package, name, names())}"
+            raise AttributeError(told, name=name, obj=module)
         setattr(module, name, found)
         return found
 

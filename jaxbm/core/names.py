@@ -1,49 +1,15 @@
 """Look a name up in a table, and suggest the nearest valid one when it is unknown."""
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from jaxbm.core.checks import told
+from jaxbm.core.elsewhere import NAMES, plain
 
 T = TypeVar("T")
 MOST = 60
 """Names that a message lists."""
-ELSEWHERE: dict[str, tuple[str, ...]] = {
-    "mse": ("squared_error",),
-    "mseloss": ("squared_error",),
-    "meansquarederror": ("squared_error", "mse"),
-    "mae": ("absolute_error",),
-    "l1loss": ("absolute_error",),
-    "meanabsoluteerror": ("absolute_error", "mae"),
-    "smoothl1loss": ("huber_loss",),
-    "quantileloss": ("pinball_loss",),
-    "bce": ("sigmoid_binary_cross_entropy",),
-    "bceloss": ("sigmoid_binary_cross_entropy",),
-    "bcewithlogitsloss": ("sigmoid_binary_cross_entropy",),
-    "binarycrossentropy": ("sigmoid_binary_cross_entropy", "log_loss"),
-    "logloss": ("sigmoid_binary_cross_entropy", "log_loss"),
-    "crossentropy": ("softmax_cross_entropy_with_integer_labels", "sigmoid_binary_cross_entropy", "log_loss"),
-    "crossentropyloss": ("softmax_cross_entropy_with_integer_labels", "sigmoid_binary_cross_entropy"),
-    "nllloss": ("softmax_cross_entropy_with_integer_labels",),
-    "sparsecategoricalcrossentropy": ("softmax_cross_entropy_with_integer_labels", "log_loss"),
-    "categoricalcrossentropy": ("softmax_cross_entropy", "log_loss"),
-    "binaryfocalcrossentropy": ("sigmoid_focal_loss",),
-    "auc": ("roc_auc",),
-    "auroc": ("roc_auc",),
-    "rocaucscore": ("roc_auc",),
-    "r2score": ("r2",),
-    "lr": ("learning_rate", "optimizer"),
-    "learningrate": ("learning_rate", "optimizer"),
-    "weightdecay": ("weight_decay", "l2"),
-    "alpha": ("l2",),
-    "maxiter": ("epochs",),
-    "earlystopping": ("patience",),
-    "verbose": (),
-    "callbacks": (),
-}
-"""What other libraries call something, in small letters, and what it may be here, which spelling wouldn't tell."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
@@ -64,7 +30,7 @@ def suggestion(name: object, known: Iterable[str]) -> str:
       ("; did you mean 'epochs'?", '')
     """
     known = list(known)
-    there = ELSEWHERE.get(re.sub(r"[^a-z0-9]", "", str(name).lower()))
+    there = NAMES.get(plain(name))
     near = [one for one in there or () if one in known]
     if there is None or (there and not near):
         near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)

@@ -5,6 +5,9 @@ All are stable for huge logits, and their gradients are finite. float32, float64
 the dtype of the predictions.
 """
 
+from typing import TYPE_CHECKING
+
+from jaxbm.core.lazy import attached
 from jaxbm.losses.averages import mean, smooth_labels
 from jaxbm.losses.binary import sigmoid_binary_cross_entropy, sigmoid_focal_loss
 from jaxbm.losses.deviance import gamma_deviance, poisson_deviance, tweedie_deviance
@@ -61,6 +64,9 @@ from jaxbm.losses.table import (
     losses_for,
     takes_weights,
 )
+
+if not TYPE_CHECKING:  # its modules, imported when asked for
+    __getattr__, __dir__ = attached(__name__)
 
 __all__ = [
     "LABELS",

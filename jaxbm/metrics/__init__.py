@@ -10,6 +10,9 @@ Source of the definitions: Hastie, Tibshirani and Friedman, "The Elements of Sta
 the rank form of AUC Hanley and McNeil (1982).
 """
 
+from typing import TYPE_CHECKING
+
+from jaxbm.core.lazy import attached
 from jaxbm.metrics.checks import check_labels
 from jaxbm.metrics.decisions import AVERAGES, accuracy, balanced_accuracy, confusion_matrix, f1, precision, recall
 from jaxbm.metrics.forecasts import crps, gamma_deviance, pinball, poisson_deviance
@@ -29,6 +32,9 @@ from jaxbm.metrics.table import (
     metric,
     metrics_for,
 )
+
+if not TYPE_CHECKING:  # its modules, imported when asked for
+    __getattr__, __dir__ = attached(__name__)
 
 __all__ = [
     "AVERAGES",

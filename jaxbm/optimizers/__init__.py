@@ -8,12 +8,18 @@ a sweep may `vmap` over them. Where Optax expects a `GradientTransformation`
 (`optax.chain`, `optax.MultiSteps`), an optimizer of ours works: it has `init` and `update`, and unpacks into them.
 """
 
+from typing import TYPE_CHECKING
+
+from jaxbm.core.lazy import attached
 from jaxbm.optimizers.clipping import ClipByGlobalNorm, clip_by_global_norm
 from jaxbm.optimizers.descent import Sgd, SgdState, sgd
 from jaxbm.optimizers.interchange import from_optax, to_optax
 from jaxbm.optimizers.moments import Adam, AdamState, adam, adamw, bias_correction
 from jaxbm.optimizers.protocol import PyTree, Rate, apply_updates, next_count
 from jaxbm.optimizers.table import OPTIMIZERS, STATIC, Maker, is_data, numbers_of, optimizer
+
+if not TYPE_CHECKING:  # its modules, imported when asked for
+    __getattr__, __dir__ = attached(__name__)
 
 __all__ = [
     "OPTIMIZERS",

@@ -14,6 +14,7 @@ import pytest
 import jaxbm
 import jaxbm.benchmarks
 import jaxbm.kernels
+from jaxbm.core.elsewhere import PLACES, hint
 
 #: Folders, and the public modules beside them, from the lowest rung to the highest.
 LADDER = (
@@ -175,8 +176,29 @@ def test_a_type_checker_sees_the_names_that_are_imported_when_asked_for(package)
 
 
 def test_modules_are_found_without_an_import_of_their_own():
+    for name in (name for name, path in MODULES.items() if path.name == "__init__.py"):
+        assert "__getattr__" in vars(importlib.import_module(name)), f"{name}: see jaxbm.core.lazy.attached"
+    code = "import jaxbm; jaxbm.report.explanation, jaxbm.losses.meaning, jaxbm.kernels.mlp.train"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
     assert jaxbm.estimators.JaxMLPClassifier.__module__.startswith("jaxbm.estimators")
     assert jaxbm.studies.folds.make_folds
     assert not hasattr(jaxbm.studies, "fold")
     assert {"fit", "table", "__version__"} <= set(dir(jaxbm))
     assert not {"lazy", "TYPE_CHECKING"} & set(dir(jaxbm))
+
+
+def test_names_of_other_libraries_are_answered_with_ours():
+    for package, places in PLACES.items():
+        for name, place in places.items():
+            assert hint(package, name.title(), ()) == f"; here it is {place}"
+            head, *rest = place.partition(",")[0].split(".")
+            if head == "jaxbm":
+                assert functools.reduce(getattr, rest, jaxbm) is not None
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'BCEWithLogitsLoss'; here it is jaxbm\.losses\.sigmoid_bin"
+    ):
+        jaxbm.losses.BCEWithLogitsLoss  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'Sequential'; here it is jaxbm\.MLP"):
+        jaxbm.Sequential  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'r2_score'; here it is jaxbm\.metrics\.r2"):
+        jaxbm.metrics.r2_score  # noqa: B018

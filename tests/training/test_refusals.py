@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxbm
-from jaxbm.core.names import ELSEWHERE
+from jaxbm.core.elsewhere import NAMES
 from jaxbm.losses.table import LOSSES
 from jaxbm.members.fit_members import prepare
 from jaxbm.metrics import METRICS
@@ -94,7 +94,7 @@ def test_a_result_in_the_place_of_its_parameters():
 
 def test_what_other_libraries_call_it_is_something_here():
     here = {*LOSSES, *METRICS, *OPTIONS, *numbers_of("adamw")}
-    assert {name for names in ELSEWHERE.values() for name in names} <= here
+    assert {name for names in NAMES.values() for name in names} <= here
 
 
 def test_a_member_s_patience_is_a_whole_number():

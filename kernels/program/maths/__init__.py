@@ -1,5 +1,8 @@
 """Elementary and special functions for compiled programs, within two units in the last place."""
 
+from typing import TYPE_CHECKING
+
+from jaxbm.core.lazy import attached
 from jaxbm.kernels.program.maths import (
     error,
     exponential,
@@ -16,6 +19,9 @@ from jaxbm.kernels.program.maths.registry import call, emit, names
 
 NAMES = names()
 """the functions that `call` knows"""
+
+if not TYPE_CHECKING:  # its modules, imported when asked for
+    __getattr__, __dir__ = attached(__name__)
 
 __all__ = [
     "HALVES",

@@ -1,5 +1,8 @@
 """How each primitive of JAX becomes nodes of a program, in files by kind; importing them fills the registry."""
 
+from typing import TYPE_CHECKING
+
+from jaxbm.core.lazy import attached
 from jaxbm.kernels.program.primitives import (
     calls,
     control,
@@ -15,6 +18,9 @@ from jaxbm.kernels.program.primitives import (
     special,
     windows,
 )
+
+if not TYPE_CHECKING:  # its modules, imported when asked for
+    __getattr__, __dir__ = attached(__name__)
 
 __all__ = [
     "calls",
