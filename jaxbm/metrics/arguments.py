@@ -65,7 +65,7 @@ def row_weights(weights: ArrayLike | None, like: Array, *, scale: bool = True) -
       scale: multiply by a power of two that keeps sums finite; ratios of sums don't notice.
 
     Raises:
-      ValueError: the shape doesn't fit, or a concrete weight is negative or NaN.
+      ValueError: the shape doesn't fit, or a concrete weight is negative, infinite or NaN.
     """
     dtype = joined(like.dtype, jnp.float32) if jnp.issubdtype(like.dtype, jnp.floating) else jnp.float32
     if weights is None:
@@ -74,7 +74,7 @@ def row_weights(weights: ArrayLike | None, like: Array, *, scale: bool = True) -
     if array.shape != like.shape[:1]:
         raise ValueError(f"weights: expected shape [{like.shape[0]}], got {list(array.shape)}")
     if not is_traced(array):
-        refuse("weights", array, array >= 0, None, "nonnegative numbers")
+        refuse("weights", array, (array >= 0) & jnp.isfinite(array), None, "nonnegative finite numbers")
     if jnp.issubdtype(array.dtype, jnp.floating):
         dtype = joined(dtype, array.dtype)
     return scaled(array, dtype) if scale else array.astype(dtype)
@@ -118,12 +118,14 @@ def divide(a: Array, b: Array) -> Array:
     return jnp.where(b == 0, 0, a / jnp.where(b == 0, 1, b))
 
 
-def same_rows(name: str, scores: Array, labels: ArrayLike) -> Array:
-    """The labels `[n]` of scores `[n]` or `[n, classes]`, or `[n, k]` of scores of that shape, as an array."""
+def same_rows(name: str, scores: Array, labels: ArrayLike) -> tuple[Array, Array]:
+    """Scores `[n]` or `[n, classes]` with labels `[n]`, or `[n, k]` both; a column `[n, 1]` of scores is `[n]`."""
     array = as_array("labels", labels)
     if scores.ndim not in (1, 2) or array.shape not in (scores.shape[:1], scores.shape):
         raise ValueError(f"labels: expected shape [n] like the {name} {list(scores.shape)}, got {list(array.shape)}")
-    return array
+    if scores.shape[1:] == (1,):
+        return scores[:, 0], array.reshape(scores.shape[0])
+    return scores, array
 
 
 def of_columns(metric: Any, scores: Array, labels: Array) -> Array:

@@ -1,15 +1,20 @@
 """Metrics of probabilities.
 
 Labels are class numbers. One that is no class is a ValueError, as is a probability outside [0, 1]; where values can't
-be looked at, under a transformation, such a label makes the metric NaN. Rows of weight 0 may hold anything.
+be looked at, under a transformation, such a label makes the metric NaN. Rows of weight 0 may hold anything. Rows of
+several classes that don't sum to 1 are judged as they are, as in scikit-learn, with a warning.
 """
+
+import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbm.core.checks import positive_int
+from jaxbm.core.checks import is_traced, positive_int
 from jaxbm.core.counts import by_class
 from jaxbm.metrics.arguments import (
     Codes,
@@ -32,7 +37,8 @@ def log_loss(probabilities: ArrayLike, labels: ArrayLike, *, weights: ArrayLike 
     """Mean negative log-probability of the labels; probabilities are kept a rounding error away from 0 and 1.
 
     Args:
-      probabilities: of class 1 `[n]`, of all classes `[n, classes]`, or of each of several labels `[n, k]`.
+      probabilities: of class 1 `[n]` or `[n, 1]`, of all classes `[n, classes]`, or of each of several labels
+        `[n, k]`.
       labels: class numbers `[n]`, 0 and 1 (or -1 and 1) of two; or 0 and 1 `[n, k]`, several labels a row, over which
         the mean is taken, too.
       weights: `[n]`, nonnegative.
@@ -53,9 +59,8 @@ def log_loss(probabilities: ArrayLike, labels: ArrayLike, *, weights: ArrayLike 
         each = -jnp.log(jnp.clip(right, eps, 1))
         each = each.mean(axis=1) if each.ndim == 2 else each
     else:
-        p = jnp.clip(p, eps, 1)
-        p = p / p.sum(axis=1, keepdims=True)
-        each = -jnp.log(jnp.take_along_axis(p, y[:, None], 1, mode="clip")[:, 0])
+        right = jnp.take_along_axis(p, y[:, None], 1, mode="clip")[:, 0]
+        each = -jnp.log(jnp.clip(right, eps, 1))
     return unless(good, _given(weights, p), weighted_mean(each, weights))
 
 
@@ -119,8 +124,7 @@ def calibration_error(
 
 def _outcomes(given: Array, labels: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
     """Probabilities in at least float32, labels as int32 with 0 where there is none, and where there is one."""
-    p = floats("probabilities", given)
-    labels = same_rows("probabilities", p, labels)
+    p, labels = same_rows("probabilities", floats("probabilities", given), labels)
     w = _given(weights, p)
     refuse("probabilities", p, (p >= -SLACK) & (p <= 1 + SLACK) | jnp.isnan(p), w, "probabilities from 0 to 1")
     found = codes("labels", labels)
@@ -131,8 +135,26 @@ def _outcomes(given: Array, labels: ArrayLike, weights: ArrayLike | None) -> tup
     else:
         found = found._replace(known=found.known & (found.number >= 0) & (found.number < classes))
         expected = f"classes 0 to {classes - 1}"
+        _warn_of_sums(p, w, given.dtype)
     refuse("labels", labels, found.known, w, expected)
     return p, jnp.where(found.known, found.number, 0), found.known
+
+
+def _warn_of_sums(p: Array, weights: Array | None, given: Any) -> None:
+    """A warning where concrete probabilities of the classes don't add up to one; as they are, they are judged."""
+    if is_traced(p, weights):
+        return
+    sums = np.asarray(jax.device_get(p)).astype(np.float64).sum(axis=1)
+    eps = float(jnp.finfo(given).eps) if jnp.issubdtype(given, jnp.floating) else 0.0
+    far = np.abs(sums - 1) > max(1e-3, eps**0.5)
+    if weights is not None:
+        far &= np.asarray(jax.device_get(weights)) != 0
+    if far.any():
+        first = int(np.argmax(far))
+        warnings.warn(
+            f"probabilities: expected rows that sum to 1, got {sums[first]:.4g} at [{first}] ({far.sum()} in all)",
+            stacklevel=4,
+        )
 
 
 def _given(weights: ArrayLike | None, like: Array) -> Array | None:

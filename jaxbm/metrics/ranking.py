@@ -31,7 +31,8 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None =
     """Area under the ROC curve, exact with ties (each counts half); NaN when only one class has weight.
 
     Args:
-      scores: `[n]` for two classes, or `[n, k]`: then the mean of each class against the rest, or of each label.
+      scores: `[n]` or `[n, 1]` for two classes, or `[n, k]`: then the mean of each class against the rest, or of
+        each label.
       labels: 0 or 1 (or -1 or 1) `[n]`; of scores `[n, k]` class numbers `[n]`, or 0 and 1 `[n, k]`, several labels a
         row.
       weights: `[n]`, nonnegative.
@@ -97,8 +98,7 @@ def _sums(w: Array, place: Array, *, reverse: bool = False) -> Array:
 def _ranked(
     metric: Callable[[_Order, Array, Array], Array], scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None
 ) -> Array:
-    scores = real("scores", scores)
-    labels = same_rows("scores", scores, labels)
+    scores, labels = same_rows("scores", real("scores", scores), labels)
     w = row_weights(weights, scores)
     found = codes("labels", labels)
     several = scores.ndim == 2 and labels.ndim == 1

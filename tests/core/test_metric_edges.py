@@ -152,7 +152,7 @@ def test_weights_and_probabilities_of_any_type():
     assert float(metrics.mse(half, np.zeros(2))) == 90_000
     with pytest.raises(ValueError, match=r"probabilities: expected probabilities from 0 to 1, got 1.5"):
         metrics.brier_score(np.asarray([0.5, 1.5]), np.asarray([0, 1]))
-    with pytest.raises(ValueError, match=r"weights: expected nonnegative numbers, got -1.0 at \[1\]"):
+    with pytest.raises(ValueError, match=r"weights: expected nonnegative finite numbers, got -1.0 at \[1\]"):
         metrics.accuracy([0, 1], [0, 1], weights=[1.0, -1.0])
 
 
@@ -198,3 +198,37 @@ def test_ranks_are_not_promoted():
                     calls.append((for_labels(name, "binary"), SCORES, LABELS))
             for call, scores, labels in calls:
                 assert jax.eval_shape(call, scores, labels, WEIGHTS).shape == (), name
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "log_loss", "brier_score", "calibration_error"])
+def test_a_column_of_scores_is_like_none(name):
+    metric, scores, labels = (
+        getattr(metrics, name),
+        np.asarray(jax.nn.sigmoid(SCORES[:, 0])),
+        LABELS[:, 0].astype(int),
+    )
+    want = float(metric(scores, labels, weights=WEIGHTS))
+    for given in (labels, labels[:, None]):
+        assert float(metric(scores[:, None], given, weights=WEIGHTS)) == pytest.approx(want, rel=1e-6)
+    with pytest.raises(ValueError, match=r"labels: expected shape \[n\] like the .* \[300\], got \[300, 1\]"):
+        metric(scores, labels[:, None])
+
+
+def test_infinite_weights_are_refused():
+    weights = np.where(np.arange(N) == 7, np.inf, 1)
+    for metric, given in ((metrics.mse, SCORES[:, 0]), (metrics.roc_auc, SCORES[:, 0]), (metrics.accuracy, CLASSES)):
+        with pytest.raises(ValueError, match=r"weights: expected nonnegative finite numbers, got inf at \[7\]"):
+            metric(given, CLASSES if metric is metrics.accuracy else LABELS[:, 0], weights=weights)
+
+
+def test_probabilities_that_do_not_sum_to_one_are_judged_as_they_are_with_a_warning():
+    p = np.asarray([[0.2, 0.7], [0.6, 0.3], [0.4, 0.7], [0.8, 0.3]])
+    y = np.asarray([0, 1, 1, 0])
+    with pytest.warns(
+        UserWarning, match=r"probabilities: expected rows that sum to 1, got 0.9 at \[0\] \(4 in all\)"
+    ):
+        value = float(metrics.log_loss(p, y))
+    assert value == pytest.approx(0.8483073, rel=1e-6)  # scikit-learn's, since it scales no more
+    assert float(jax.jit(metrics.log_loss)(p, y)) == pytest.approx(value, rel=1e-6)
+    whole = np.asarray([[0.5, 0.5], [1.0, 0.0], [np.nan, 9.0]])
+    assert float(metrics.log_loss(whole, y[:3], weights=np.asarray([1.0, 0.0, 0.0]))) == pytest.approx(np.log(2))
