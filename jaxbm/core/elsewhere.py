@@ -31,12 +31,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "auroc": ("roc_auc",),
     "rocaucscore": ("roc_auc",),
     "r2score": ("r2",),
-    "accuracyscore": ("accuracy",),
-    "balancedaccuracyscore": ("balanced_accuracy",),
-    "f1score": ("f1",),
-    "precisionscore": ("precision",),
-    "recallscore": ("recall",),
-    "averageprecisionscore": ("average_precision",),
     "brierscoreloss": ("brier_score",),
     "lr": ("learning_rate", "optimizer"),
     "learningrate": ("learning_rate", "optimizer"),
@@ -44,6 +38,19 @@ NAMES: dict[str, tuple[str, ...]] = {
     "alpha": ("l2",),
     "maxiter": ("epochs",),
     "earlystopping": ("patience",),
+    "linear": ("identity",),
+    "none": ("identity",),
+    "logistic": ("sigmoid",),
+    "klloss": ("kl_divergence",),
+    "kldiv": ("kl_divergence",),
+    "kldivloss": ("kl_divergence",),
+    "meanabsolutepercentageerror": ("mape",),
+    "meansquaredlogarithmicerror": (),
+    "fbetascore": (),
+    "cohenkappascore": (),
+    "ctcloss": (),
+    "ntxent": (),
+    "diceloss": (),
     "verbose": (),
     "callbacks": (),
 }
@@ -115,6 +122,11 @@ PLACES: dict[str, dict[str, str]] = {
 def plain(name: object) -> str:
     """A name as the tables have it: small letters and digits alone."""
     return re.sub(r"[^a-z0-9]", "", str(name).lower())
+
+
+def stem(name: object) -> str:
+    """That without what libraries add to a function's name: `f1_score` is F1."""
+    return re.sub(r"(score|loss|error|metric)$", "", plain(name))
 
 
 def hint(package: str, name: str, known: Collection[str]) -> str:

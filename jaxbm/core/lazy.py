@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -34,10 +35,10 @@ def attached(
       >>> find, names = attached("jaxbm", {"jaxbm.training.fit": ("fit", "FitResult")})
       >>> find("FitResult").__name__
       'FitResult'
-      >>> find("nothing")
+      >>> find("xyz")
       Traceback (most recent call last):
         ...
-      AttributeError: module 'jaxbm' has no attribute 'nothing'
+      AttributeError: module 'jaxbm' has no attribute 'xyz'
       >>> find("Sequential")
       Traceback (most recent call last):
         ...
@@ -55,9 +56,8 @@ def attached(
                 importlib.import_module("jax")  # by all threads at one place: it can't be imported from several
             found = getattr(importlib.import_module(home[name]), name) if name in home else _inner(package, name)
         if found is None:
-            from jaxbm.core.elsewhere import hint
-
-            told = f"module {package!r} has no attribute {name!r}{hint(package, name, names())}"
+            inside = [found.name for found in pkgutil.iter_modules(module.__path__)]
+            told = f"module {package!r} has no attribute {name!r}{_meant(package, name, [*names(), *inside])}"
             raise AttributeError(told, name=name, obj=module)
         setattr(module, name, found)
         return found
@@ -67,6 +67,17 @@ def attached(
         return sorted({*own, *home, *vars(module).get("__all__", ())})
 
     return find, names
+
+
+def _meant(package: str, name: str, known: Iterable[str]) -> str:
+    """What is called otherwise here, or nearly so; nothing for names that are Python's own."""
+    if name.startswith("_"):
+        return ""
+    from jaxbm.core.elsewhere import hint
+    from jaxbm.core.names import suggestion  # asks NumPy, which nobody needs who has a name right
+
+    known = [one for one in known if not one.startswith("_")]
+    return hint(package, name, known) or suggestion(name, known)
 
 
 def _inner(package: str, name: str) -> Any:

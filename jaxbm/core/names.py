@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from jaxbm.core.checks import told
-from jaxbm.core.elsewhere import NAMES, plain
+from jaxbm.core.elsewhere import NAMES, plain, stem
 
 T = TypeVar("T")
 MOST = 60
@@ -28,10 +28,15 @@ def suggestion(name: object, known: Iterable[str]) -> str:
       "; did you mean 'sigmoid_binary_cross_entropy'?"
       >>> suggestion("epoch", ["epochs", "patience"]), suggestion("verbose", ["rows"])
       ("; did you mean 'epochs'?", '')
+      >>> suggestion("f1_score", ["f1", "brier_score"])
+      "; did you mean 'f1'?"
     """
     known = list(known)
     there = NAMES.get(plain(name))
     near = [one for one in there or () if one in known]
+    if there is None:
+        near = [one for one in known if stem(one) == stem(name)][-1:]
+        there = tuple(near) or None
     if there is None or (there and not near):
         near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -11,6 +11,7 @@ from jaxbm.core.elsewhere import NAMES
 from jaxbm.losses.table import LOSSES
 from jaxbm.members.fit_members import prepare
 from jaxbm.metrics import METRICS
+from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.optimizers import numbers_of
 from jaxbm.run.options import OPTIONS
 from jaxbm.run.training import Training
@@ -93,8 +94,29 @@ def test_a_result_in_the_place_of_its_parameters():
 
 
 def test_what_other_libraries_call_it_is_something_here():
-    here = {*LOSSES, *METRICS, *OPTIONS, *numbers_of("adamw")}
+    here = {*LOSSES, *METRICS, *OPTIONS, *numbers_of("adamw"), *ACTIVATIONS, *jaxbm.losses.__all__}
     assert {name for names in NAMES.values() for name in names} <= here
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "meant"),
+    [
+        (jaxbm, "MLPClassifier", "; here it is jaxbm.estimators.JaxMLPClassifier"),
+        (jaxbm, "fitmembers", "; did you mean 'fit_members'?"),
+        (jaxbm, "train_test_split", "; here it is jaxbm.table.split"),
+        (jaxbm.losses, "MSELoss", "; here it is jaxbm.losses.squared_error"),
+        (jaxbm.losses, "ctc_loss", ""),
+        (jaxbm.metrics, "f1_score", "; did you mean 'f1'?"),
+        (jaxbm.metrics, "mean_squared_error", "; here it is jaxbm.metrics.mse"),
+        (jaxbm.optimizers, "AdamW", "; did you mean 'adamw'?"),
+        (jaxbm.tabular, "fits", "; did you mean 'fit'?"),
+        (jaxbm.table, "_private", ""),
+    ],
+)
+def test_a_name_that_a_package_lacks_is_answered_with_the_one_that_may_be_meant(package, name, meant):
+    with pytest.raises(AttributeError) as raised:
+        getattr(package, name)
+    assert str(raised.value) == f"module '{package.__name__}' has no attribute '{name}'{meant}"
 
 
 def test_a_member_s_patience_is_a_whole_number():
