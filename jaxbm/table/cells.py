@@ -46,10 +46,11 @@ def distinct(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
 
     try:
         codes, found = pd.factorize(column)
-    except TypeError:
+    except (TypeError, NotImplementedError):  # the second of Arrow
         value = column.dropna().iloc[0]
         raise ValueError(
-            f"column {column.name!r}: expected numbers, text, booleans or dates, got {type(value).__name__}"
+            f"column {column.name!r}: expected numbers, text, booleans or dates, got {type(value).__name__}; "
+            "--drop leaves the column out (drop=[...])"
         ) from None
     values = [plain(value) for value in found]
     places: dict[Any, int] = {}

@@ -51,7 +51,7 @@ class Column:
     marks: list[str] = field(default_factory=list)
     """spellings that stood among numbers, dates or booleans and were taken as missing, besides the usual ones"""
     formats: list[str] = field(default_factory=list)
-    """how dates are spelled"""
+    """how dates are spelled; `jaxbm.table.dates.DURATION` for durations, in seconds"""
     encoding: str = "standard"
     """of a number: one of `jaxbm.table.number_encodings.ENCODINGS`"""
     edges: list[float] = field(default_factory=list)

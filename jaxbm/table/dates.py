@@ -27,6 +27,9 @@ _MAYBE = re.compile(
     rf"\d{{1,4}}[-/. ]+\d{{1,2}}([-/. ]+\d{{1,4}})?\b.*|.*\b{_MONTH}[a-z]*\b.*\d.*|.*\d.*\b{_MONTH}[a-z]*\b.*", re.I
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*([ap])?\.?(?:m\.?)?", re.I)
+_DURATION = re.compile(r"([-+]?\d+) days?,?(?: ([-+]?)(\d{1,2}):(\d{2}):(\d{2}(?:\.\d+)?))?", re.I)
+DURATION = "duration"
+"""In the place of a date's format: a column of durations, which are numbers of seconds."""
 #: Seconds of one unit, for counts since 1970; the range of each is 1990 to 2040.
 _EPOCHS = {"epoch s": 1.0, "epoch ms": 1e-3, "epoch us": 1e-6, "epoch ns": 1e-9}
 _EPOCH_RANGE = (631152000.0, 2208988800.0)
@@ -138,6 +141,25 @@ def _time(text: str) -> float:
             return np.nan
         hours = hours % 12 + 12 * (found[4].lower() == "p")
     return np.nan if hours > 23 or minutes > 59 or seconds >= 60 else hours * 3600 + minutes * 60 + seconds
+
+
+def parse_durations(texts: Sequence[str]) -> np.ndarray:
+    """float64 `[n]`: seconds of durations as pandas and SQL write them, NaN for what is none.
+
+    Example:
+      >>> from jaxbm.table.dates import parse_durations
+      >>> parse_durations(["1 days 00:01:30", "-1 day, 23:00:00", "2 days", "soon"]).tolist()
+      [86490.0, -3600.0, 172800.0, nan]
+    """
+    return np.asarray([_duration(text) for text in texts], np.float64)
+
+
+def _duration(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        return np.nan
+    clock = int(found[3] or 0) * 3600 + int(found[4] or 0) * 60 + float(found[5] or 0)
+    return int(found[1]) * DAY + (-clock if found[2] == "-" else clock)
 
 
 def numeric_format(numbers: np.ndarray) -> str | None:

@@ -12,8 +12,9 @@ from jaxbm.core.words import counted
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import Cells, cells
 from jaxbm.table.columns import Column
+from jaxbm.table.identifiers import MANY
 from jaxbm.table.number_encodings import center_and_scale, learn_encoding, number_features
-from jaxbm.table.recognition import MANY, OFTEN, RECOGNISED_SHARE, SEVERAL, WORDS
+from jaxbm.table.recognition import OFTEN, RECOGNISED_SHARE, SEVERAL, WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,7 @@ def numbers_of(column: Column, values: pd.Series) -> np.ndarray:
         return _of_typed_dates(column, numbers) if column.kind in ("date", "time") else numbers
     found = cells(values)
     numbers = _parsed(column, found.texts)
-    known = [numerals.is_mark(text) or text in column.marks for text in found.texts]
+    known = [_is_mark(column, text) for text in found.texts]
     strange = np.flatnonzero(np.isnan(numbers) & ~np.asarray(known, bool))
     if len(strange):
         _tell_strange(column, values, found, strange)
@@ -186,10 +187,36 @@ def _parsed(column: Column, texts: list[str]) -> np.ndarray:
     if column.kind == "time":
         return dates.parse_times(texts)
     if column.kind == "date":
+        if not column.formats:  # training had dates themselves, no spellings
+            return dates.parse(texts, _formats_of(column, texts))
         if column.formats[0].startswith("epoch"):
             return dates.from_numbers(numerals.parse(texts, column.decimal), column.formats[0])
         return dates.parse(texts, column.formats)
-    return numerals.parse(texts, column.decimal)
+    decimal = numerals.decimal_of((t for t in texts if not _is_mark(column, t)), column.decimal)
+    numbers = numerals.parse(texts, decimal)
+    if decimal != column.decimal and not np.isnan(numbers).all():
+        warnings.warn(
+            f"column {column.name!r}: numbers with the decimal mark {decimal!r}, which was {column.decimal!r} in "
+            "training; read as they are spelled",
+            stacklevel=6,
+        )
+    if column.formats == [dates.DURATION]:
+        numbers = np.where(np.isnan(numbers), dates.parse_durations(texts), numbers)
+    return numbers
+
+
+def _formats_of(column: Column, texts: list[str]) -> list[str]:
+    formats, ambiguous = dates.formats_of([text for text in texts if not _is_mark(column, text)])
+    if ambiguous:
+        warnings.warn(
+            f"column {column.name!r}: day and month may be the other way round; read as {formats[0]}", stacklevel=7
+        )
+    return formats
+
+
+def _is_mark(column: Column, text: str) -> bool:
+    """Whether it stands for a missing value."""
+    return numerals.is_mark(text) or text in column.marks
 
 
 def encode(column: Column, values: pd.Series, out: np.ndarray) -> None:

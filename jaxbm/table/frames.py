@@ -23,7 +23,7 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
       TypeError: it is no table.
       ValueError: two columns have the same name.
     """
-    frame = as_pandas(frame)
+    frame = _without_arrow(as_pandas(frame))
     if not all(isinstance(name, str) for name in frame.columns):
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     if not frame.columns.is_unique:
@@ -54,6 +54,26 @@ def as_pandas(frame: Any, name: str = "frame") -> pd.DataFrame:
             if isinstance(found, pd.DataFrame):
                 return found
     raise TypeError(f"{name}: expected a table of pandas or a file, got a {type(frame).__name__}")
+
+
+def _without_arrow(frame: pd.DataFrame) -> pd.DataFrame:
+    """Arrow's dates and durations as pandas' own, which know how many seconds they are."""
+    import pandas as pd
+
+    changed = {}
+    for place, dtype in enumerate(frame.dtypes):
+        if isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith(("date32", "date64")):
+            changed[place] = "datetime64[s]"
+        elif isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith("duration"):
+            changed[place] = f"timedelta64[{dtype.pyarrow_dtype.unit}]"
+    if not changed:
+        return frame
+    columns = [
+        frame.iloc[:, i].astype(changed[i]) if i in changed else frame.iloc[:, i] for i in range(frame.shape[1])
+    ]
+    found = pd.concat(columns, axis=1)
+    found.attrs = frame.attrs
+    return found
 
 
 def text_of(name: Any) -> Any:

@@ -111,7 +111,7 @@ def _cell_counts(text: str, sep: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_header(name: str, text: str, sep: str, first: list[str]) -> None:
     """ValueError where the first row is data: names are hardly ever numbers, nor values of their own columns."""
-    sample = [row for row in itertools.islice(_rows(text, sep), 1, 1001) if len(row) == len(first)]
+    sample = [row for row in itertools.islice(filter(None, _rows(text, sep)), 1, 1001) if len(row) == len(first)]
     cells = [cell.strip() for cell in first]
     numbers = numerals.parse(cells)
     named = [cell for cell in cells if cell]

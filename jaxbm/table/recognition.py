@@ -13,14 +13,11 @@ from jaxbm.core.words import counted
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import Cells, cells
 from jaxbm.table.columns import LEFT_OUT, USED, Column
+from jaxbm.table.identifiers import IDENTIFIER_SHARE, MANY, identifying, told_apart
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MANY = 20
-"""Columns with at most so many different values are never identifiers."""
-IDENTIFIER_SHARE = 0.9
-"""An identifier differs in more than this share of its cells."""
 SEVERAL, OFTEN = 4, 10
 """Where texts stand in fewer than `SEVERAL` rows on average, only those in at least `OFTEN` rows say something."""
 RECOGNISED_SHARE = 0.95
@@ -38,10 +35,6 @@ WORDS = {
     "off": 0.0,
 }
 _PAIRS = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"on", "off"})
-_LAST_WORDS = {"id", "ids", "uid", "guid", "uuid", "key", "nr", "no", "number", "num", "serial"}
-_OWNERS = ["account", "case", "client", "customer", "employee", "invoice", "order", "passenger", "patient", "phone"]
-_OWNERS += ["record", "row", "subject", "ticket", "user"]
-_WHOLE_NAMES = {"index", "rownames", "rownum", "ssn", *_OWNERS, *(f"{owner}id" for owner in _OWNERS)}
 
 
 def recognise(
@@ -113,7 +106,8 @@ def _typed(name: str, values: pd.Series, wanted: str | None, decimal: str) -> Co
     if types.is_datetime64_any_dtype(values) or isinstance(values.dtype, pd.PeriodDtype):
         return _or_constant(Column(name, "date", why="a column of dates", missing=gaps), values)
     if types.is_timedelta64_dtype(values):
-        return _or_constant(Column(name, "number", why="durations, in seconds", missing=gaps), values)
+        found = Column(name, "number", why="durations, in seconds", missing=gaps, formats=[dates.DURATION])
+        return _or_constant(found, values)
     if types.is_complex_dtype(values):
         raise ValueError(f"column {name!r}: expected numbers, text, booleans or dates, got complex numbers")
     if types.is_bool_dtype(values):
@@ -132,7 +126,8 @@ def _typed(name: str, values: pd.Series, wanted: str | None, decimal: str) -> Co
     if gaps or infinite:
         told = f"; {counted(infinite, 'infinite one')} taken as missing" if infinite else ""
         column.why = "every filled cell is a number" + told
-    return _of_numbers(column, numbers, wanted, gaps=len(numbers) < len(values))
+    _of_numbers(column, numbers, wanted, gaps=len(numbers) < len(values))
+    return told_apart(column, int(values.nunique()), numbers[0]) if column.kind == "constant" else column
 
 
 def _or_constant(column: Column, values: pd.Series) -> Column:
@@ -170,48 +165,9 @@ def _of_numbers(column: Column, numbers: np.ndarray, wanted: str | None, *, gaps
         spelled = "year, month, day" if format_ == "%Y%m%d" else f"{format_.split()[1]} since 1970"
         column.why = f"numbers that are dates: {spelled}"
         return column
-    if wanted is None and (why := _identifying(column.name, numbers)):
+    if wanted is None and (why := identifying(column.name, numbers)):
         column.kind, column.why = "identifier", why
     return column
-
-
-def _identifying(name: str, numbers: np.ndarray) -> str | None:
-    """Why whole numbers identify rows rather than measure something; None if they don't.
-
-    A quantity that varies over a range repeats by chance: n draws from a range of r values share about n^2 / 2r
-    pairs. Numbers that were given out one by one repeat much less, or run on without gaps.
-    """
-    n = len(numbers)
-    if n < 2 or not (numbers[:100] == np.floor(numbers[:100])).all() or not (numbers == np.floor(numbers)).all():
-        return None
-    different = len(np.unique(numbers))
-    span = float(numbers.max() - numbers.min()) + 1
-    unnamed = re.fullmatch(r"(unnamed: \d+)?", name.strip().lower()) is not None
-    if unnamed and different == n and span <= 2 * n:
-        return "whole numbers without a name that run on: an index"
-    if different <= MANY or different <= IDENTIFIER_SHARE * n:
-        return None
-    shown = f"{different} different whole numbers in {n} cells"
-    if unnamed or _named_so(name):
-        return f"{shown}, and the name says so"
-    if span <= 1.5 * n:
-        return f"{shown}, which run on"
-    chance = n * n / (2 * span)
-    if chance >= 8 and n - different < chance / 4:
-        return f"{shown}; chance would repeat {chance:.0f}"
-    return None
-
-
-def _named_so(name: str) -> bool:
-    """Whether a column of that name is likely to hold identifiers: `CustomerId`, `order_no`, `index`.
-
-    Example:
-      >>> from jaxbm.table.recognition import _named_so
-      >>> _named_so("CustomerId"), _named_so("paid")
-      (True, False)
-    """
-    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
-    return bool(words) and (words[-1] in _LAST_WORDS or words[0] == "id" or "".join(words) in _WHOLE_NAMES)
 
 
 def _spelled(name: str, found: Cells, rows: int, wanted: str | None, decimal: str, categorical: bool) -> Column:
@@ -225,7 +181,7 @@ def _spelled(name: str, found: Cells, rows: int, wanted: str | None, decimal: st
     counts = dict(zip(found.texts, found.counts.tolist(), strict=True))
     values = {text: count for text, count in counts.items() if not numerals.is_mark(text)}
     if wanted != "category" and values and (wanted or not categorical):
-        for recognised in (_booleans, _numerals, _dates, _times):
+        for recognised in (_booleans, _numerals, _dates, _times, _durations):
             if recognised(column, values, wanted):
                 marks = {text: count for text, count in counts.items() if text not in values or text in column.marks}
                 column.missing = 1 - (filled - sum(marks.values())) / rows
@@ -283,6 +239,8 @@ def _numerals(column: Column, values: dict[str, int], wanted: str | None) -> boo
     if finite.any():
         every = np.repeat(parsed[finite], np.asarray(list(values.values()))[finite])
         _of_numbers(column, every, wanted, gaps=bool(rest) or column.missing > 0)
+        if column.kind == "constant":
+            told_apart(column, len(texts), every[0])
     return True
 
 
@@ -309,6 +267,16 @@ def _times(column: Column, values: dict[str, int], wanted: str | None) -> bool:
     enough, rest = _enough(values, dates.parse_times(list(values)), wanted == "time")
     if enough:
         column.kind, column.marks, column.why = "time", list(rest), "times of day"
+    return enough
+
+
+def _durations(column: Column, values: dict[str, int], wanted: str | None) -> bool:
+    if wanted not in (None, "number"):
+        return False
+    enough, rest = _enough(values, dates.parse_durations(list(values)), wanted == "number")
+    if enough:
+        column.kind, column.marks, column.formats = "number", list(rest), [dates.DURATION]
+        column.why = "durations, in seconds"
     return enough
 
 

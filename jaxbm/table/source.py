@@ -6,11 +6,25 @@ import codecs
 import importlib
 import io
 import pathlib
+import re
 import sys
 from typing import Any, NamedTuple
 
 #: How packed files begin, and the module that unpacks them; imported where there is such a file.
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
+#: How files of other kinds begin, what they are, and what to do with them.
+_FOREIGN = {
+    b"\xd0\xcf\x11\xe0": ("a spreadsheet", "save its table as CSV"),
+    b"ARROW1": ("a Feather or Arrow file", "pandas.read_feather reads it, its to_parquet makes a Parquet file"),
+    b"FEA1": ("a Feather file", "pandas.read_feather reads it, its to_parquet makes a Parquet file"),
+    b"ORC": ("an ORC file", "pandas.read_orc reads it, its to_parquet makes a Parquet file"),
+    b"\x89HDF": ("an HDF5 file", "pandas.read_hdf reads it, its to_csv makes a CSV file"),
+    b"SQLite format 3": ("a database", "pandas.read_sql reads a table of it, its to_csv makes a CSV file"),
+    b"\x93NUMPY": ("an array of NumPy", "jaxbm.table.from_arrays makes a table of it"),
+    b"\x28\xb5\x2f\xfd": ("a file packed by Zstandard", "unpack it first, or pack it by gzip, bzip2, xz or zip"),
+    b"%PDF": ("a PDF document", "save its table as CSV"),
+}
+_JSON = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*"[^"\n]*"\s*:|\[\s*\{\s*")')
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -64,8 +78,14 @@ def _unpacked(name: str, data: bytes) -> bytes:
                 return archive.read(members[0])
             kind = "a spreadsheet" if any(m.startswith("xl/") for m in members) else "an archive of several files"
         raise ValueError(f"{name}: expected a CSV or Parquet file, got {kind}; save its table as CSV")
-    if data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise ValueError(f"{name}: expected a CSV or Parquet file, got a spreadsheet; save its table as CSV")
+    for magic, (kind, way_out) in _FOREIGN.items():
+        if data.startswith(magic):
+            raise ValueError(f"{name}: expected a CSV or Parquet file, got {kind}; {way_out}")
+    if _JSON.match(data):
+        raise ValueError(
+            f"{name}: expected a CSV or Parquet file, got JSON; pandas.read_json reads it (lines=True for an "
+            "object a line), its to_csv makes a CSV file"
+        )
     return data
 
 

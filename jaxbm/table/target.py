@@ -42,12 +42,18 @@ def is_quantity(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def quantity(column: pd.Series, decimal: str | None = None) -> np.ndarray:
-    """float64 `[n]`: the column as numbers, also where they are spelled as text; NaN for what is none."""
+def quantity(column: pd.Series, decimal: str = ".") -> np.ndarray:
+    """float64 `[n]`: the column as numbers, also where they are spelled as text; NaN for what is none.
+
+    Args:
+      column: of numbers or text.
+      decimal: the decimal mark where the spellings leave it open.
+    """
     if is_quantity(column):
         return column.to_numpy(np.float64, na_value=np.nan)
     found = cells(column)
-    numbers = numerals.parse(found.texts, decimal or numerals.decimal_of(found.texts))
+    spelled = [text for text in found.texts if not numerals.is_mark(text)]
+    numbers = numerals.parse(found.texts, numerals.decimal_of(spelled, decimal))
     return found.spread(numbers, np.nan)
 
 

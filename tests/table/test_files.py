@@ -233,3 +233,30 @@ def test_decimal_commas_are_read_as_in_training():
     alone = read("x;y\n1.250;0\n", like=preparation)  # alone, it could be one and a quarter
     values = np.arange(10) + 0.5
     np.testing.assert_allclose(preparation.features(alone), [[(1250 - values.mean()) / values.std()]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"ARROW1\0\0", "a Feather or Arrow file; pandas.read_feather"),
+        (b"ORC\1", "an ORC file; pandas.read_orc"),
+        (b"\x89HDF\r\n", "an HDF5 file; pandas.read_hdf"),
+        (b"SQLite format 3\0", "a database; pandas.read_sql"),
+        (b"\x93NUMPY\1\0", "an array of NumPy; jaxbm.table.from_arrays"),
+        (b"\x28\xb5\x2f\xfd\0", "a file packed by Zstandard; unpack it"),
+        (b'{"a": 1, "y": "no"}\n{"a": 2, "y": "yes"}\n', r"JSON; pandas.read_json reads it \(lines=True"),
+        (b'\xef\xbb\xbf [\n  {"a": 1}]', "JSON; pandas.read_json"),
+    ],
+)
+def test_files_of_other_kinds_are_named_with_the_way_out(data, kind):
+    with pytest.raises(ValueError, match=f"expected a CSV or Parquet file, got {kind}"):
+        table.read(io.BytesIO(data))
+
+
+def test_blank_lines_between_all_rows_are_no_rows():
+    """As Windows' Python writes them where `newline=""` was forgotten."""
+    rows = "".join(f"{i},{i % 3},w{i % 2}\n" for i in range(20))
+    want = read("a,b,c\n" + rows)
+    for spaced in ("\n\na,b,c\n\n" + rows.replace("\n", "\n\n"), "a,b,c\r\r\n" + rows.replace("\n", "\r\r\n")):
+        found = table.read(io.BytesIO(spaced.encode()))
+        np.testing.assert_array_equal(found.to_numpy(), want.to_numpy())
