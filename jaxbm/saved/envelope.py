@@ -148,8 +148,10 @@ def read(folder: str | os.PathLike[str], kind: Kind) -> Content:
     """
     folder = files.folder_path(folder)
     if not (folder / kind.configuration).is_file():
+        inside = folder / "model"  # a sweep keeps its best one there
+        there = f"; there is one in {inside}" if (inside / kind.configuration).is_file() else ""
         raise FileNotFoundError(
-            f"{folder / kind.configuration}: no such file; expected a folder that jaxbm saved {kind.what} in"
+            f"{folder / kind.configuration}: no such file; expected a folder that jaxbm saved {kind.what} in{there}"
         )
     described = _described(folder / kind.configuration, kind)
     path = folder / pathlib.Path(str(described.get("arrays", kind.arrays))).name

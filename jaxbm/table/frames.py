@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,12 @@ def as_pandas(frame: Any, name: str = "frame") -> pd.DataFrame:
             found = getattr(frame, conversion)()
             if isinstance(found, pd.DataFrame):
                 return found
-    raise TypeError(f"{name}: expected a table of pandas or a file, got a {type(frame).__name__}")
+    way_out = ""
+    if isinstance(frame, str | os.PathLike):
+        way_out = "; jaxbm.table.read makes one of a file"
+    elif isinstance(frame, dict | list | np.ndarray | pd.Series):
+        way_out = "; pandas.DataFrame makes one" + (" of [row]" if isinstance(frame, pd.Series) else " of it")
+    raise TypeError(f"{name}: expected a table of pandas, Polars or PyArrow, got a {type(frame).__name__}{way_out}")
 
 
 def _without_arrow(frame: pd.DataFrame) -> pd.DataFrame:

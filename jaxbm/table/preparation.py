@@ -119,7 +119,8 @@ class Preparation:
         frame = without(named(frame), self.missing)
         absent = [column.name for column in self.columns if column.name not in frame.columns]
         if absent:
-            raise ValueError(f"table: expected the columns of the training table, missing {absent}")
+            near = suggestion(absent[0], [name for name in frame.columns if name != self.target])
+            raise ValueError(f"table: expected the columns of the training table, missing {absent}{near}")
         widths = [len(column.feature_names) for column in self.columns]
         out = np.empty((len(frame), sum(widths)), np.float32)
         at = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +56,7 @@ def split(
                 f"target {target!r}: expected two or more rows of each class to split, got one of {_few(rare)}; "
                 "where that is a mark for a missing label, name it with --missing (missing=[...])"
             )
+    _check_sides(len(rows), test_size, 0 if codes is None else int(codes.max()) + 1)
     train, test = train_test_split(np.arange(len(rows)), test_size=test_size, random_state=seed, stratify=codes)
     groups = copies(rows)
     if groups is not None:
@@ -63,6 +65,18 @@ def split(
         second = together(groups[order], second, None if codes is None else codes[order])
         train, test = order[~second], order[second]
     return rows.iloc[train], rows.iloc[test]
+
+
+def _check_sides(rows: int, test_size: float, classes: int) -> None:
+    """ValueError where a side has no row, or cannot have one of each class."""
+    second = math.ceil(rows * test_size)
+    least = min(second, rows - second)
+    if least < max(1, classes):
+        wanted = f"of each of {classes} classes " if classes else ""
+        raise ValueError(
+            f"test_size: expected a row {wanted}on each side at least, got {rows - second} and {second} of "
+            f"{counted(rows, 'row')} by {test_size}"
+        )
 
 
 def _few(names: list[str], most: int = 5) -> str:

@@ -210,6 +210,9 @@ def labelled(frame: pd.DataFrame, target: str, task: str | None = None) -> pd.Da
     """
     kept = has_label(frame, target, task)
     if not kept.any():
+        column = column_of(frame, target).dropna()
+        if task == "regression" and len(column):
+            _check_regression(column, target)
         raise ValueError(f"target {target!r}: expected rows with a label, none is left of {len(frame)}")
     return frame if kept.all() else frame[kept]
 

@@ -28,7 +28,6 @@ def row_weights(frame: pd.DataFrame, target: str, given: Any) -> tuple[pd.DataFr
       TypeError: they are no numbers.
     """
     from jaxbm.table.frames import check_names
-    from jaxbm.table.target import quantity
 
     if given is None:
         return frame, None
@@ -36,7 +35,7 @@ def row_weights(frame: pd.DataFrame, target: str, given: Any) -> tuple[pd.DataFr
         check_names("sample_weight", [given], frame)
         if given == target:
             raise ValueError(f"sample_weight: expected another column than the target, got {given!r}")
-        weight = quantity(frame[given])
+        weight = _of_column(frame[given])
         frame = frame.drop(columns=given)
     else:
         array = arrays.given("sample_weight", given)
@@ -48,6 +47,25 @@ def row_weights(frame: pd.DataFrame, target: str, given: Any) -> tuple[pd.DataFr
     checks.finite("sample_weight", weight)
     checks.in_range("sample_weight", weight, 0, float("inf"))
     return frame, weight
+
+
+def _of_column(column: pd.Series) -> np.ndarray:
+    """float64 `[n]`: numbers however they are spelled, and truth values as 1 and 0; NaN for an empty cell."""
+    import pandas as pd
+
+    from jaxbm.table.target import quantity
+
+    if pd.api.types.is_bool_dtype(column):
+        return column.to_numpy(np.float64, na_value=np.nan)
+    weight = quantity(column)
+    strange = np.flatnonzero(np.isnan(weight) & column.notna().to_numpy())
+    if len(strange):
+        at = int(strange[0])
+        raise ValueError(
+            f"sample_weight: expected numbers in column {column.name!r}, got {column.iloc[at]!r} in row "
+            f"{column.index[at]} ({len(strange)} in all)"
+        )
+    return weight
 
 
 def class_weights(preparation: Preparation, given: Any) -> Any:

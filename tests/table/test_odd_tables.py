@@ -51,7 +51,7 @@ def test_tables_of_other_libraries_are_as_those_of_pandas(kind):
     assert len(prepared.labelled(kind(frame))) == 60
     assert [len(part) for part in table.split(kind(frame), "y")] == [48, 12]
     assert tabular.plan(kind(frame), "y", "accurate").training[0].shape[0] == 60
-    with pytest.raises(TypeError, match="frame: expected a table of pandas or a file, got a list"):
+    with pytest.raises(TypeError, match="frame: expected a table of pandas, Polars or PyArrow, got a list; pandas"):
         as_pandas([[1, 2]])
 
 
@@ -124,3 +124,43 @@ def test_wide_tables_have_fewer_bins(columns, features, monkeypatch):
     assert made.recipe.numbers == ("piecewise" if columns == 6 else "standard")
     asked = tabular.plan(frame, "y", "accurate", changes={"bins": 7})
     assert asked.training[0].shape == (20, columns * 8)
+
+
+@pytest.mark.parametrize(
+    ("given", "way_out"),
+    [
+        ("data.csv", "a str; jaxbm.table.read makes one of a file"),
+        ({"a": [1]}, "a dict; pandas.DataFrame makes one of it"),
+        (rows().iloc[0], r"a Series; pandas.DataFrame makes one of \[row\]"),
+        (3, "a int$"),
+    ],
+)
+def test_what_is_no_table_is_told_how_it_becomes_one(given, way_out):
+    prepared = table.prepare(rows(), "y")
+    with pytest.raises(TypeError, match=f"frame: expected a table of pandas, Polars or PyArrow, got {way_out}"):
+        prepared.features(given)
+
+
+def test_a_column_that_is_spelled_otherwise_is_suggested():
+    prepared = table.prepare(rows().rename(columns={"a": "width"}), "y")
+    for name in ("Width", " width ", "width_"):
+        told = rf"missing \['width'\]; did you mean '{name}'\?"
+        with pytest.raises(ValueError, match=told):
+            prepared.features(rows().rename(columns={"a": name}))
+
+
+@pytest.mark.parametrize("size", [0.001, 0.015, 0.999])
+def test_a_split_needs_a_row_of_each_class_on_each_side(size):
+    with pytest.raises(ValueError, match="test_size: expected a row of each of 2 classes on each side at least, got"):
+        table.split(rows().drop(columns="q"), "y", test_size=size)
+    with pytest.raises(ValueError, match=r"on each side at least, got 48 and 12 of 60 rows by 0\.2"):
+        table.split(rows().assign(y=[f"k{i % 30}" for i in range(60)]), "y")
+    assert [len(part) for part in table.split(rows(), "q", test_size=0.001)] == [59, 1]
+
+
+def test_a_quantity_of_words_is_named():
+    for call in (table.prepare, table.labelled, lambda f, t, task: tabular.plan(f, t, "accurate", task=task)):
+        with pytest.raises(
+            ValueError, match=r"target 'y': expected numbers for a regression, got '(yes|no)' in row 0"
+        ):
+            call(rows().drop(columns="q"), "y", task="regression")

@@ -193,7 +193,10 @@ def test_a_single_name_or_mark_is_not_its_letters():
     assert [column.name for column in made.columns] == ["a", "b", "word"]
     word = made.columns[-1]
     assert set(word.categories) >= {"N", "A", "x"}
-    with pytest.raises(TypeError, match="frame: expected a table of pandas or a file, got a ndarray"):
+    with pytest.raises(
+        TypeError,
+        match="frame: expected a table of pandas, Polars or PyArrow, got a ndarray; pandas",
+    ):
         tabular.fit(frame.to_numpy(), "y")
     with pytest.raises(TypeError, match=r"hidden: expected widths such as \(64, 32\), got 64"):
         tabular.fit(frame, "y", hidden=64)

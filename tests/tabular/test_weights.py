@@ -101,3 +101,21 @@ def test_classes_of_mixed_kinds_keep_them():
     assert made.class_array.tolist() == [1, 2, "one"]
     assert made.class_array.dtype == object
     assert table.prepare(frame.assign(y=[0.5, 1, 2] * 20), "y", task="multiclass").class_array.dtype == np.float64
+
+
+def test_a_column_of_truth_values_weighs_and_one_of_words_is_refused():
+    from jaxbm.tabular.weights import row_weights
+
+    frame = pd.DataFrame(
+        {"w": [True, False, True], "v": ["1,5", "n.a.", "2,5"], "s": ["much", "2", None], "y": [0, 1, 0]}
+    )
+    for column in (frame["w"], frame["w"].astype("boolean")):
+        rest, weight = row_weights(frame.assign(w=column), "y", "w")
+        assert "w" not in rest.columns
+        np.testing.assert_array_equal(weight, [1, 0, 1])
+    with pytest.raises(
+        ValueError, match=r"sample_weight: expected numbers in column 's', got 'much' in row 0 \(1 in"
+    ):
+        row_weights(frame, "y", "s")
+    with pytest.raises(ValueError, match=r"sample_weight: expected numbers in column 'v', got 'n\.a\.' in row 1"):
+        row_weights(frame, "y", "v")
