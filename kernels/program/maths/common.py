@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -135,12 +137,21 @@ def power_of_two(n: Value) -> Value:
     return two_to(n + format_of(n).rounder)
 
 
+ROOT_32, ROOT_64 = 0x3F3504F3, 0x3FE6A09E667F3BCD
+"""The bits of sqrt(1/2)."""
+
+
+def least_significand(x: Value) -> float:
+    """The least m that `split_exponent` gives; it is below twice of it."""
+    return struct.unpack("<f", struct.pack("<I", ROOT_32))[0] if is_float32(x) else math.sqrt(0.5)
+
+
 def split_exponent(x: Value, *, normal: bool = False) -> tuple[Value, Value]:
     """m in [sqrt(1/2), sqrt(2)) and e with x = m * 2**e, for x > 0, subnormal too unless it is known to be normal."""
     format, kind = format_of(x), x.type.kind
     small = x.lt(format.tiny)
     bits = x.as_bits() if normal else small.select(x * 2.0**format.to_normal, x).as_bits()
-    root = 0x3F3504F3 if is_float32(x) else 0x3FE6A09E667F3BCD  # sqrt(1/2)
+    root = ROOT_32 if is_float32(x) else ROOT_64
     moved = bits - root
     m = ((moved & ((1 << format.mantissa) - 1)) + root).as_float(kind)
     # The biased exponent as a float by way of the bits of 2**mantissa + exponent: there is no vector conversion

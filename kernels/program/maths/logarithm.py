@@ -11,7 +11,16 @@ import math
 from fractions import Fraction
 
 from jaxbm.kernels.program.maths import tables
-from jaxbm.kernels.program.maths.common import LN2, copysign, is_float32, poly, split, split_exponent
+from jaxbm.kernels.program.maths.common import (
+    LN2,
+    copysign,
+    is_float32,
+    least_significand,
+    near_or_far,
+    poly,
+    split,
+    split_exponent,
+)
 from jaxbm.kernels.program.maths.registry import function
 from jaxbm.kernels.program.values import Value
 
@@ -77,7 +86,14 @@ def log1p_sum(high: Value, low: Value | None = None, more: Value | None = None) 
 @function("log1p")
 def log1p(x: Value) -> Value:
     """log(1 + x)."""
-    result = x.eq(math.inf).select(x, log1p_sum(x))
+    if x.type.lanes:
+        result = log1p_sum(x)
+    else:
+        # Near zero there is no exponent to take off, which gives the same bits and which a processor foresees.
+        u, least = x + 1.0, least_significand(x)
+        is_near = u.ge(least) & u.lt(2 * least)
+        result = near_or_far(is_near, lambda: x + _beyond(x), lambda: log1p_sum(x))
+    result = x.eq(math.inf).select(x, result)
     result = x.eq(-1.0).select(-math.inf, x.compare("ult", -1.0).select(math.nan, result))
     return copysign(result, x)
 
