@@ -24,6 +24,10 @@ LARGE_SIZE = 1 << 20
 LESS_EXACT = {"tanh": 1 << 14, "erf": 1 << 9}
 """Elements in single precision from which on XLA's own functions, which are right to five units in the last place
 instead of two, save more time than passes between its kernels."""
+LARGE_GATHER = 1 << 17
+"""Single elements from other places from which on its loop over them is ahead."""
+SERIAL = frozenset({"sort", "top_k", "argreduce", "cumulative"})
+"""What XLA does on one thread as well, and never faster."""
 LONG_PRODUCT, LONG_ARRAY = 1 << 9, 1 << 6
 """Multiply-adds, and elements, from which on an operation's loop is long: it runs as it was written."""
 MOSTLY = 0.95
@@ -80,10 +84,19 @@ def _of_node(node: Node) -> Work:
 def _is_large(node: Node, operations: float) -> bool:
     if node.op == "dot":
         return operations >= LARGE_PRODUCT
+    if node.op in SERIAL:
+        return False
     size = max([v.size for v in node.outputs], default=0)
     if node.op in LESS_EXACT and node.outputs[0].dtype != "float64" and size >= LESS_EXACT[node.op]:
         return True
+    if _is_scattered(node) and size >= LARGE_GATHER:
+        return True
     return operations >= LARGE_ARRAY or size >= LARGE_SIZE
+
+
+def _is_scattered(node: Node) -> bool:
+    """Whether it reads single elements from other places."""
+    return node.op == "gather" and math.prod(node.params["sizes"]) == 1
 
 
 def _operations(node: Node) -> float:
@@ -98,7 +111,7 @@ def _operations(node: Node) -> float:
         return node.outputs[0].size * 0.25
     if node.op in ("dynamic_update_slice", "scatter"):
         return node.inputs[-1].size
-    return size * COST.get(node.op, 1)
+    return size * (4 if _is_scattered(node) else COST.get(node.op, 1))
 
 
 def reason_for_xla(block: Block) -> str | None:

@@ -17,6 +17,10 @@ def layer(x, w):
     return jnp.tanh(x @ w)
 
 
+def taken(x):
+    return jnp.take(x.ravel(), x.ravel().astype(jnp.int32), mode="clip")
+
+
 def steps(x):
     return lax.fori_loop(0, 10, lambda i, x: lax.erf(x) + 0.1, x)
 
@@ -26,7 +30,8 @@ CASES = [
     (jnp.matmul, [(240, 240)] * 2, True), (jnp.matmul, [(256, 256)] * 2, False),
     (convolution, [(8, 16, 16, 8), (3, 3, 8, 8)], True), (convolution, [(8, 32, 32, 32), (3, 3, 32, 32)], False),
     (jnp.tanh, [(1_000,)], True), (jnp.tanh, [(30_000,)], False),
-    (layer, [(512, 64), (64, 64)], True),
+    (jnp.sort, [(1_500_000,)], True), (jnp.cumsum, [(1_500_000,)], True), (taken, [(100, 100)], True),
+    (taken, [(1_000, 1_000)], False), (layer, [(512, 64), (64, 64)], True),
     (lax.erf, [(100,)], True), (lax.erf, [(1_000,)], False), (steps, [(100,)], True), (steps, [(30_000,)], False),
 ]  # fmt: skip
 
