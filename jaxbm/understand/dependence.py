@@ -20,6 +20,8 @@ from jaxbm.understand.grids import Rows, grid_of
 from jaxbm.understand.lines import Line, line_of, outputs_along
 from jaxbm.understand.lines import slower as lines_slower
 from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, outputs, predictor_of
+from jaxbm.understand.sums import MOST_VALUES, Sums, outputs_of_sums, rows_of, sums_of
+from jaxbm.understand.sums import slower as sums_slower
 
 BLOCK_ROWS = 1 << 13
 """Rows that are predicted in one call."""
@@ -156,6 +158,8 @@ def _found(
         outer, others = (encoded[0], _mask(places[:1], x.shape[1])) if len(places) > 1 else (x[:1], inner & False)
         return _along(asked, individual, x, (others, outer), (inner, *found), share)
     mask, lines = _lines(places, encoded, x.shape[1])
+    if np.isfinite(lines).all() and sums_slower(asked.kind, asked.numbers, x) is None:
+        return _as_sums(asked, individual, x, mask, lines, share)
     block = max(1, min(len(lines), BLOCK_ROWS // len(x)))
     filled = np.pad(lines, ((0, -len(lines) % block), (0, 0))).reshape(-1, block, x.shape[1])
     average, each = _replaced(asked.kind, individual, asked.numbers, x, mask, filled, share)
@@ -202,6 +206,44 @@ def _by_blocks(
         return means.sum(axis=0), each
 
     return lax.map(of_value, outer[1])
+
+
+def _as_sums(
+    asked: Predictor, individual: bool, x: np.ndarray, mask: np.ndarray, lines: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """`_found`, where the first layer is a sum of what stays and of what is put there."""
+    n, k = len(x), len(lines)
+    several = min(k, MOST_VALUES)
+    block = min(n, rows_of(asked.kind, asked.numbers, several))
+    x, share = np.pad(x, ((0, -n % block), (0, 0))), np.pad(share, (0, -n % block))
+    middle, offsets = sums_of(np.pad(lines, ((0, -k % several), (0, 0)), mode="edge"), mask)
+    average, each = _by_sums(
+        asked.kind, individual, asked.numbers, x.reshape(-1, block, x.shape[1]), share.reshape(-1, block), mask,
+        Sums(middle, offsets.reshape(-1, several, x.shape[1])),
+    )  # fmt: skip
+    if each is None:
+        return _cut(average, k), None
+    rows = np.moveaxis(np.asarray(each), 3, 1)  # [values by block, in it, blocks of rows, in it, out]
+    return _cut(average, k), rows.reshape(-1, len(x), rows.shape[-1])[:k, :n]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _by_sums(
+    kind: Kind, individual: bool, numbers: Numbers, x: Array, share: Array, mask: Array, sums: Sums
+) -> tuple[Array, Array | None]:
+    """`[values by block, in it, out]`, and `[values by block, blocks, block, in it, out]`; `x` is
+    `[blocks, block, in]`, offsets are `[values by block, in it, in]`."""
+
+    def of_values(offsets: Array) -> tuple[Array, Array | None]:
+        def of_block(block: tuple[Array, Array]) -> tuple[Array, Array | None]:
+            rows, weight = block
+            values = outputs_of_sums(kind, numbers, rows, mask, Sums(sums.middle, offsets))
+            return jnp.einsum("n,nko->ko", weight.astype(values.dtype), values), values if individual else None
+
+        means, each = lax.map(of_block, (x, share))
+        return means.sum(axis=0), each
+
+    return lax.map(of_values, sums.offsets)
 
 
 def _mask(places: list[list[int]], width: int) -> np.ndarray:
