@@ -8,6 +8,8 @@ from typing import Any, BinaryIO
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.core.device import placed
+
 
 def folder_path(folder: Any) -> pathlib.Path:
     """`folder` as a path; TypeError where it is none."""
@@ -44,4 +46,4 @@ def from_bits(host: np.ndarray, dtype: Any) -> Any:
     """The inverse of `bits`, on the device, where numbers like those of `dtype` are wanted: unsigned integers among
     floating-point numbers are the bits of bfloat16, whatever precision is wanted."""
     is_bits = host.dtype == np.uint16 and jnp.issubdtype(dtype, jnp.floating)
-    return jnp.asarray(host.view(jnp.bfloat16) if is_bits else host)
+    return placed(host.view(jnp.bfloat16) if is_bits else host)

@@ -219,7 +219,9 @@ class _Start(NamedTuple):
         return drawn, jax.tree.map(lambda _: True, drawn)
 
     def _shapes(self) -> Any:
-        return jax.eval_shape(self.model.init, jax.random.key(0))  # traced: milliseconds, so only where needed
+        return jax.eval_shape(
+            lambda: self.model.init(jax.random.key(0))
+        )  # traced: milliseconds, so only where needed
 
 
 def _single(optimizer: Any) -> Any:

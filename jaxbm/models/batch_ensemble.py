@@ -147,8 +147,9 @@ class BatchEnsemble(Model):
         h = x.astype(compute_dtype(self.model.dtype, x, params[0].weight))[..., None, :]
         names = (*self.model.activations, self.model.output_activation)
         for i, (layer, name) in enumerate(zip(params, names, strict=True)):
-            h = (h * layer.scale_in.astype(h.dtype)) @ layer.weight.astype(h.dtype) * layer.scale_out.astype(h.dtype)
-            h = activation(name)(h if layer.bias is None else h + layer.bias.astype(h.dtype))
+            scale_in, scale_out, bias = (_of_members(a, h) for a in (layer.scale_in, layer.scale_out, layer.bias))
+            h = (h * scale_in) @ layer.weight.astype(h.dtype) * scale_out
+            h = activation(name)(h if bias is None else h + bias)
             if dropout is not None and i < len(params) - 1:
                 h = drop(h, dropout, counter.derive(stream_of(key), i))
         return h.astype(self.param_dtype) if self.model.dtype is not None else h
@@ -205,3 +206,8 @@ class BatchEnsemble(Model):
             f"{self.model.summary()}\n{self.members} members share the weights: {self.n_params:,} parameters, "
             f"{separate:,} as separate networks"
         )
+
+
+def _of_members(values: Array | None, h: Array) -> Any:
+    """`[M, k]` in the dtype and with as many axes as `h`, `[..., M, k]`: ranks may not be promoted."""
+    return None if values is None else jnp.expand_dims(values.astype(h.dtype), tuple(range(h.ndim - 2)))

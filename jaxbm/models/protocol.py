@@ -222,7 +222,7 @@ _counted: Callable[[Any], int] = lru_cache(maxsize=256)(_count)
 
 def shapes_of(model: Model) -> Params:
     """Parameters as shapes and dtypes."""
-    return jax.eval_shape(model.init, jax.random.key(0))
+    return jax.eval_shape(lambda: model.init(jax.random.key(0)))  # traced: nothing is placed on a device
 
 
 def path_name(path: Any) -> str:

@@ -336,3 +336,20 @@ def test_flax_and_equinox_models():
         assert math.isfinite(float(result.history["val_loss"][-1]))
         assert result.history["loss"][-1] < result.history["loss"][0]
         assert jaxbm.predict(model, result.params, x).shape == (90, 1)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp_no_bias", "batch_ensemble", "functions"])
+def test_ranks_and_types_are_never_promoted(name):
+    model, x = MODELS[name], features(MODELS[name])
+
+    def everything(key, x, y):
+        params = model.init(key)
+        some = [model.apply(params, rows) for rows in (x, x[0], x[None])]
+        dropped = model.apply(params, x, dropout=0.1, key=key) if name != "functions" else None
+        fitted = jaxbm.fit(key, model, x, y, validation_split=0.2, metrics=["accuracy"], l2=0.1, **OPTIONS)
+        return some, dropped, fitted.history
+
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        some, _, history = jax.eval_shape(everything, KEY, x, Y)
+    assert [leaf.shape[-1] for leaf in some] == [model.n_outputs] * 3
+    assert {leaf.dtype.name for leaf in jax.tree.leaves((some, history))} == {"float32"}

@@ -154,7 +154,7 @@ def test_a_run_that_stops_early_is_no_nan_to_be_watched_for(implementation):
     assert np.isnan(run.history["val_loss"]).tolist() == [False, False, True]
 
 
-def test_guarded_transfers_and_watched_nans():
+def test_guarded_transfers_and_watched_nans(tmp_path):
     key, x, y, weight = jax.device_put((KEY, X, Y, W))
     rates = jax.device_put(np.asarray([0.1, 0.2], np.float32))
     with watched():
@@ -168,5 +168,9 @@ def test_guarded_transfers_and_watched_nans():
         measured = jaxbm.evaluate(MODEL, one.params, x, y, loss=BINARY, metrics=METRICS, sample_weight=weight)
         assert all(np.isfinite(value) for value in measured.values())
         assert jaxbm.predict(MODEL, one.params, x).shape == (24, 1)
+        jaxbm.save(tmp_path / "one", MODEL, one.params)
+        jaxbm.save_members(tmp_path / "several", jaxbm.Ensemble.of(several))
+        again = jaxbm.load(tmp_path / "one").params, jaxbm.load_members(tmp_path / "several").predictor.params
+        jax.tree.map(np.testing.assert_array_equal, again, (one.params, several.params))
     with jax.debug_nans(True), pytest.raises(jaxbm.NonFiniteError, match="in epoch 0"):
         jaxbm.fit(key, MODEL, x, y, optimizer=jaxbm.sgd(1e30), **{**RUN, "loss": "squared_error"})
