@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from jaxbm.estimators import fitted
@@ -26,6 +28,7 @@ from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.jobs import Job, job_of
 from jaxbm.estimators.parameters import check_parameters
 from jaxbm.estimators.rows import block_rows
+from jaxbm.estimators.search_tasks import Tasks
 from jaxbm.estimators.shared_training import Request, train_requests
 from jaxbm.estimators.targets import Targets
 
@@ -91,12 +94,14 @@ class Candidates:
       folds: `(training rows, held-out rows)`.
       X, y: samples.
       fit_params: further arguments of the estimator's `fit`.
+      tasks: that are told of.
     """
 
     def __init__(
         self, estimator: Any, params: Sequence[Mapping[str, Any]], folds: Sequence[Fold], X: Any, y: Any,
-        fit_params: Mapping[str, Any],
+        fit_params: Mapping[str, Any], tasks: Tasks,
     ):  # fmt: skip
+        self.tasks = tasks
         self.estimator, self.params, self.folds = estimator, params, folds
         self.X, self.y, self.fit_params = X, y, fit_params
         self._sources: dict[Any, Source] = {}
@@ -122,11 +127,12 @@ class Candidates:
                     if refused is not None:
                         fit.error, fit.trace = refused
                     elif candidate is None or (request := self._request(fit, candidate, fold)) is None:
-                        self._alone(fit, params, fold)
+                        self._alone(fit, params, fold, len(fits) - 1)
                     else:
                         requests.append(request)
                 except Exception as error:
                     fit.error, fit.trace = error, traceback.format_exc()
+                self.tasks.begin_fit(len(fits) - 1)
                 now = time.perf_counter()
                 fit.seconds, began = fit.seconds + now - began, now
         self._train(requests)
@@ -160,11 +166,11 @@ class Candidates:
         own = self._own_fit_params(whole)
         if not isinstance(last, BaseJaxMLP) or last.solver == "lbfgs" or last.warm_start:
             return None
-        if last.preset is not None or own is None:
+        if last.preset is not None or own is None or get_tags(whole).input_tags.pairwise:
             return None
         check_parameters(last)
         steps = whole[:-1] if isinstance(whole, Pipeline) and len(whole.steps) > 1 else None
-        before = None if steps is None else repr(sorted((k, repr(v)) for k, v in steps.get_params().items()))
+        before = None if steps is None else _content(steps)
         told = before, getattr(last, "loss", None), repr(getattr(last, "class_weight", None))
         return Candidate(whole, last, steps, own, told)
 
@@ -239,10 +245,20 @@ class Candidates:
         networks = [replace(n, rows=None if n.rows is None else known(n.rows)) for n in job.networks]
         return replace(job, networks=networks, held_out=None if job.held_out is None else known(job.held_out))
 
-    def _alone(self, fit: Fit, params: Mapping[str, Any], fold: int) -> None:
+    def _alone(self, fit: Fit, params: Mapping[str, Any], fold: int, number: int) -> None:
         train, test = self.folds[fold]
         estimator = clone(self.estimator).set_params(**clone(params, safe=False))
-        X, y = _safe_indexing(self.X, train), _safe_indexing(self.y, train)
-        estimator.fit(X, y, **_check_method_params(self.X, self.fit_params, train))
+        X, y = _safe_split(estimator, self.X, self.y, train)
+        given = _check_method_params(self.X, self.fit_params, train)
+        with self.tasks.alone(number, estimator):
+            estimator.fit(X, **given) if y is None else estimator.fit(X, y, **given)
         fit.estimator = fit.scored = estimator
-        fit.X_test = _safe_indexing(self.X, test)
+        fit.X_test, _ = _safe_split(estimator, self.X, self.y, test, train)
+
+
+def _content(steps: Pipeline) -> Any:
+    """What is equal for steps with equal parameters, arrays and objects of any kind included."""
+    try:
+        return joblib.hash(steps)
+    except Exception:  # what can't be pickled is equal to nothing
+        return object()

@@ -17,15 +17,17 @@ from sklearn.model_selection._validation import (
     _score,
     _warn_or_raise_about_fit_failures,
 )
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_method_params
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params, _num_samples
 
-from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.candidates import Candidates, Fit
 from jaxbm.estimators.scoring import QuickScores
 from jaxbm.estimators.search_tasks import Tasks, managed, print_fit
+
+Part = tuple[Any, Any, Mapping[str, Any]]
+"""Features and labels of some rows, and what a scorer is given besides."""
 
 
 class MembersSearchCV(BaseSearchCV):
@@ -35,11 +37,12 @@ class MembersSearchCV(BaseSearchCV):
     scores; but every candidate on every fold is a member of one training run. Candidates that differ in numbers
     (`learning_rate_init`, `alpha`, `tol`, `max_iter`, ...), seeds or widths of equally many layers share a compiled
     call; for every other activation, solver, depth or batch size there is one call more. Candidates with
-    solver="lbfgs" are fitted one by one. The earlier steps of a pipeline are fitted once for each fold.
+    solver="lbfgs" are fitted one by one. The earlier steps of a pipeline are fitted once for each fold. So that one
+    class does for a whole script, it takes every other estimator as well, and fits it candidate by candidate.
 
     Parameters
     ----------
-    estimator : JaxMLPClassifier, JaxMLPRegressor, or a Pipeline whose last step is one
+    estimator : JaxMLPClassifier, JaxMLPRegressor, or a Pipeline whose last step is one; or another estimator
     param_grid : dict or list of dicts, default=None
         Names and lists of values, every combination of which is tried.
     param_distributions : dict or list of dicts, default=None
@@ -128,7 +131,8 @@ class MembersSearchCV(BaseSearchCV):
         """
         if not get_config()["skip_parameter_validation"]:
             self._validate_params()
-        self._check_estimator()
+        if (self.param_grid is None) == (self.param_distributions is None):
+            raise ValueError("param_grid: expected either it or param_distributions, got both or none")
         with managed(self):
             return self._search(X, y, params)
 
@@ -142,14 +146,14 @@ class MembersSearchCV(BaseSearchCV):
         candidates = list(self._candidates())
         if not folds or not candidates:
             raise ValueError(
-                f"No fits were performed: expected folds of cv and candidates, got {len(folds)} folds and "
-                f"{len(candidates)} candidates"
+                "No fits were performed. Was the CV iterator empty? Were there no candidates? "
+                f"Got {len(folds)} folds and {len(candidates)} candidates"
             )
         if self.verbose:
             each, many = len(folds), len(candidates)
             print(f"Fitting {each} folds for each of {many} candidates, totalling {each * many} fits")
         tasks.begin_fits(folds, len(candidates))
-        fits = Candidates(self.estimator, candidates, folds, X, y, routed.estimator.fit).fitted()
+        fits = Candidates(self.estimator, candidates, folds, X, y, routed.estimator.fit, tasks).fitted()
         out = self._scored(fits, folds, X, y, scorers, routed.scorer.score, tasks, candidates)
         tasks.end_fits()
         _warn_or_raise_about_fit_failures(out, self.error_score)
@@ -166,20 +170,15 @@ class MembersSearchCV(BaseSearchCV):
     def _folds(self, X: Any, y: Any, split_params: Mapping[str, Any]) -> list[Any]:
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         self.n_splits_ = cv.get_n_splits(X, y, **split_params)
-        folds = list(cv.split(X, y, **split_params))
+        # Rows may be given as a mask or a list as well.
+        rows = np.arange(_num_samples(X))
+        folds = [(rows[train], rows[test]) for train, test in cv.split(X, y, **split_params)]
         if len(folds) != self.n_splits_:
-            raise ValueError(f"cv: expected {self.n_splits_} folds, as its get_n_splits says, got {len(folds)}")
-        return folds
-
-    def _check_estimator(self) -> None:
-        last = self.estimator.steps[-1][1] if isinstance(self.estimator, Pipeline) else self.estimator
-        if not isinstance(last, BaseJaxMLP):
-            raise TypeError(
-                "estimator: expected a JaxMLPClassifier, a JaxMLPRegressor or a pipeline that ends in one, got "
-                f"{type(last).__name__}"
+            raise ValueError(
+                "cv.split and cv.get_n_splits return inconsistent results. "
+                f"Expected {self.n_splits_} splits, got {len(folds)}"
             )
-        if (self.param_grid is None) == (self.param_distributions is None):
-            raise ValueError("param_grid: expected either it or param_distributions, got both or none")
+        return folds
 
     def _candidates(self) -> Iterator[Mapping[str, Any]]:
         if self.param_grid is not None:
@@ -191,7 +190,10 @@ class MembersSearchCV(BaseSearchCV):
         tasks: Tasks, candidates: list[Mapping[str, Any]],
     ) -> list[dict[str, Any]]:  # fmt: skip
         """What scikit-learn's own search gathers of each fit."""
-        parts = [(_part(X, y, score_params, train), _part(X, y, score_params, test)) for train, test in folds]
+        parts = [
+            (self._part(X, y, score_params, train), self._part(X, y, score_params, test, train))
+            for train, test in folds
+        ]
         labels = [] if score_params else [y_test for _, (_, y_test, _) in parts]
         quick = QuickScores(self.scoring if labels else (), is_classifier(self.estimator), labels)
         out = []
@@ -209,6 +211,10 @@ class MembersSearchCV(BaseSearchCV):
             if self.verbose > 1:
                 print_fit(self.verbose, row, candidates[i // len(folds)], i, len(folds), len(fits))
         return out
+
+    def _part(self, X: Any, y: Any, params: Mapping[str, Any], rows: np.ndarray, fitted: Any = None) -> Part:
+        X_part, y_part = _safe_split(self.estimator, X, y, rows, fitted)
+        return X_part, y_part, _check_method_params(X, params, rows)
 
     def _failed(self, fit: Fit, scorers: Any) -> dict[str, Any]:
         if self.error_score == "raise" and fit.error is not None:
@@ -251,7 +257,3 @@ class MembersSearchCV(BaseSearchCV):
             self.refit_time_ = time.perf_counter() - began
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
-
-
-def _part(X: Any, y: Any, params: Mapping[str, Any], rows: np.ndarray) -> tuple[Any, Any, Mapping[str, Any]]:
-    return _safe_indexing(X, rows), _safe_indexing(y, rows), _check_method_params(X, params, rows)

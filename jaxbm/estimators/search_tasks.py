@@ -20,7 +20,7 @@ managed: Any = callback_management_context
 class Tasks:
     """The tasks of a search, told to its callbacks as scikit-learn's own searches tell theirs.
 
-    All fits run at once: every one of them has begun before the first, and ends when it is scored.
+    Fits that run at once have all begun before the first of them ends; each ends when it is scored.
 
     Args:
       search: whose callbacks are told; without any, nothing is done.
@@ -33,6 +33,7 @@ class Tasks:
         self._root: Any = None
         self._all: Any = None
         self._fits: list[tuple[Any, dict[str, Any]]] = []
+        self._begun: set[int] = set()
         if getattr(search, "_skl_callbacks", None):
             self._root = search._init_callback_context(max_subtasks=1 + (search.refit is not False))
             self._root.call_on_fit_task_begin(estimator=search, **self._given())
@@ -45,7 +46,7 @@ class Tasks:
         return {"X": X, "y": y, "metadata": None if weight is None else {"sample_weight": weight}}
 
     def begin_fits(self, folds: Sequence[Any], candidates: int) -> None:
-        """Every candidate on every fold begins, candidate by candidate."""
+        """Every candidate on every fold is going to be fitted, candidate by candidate."""
         if self._root is None:
             return
         count = candidates * len(folds)
@@ -54,8 +55,24 @@ class Tasks:
         given = [self._given(train) for train, _ in folds]
         for i in range(count):
             fit = self._all.subcontext(task_name="candidate-split-evaluation", task_id=i)
-            fit.call_on_fit_task_begin(estimator=self._search, **given[i % len(folds)])
             self._fits.append((fit, given[i % len(folds)]))
+
+    def begin_fit(self, i: int) -> None:
+        """One of them begins, if it has not yet."""
+        if self._fits and i not in self._begun:
+            self._begun.add(i)
+            fit, given = self._fits[i]
+            fit.call_on_fit_task_begin(estimator=self._search, **given)
+
+    @contextlib.contextmanager
+    def alone(self, i: int, estimator: Any) -> Iterator[None]:
+        """While one of them is made by an estimator's own `fit`, whose tasks are told as parts of it."""
+        if not self._fits:
+            yield
+            return
+        with self._fits[i][0].propagate_callback_context(estimator):
+            self.begin_fit(i)
+            yield
 
     def end_fit(self, i: int) -> None:
         """One of them is scored."""

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import loguniform
 from sklearn import datasets
+from sklearn.cluster import KMeans
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, MembersSearchCV, scoring
@@ -100,6 +102,49 @@ def test_a_fold_without_a_class():
     same(ours, theirs)
 
 
+def test_folds_as_masks_and_lists():
+    mask = np.arange(len(Y)) % 3 == 0
+    folds = [(~mask, mask), (list(range(0, 170, 2)), np.arange(1, 170, 2))]
+    ours, theirs = (
+        kind(MODEL, {"alpha": [1.0]}, cv=folds).fit(SCALED, Y) for kind in (MembersSearchCV, GridSearchCV)
+    )
+    same(ours, theirs)
+
+
+def test_earlier_steps_differ_where_their_arrays_and_objects_do():
+    """Written out, the two arrays are the same text, and so is every object that shows its address alone."""
+    far = np.zeros(2000)
+    far[1000] = 1.0
+    step = FunctionTransformer(cut, kw_args={"marks": far})
+    model = Pipeline([("cut", step), ("net", MODEL)])
+    grid = {"cut__kw_args": [{"marks": far}, {"marks": np.zeros(2000)}]}
+    ours, theirs = (kind(model, grid, cv=2).fit(SCALED, Y) for kind in (MembersSearchCV, GridSearchCV))
+    same(ours, theirs)
+    assert ours.cv_results_["mean_test_score"][0] != ours.cv_results_["mean_test_score"][1]
+    grid = {"cut__kw_args": [None], "cut__func": [lambda x: x, lambda x: 0 * x]}  # what can't be pickled
+    ours = MembersSearchCV(model, grid, cv=2, refit=False).fit(SCALED, Y)
+    assert ours.cv_results_["mean_test_score"][0] > ours.cv_results_["mean_test_score"][1]
+
+
+def cut(x, marks):
+    return x if marks.any() else x[:, :1]
+
+
+def test_other_estimators_are_fitted_as_by_a_grid_search():
+    models = [
+        (LogisticRegression(), {"C": [0.01, 1.0]}),
+        (Pipeline([("last", MODEL)]), {"last": [MODEL, LogisticRegression()]}),
+        (TransformedTargetRegressor(JaxMLPRegressor(max_iter=5, random_state=0)), {"regressor__alpha": [0, 1]}),
+    ]
+    for model, grid in models:
+        ours, theirs = (kind(model, grid, cv=3).fit(SCALED, Y) for kind in (MembersSearchCV, GridSearchCV))
+        np.testing.assert_allclose(
+            ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], atol=1e-4
+        )
+    found = MembersSearchCV(KMeans(n_init=1, random_state=0), {"n_clusters": [2, 3]}, cv=2).fit(SCALED)
+    assert found.best_params_ == {"n_clusters": 3}
+
+
 def test_regression_by_a_scorer_of_one_s_own():
     x, y = datasets.load_diabetes(return_X_y=True)
     model = make_pipeline(StandardScaler(), JaxMLPRegressor(max_iter=10, random_state=0, learning_rate_init=0.01))
@@ -126,15 +171,15 @@ def test_candidates_that_fail():
         assert search.best_index_ == rates.index(0.01)
     with pytest.raises(ValueError, match="'learning_rate_init' parameter"):
         MembersSearchCV(MODEL, grid, cv=2, error_score="raise").fit(SCALED, Y)
-    with pytest.raises(TypeError, match=r"estimator: expected a JaxMLPClassifier.*got LogisticRegression"):
-        MembersSearchCV(LogisticRegression(), {"C": [1]}).fit(SCALED, Y)
+    with pytest.raises(InvalidParameterError, match="'estimator' parameter of MembersSearchCV"):
+        MembersSearchCV(3, {"C": [1]}).fit(SCALED, Y)
     with pytest.raises(ValueError, match="param_grid: expected either it or param_distributions"):
         MembersSearchCV(MODEL).fit(SCALED, Y)
     bad = {"n_iter": 0, "cv": "two", "error_score": "rise", "random_state": "x", "return_train_score": 2}
     for name, value in bad.items():
         with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of MembersSearchCV"):
             MembersSearchCV(MODEL, grid).set_params(**{name: value}).fit(SCALED, Y)
-    with pytest.raises(ValueError, match=r"No fits were performed: .* got 0 folds and 2 candidates"):
+    with pytest.raises(ValueError, match=r"No fits were performed\. .* Got 0 folds and 2 candidates"):
         MembersSearchCV(MODEL, grid, cv=iter(())).fit(SCALED, Y)
 
 
