@@ -11,9 +11,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from jax.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from jaxbm.estimators import fitted
 from jaxbm.estimators.block_training import BlockTraining
@@ -24,10 +25,12 @@ from jaxbm.estimators.lbfgs import minimize, wide_logits
 from jaxbm.estimators.networks import Training, Weights
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters
 from jaxbm.estimators.presets import fit_preset, preset_outputs
+from jaxbm.estimators.repeats import counted_rows
 from jaxbm.estimators.rows import NON_FINITE, block_rows, blocks, dense, is_plain
 from jaxbm.estimators.tables import host_table, table
-from jaxbm.estimators.targets import Targets, outputs_of
+from jaxbm.estimators.targets import Targets, one_column, outputs_of
 from jaxbm.estimators.validation import HeldOut
+from jaxbm.estimators.weights import sample_weights
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.models.mlp import MLP, Dense
 from jaxbm.training.predict import logits_by_blocks
@@ -129,7 +132,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
         weight = self._sample_weight(sample_weight, X, targets)
         if incremental and not is_first and weight is None and self._stepped(X, targets):
             return self
-        held_out = self._validation(validation_data)
+        held_out = self._validation(validation_data, targets)
         sizes = (X.shape[1], *hidden, targets.outputs)
         state = State() if is_first else fitted.state_of(self, sizes, incremental)
         rows = np.arange(X.shape[0], dtype=np.int32)
@@ -163,18 +166,12 @@ class BaseJaxMLP(BaseEstimator, ABC):
         return is_done
 
     def _sample_weight(self, given: Any, X: Any, targets: Targets) -> np.ndarray | None:
-        weight = None if given is None else _check_sample_weight(given, X, dtype=np.float64)
-        if weight is not None and not (weight >= 0).all():
-            low = np.flatnonzero(~(weight >= 0))
-            raise ValueError(
-                f"sample_weight: expected nonnegative weights, got {len(low)} others, the first in row {low[0]}"
-            )
-        weight = self._weighted(targets, weight)
+        weight = self._weighted(targets, sample_weights(given, X))
         if weight is not None and not weight.any():
             raise ValueError("sample_weight: expected at least one positive weight, got zeros only")
         return weight
 
-    def _validation(self, given: Any) -> Samples | None:
+    def _validation(self, given: Any, targets: Targets) -> Samples | None:
         if given is None:
             return None
         if not self.early_stopping:
@@ -182,16 +179,17 @@ class BaseJaxMLP(BaseEstimator, ABC):
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             raise ValueError("validation_data: expected (X, y) or (X, y, sample_weight)")
         X = self._features(given[0])
-        labels = self._labels(given[1])
-        if len(labels) != X.shape[0]:
-            raise ValueError(f"validation_data: expected as many labels as rows, got {len(labels)} and {X.shape[0]}")
-        weight = None if len(given) == 2 else _check_sample_weight(given[2], X, dtype=np.float32)
-        return X, labels, weight
+        y = one_column(given[1] if sparse.issparse(given[1]) else np.asarray(given[1]))
+        found, expected = list(y.shape), [X.shape[0], *targets.labels.shape[1:]]
+        if found != expected:
+            raise ValueError(f"validation_data: expected labels of shape {expected}, as for training, got {found}")
+        weight = sample_weights(given[2] if len(given) == 3 else None, X, "sample_weight of validation_data")
+        return X, self._labels(y), weight if weight is None else weight.astype(np.float32)
 
     def _training(self, job: Job, samples: Samples, opt_state: Any, incremental: bool) -> Training | BlockTraining:
-        X, labels, weight = samples
+        X, labels, weight = samples if incremental else counted_rows(job, *samples)
         networks = job.networks
-        if len(networks[0].rows) == X.shape[0]:  # type: ignore[arg-type]
+        if X is not samples[0] or len(networks[0].rows) == X.shape[0]:  # type: ignore[arg-type]
             networks = [replace(network, rows=None) for network in networks]
         if block_rows(X) is not None:
             return BlockTraining(job.program, networks, X, labels, weight, opt_state)

@@ -134,7 +134,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
                                                                       Numbers beyond float32 are an error
     order of rows         NumPy's generator                           a counter-based one: other batches, same quality
     weighted epoch        its loss is the mean of its batches' means  the mean over all of its rows, by weight
-    full batch            shuffled                                    not shuffled, since that changes rounding alone
+    full batch            shuffled                                    not shuffled, equal rows are one of more weight
     `epsilon`             added to the root before bias correction    after it, as in the paper's algorithm 1
     `partial_fit`         same order of rows in every call            another one in each call
     divergence            goes on with NaN; ValueError at the end     stops in that epoch; ValueError that says what
@@ -252,6 +252,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
             if of_classes and (codes := known_codes(y, self.classes_)) is not None:
                 return X, class_targets(codes, len(self.classes_))
             if not hasattr(self, "_multilabel"):  # the classes of a first partial_fit are given
+                self._sparse_labels = sparse.issparse(y)
                 self._multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
             check_classes(unique_labels(y), self.classes_, all_again=self.warm_start)
         return X, self._targets(y)
@@ -262,7 +263,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         return class_targets(np.searchsorted(self.classes_, y), len(self.classes_))
 
     def _labels(self, y: Any) -> np.ndarray:
-        y = as_typed(one_column(np.asarray(y) if not sparse.issparse(y) else y))
+        y = as_typed(y)
         if not self._multilabel and len(unseen := np.setdiff1d(y, self.classes_)):
             told = ", ".join(repr(label) for label in unseen[:5].tolist())
             raise ValueError(f"validation_data: expected classes that training has, got {told} besides")

@@ -102,13 +102,17 @@ class CompiledEpochs:
             training.words, training.own, training.shared, rule, penalty.astype(np.float32),
             middle.astype(np.float32), np.float32(scale), np.float32(rate_scale), part, total,
         )  # fmt: skip
+        self._past: list[tuple[np.ndarray, np.ndarray | None]] = []
         penalties = np.zeros((m, epochs), np.float32)
         self.carry = Carry(training.state, now, np.int32(0), before.astype(np.float32), penalties, sums, best)
 
     def advance(self, epochs: int) -> int:
         """Train that many epochs further, less where all stop before; how many were trained."""
+        length = self.training.task.epochs
+        if self.training.epoch == length:
+            self._turn_over()
         before = self.training.epoch
-        self.carry = _epochs(self.fixed, self.carry, self.numbers, np.int32(before + epochs))
+        self.carry = _epochs(self.fixed, self.carry, self.numbers, np.int32(min(before + epochs, length)))
         after = int(self.carry.epoch)
         self.training.go_on_from(self.carry.state, after)
         return after - before
@@ -118,19 +122,45 @@ class CompiledEpochs:
         """Where the networks are, on the host."""
         return Progress(*(np.asarray(part) for part in self.carry.now))
 
+    @property
+    def epoch(self) -> int:
+        """How many were trained."""
+        return self.training.epoch + len(self._past) * self.training.task.epochs
+
     def losses(self) -> np.ndarray:
         """float64 `[M, epochs]`, penalties included."""
+        return np.concatenate([*(losses for losses, _ in self._past), self._losses()], axis=1)
+
+    def scores(self) -> np.ndarray | None:
+        """float64 `[M, epochs]`; None where none are taken."""
+        if self.held_out is None:
+            return None
+        return np.concatenate([*(scores for _, scores in self._past if scores is not None), self._scores(0)], axis=1)
+
+    def last(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Losses and scores `[M]` of the last epoch."""
+        scores = None if self.held_out is None else self._scores(self.training.epoch - 1)[:, -1]
+        return self._losses()[:, -1], scores
+
+    def _losses(self) -> np.ndarray:
         done = self.training.epoch
         losses = np.asarray(self.carry.state.history["loss"], np.float64)[:, :done]
         return losses * float(self.numbers.scale) + np.asarray(self.carry.penalties, np.float64)[:, :done]
 
-    def scores(self, since: int = 0) -> np.ndarray | None:
-        """float64 `[M, epochs]` from one epoch on; None where none are taken."""
-        if self.held_out is None:
-            return None
+    def _scores(self, since: int) -> np.ndarray:
+        held_out: Any = self.held_out
         sums = np.asarray(self.carry.sums, np.float64)
-        kind, whole = self.held_out.kind, self.held_out.total
+        kind, whole = held_out.kind, held_out.total
         return np.stack([score_of(kind, sums[:, i], whole) for i in range(since, self.training.epoch)], axis=1)
+
+    def _turn_over(self) -> None:
+        """Put aside what the epochs' buffers hold, and go on from their start: the orders of rows come once more."""
+        self._past.append((self._losses(), None if self.held_out is None else self._scores(0)))
+        state = self.carry.state
+        history = {name: np.full(part.shape, np.nan, part.dtype) for name, part in state.history.items()}
+        state = state._replace(epoch=np.zeros_like(state.epoch), history=history)
+        self.carry = self.carry._replace(state=state, epoch=np.int32(0))
+        self.training.go_on_from(state, 0)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -176,7 +206,7 @@ def _some(fixed: Fixed, numbers: Numbers, until: Array, carry: Carry) -> Carry:
 
     now, penalties, better = lax.fori_loop(0, stop - at, one, (now, carry.penalties, jnp.zeros_like(now.going)))
     if scores is not None:
-        best = keep_better(state.params, best, better | (at == 0))
+        best = keep_better(state.params, best, better | (carry.now.epochs == 0))
     state = state._replace(active=state.active & now.going)
     if fixed.schedule != "constant":
         state = with_rates(state, carry.now.rates, now.rates)

@@ -126,10 +126,10 @@ class _Compiled:
         if self.told is None:
             self.quick = next_chunk(done, time.perf_counter() - began, CHUNK_SECONDS)
             return
-        scores = self.loop.scores(self.training.epoch - 1)  # each is computed anew: the last one alone
-        score = None if scores is None else _mean(scores[:, -1])
+        losses, scores = self.loop.last()
+        score = None if scores is None else _mean(scores)
         event = _event(self.rules, before, self.now, scores is not None)
-        self.told(self.training.epoch, _mean(self.loop.losses()[:, -1]), score, event)
+        self.told(self.loop.epoch, _mean(losses), score, event)
 
     def trained(self, interrupted: bool = False) -> list[Trained]:
         """Every network as it is now."""

@@ -6,6 +6,7 @@ one table, and train them in one call: each is the job that the candidate's own 
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import InvalidParameterError
 
 from jaxbm.estimators.fitting import Rules
 from jaxbm.estimators.networks import Network, Program, Weights
@@ -23,6 +25,9 @@ from jaxbm.estimators.targets import Targets
 ALL_ROWS = 1 << 30
 """A program's batch size where every batch is all rows: then networks of different numbers of rows can share it."""
 AUTO_BATCH = 200
+WIDEST = 2**31 - 1
+SMALLEST_EPSILON = 1e-30
+"""A smaller one is none in float32, where it keeps 0 / 0 from being computed; it is below any root but 0."""
 ALIASES = {"logistic": "sigmoid"}
 
 
@@ -66,16 +71,19 @@ def hidden_sizes(estimator: Any) -> tuple[int, ...]:
     """The hidden layers' widths.
 
     Raises:
-      ValueError: one is not a positive integer.
+      sklearn.utils._param_validation.InvalidParameterError: one is not a positive integer.
     """
     given = estimator.hidden_layer_sizes
-    sizes = list(given) if hasattr(given, "__iter__") else [given]
+    is_one = not hasattr(given, "__iter__") or (isinstance(given, np.ndarray) and given.ndim == 0)
+    sizes = [given] if is_one else list(given)
     for size in sizes:
-        if isinstance(size, bool) or not hasattr(size, "__index__") or np.ndim(size):
+        if isinstance(size, bool) or not hasattr(size, "__index__") or isinstance(size, np.ndarray):
             got = f"an array of shape {list(size.shape)}" if isinstance(size, np.ndarray) else repr(size)
-            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {got}")
+            raise InvalidParameterError(f"hidden_layer_sizes must be integers > 0, got {got}")
         if size <= 0:
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+            raise InvalidParameterError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        if size > WIDEST:
+            raise InvalidParameterError(f"hidden_layer_sizes must be at most {WIDEST}, got {reprlib.repr(size)}.")
     return tuple(int(size) for size in sizes)
 
 
@@ -140,7 +148,7 @@ def job_of(
                 l2=l2 / scale,
                 b1=estimator.beta_1,
                 b2=estimator.beta_2,
-                eps=estimator.epsilon / scale,
+                eps=max(estimator.epsilon / scale, SMALLEST_EPSILON),
                 weight_decay=estimator.alpha if decoupled else 0.0,
                 momentum=estimator.momentum,
                 dropout=estimator.dropout or 0.0,
@@ -190,9 +198,11 @@ def _split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and rows to score; two classes keep their shares."""
     stratify = targets.labels[rows].astype(bool)[:, None] if targets.kind.name == "binary" else None
-    train, held_out = train_test_split(
-        rows, random_state=rng, test_size=estimator.validation_fraction, stratify=stratify
-    )
+    size = float(estimator.validation_fraction)
+    try:
+        train, held_out = train_test_split(rows, random_state=rng, test_size=size, stratify=stratify)
+    except ValueError as error:
+        raise ValueError(f"validation_fraction={size:g} of {len(rows)} rows: {error}") from None
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."

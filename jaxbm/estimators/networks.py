@@ -31,6 +31,8 @@ from jaxbm.training.whole_run import start_state
 Weights = list[tuple[np.ndarray, np.ndarray]]
 """of each layer: weights `[in, out]` and biases `[out]`"""
 
+MOST_EPOCHS = 4096
+"""What is kept of each epoch has as many places, and is put aside where there are more: `max_iter` is free."""
 HOST_NUMBERS = 100_000
 """So few are summed on the host in less time than a compiled call takes to start."""
 
@@ -117,7 +119,7 @@ class Training:
             model=self.model,
             loss=self.program.loss,
             batch_size=min(self.program.batch_size, most),
-            epochs=1 << max(0, self.epochs - 1).bit_length(),
+            epochs=1 << max(0, min(self.epochs, MOST_EPOCHS) - 1).bit_length(),
             shuffle=self.program.shuffle,
             most_rows=most,
             bootstrap=self.program.bootstrap,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from functools import lru_cache
 from numbers import Integral, Real
 from operator import attrgetter, is_
@@ -61,6 +62,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
 
 PLAIN = (type(None), bool, int, float, str)
 """Types of values that say by themselves what they are."""
+FLOAT32 = ("alpha", "learning_rate_init", "clip_norm")
+LARGEST = float(np.finfo(np.float32).max)
 STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule")
 
 
@@ -111,7 +114,10 @@ def _check_given(kind: Any, given: dict[str, Any]) -> None:
     name = kind.__name__
     try:
         validate_parameter_constraints(kind._parameter_constraints, given, caller_name=name)
-    except InvalidParameterError as error:
+        _check_sizes(name, given)
+    except (TypeError, OverflowError) as error:
+        if not isinstance(error, InvalidParameterError):
+            raise InvalidParameterError(_unread(kind, given)) from None
         arrays = {k: v for k, v in given.items() if isinstance(v, np.ndarray) and f"{k!r} parameter" in str(error)}
         if not arrays:
             raise
@@ -130,6 +136,40 @@ def _check_given(kind: Any, given: dict[str, Any]) -> None:
             f"The 'learning_rate' parameter of {name} must be 'constant' beside a learning_rate_schedule. "
             f"Got {given['learning_rate']!r} instead."
         )
+
+
+def _check_sizes(name: str, given: dict[str, Any]) -> None:
+    """Numbers are given in any precision, and training reckons with those of float32."""
+    for parameter in FLOAT32 if given["solver"] != "lbfgs" else ():
+        value = given[parameter]
+        if value is not None and float(value) > LARGEST:
+            raise InvalidParameterError(
+                f"The {parameter!r} parameter of {name} must be within the range of float32, in which training "
+                f"computes. Got {value!r} instead."
+            )
+    if given["early_stopping"] and given["validation_fraction"] == 0:
+        raise InvalidParameterError(
+            f"The 'validation_fraction' parameter of {name} must be above 0 beside early_stopping=True. "
+            f"Got {given['validation_fraction']!r} instead."
+        )
+    for value in given.values():
+        if isinstance(value, Integral):
+            float(value)  # an OverflowError
+
+
+def _unread(kind: Any, given: dict[str, Any]) -> str:
+    """What is told of a parameter that is a number by its type, and that NumPy or a float cannot take."""
+    for parameter, value in given.items():
+        try:
+            constraints = {parameter: kind._parameter_constraints[parameter]}
+            validate_parameter_constraints(constraints, {parameter: value}, caller_name=kind.__name__)
+            isinstance(value, Integral) and float(value)
+        except (TypeError, OverflowError, KeyError):
+            break
+    return (
+        f"The {parameter!r} parameter of {kind.__name__} must be an int or a float, of Python or NumPy, of a usual "
+        f"size. Got {reprlib.repr(value)} instead."
+    )
 
 
 def is_stochastic(estimator: Any) -> bool:

@@ -124,7 +124,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
                                                                       Numbers beyond float32 are an error
     order of rows         NumPy's generator                           a counter-based one: other batches, same quality
     weighted epoch        its loss is the mean of its batches' means  the mean over all of its rows, by weight
-    full batch            shuffled                                    not shuffled, since that changes rounding alone
+    full batch            shuffled                                    not shuffled, equal rows are one of more weight
     `epsilon`             added to the root before bias correction    after it, as in the paper's algorithm 1
     `partial_fit`         same order of rows in every call            another one in each call
     divergence            goes on with NaN; ValueError at the end     stops in that epoch; ValueError that says what
@@ -233,7 +233,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
 
     def _labels(self, y: Any) -> np.ndarray:
         y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y of validation_data")
-        return quantity_targets(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y, self.loss).labels
+        return quantity_targets(y, self.loss).labels
 
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:

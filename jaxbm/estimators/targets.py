@@ -16,6 +16,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from jaxbm import losses
+from jaxbm.core.words import counted
 from jaxbm.losses.meaning import class_probabilities
 from jaxbm.run.contract import Loss
 
@@ -142,7 +143,7 @@ def classes_of(y: Any) -> tuple[bool, np.ndarray]:
       ValueError: they are of no kind that a classifier takes.
     """
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU":
-        classes = np.unique(y)
+        classes = np.unique(y).astype(y.dtype.newbyteorder("="), copy=False)
         if 2 * len(classes) <= len(y):  # nothing to find out or to warn of, which takes longer than a short training
             return False, classes
     kind = type_of_target(y, input_name="y")
@@ -163,7 +164,9 @@ def check_classes(classes: np.ndarray, known: np.ndarray, *, all_again: bool) ->
             )
     elif len(unseen := np.setdiff1d(classes, known)):
         told = ", ".join(repr(label) for label in unseen[:5].tolist())
-        raise ValueError(f"y: expected the {len(known)} classes of the first call, got {told} besides")
+        raise ValueError(
+            f"y: expected the {counted(len(known), 'class', 'classes')} of the first call, got {told} besides"
+        )
 
 
 def class_factors(given: Mapping[Any, float] | str, classes: np.ndarray, codes: np.ndarray) -> np.ndarray:

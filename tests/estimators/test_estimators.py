@@ -331,6 +331,9 @@ def test_wrong_rows_are_told_without_printing_them():
         JaxMLPClassifier().fit(X, Y, negative)
     with pytest.raises(ValueError, match="Sample weights must contain at least one non-zero number"):
         JaxMLPClassifier().fit(X, Y, np.zeros(150))
+    for size in (1e300, 1e-300):
+        with pytest.raises(ValueError, match="sample_weight: expected weights up to a number between"):
+            JaxMLPClassifier().fit(X, Y, np.full(150, size))
     with pytest.raises(ValueError, match="dropout' parameter of JaxMLPClassifier has no meaning for solver='lbfgs'"):
         JaxMLPClassifier(solver="lbfgs", dropout=0.1).fit(X, Y)
     with pytest.raises(ValueError, match="hidden_layer_sizes: going on from an earlier fit"):

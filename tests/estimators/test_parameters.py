@@ -1,12 +1,15 @@
 """Signatures: scikit-learn's first, and of every option of a training run a parameter or a reason."""
 
 import inspect
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils._param_validation import InvalidParameterError
 
 from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, MembersSearchCV, base
 from jaxbm.run.options import OPTIONS
@@ -77,8 +80,38 @@ def test_subclasses_with_constructors_of_their_own_and_numbers_of_numpy():
             Halved(alpha=-1).fit(x, y)
     for width, told in ((True, "True"), (8.0, "8.0"), ([8], r"\[8\]"), (np.ones(2), r"an array of shape \[2\]")):
         JaxMLPClassifier((1,), max_iter=1).fit(x, y)  # equal to what is plain, but not the same
-        with pytest.raises(ValueError, match=f"hidden_layer_sizes must be integers > 0, got {told}$"):
+        with pytest.raises(InvalidParameterError, match=f"hidden_layer_sizes must be integers > 0, got {told}$"):
             JaxMLPClassifier((width,), max_iter=1).fit(x, y)
+
+
+ODD = [
+    ("hidden_layer_sizes", np.asarray(2)), ("hidden_layer_sizes", [[2]]), ("hidden_layer_sizes", 10**20),
+    ("hidden_layer_sizes", {"a": 1}), ("hidden_layer_sizes", 10**400), ("alpha", Fraction(1, 2)), ("alpha", 10**400),
+    ("alpha", 1e40), ("learning_rate_init", 1e300), ("clip_norm", 10**39), ("power_t", 10**400),
+    ("n_iter_no_change", 10**400), ("momentum", Fraction(1, 2)), ("beta_1", Decimal("0.5")),
+    ("tol", np.float32("nan")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), ODD)
+@pytest.mark.parametrize("kind", PAIRS)
+def test_numbers_of_any_type_and_size_are_told_by_the_parameter_s_name(kind, name, value):
+    with pytest.raises(InvalidParameterError, match=name) as raised:
+        kind(**{name: value}).fit([[1.0], [2.0]], [0, 1])
+    assert len(str(raised.value)) < 300
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_shares_and_epsilons_of_any_precision():
+    x, y = np.linspace(-1, 1, 40).reshape(20, 2), np.arange(20) // 10
+    x[:, 1] = 0  # its gradient is 0, and an epsilon that float32 takes for 0 would divide it by that
+    options = {"hidden_layer_sizes": 3, "max_iter": 2, "random_state": 0}
+    found = JaxMLPClassifier(**options, early_stopping=True, validation_fraction=np.float32(0.25)).fit(x, y)
+    assert found.t_ == 2 * 15
+    assert np.isfinite(JaxMLPClassifier(**options, epsilon=1e-300).fit(x, y).coefs_[0]).all()
+    for share, error in ((0, InvalidParameterError), (1e-9, ValueError)):
+        with pytest.raises(error, match="validation_fraction"):
+            JaxMLPClassifier(early_stopping=True, validation_fraction=share).fit(x, y)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -1,0 +1,61 @@
+"""Where calls of an estimator must fit each other, and where a run has no end that is known."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn import datasets
+from sklearn.preprocessing import scale
+
+from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, networks
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = datasets.load_iris(return_X_y=True)
+X = scale(X)
+TARGET = X @ np.asarray([1.0, -2.0, 0.5, 0.0])
+
+
+def test_validation_data_has_the_form_of_the_training_s():
+    two = np.stack([Y == 1, Y == 2], axis=1).astype(int)
+    wrong = [
+        (JaxMLPClassifier, Y, (X, two), r"labels of shape \[150\], as for training, got \[150, 2\]"),
+        (JaxMLPClassifier, two, (X, Y), r"labels of shape \[150, 2\]"),
+        (JaxMLPClassifier, two, (X, np.eye(3, dtype=int)[Y]), r"labels of shape \[150, 2\]"),
+        (JaxMLPRegressor, TARGET, (X, X), r"labels of shape \[150\]"),
+        (JaxMLPClassifier, Y, (X, Y[:3]), r"labels of shape \[150\].* got \[3\]"),
+        (
+            JaxMLPClassifier,
+            Y,
+            (X, Y, -np.ones(150)),
+            r"sample_weight of validation_data: expected nonnegative weights",
+        ),
+    ]
+    for kind, y, given, told in wrong:
+        with pytest.raises(ValueError, match=told):
+            kind(early_stopping=True).fit(X, y, validation_data=given)
+    rows = JaxMLPRegressor(early_stopping=True, max_iter=2).fit(X, TARGET, validation_data=(X, TARGET.tolist()))
+    assert len(rows.validation_scores_) == 2
+
+
+def test_labels_that_partial_fit_gets_sparse_are_predicted_sparse():
+    two = np.stack([Y == 1, Y == 2], axis=1).astype(int)
+    model = JaxMLPClassifier((3,), random_state=0).partial_fit(X, sparse.csr_matrix(two), classes=[0, 1])
+    assert sparse.issparse(model.predict(X))
+
+
+def test_epochs_without_end_take_no_memory(monkeypatch):
+    """What is kept of each epoch goes into buffers of few epochs, one after the other."""
+    options = {"hidden_layer_sizes": (6,), "random_state": 0, "learning_rate_init": 0.02}
+    model = JaxMLPClassifier(**options, max_iter=10**12, tol=1e-2).fit(X, Y)
+    assert model.n_iter_ < 1000
+    for more in ({}, {"early_stopping": True}, {"solver": "sgd", "learning_rate": "invscaling", "members": 2}):
+        one, many = (JaxMLPClassifier(**options, max_iter=21, tol=1e-5, **more) for _ in range(2))
+        one.fit(X, Y)
+        with monkeypatch.context() as patch:
+            patch.setattr(networks, "MOST_EPOCHS", 8)
+            many.fit(X, Y)
+        assert one.n_iter_ == many.n_iter_ > 8
+        np.testing.assert_allclose(many.loss_curve_, one.loss_curve_, rtol=1e-5)
+        np.testing.assert_allclose(many.coefs_[0], one.coefs_[0], rtol=1e-4, atol=1e-6)
+        if one.early_stopping:
+            np.testing.assert_allclose(many.validation_scores_, one.validation_scores_)
