@@ -36,6 +36,8 @@ class Implementation:
       platform: JAX's default backend where it is for; None for any.
       failure: why a run fails here that it should be able to carry out, found out by trying, once for each kind of
         run; asked where it would be chosen by itself. None where there is nothing to try.
+      fell: takes the message of an error of a run, and tells whether it is its own; `failure` gives it from then on.
+        None where `failure` is.
       begin: what makes the state before the first epoch, given the function that does so in plain JAX; None for that.
     """
 
@@ -52,6 +54,7 @@ class Implementation:
     platform: str | None = None
     failure: Callable[[Run], str | None] | None = None
     begin: Callable[[Callable[..., RunState]], Callable[..., RunState]] | None = None
+    fell: Callable[[str], bool] | None = None
 
 
 def _nothing(*_: Any) -> None:
@@ -85,6 +88,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             precision=_later(CUDA, "precision"),
             platform="gpu",
             failure=_later("jaxbm.kernels.cuda.trial", "failure"),
+            fell=_later("jaxbm.kernels.cuda.trial", "fell"),
         ),
         Implementation(
             "cpu",

@@ -36,8 +36,7 @@ def suggestion(name: object, known: Iterable[str]) -> str:
     near = [one for one in there or () if one in known]
     if there is None:
         near = [one for one in known if stem(one) == stem(name)][-1:]
-        there = tuple(near) or None
-    if there is None or (there and not near):
+    if not near and there != ():  # an empty one says that there is nothing like it here
         near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
 

@@ -21,6 +21,7 @@ from jaxbm.core.halves import split
 from jaxbm.core.precision import Precision
 from jaxbm.core.settings import callers_level, non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
+from jaxbm.kernels.spare import spared
 from jaxbm.members import chunks, member_data, stacking, widths
 from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, Report
@@ -74,6 +75,7 @@ ACCEPTS = Accepts("fit_members", many=True)
 
 @ACCEPTS.documented
 @non_finite_is_told
+@spared
 def fit_members(
     keys: Array,
     model: Model | Sequence[Model],

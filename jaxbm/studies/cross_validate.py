@@ -16,6 +16,7 @@ from jaxbm.core.dataframe import tidy
 from jaxbm.core.keys import member_keys
 from jaxbm.core.settings import non_finite_is_told
 from jaxbm.core.weights import scaled
+from jaxbm.kernels.spare import spared
 from jaxbm.members.fit_members import fit_members
 from jaxbm.members.progress import Report
 from jaxbm.members.result import MembersResult
@@ -72,6 +73,7 @@ ACCEPTS = Accepts(
 
 @ACCEPTS.documented
 @non_finite_is_told
+@spared
 def cross_validate(
     key: Array,
     model: Model,

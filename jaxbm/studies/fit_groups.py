@@ -21,6 +21,7 @@ from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
 from jaxbm.core.keys import folded_keys
 from jaxbm.core.settings import non_finite_is_told, on_purpose
+from jaxbm.kernels.spare import spared
 from jaxbm.members.checkpoint import check_folder
 from jaxbm.members.fit_members import Setup, prepare, trained
 from jaxbm.members.progress import MembersInterrupted, Report
@@ -143,6 +144,7 @@ ACCEPTS = Accepts(
 
 @ACCEPTS.documented
 @non_finite_is_told
+@spared
 def fit_groups(
     key: Array,
     model: Model,

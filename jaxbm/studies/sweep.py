@@ -16,6 +16,7 @@ from jaxbm.core import checks, counter
 from jaxbm.core import rows as row_trees
 from jaxbm.core.fingerprint import fingerprint
 from jaxbm.core.settings import non_finite_is_told
+from jaxbm.kernels.spare import spared
 from jaxbm.members import chunks
 from jaxbm.members.progress import MembersProgress, Report, reporter
 from jaxbm.members.resumable_fit import fit_single
@@ -53,6 +54,7 @@ ACCEPTS = Accepts(
 
 @ACCEPTS.documented
 @non_finite_is_told
+@spared
 def sweep(
     space: Space | Sequence[Mapping[str, Any]],
     key: Array,

@@ -16,6 +16,7 @@ from jaxbm.core import checks, counter
 from jaxbm.core.keys import host_data, key_words
 from jaxbm.core.settings import non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
+from jaxbm.kernels.spare import spared
 from jaxbm.models.protocol import Model, Params
 from jaxbm.run import private_runs, row_checks, start_checks
 from jaxbm.run.accepts import Accepts
@@ -59,6 +60,7 @@ ACCEPTS = Accepts("fit")
 
 @ACCEPTS.documented
 @non_finite_is_told
+@spared
 def fit(
     key: Array,
     model: Model,

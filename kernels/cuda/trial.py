@@ -1,10 +1,12 @@
 """Whether a run's program can be launched here: found out before the run, by a launch that has nothing to do.
 
-A launch that fails in the midst of a run is an error of the run. Where nobody asked for the kernel by name, it is
-known beforehand, and XLA trains. A trial is the pass itself, over one batch of zeros, for a member that does not go
-on: the program is compiled and loaded, gets its shared memory, and is launched in blocks of its own size.
+A launch that fails in the midst of a run is an error of the run, which begins anew with XLA (`kernels/spare.py`). So
+where nobody asked for the kernel by name, it is known beforehand, and XLA trains. A trial is the pass itself, over
+one batch of zeros, for a member that does not go on: the program is compiled and loaded, gets its shared memory, and
+is launched in blocks of its own size.
 """
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +26,10 @@ from jaxbm.run.contract import Data, Hyper, Run, Task
 
 _found: dict[tuple[Plan, Machine], str | None] = {}
 _lock = threading.Lock()
+_OWN = re.compile(r"CUDA: [^\n]* failed: [^\n]*|the CUDA driver [^\n]*|NVRTC could not [^\n]*|jaxbm_cuda: [^\n]*")
+"""What `host/launch.cc` says where it fails."""
+_fallen: list[str] = []
+"""Of a run whose launch failed though its trial had come through: nothing is launched by itself after that."""
 
 
 def failure(run: Run) -> str | None:
@@ -34,6 +40,8 @@ def failure(run: Run) -> str | None:
     machine = machines.machine()
     if isinstance(machine, str):
         return machine
+    if _fallen:
+        return _fallen[0]
     laid_out = plan(train.shape_of(run), machine.architecture)
     if isinstance(laid_out, str):
         return laid_out
@@ -43,10 +51,21 @@ def failure(run: Run) -> str | None:
         return _found[laid_out, machine]
 
 
+def fell(message: str) -> bool:
+    """Whether a run's error is a launch's of ours; the first one is what `failure` gives from then on."""
+    found = _OWN.search(message)
+    if found is None:
+        return False
+    with _lock:
+        _fallen.append(found[0])
+    return True
+
+
 def forget() -> None:
     """Try everything anew."""
     with _lock:
         _found.clear()
+        _fallen.clear()
 
 
 def _failure(run: Run, machine: Machine, batch: int) -> str | None:

@@ -18,6 +18,7 @@ from jaxbm.kernels import dispatch, native, registry
 from jaxbm.kernels.cuda import machine, nvrtc, train, trial
 from jaxbm.kernels.cuda.plan import Plan
 from jaxbm.kernels.cuda.vocabulary import codes
+from jaxbm.kernels.spare import spared
 from jaxbm.run import contract, loop
 from jaxbm.run.training import Training
 
@@ -401,6 +402,49 @@ def test_a_fit_that_is_left_to_xla_is_that_of_xla_also_under_transformations(gpu
     trial.forget()
     traced = str(jax.make_jaxpr(jax.vmap(functools.partial(fit, None)))(rates))
     assert machine.TARGET in traced
+
+
+def test_a_launch_that_fails_after_its_trial_is_spared_who_did_not_ask_for_it(gpu, by_itself, tmp_path):
+    options = {"loss": "l2_loss", "optimizer": jaxbm.sgd(0.1), "shuffle": False, "epochs": 2, "batch_size": 16}
+    model = jaxbm.MLP((4, 3))
+    calls = {
+        "fit": lambda **o: jaxbm.fit(KEY, model, X, SCORE, **options, **o),
+        "fit_members": lambda **o: jaxbm.fit_members(KEY, model, X, SCORE, members=2, **options, **o),
+        "cross_validate": lambda **o: jaxbm.cross_validate(KEY, model, X, SCORE, folds=2, **options, **o).predictions,
+    }
+    for call in calls.values():
+        trial.forget()
+        dispatch._warn_once.cache_clear()
+        assert call(implementation="xla") is not None
+        assert dispatch.choose(None, CASES["one layer"])[0] == "cuda"
+        call()  # its own trial came through
+        with failing(gpu, "cuLaunchKernel"):
+            for named in ({"implementation": "cuda"}, {"folder": tmp_path / "kept"}):
+                if call is calls["fit_members"] or "folder" not in named:
+                    with pytest.raises((RuntimeError, ValueError), match="CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"):
+                        call(**named)
+            with pytest.warns(
+                RuntimeWarning, match="but fails here: CUDA: launching the kernel .*; XLA trains"
+            ) as told:
+                got = call()
+            assert len(told) == 1
+            agree(got, call(implementation="xla"), rtol=0, atol=0)
+            agree(call(), got, rtol=0, atol=0)  # known by now, and told once
+        assert gpu.counts()[2] == 0
+
+
+def test_an_error_that_is_not_a_launch_s_is_the_run_s(gpu, by_itself):
+    calls = []
+
+    @spared
+    def run(**options):
+        calls.append(options)
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        run(implementation=None)
+    assert calls == [{"implementation": None}]
+    assert dispatch.choose(None, CASES["one layer"])[0] == "cuda"
 
 
 def test_a_driver_that_is_missing_or_too_old_is_told(gpu):
