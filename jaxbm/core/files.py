@@ -1,14 +1,21 @@
 """Files that an interruption never leaves half written."""
 
+import contextlib
+import glob
 import os
 import pathlib
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core.device import placed
+
+STALE = 3600.0
+"""Seconds after which a file that was never finished is nobody's any more."""
 
 
 def folder_path(folder: Any) -> pathlib.Path:
@@ -20,8 +27,9 @@ def folder_path(folder: Any) -> pathlib.Path:
 
 
 def write(path: pathlib.Path, writer: Callable[[BinaryIO], Any]) -> None:
-    """Call `writer` on a new file beside `path` and give it that name: readers see the old content or the new."""
-    beside = path.with_name(path.name + ".partial")
+    """Call `writer` on a new file beside `path` and give it that name: readers see the old content or the new, also
+    where several write to it at once."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
     try:
         with open(beside, "wb") as file:
             writer(file)
@@ -29,6 +37,30 @@ def write(path: pathlib.Path, writer: Callable[[BinaryIO], Any]) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+    for left in path.parent.glob(glob.escape(path.name) + ".*partial"):
+        with contextlib.suppress(OSError):  # another one may be about to give it its name
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+
+
+@contextlib.contextmanager
+def exclusive(folder: pathlib.Path) -> Iterator[None]:
+    """Nobody else who asks for the same folder, in whatever process or thread, goes on meanwhile.
+
+    Where the system or the file system knows no such locks, everybody does.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def replace(path: pathlib.Path, data: bytes) -> None:

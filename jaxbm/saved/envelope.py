@@ -131,11 +131,12 @@ def write(
         indent=1,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    files.replace(folder / name, data)
-    files.replace(folder / kind.configuration, text.encode())
-    for entry in folder.iterdir():  # the arrays of the model before, or of one that was never finished
-        if _is_of_arrays(entry, kind) and entry.name != name:
-            entry.unlink(missing_ok=True)
+    with files.exclusive(folder):  # or one would take away another's arrays
+        files.replace(folder / name, data)
+        files.replace(folder / kind.configuration, text.encode())
+        for entry in folder.iterdir():  # the arrays of the model before, or of one that was never finished
+            if _is_of_arrays(entry, kind) and entry.name != name:
+                entry.unlink(missing_ok=True)
 
 
 @needs("loading a model")
@@ -153,16 +154,33 @@ def read(folder: str | os.PathLike[str], kind: Kind) -> Content:
         raise FileNotFoundError(
             f"{folder / kind.configuration}: no such file; expected a folder that jaxbm saved {kind.what} in{there}"
         )
-    described = _described(folder / kind.configuration, kind)
-    path = folder / pathlib.Path(str(described.get("arrays", kind.arrays))).name
-    if not path.is_file():
+    stamp = None
+    while (found := _stamp(folder / kind.configuration)) != stamp:  # again where another was saved meanwhile
+        stamp = found
+        described = _described(folder / kind.configuration, kind)
+        path = folder / pathlib.Path(str(described.get("arrays", kind.arrays))).name
+        data = _bytes(path)
+        if data is not None and hashlib.sha256(data).hexdigest() == described["sha256"]:
+            return _content(folder, data, described)
+    if data is None:
         raise FileNotFoundError(f"{path}: no such file; copy it from where it was saved, or save {kind.what} again")
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != described["sha256"]:
-        raise ValueError(
-            f"{path}: damaged, its checksum is not the one in {kind.configuration}; copy or save the model again"
-        )
-    return _content(folder, data, described)
+    raise ValueError(
+        f"{path}: damaged, its checksum is not the one in {kind.configuration}; copy or save the model again"
+    )
+
+
+def _stamp(path: pathlib.Path) -> tuple[int, int]:
+    """What changes whenever the file is written anew."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _bytes(path: pathlib.Path) -> bytes | None:
+    """A file's content; None where there is none."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        return None
 
 
 def _content(folder: pathlib.Path, data: bytes, described: dict[str, Any]) -> Content:
