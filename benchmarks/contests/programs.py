@@ -33,8 +33,8 @@ PROGRAMS = (
 
 
 def programs() -> list[Contest]:
-    """A contest for each program, and one for the call itself."""
-    return [*(_contest(*row) for row in PROGRAMS), _call()]
+    """A contest for each program, and two for the call itself."""
+    return [*(_contest(*row) for row in PROGRAMS), _call(1, 1_000), _call(60, 100)]
 
 
 def _contest(
@@ -63,11 +63,15 @@ def _contest(
     )
 
 
-def _call() -> Contest:
+def _call(arguments: int, calls: int) -> Contest:
+    shared = {"arguments": arguments}
     entries = (
-        Contestant(OURS, "programs.jobs:call", {"native": True}, requires=("llvmlite",)),
-        Contestant(AGAIN, "programs.jobs:call", {"native": True}, requires=("llvmlite",)),
-        Contestant(JIT, "programs.jobs:call", {"native": False}),
+        Contestant(OURS, "programs.jobs:call", {"native": True, **shared}, requires=("llvmlite",)),
+        Contestant(AGAIN, "programs.jobs:call", {"native": True, **shared}, requires=("llvmlite",)),
+        Contestant(JIT, "programs.jobs:call", {"native": False, **shared}),
     )
-    case, title = Case("call", "jobs:call", 1_000, unit="call"), "a call that adds one to three numbers"
-    return Contest("program-call", title, case, entries, ("programs", "full"), rounds=21)
+    name, title = "call", "a call that adds one to three numbers"
+    if arguments > 1:
+        name, title = f"call-{arguments}", f"the same for each of {arguments} arguments"
+    case = Case(name, "jobs:call", calls, unit="call")
+    return Contest(f"program-{name}", title, case, entries, ("programs", "full"), rounds=21)

@@ -52,16 +52,20 @@ def numba(case: Case) -> Job:
     return Job(lambda seed: function(case.steps, *arguments), curves=_results)
 
 
-def call(case: Case, *, native: bool) -> Job:
-    """A thousand calls of a function that does next to nothing."""
-    x = jax.numpy.arange(3.0)
-    compiled = jaxbm.accelerate(lambda x: x + 1, require=True) if native else jax.jit(lambda x: x + 1)
+def call(case: Case, *, native: bool, arguments: int = 1) -> Job:
+    """Many calls of a function that does next to nothing with each of its arguments."""
+
+    def more(*values: jax.Array) -> tuple[jax.Array, ...]:
+        return tuple(x + 1 for x in values)
+
+    start = tuple(jax.numpy.arange(3.0) + k for k in range(arguments))
+    compiled = jaxbm.accelerate(more, require=True) if native else jax.jit(more)
 
     def run(seed: int) -> Any:
         del seed
-        y = x
+        values = start
         for _ in range(case.steps):
-            y = compiled(y)
-        return y
+            values = compiled(*values)
+        return values
 
     return Job(run, curves=_results)
