@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _Step = Callable[[Reader, list[Value]], list[Value]]
 UNROLL = 4
 """Vectors of partial results along a reduced axis, for the latency of an addition."""
+SHORT = 4
+"""Elements up to which a reduced axis is a point's coordinates."""
 BLOCK = 8
 """Vectors of results kept in registers along a kept axis."""
 
@@ -95,6 +97,19 @@ def _in_registers(
     return Registers.of(shape, out, array.dtype)
 
 
+def _across_points(
+    shape: Shape, ordered: list[int], kept: Sequence[int], leaves: Sequence[View | Affine], lanes: int
+) -> list[int]:
+    """The axes with vectors along the longest kept one where few coordinates of many points are reduced: their sum
+    within a vector takes longer than the terms."""
+    longest = max((d for d in ordered if d in kept), key=lambda d: (shape[d], d), default=None)
+    if longest is None or ordered[-1] in kept or shape[ordered[-1]] > SHORT or shape[longest] < SHORT or lanes <= 2:
+        return ordered
+    if any(not 0 <= x.strides[longest] <= loops.NEAR or x.dtype == "bool" for x in leaves):
+        return ordered
+    return [*(d for d in ordered if d != longest), longest]
+
+
 class _Reduction:
     """One reduction while its loops are written."""
 
@@ -107,6 +122,9 @@ class _Reduction:
         leaves = [x for x in self.order if isinstance(x, View | Affine)]
         ordered = loops.axis_order(array.shape, [(1.0, x.strides) for x in leaves if isinstance(x, View)])
         self.few = is_few(self.shape)
+        self.lanes = loops.lanes_for(e, self.order)
+        if not self.few and ordered:
+            ordered = _across_points(array.shape, ordered, kept, leaves, self.lanes)
         self.results: dict[int, Value] = {}
         if self.few:
             out_strides = row_major(self.shape)
@@ -130,7 +148,6 @@ class _Reduction:
         else:
             of_out = tuple(self.out_strides.get(d, 0) for d in range(len(array.shape)))
             self.kept = loops.merged(outer_kept, array.shape, [*strides, of_out])
-        self.lanes = loops.lanes_for(e, self.order)
 
     def run(self) -> Array:
         along_reduced = self.inner is None or self.inner not in self.out_strides

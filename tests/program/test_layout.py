@@ -83,3 +83,17 @@ def test_costly_elements_in_an_order_that_somebody_gave():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(50, 5)), jnp.float32)
     for ours, theirs in zip(jaxbm.accelerate(f, require=True)(x), jax.jit(f)(x), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("shape", "across"), [((25, 3), True), ((5, 5, 3), True), ((40, 4), True), ((25, 9), False)])
+def test_coordinates_of_many_points_are_summed_across_points(shape, across):
+    """No vector's own lanes are added, which takes longer than three or four terms."""
+
+    def f(x):
+        return jnp.square(x - 1.5).sum(-1), jnp.exp(x).max(-1)
+
+    x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
+    for ours, theirs in zip(jaxbm.accelerate(f, require=True)(x), jax.jit(f)(x), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    text = emit(trace_jaxpr(jax.make_jaxpr(f)(x)).block, vector_bytes=32, wide_bytes=32).text
+    assert ("vector.reduce" not in text) is across
