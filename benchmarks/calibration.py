@@ -117,7 +117,7 @@ def measure(call: Call, *, rounds: int = 15) -> Measured:
       >>> measure(Call("one more", lambda x: x + 1, (jnp.arange(3.0),)), rounds=1).native > 0
       True
     """
-    ways = [jaxbm.accelerate(call.function), jax.jit(call.function)]
+    ways: list[Callable[..., Any]] = [jaxbm.accelerate(call.function), jax.jit(call.function)]
     for way in ways:
         jax.block_until_ready(way(*call.arguments))
     repeats = max(1, int(BATCH_SECONDS / max(_seconds(ways[1], call.arguments, 1), 1e-6)))
