@@ -129,6 +129,18 @@ class Preparation:
             at += width
         return out
 
+    def column_features(self, name: str, frame: pd.DataFrame) -> np.ndarray:
+        """float32 `[n, features of the column]`: what `features` has at the places of that column, which is all that
+        `frame` needs.
+
+        Raises:
+          ValueError: as for `features`.
+        """
+        column = next(column for column in self.columns if column.name == name)
+        out = np.empty((len(frame), len(column.feature_names)), np.float32)
+        encode(column, without(named(frame), self.missing)[name], out)
+        return out
+
     def training_features(self, frame: pd.DataFrame, weight: Any = None, *, seed: int = 0) -> np.ndarray:
         """float32 `[n, features]` to train on: as `features`, but target statistics of a row's category are those of
         other rows, in five parts, since those of `features` know the row's own label.

@@ -32,11 +32,12 @@ class Rows:
         if self.frame is None:
             rows[:, places] = np.reshape(values, (len(values), len(places)))
             return rows
-        line = self.frame.iloc[np.zeros(len(values), int)].copy()
+        line = self.frame[[name]].iloc[np.zeros(len(values), int)].copy()
         line[name] = values
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about other columns of the row that was taken for the rest
-            return self.asked.preparation.features(line)
+            warnings.simplefilter("ignore")  # about values that training did not see: somebody asks for them
+            rows[:, places] = self.asked.preparation.column_features(name, line)
+        return rows
 
 
 def is_number(values: np.ndarray) -> bool:

@@ -125,15 +125,15 @@ def _hidden_then(
 
     def step(sums: tuple[Array, ...], unit: Any) -> tuple[tuple[Array, ...], None]:
         (z, step), w, e = unit
-        hidden = act(z[:, None] + step, e[0][:, None] * e[1] if e else None)
+        hidden = act(step[:, None] + z, e[1][:, None] * e[0] if e else None)
         return tuple(s + hidden * w[o] for o, s in enumerate(sums)), None
 
     def units_first(pair: tuple[Array, ...]) -> tuple[Array, ...]:
         return tuple(part.T for part in pair)
 
-    none = jnp.zeros((a.shape[0], b.shape[0]), a.dtype)
+    none = jnp.zeros((b.shape[0], a.shape[0]), a.dtype)  # rows last: there are many of them in any case
     sums, _ = lax.scan(step, (none,) * weight.shape[1], (units_first(parts), weight, units_first(powers)))
-    hidden = jnp.stack(sums, axis=-1)
+    hidden = jnp.swapaxes(jnp.stack(sums, axis=-1), 0, 1)
     hidden = hidden if params[1].bias is None else hidden + params[1].bias
     for layer, name in zip((None, *params[2:]), (*model.activations[1:], model.output_activation), strict=True):
         hidden = activation(name)(hidden if layer is None else affine(layer, hidden))
