@@ -18,6 +18,7 @@ from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
 from jaxbm.metrics import METRICS, metrics_for
 from jaxbm.metrics import greater_is_better as more_is_better
+from jaxbm.understand import disorder
 from jaxbm.understand.columns import Groups, groups_of
 from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, logits, predictor_of
 
@@ -163,6 +164,10 @@ def scores_of(
         return score(raw.reshape(block, n, -1))
 
     baseline = float(scores()[0])
+    if disorder.slower(asked, rows, places) is None:
+        for i, raw in enumerate(disorder.logits_of_disorder(asked, rows, places, orders)):
+            left[:, i] = score(raw)
+        return baseline, baseline - left.T
     for of_order, order in zip(left, orders, strict=True):
         shuffled = rows[order]
         for first in range(0, len(groups), block):

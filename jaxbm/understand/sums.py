@@ -123,17 +123,37 @@ def _hidden_then(
         flat = kernels.apply(along.behind(model), params[1:], hidden.reshape(-1, hidden.shape[-1]))
         return flat.reshape(*hidden.shape[:-1], -1)
 
-    def step(sums: tuple[Array, ...], unit: Any) -> tuple[tuple[Array, ...], None]:
-        (z, step), w, e = unit
-        hidden = act(step[:, None] + z, e[1][:, None] * e[0] if e else None)
-        return tuple(s + hidden * w[o] for o, s in enumerate(sums)), None
-
     def units_first(pair: tuple[Array, ...]) -> tuple[Array, ...]:
         return tuple(part.T for part in pair)
 
-    none = jnp.zeros((b.shape[0], a.shape[0]), a.dtype)  # rows last: there are many of them in any case
-    sums, _ = lax.scan(step, (none,) * weight.shape[1], (units_first(parts), weight, units_first(powers)))
-    hidden = jnp.swapaxes(jnp.stack(sums, axis=-1), 0, 1)
+    def of_unit(unit: Any) -> Array:
+        (z, step), e = unit
+        return act(step[:, None] + z, e[1][:, None] * e[0] if e else None)
+
+    # Rows last: there are many of them in any case.
+    units = (units_first(parts), units_first(powers))
+    return jnp.swapaxes(unit_by_unit(model, params, (b.shape[0], a.shape[0]), units, of_unit), 0, 1)
+
+
+def unit_by_unit(
+    model: MLP, params: Any, shape: tuple[int, ...], units: Any, of_unit: Callable[[Any], Array]
+) -> Array:
+    """`[*shape, out]`: what the layers behind the first make of its units, of which none is kept.
+
+    Args:
+      model, params: the network.
+      shape: of a unit's values.
+      units: pytree with a leading axis of units.
+      of_unit: from a unit's part of it to its values.
+    """
+
+    def step(sums: tuple[Array, ...], unit: Any) -> tuple[tuple[Array, ...], None]:
+        hidden, weight = of_unit(unit[0]), unit[1]
+        return tuple(s + hidden * weight[o] for o, s in enumerate(sums)), None
+
+    weight = params[1].weight
+    sums, _ = lax.scan(step, (jnp.zeros(shape, weight.dtype),) * weight.shape[1], (units, weight))
+    hidden = jnp.stack(sums, axis=-1)
     hidden = hidden if params[1].bias is None else hidden + params[1].bias
     for layer, name in zip((None, *params[2:]), (*model.activations[1:], model.output_activation), strict=True):
         hidden = activation(name)(hidden if layer is None else affine(layer, hidden))
