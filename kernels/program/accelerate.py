@@ -71,6 +71,8 @@ def accelerate(
     def traced(*args: Any, **kwargs: Any) -> Any:
         from jaxbm.kernels.program.flatten import flatten
 
+        if _is_called_itself(args, kwargs):
+            return f(*args, **kwargs)
         flat = flatten(f, args, kwargs)
         return flat.restore(run(flat.closed, _name(f), require, flat.arrays))
 
@@ -79,13 +81,21 @@ def accelerate(
     return jax.jit(traced, **statics)
 
 
+def _is_called_itself(args: Any, kwargs: Any) -> bool:
+    """Whether JAX runs the function uncompiled: under `jax.disable_jit`, or to find where a NaN came from."""
+    if jax.config.jax_disable_jit:
+        return True
+    looks = jax.config.jax_debug_nans or jax.config.jax_debug_infs
+    return looks and not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+
+
 def _name(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", type(f).__name__)
 
 
 def run(closed: Any, name: str, require: bool, arrays: list[Any]) -> list[Any]:
     """A closed jaxpr at these arrays: natively, or its loops natively, or by XLA."""
-    from jaxbm.kernels.program import derivative  # noqa: F401 - how programs are differentiated
+    from jaxbm.kernels.program import derivative, interpreters  # noqa: F401 - how programs are transformed
     from jaxbm.kernels.program.build import build
     from jaxbm.kernels.program.ir import NotNative
     from jaxbm.kernels.program.parts import evaluate

@@ -221,12 +221,14 @@ def _nextafter(c: Context, a: Value, b: Value) -> Value:
     is_half = c.dtype in HALF
     bits, towards = (half_bits(v, c.dtype) if is_half else v.cast("bitcast", v.type.integer.kind) for v in (a, b))
     top = 1 << (bits.type.bits - 1)
-    up = (a.lt(b)) ^ a.lt(0)  # whether the magnitude grows
-    step = bits + up.select(bits.like(1), bits.like(-1))
-    from_zero = (towards & top) | 1
-    moved = a.eq(0).select(from_zero, step)
+    # All on bits: where subnormal numbers count as zero, comparisons of floats would see the smallest ones as equal.
+    size, goal = bits & (top - 1), towards & (top - 1)
+    shrinks = size.compare("ugt", goal) | ((bits ^ towards) & top).ne(0)
+    step = bits + shrinks.select(bits.like(-1), bits.like(1))
+    moved = size.eq(0).select((towards & top) | 1, step)
+    moved = bits.eq(towards).select(towards, (size | goal).eq(0).select(towards, moved))
     moved = from_half_bits(moved, c.dtype) if is_half else moved.cast("bitcast", a.type.kind)
-    return a.eq(b).select(b, (a.is_nan() | b.is_nan()).select(float("nan"), moved))
+    return (a.is_nan() | b.is_nan()).select(float("nan"), moved)
 
 
 @_register("not")

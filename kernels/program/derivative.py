@@ -68,13 +68,13 @@ def _traced(native: Native, moving: Places, wanted: Places | None) -> Any:
     """The jaxpr of `jax.jvp`, or of `jax.vjp` for some results."""
     key = "jaxpr", moving, wanted
     if key not in native.derivatives:
-        specs = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in native.closed.in_avals]
+        specs = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in native.closed.in_avals]
         if wanted is None:
             function: Any = lambda arrays, tangents: by_jvp(native, moving, 0, arrays, tangents)  # noqa: E731
             more = [specs[k] for k in moving]
         else:
             function = lambda arrays, cotangents: by_vjp(native, moving, wanted, 0, arrays, cotangents)  # noqa: E731
-            more = [jax.ShapeDtypeStruct(*native.signature.results[k]) for k in wanted]
+            more = [jax.ShapeDtypeStruct(*native.signature.results[k], weak_type=native.weak[k]) for k in wanted]
         native.derivatives[key] = jax.make_jaxpr(function)(specs, more)
     return native.derivatives[key]
 
@@ -123,8 +123,10 @@ def by_jax(*args: Any, native: Native, moving: Places, lead: int) -> list[Any]:
 @tangent_p.def_abstract_eval
 def _abstract(*avals: Any, native: Native, moving: Places, lead: int) -> list[Any]:
     members = np.broadcast_shapes(*(a.shape[:lead] for a in avals)) if lead else ()
-    types = [native.signature.results[k] for k in floating(native)]
-    return [jax.core.ShapedArray((*members, *shape), jnp.dtype(dtype)) for shape, dtype in types]
+    types = [(*native.signature.results[k], native.weak[k]) for k in floating(native)]
+    return [
+        jax.core.ShapedArray((*members, *shape), jnp.dtype(dtype), weak_type=weak) for shape, dtype, weak in types
+    ]
 
 
 def _natively(*args: Any, native: Native, moving: Places, lead: int) -> list[Any]:
@@ -189,7 +191,17 @@ def _again(primals: Arrays, tangents: Arrays, *, native: Native, moving: Places,
     return jax.jvp(function, [primals[k] for k in places], [tangents[k] for k in places])
 
 
+def _transpose_function(cotangents: Arrays, *args: Any, native: Native, lead: int) -> list[Any]:
+    """The transpose of a linear function, as `jax.linear_transpose` asks for it, by JAX."""
+    moving = tuple(k for k, x in enumerate(args) if ad.is_undefined_primal(x))
+    function = _of_moving(native, moving, tuple(range(len(native.weak))), lead, args)
+    given = [ad.instantiate_zeros(ct) for ct in cotangents]
+    made = dict(zip(moving, jax.linear_transpose(function, *(args[k].aval for k in moving))(given), strict=True))
+    return [made.get(k) for k in range(len(args))]
+
+
 ad.primitive_jvps[program_p] = jvp
+ad.primitive_transposes[program_p] = _transpose_function
 batching.primitive_batchers[tangent_p] = _batch
 ad.primitive_jvps[tangent_p] = _again
 ad.primitive_transposes[tangent_p] = _transpose

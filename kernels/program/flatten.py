@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,26 +25,46 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.core.Tracer | jax.Array | np.ndarray | np.generic)
 
 
+def _is_static(argument: Any) -> bool:
+    return not any(_is_array(leaf) for leaf in jax.tree.leaves(argument))
+
+
+def _words(leaf: Any) -> Any:
+    """A typed key's words; anything else as it is."""
+    return jax.random.key_data(leaf) if is_key(getattr(leaf, "dtype", np.dtype(bool))) else leaf
+
+
 def flatten(f: Callable[..., Any], args: Any, kwargs: Any) -> Flat:
-    """Trace `f` at these arguments; what isn't an array is a part of the function."""
-    leaves, tree = jax.tree.flatten((args, kwargs))
-    places = [k for k, leaf in enumerate(leaves) if _is_array(leaf)]
-    keys = {k: leaves[k].dtype for k in places if is_key(leaves[k].dtype)}
-    arrays = [jax.random.key_data(leaves[k]) if k in keys else leaves[k] for k in places]
+    """Trace `f` at these arguments; an argument without arrays is a part of the function.
+
+    What is traced has the name, the place and the arguments of `f`, so that JAX's errors tell of those.
+    """
+    fixed = {k: a for k, a in [*enumerate(args), *kwargs.items()] if _is_static(a)}
+    dynamic = [None if k in fixed else a for k, a in enumerate(args)]
+    dynamic_kwargs = {k: None if k in fixed else a for k, a in kwargs.items()}
+    leaves, tree = jax.tree.flatten((dynamic, dynamic_kwargs))
+    keys = {k: leaf.dtype for k, leaf in enumerate(leaves) if is_key(getattr(leaf, "dtype", np.dtype(bool)))}
+    words, words_kwargs = jax.tree.unflatten(tree, map(_words, leaves)) if keys else (dynamic, dynamic_kwargs)
     out_tree: Any = None
     out_keys: list[Any] = []
 
-    def of_arrays(*values: Any) -> list[Any]:
+    @functools.wraps(f)
+    def of_words(*args: Any, **kwargs: Any) -> Any:
         nonlocal out_tree
-        given = list(leaves)
-        for k, v in zip(places, values, strict=True):
-            given[k] = jax.random.wrap_key_data(v, impl=keys[k]._impl) if k in keys else v
-        its_args, its_kwargs = jax.tree.unflatten(tree, given)
-        out, out_tree = jax.tree.flatten(f(*its_args, **its_kwargs))
+        if keys:
+            given = jax.tree.leaves((args, kwargs))
+            wrapped = [
+                jax.random.wrap_key_data(v, impl=keys[k]._impl) if k in keys else v for k, v in enumerate(given)
+            ]
+            args, kwargs = jax.tree.unflatten(tree, wrapped)
+        its_args = [fixed.get(k, a) for k, a in enumerate(args)]
+        result = f(*its_args, **{k: fixed.get(k, a) for k, a in kwargs.items()})
+        out, out_tree = jax.tree.flatten(result)
         out_keys[:] = [x.dtype if is_key(getattr(x, "dtype", np.dtype(bool))) else None for x in out]
-        return [x if key is None else jax.random.key_data(x) for x, key in zip(out, out_keys, strict=True)]
+        return result if not any(out_keys) else jax.tree.unflatten(out_tree, map(_words, out))
 
-    closed = jax.make_jaxpr(of_arrays)(*arrays)
+    closed = jax.make_jaxpr(of_words)(*words, **words_kwargs)
+    arrays = jax.tree.leaves((words, words_kwargs))
 
     def restore(out: list[Any]) -> Any:
         pairs = zip(out, out_keys, strict=True)

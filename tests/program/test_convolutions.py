@@ -58,6 +58,12 @@ def test_code_is_no_longer_for_a_large_window(small, large, layout):
     assert lines(large) < 1.5 * lines(small)
 
 
+def test_a_window_without_axes_is_a_product():
+    x, w = jnp.arange(6.0).reshape(2, 3), jnp.arange(12.0).reshape(4, 3)
+    f = lambda x, w: lax.conv_general_dilated(x, w, (), "VALID")  # noqa: E731
+    np.testing.assert_allclose(jaxbm.accelerate(f, require=True)(x, w), x @ w.T)
+
+
 def test_what_has_large_windows_and_many_results_is_left_to_xla():
     x, w = jax.ShapeDtypeStruct((1, 1, 500), jnp.float32), jax.ShapeDtypeStruct((1, 1, 200), jnp.float32)
     with pytest.raises(NotNative, match="a window of 200 places"):

@@ -89,6 +89,20 @@ def test_powers_and_angles(dtype):
     same(lambda x: {n: lax.integer_pow(x, n) for n in powers}, x, x64=True, factor=3)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_powers_of_half_types_are_rounded_at_every_product(dtype):
+    x = jnp.asarray([127, 128, 300, -255, 1e-3, 3.3, 0, jnp.inf], dtype)
+    same(lambda x: {n: lax.integer_pow(x, n) for n in (-4, -3, -2, -1, 0, 2, 3, 5, 7)}, x, exact=True)
+
+
+@pytest.mark.parametrize(("dtype", "tiny"), [("float32", 1e-40), ("float64", 1e-310)])
+def test_the_number_next_to_a_subnormal_one(dtype, tiny):
+    x, y = (np.tile(np.array(v, dtype), 8) for v in ([tiny, -tiny, 0.0, tiny], [1.0, 0.0, tiny, -tiny]))
+    with jax.enable_x64(True):
+        out = jaxbm.accelerate(lax.nextafter, require=True)(x, y)
+    np.testing.assert_array_equal(np.asarray(out).view(np.uint8), np.nextafter(x, y).view(np.uint8))
+
+
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_integers(dtype):
     with jax.enable_x64(True):

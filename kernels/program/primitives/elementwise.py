@@ -22,6 +22,7 @@ BITS = (
     "clz",
 )  # fmt: skip
 ROOTS = ("sqrt", "rsqrt", "cbrt", "pow")
+HALF = ("float16", "bfloat16")
 ROUNDING = ("floor", "ceil", "is_finite", "nextafter")
 EXPONENTIAL = ("exp", "exp2", "expm1", "log", "log1p", "logistic", "tanh")
 TRIGONOMETRIC = (
@@ -146,9 +147,25 @@ def clamp(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 
 @rule("integer_pow", kind="elementwise", params=("y",))
 def integer_pow(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """A power with a known exponent."""
-    out = eqn.outvars[0].aval
+    """A power with a known exponent: by products, each rounded in half types."""
+    out, (x,), power = eqn.outvars[0].aval, inputs, int(eqn.params["y"])
+    if x.dtype in HALF:
+        return [_rounded_power(tracer, x, power)]
     return [tracer.add("integer_pow", inputs, shape_of(out), dtype_of(out), y=int(eqn.params["y"]))]
+
+
+def _rounded_power(tracer: Tracer, x: Value, power: int) -> Value:
+    multiply = lambda op, a, b: tracer.add(op, [a, b], x.shape, x.dtype)  # noqa: E731
+    one = tracer.full(1, x.shape, x.dtype)
+    out, n = None, abs(power)
+    while n:
+        if n & 1:
+            out = x if out is None else multiply("mul", out, x)
+        n >>= 1
+        if n:
+            x = multiply("mul", x, x)
+    out = one if out is None else out
+    return multiply("div", one, out) if power < 0 else out
 
 
 @rule("round", kind="elementwise", params=("rounding_method",))

@@ -95,7 +95,7 @@ def conv_general_dilated(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[
         first, then = then, first
     if math.prod(of) > LARGEST_WINDOW:
         raise NotNative(f"a window of {math.prod(window)} places")
-    starts = np.array(places(of), np.int32).reshape(-1, len(of)) * np.array(first, np.int32)
+    starts = np.array(places(of), np.int32).reshape(math.prod(of), len(of)) * np.array(first, np.int32)
 
     def part_at(x: Any, start: Any) -> Any:
         extent = [(m - 1) * s + 1 for m, s in zip(along, then, strict=True)]

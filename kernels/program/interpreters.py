@@ -1,0 +1,63 @@
+"""Interpreters of JAX that look into jitted functions look into accelerated ones as well.
+
+`checkify` and `jet` take a jaxpr apart, equation by equation. To them a program is a jitted function: that which it
+stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax.experimental import checkify, jet
+from jax.extend.core import Primitive
+
+from jaxbm.kernels.program.call import program_p
+from jaxbm.kernels.program.derivative import by_jax, tangent_p
+
+Function = Callable[..., list[Any]]
+
+
+def _plain(*arrays: Any, native: Any, lead: int) -> list[Any]:
+    return native.plain(arrays, lead)
+
+
+def _as_jitted(function: Function, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The equation of a jitted function that does the same."""
+    (eqn,) = jax.make_jaxpr(jax.jit(lambda *values: function(*values, **params)))(*arrays).jaxpr.eqns
+    return eqn
+
+
+def _checked(primitive: Primitive, function: Function, rules: Any) -> None:
+    """Tell `checkify`, whose rules get the error so far, the kinds that are looked for, and the operands last."""
+
+    def rule(*args: Any, **params: Any) -> tuple[Any, Any]:
+        count = len(params["native"].signature.arguments) + len(params.get("moving", ()))
+        before, arrays = args[: len(args) - count], args[len(args) - count :]
+        *_, error, enabled = before
+        if enabled <= checkify.user_checks and not params["native"].effects:
+            return error, primitive.bind(*arrays, **params)
+        eqn = _as_jitted(function, arrays, params)
+        return rules[eqn.primitive](*before, *arrays, **eqn.params)
+
+    rules[primitive] = rule
+
+
+def _taylor(primitive: Primitive, function: Function) -> None:
+    """Tell `jet`, whose rules get the values and their series."""
+
+    def rule(primals: Any, series: Any, **params: Any) -> Any:
+        eqn = _as_jitted(function, primals, params)
+        return jet.jet_rules[eqn.primitive](primals, series, **eqn.params)
+
+    jet.jet_rules[primitive] = rule
+
+
+_RULES = getattr(checkify.checkify, "__globals__", {}).get("error_checks")
+"""The table of `checkify`'s rules, which has no public name."""
+
+for _primitive, _function in ((program_p, _plain), (tangent_p, by_jax)):
+    _taylor(_primitive, _function)
+    if isinstance(_RULES, dict):
+        _checked(_primitive, _function, _RULES)
