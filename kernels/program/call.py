@@ -7,6 +7,7 @@ give up says so in one more result; the traced function then runs by XLA for tho
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -68,6 +69,11 @@ class Native:
     def __repr__(self) -> str:
         return self.name
 
+    @functools.cached_property
+    def has_own_mapping(self) -> bool:
+        """Whether something in it says itself what `vmap` makes of it, which need not be what its members give."""
+        return self.closed is not None and has_own_mapping(self.closed)
+
     def __call__(self, *arrays: Any, lead: int = 0) -> list[Any]:
         """Run it, over `lead` leading axes of members."""
         return program_p.bind(*arrays, native=self, lead=lead)
@@ -77,6 +83,20 @@ class Native:
         function: Callable[..., Any] = jaxpr_as_fun(self.closed)
         arrays = arrays[: len(self.closed.in_avals)]
         return _over_members(function, list(arrays), lead)
+
+
+def has_own_mapping(jaxpr: Any) -> bool:
+    """Whether a function of `jax.custom_batching.custom_vmap` is anywhere in a jaxpr."""
+    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        if eqn.primitive.name == "custom_vmap_call":
+            return True
+        if eqn.primitive.name == "jaxbm_program":
+            inner: Any = [eqn.params["native"].closed]
+        else:
+            inner = [q for p in eqn.params.values() for q in (p if isinstance(p, tuple | list) else (p,))]
+        if any(has_own_mapping(q) for q in inner if hasattr(getattr(q, "jaxpr", q), "eqns")):
+            return True
+    return False
 
 
 def _over_members(function: Callable[..., Any], arrays: list[Any], lead: int) -> list[Any]:
@@ -119,7 +139,18 @@ def _abstract_attempt(*avals: Any, native: Native, lead: int) -> list[Any]:
     return _results(avals, native, lead)
 
 
+def _by_its_own_rules(arrays: Arrays, dims: Sequence[Any], native: Native, lead: int) -> tuple[Any, Any]:
+    """The mapped function is another one: it is traced and compiled anew."""
+    from jaxbm.kernels.program.accelerate import run
+
+    mapped = jax.vmap(lambda *one: native.plain(one, lead), in_axes=tuple(dims))
+    out = run(jax.make_jaxpr(mapped)(*arrays), native.name, False, list(arrays))
+    return out, [0] * len(out)
+
+
 def _batch(arrays: Arrays, dims: Sequence[Any], *, native: Native, lead: int) -> tuple[Any, Any]:
+    if native.has_own_mapping:
+        return _by_its_own_rules(arrays, dims, native, lead)
     lifted = [
         jnp.expand_dims(a, 0) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(arrays, dims, strict=True)
     ]

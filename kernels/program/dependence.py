@@ -11,6 +11,9 @@ from jaxbm.kernels.program.ir import NotNative
 from jaxbm.kernels.program.primitives.calls import JITTED, WITH_RULES, body_of
 from jaxbm.kernels.program.primitives.control import scan_split
 
+SOLVES = ("matvec", "vecmat", "solve", "transpose_solve")
+"""The functions of a linear solver, as JAX names them and in its order."""
+
 
 def depending(jaxpr: Any, marked: Sequence[bool]) -> list[bool]:
     """Which results of a jaxpr depend on the arguments that are marked.
@@ -52,6 +55,8 @@ def _by_its_functions(eqn: Any, marked: list[bool]) -> list[bool]:
         return _of_scan(eqn, marked)
     if name == "while":
         return _of_while(params, marked)
+    if name == "custom_linear_solve":
+        return _of_solve(params, marked)
     if name == "cond" and not marked[0]:
         of_branches = [depending(branch, marked[1:]) for branch in params["branches"]]
         return [any(of) for of in zip(*of_branches, strict=True)]
@@ -80,3 +85,29 @@ def _of_while(params: Any, marked: list[bool]) -> list[bool]:
         if after == carry:
             return carry
         carry = after
+
+
+def _of_solve(params: Any, marked: list[bool]) -> list[bool]:
+    """What one of the four functions makes depend, of the solution or the right-hand side, does so for all of them."""
+    functions, lengths, given = params["jaxprs"], params["const_lengths"], iter(marked)
+    consts = {name: [next(given) for _ in range(getattr(lengths, name))] for name in SOLVES}
+    right = list(given)
+    parts = len(functions.matvec.out_avals)
+    solution = [False] * len(functions.solve.out_avals)
+
+    def of(name: str, operands: list[bool], otherwise: list[bool]) -> list[bool]:
+        function = getattr(functions, name)
+        return otherwise if function is None else depending(function, [*consts[name], *operands])
+
+    while True:
+        x, b = list(solution), list(right)
+        nothing = [False] * len(x)
+        backwards = of("vecmat", b, nothing)
+        # What a solver gives besides the solution counts as mapped where there is a transpose.
+        backwards += [functions.vecmat is not None] * (len(x) - len(backwards))
+        solution = [any(k) for k in zip(x, of("solve", b, nothing), backwards, strict=True)]
+        operands = solution[:parts]
+        forwards, other = of("matvec", operands, b), of("transpose_solve", operands, b)
+        right = [any(k) for k in zip(b, forwards, other[: len(b)], strict=True)]
+        if (solution, right) == (x, b):
+            return solution

@@ -131,7 +131,7 @@ def _abstract(*avals: Any, native: Native, moving: Places, lead: int) -> list[An
 
 def _natively(*args: Any, native: Native, moving: Places, lead: int) -> list[Any]:
     arrays, tangents = _split(args, moving)
-    built = _program(native, moving, None)
+    built = None if lead and native.has_own_mapping else _program(native, moving, None)
     if built is None:
         return by_jvp(native, moving, lead, arrays, tangents)
     return built.over(lead, [*arrays[: len(native.closed.in_avals)], *tangents])
@@ -154,7 +154,8 @@ def pullback(
     """Cotangents of the moving arguments, natively where that is possible; those of shared arrays are summed."""
     members = math.prod(cotangents[0].shape[:lead])
     shared = max([arrays[k].nbytes for k in moving if math.prod(arrays[k].shape[:lead]) < members], default=0)
-    built = _program(native, moving, wanted) if shared * members <= LARGEST_SUM else None
+    by_members = shared * members <= LARGEST_SUM and not (lead and native.has_own_mapping)
+    built = _program(native, moving, wanted) if by_members else None
     if built is None:
         return by_vjp(native, moving, wanted, lead, arrays, cotangents)
     out = built.over(lead, [*arrays[: len(native.closed.in_avals)], *cotangents])

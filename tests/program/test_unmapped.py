@@ -1,7 +1,9 @@
 """Under vmap a native function's results are mapped where those of the function are, and nowhere else."""
 
 import jax
+import jax.custom_batching
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
@@ -56,6 +58,14 @@ def calls(x, y):
     return ruled(x, y), pulled(x, y), again(x, y), jax.jit(looped)(x, y), inner(x, y), 1.0
 
 
+def solved(x, y):
+    """Two systems: of one x is the right-hand side, of the other it is nothing."""
+    solve = lambda b, symmetric: lax.custom_linear_solve(  # noqa: E731
+        lambda v: (y + 2) * v, b, lambda _, b: b / (y + 2), lambda _, b: b / (y + 2), symmetric=symmetric
+    )
+    return solve(x, True), solve(y, False), solve((y, y)[0], True), x
+
+
 def derivatives(x, y):
     f = lambda y, z: looped(x, y)[2] + z * x  # noqa: E731
     return jax.grad(f, (0, 1))(y, y), jax.jvp(f, (y, y), (1.0, 0.0))
@@ -74,7 +84,7 @@ def mapped(f, x, y):
             yield False
 
 
-@pytest.mark.parametrize("f", [looped, scanned, until, branches, calls, derivatives])
+@pytest.mark.parametrize("f", [looped, scanned, until, branches, calls, solved, derivatives])
 def test_what_is_mapped(f):
     wanted = list(mapped(f, X, Y[0]))
     assert not all(wanted)
@@ -97,3 +107,27 @@ def test_tangents_of_what_is_not_mapped():
     assert wanted == [False, True] == list(mapped(tangents(jaxbm.accelerate(f, require=True)), X, Y[0]))
     by_y = lambda f: lambda x, y: jax.grad(lambda y: f(x, y)[0])(y)  # noqa: E731
     assert list(mapped(by_y(f), X, Y[0])) == list(mapped(by_y(jaxbm.accelerate(f)), X, Y[0])) == [False]
+
+
+@jax.custom_batching.custom_vmap
+def counted(x, y):
+    return x + y, y * 2
+
+
+@counted.def_vmap
+def _(size, in_batched, x, y):
+    return (x + y + 100 * size, y * 2), (True, in_batched[1])
+
+
+@pytest.mark.parametrize("inside", [lambda f: f, jax.jit, jaxbm.accelerate])
+def test_a_function_with_a_rule_of_its_own_for_vmap(inside):
+    f = lambda x, y: lax.scan(lambda c, row: (inside(counted)(c, row)[0] * 2, c), x, y)  # noqa: E731
+    native, plain = jaxbm.accelerate(f, require=True), jax.jit(f)
+
+    def uses(f):
+        once, twice = jax.vmap(f, (0, None)), jax.vmap(jax.vmap(f, (0, None)), (None, 0))
+        of_members = jax.vmap(lambda x: jax.jvp(lambda x: f(x, Y), (x,), (x,)))
+        rows = jnp.stack([Y, Y + 1])
+        return f(X[0], Y), once(X, Y), twice(X, rows), of_members(X), jax.jvp(once, (X, Y), (X, Y))
+
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), uses(native), uses(plain))
