@@ -117,7 +117,7 @@ def write(
     data = pack(arrays)
     digest = hashlib.sha256(data).hexdigest()
     name = _arrays_name(kind, digest)
-    text = json.dumps(  # before anything is written: it may raise
+    written = json.dumps(  # before anything is written: it may raise
         {
             "format": kind.format,
             "version": VERSION,
@@ -127,9 +127,10 @@ def write(
             "preparation": None if preparation is None else preparation.to_dict(),
             "metadata": metadata or {},
             **described,
-        },
-        indent=1,
+        }
     )
+    read_again = json.loads(written)
+    text = json.dumps(read_again | {"checksum": _checksum(read_again)}, indent=1)
     folder.mkdir(parents=True, exist_ok=True)
     with files.exclusive(folder):  # or one would take away another's arrays
         files.replace(folder / name, data)
@@ -161,12 +162,29 @@ def read(folder: str | os.PathLike[str], kind: Kind) -> Content:
         path = folder / pathlib.Path(str(described.get("arrays", kind.arrays))).name
         data = _bytes(path)
         if data is not None and hashlib.sha256(data).hexdigest() == described["sha256"]:
-            return _content(folder, data, described)
+            return _checked(folder / kind.configuration, _content(folder, data, described))
     if data is None:
         raise FileNotFoundError(f"{path}: no such file; copy it from where it was saved, or save {kind.what} again")
     raise ValueError(
         f"{path}: damaged, its checksum is not the one in {kind.configuration}; copy or save the model again"
     )
+
+
+def _checksum(described: dict[str, Any]) -> str:
+    """Of what the configuration says, however it is laid out."""
+    said = {name: value for name, value in described.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _checked(path: pathlib.Path, content: Content) -> Content:
+    """ValueError where every part fits and a number or a name isn't the one that was saved."""
+    told_sum = content.described.get("checksum")  # none in older files
+    if told_sum is not None and told_sum != _checksum(content.described):
+        raise ValueError(
+            f"{path}: damaged, its checksum is not that of what it says; copy it from where it was saved, or "
+            "save the model again"
+        )
+    return content
 
 
 def _stamp(path: pathlib.Path) -> tuple[int, int]:

@@ -1,10 +1,12 @@
 """Models that several processes or threads save into one folder at once, and what was never finished."""
 
+import json
 import os
 import threading
 
 import jax
 import numpy as np
+import pytest
 
 import jaxbm
 
@@ -53,3 +55,19 @@ def test_what_was_never_finished_goes_when_it_is_old(tmp_path):
     jaxbm.save(tmp_path / "m", MODEL, old_params())
     assert young.exists()
     assert not old.exists()
+
+
+@pytest.mark.parametrize(("old", "new"), [("0.125", "0.625"), ("loss", "lose"), ("relu", "tanh")])
+def test_a_changed_number_or_name_in_the_description_is_told(tmp_path, old, new):
+    """Where all parts still fit together, it would be another model."""
+    metadata = {"loss": "l2_loss", "rate": 0.125, "nothing": float("nan"), "by": {1: "ü"}}
+    jaxbm.save(tmp_path / "m", MODEL, old_params(), metadata=metadata)
+    path = tmp_path / "m" / "model.json"
+    text = path.read_text()
+    path.write_text(json.dumps(json.loads(text)))  # laid out otherwise
+    assert jaxbm.load(tmp_path / "m").metadata["by"] == {"1": "ü"}
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match=r"model\.json: damaged, its checksum is not that of what it says; copy it"):
+        jaxbm.load(tmp_path / "m")
+    path.write_text(json.dumps({k: v for k, v in json.loads(text).items() if k != "checksum"}))
+    assert jaxbm.load(tmp_path / "m").metadata["rate"] == 0.125  # saved before there was one
