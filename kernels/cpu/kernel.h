@@ -22,6 +22,30 @@ struct Spec {
   long batch, rates;  // rates: entries of the learning rate, 1 or one per step
 };
 
+inline double weights(const Spec& s) {
+  double n = 0;
+  for (int i = 0; i < s.layers; i++) n += (double)s.sizes[i] * s.sizes[i + 1];
+  return n;
+}
+
+// Of a step.
+inline double flops(const Spec& s) { return 6 * weights(s) * s.batch; }
+
+inline double activations(const Spec& s) {
+  double n = 0;
+  for (int i = 0; i <= s.layers; i++) n += (double)s.sizes[i] * s.batch;
+  return n;
+}
+
+constexpr double kHalvesFlops = 2e6;  // below, meeting twice a step costs more than a second thread gives
+
+// Whether a step is large enough for two threads. From shapes alone, since results must not depend on anything else.
+inline bool may_halve(const Spec& s) { return flops(s) >= kHalvesFlops; }
+
+// Whether the gradients of a batch are summed in two halves of its rows, which then are added up: two threads tell each
+// other weights and their gradients, not activations, so it is for networks with few weights.
+inline bool in_halves(const Spec& s) { return may_halve(s) && 2 * weights(s) <= activations(s); }
+
 // Parameters, or one of the optimizer's moments: the caller's arrays, weight [in, out] and bias [out].
 struct Leaves {
   float* weight[kMaxLayers];

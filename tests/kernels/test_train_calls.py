@@ -225,6 +225,35 @@ def test_a_named_implementation_never_falls_back(options, reason):
 
 
 @needs_native
+@pytest.mark.parametrize("rows", [400, 407, 540])  # the last batch is whole, in the second half alone, in both
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.1, "dropout": 0.2}, {"optimizer": jaxbm.sgd(0.1)}], ids=str)
+def test_gradients_in_two_halves_of_the_batch(monkeypatch, rows, options):
+    """Few weights, large batches: two threads sum halves, and one sums the same two."""
+    loss = "sigmoid_binary_cross_entropy"
+    x, y = table(rows, 30, 1, loss)
+    arguments = {"loss": loss, "epochs": 2, "batch_size": 200, "l2": 1e-2, "sample_weight": np.linspace(0, 1, rows)}
+
+    def run(name="cpu", hidden=100, **more):
+        return jaxbm.fit(
+            KEY, jaxbm.MLP((30, hidden, 1)), x, y[:, 0], implementation=name, **arguments, **options, **more
+        )
+
+    plain, results = run("xla"), []
+    for threads in (1, 2):
+        monkeypatch.setattr(cpu, "THREADS", threads)
+        jax.clear_caches()
+        results.append(run())
+    assert_same(results[0].params, results[1].params)
+    assert_same(results[0].history, results[1].history)
+    for a, b in zip(jax.tree.leaves(results[0].params), jax.tree.leaves(plain.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    # Among wider networks, too narrow for halves and wide enough for them.
+    models = [jaxbm.MLP((30, hidden, 1)) for hidden in (16, 100, 260)]
+    many = jaxbm.fit_members([KEY] * 3, models, x, y[:, 0], members=3, implementation="cpu", **arguments, **options)
+    assert_same(many.member(1).params, results[0].params)
+
+
+@needs_native
 def test_calls_from_several_python_threads():
     one, keys, rates = members(4, "cpu")
     function, results = jax.jit(one), {}

@@ -8,21 +8,14 @@ JAXBM_HANDLER(jaxbm_train)
 namespace jaxbm {
 namespace {
 
-constexpr double kTeamFlops = 2e6;  // of a step; below, meeting twice per step costs more than a second thread gives
 constexpr double kTeamIntensity = 500;  // operations for each activation: most of them cross over to another core
 
-double flops(const Spec& s) {
-  double weights = 0;
-  for (int i = 0; i < s.layers; i++) weights += (double)s.sizes[i] * s.sizes[i + 1];
-  return 6 * weights * s.batch;
-}
-
-// Whether a second thread pays. For the weights' gradients a thread needs the activations of all rows, half of which
-// lie in another core's cache; to fetch one takes as long as hundreds of operations.
-bool pays_a_team(const Spec& s) {
-  double activations = 0;
-  for (int i = 0; i <= s.layers; i++) activations += (double)s.sizes[i] * s.batch;
-  return flops(s) >= kTeamFlops && flops(s) >= kTeamIntensity * activations;
+// How many threads pay for one run at the most. Unless it is done in halves, a thread needs the activations of all rows
+// for the weights' gradients, half of which lie in another core's cache; to fetch one takes as long as hundreds of
+// operations.
+int64_t paying_threads(const Spec& s, bool tiles, int64_t most) {
+  if (in_halves(s) && !tiles) return std::min<int64_t>(2, most);
+  return may_halve(s) && flops(s) >= kTeamIntensity * activations(s) ? most : 1;
 }
 
 // How long a team may wait for its helpers, in seconds: a twentieth of what the run takes one thread at 100 GFLOP/s, and
@@ -81,7 +74,8 @@ ffi::Error train(Pool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, in
     // 0 threads means as many as pay; a given number is kept to, up to what the pool has.
     const int64_t most = std::max<int64_t>(1, pool.num_threads());
     int64_t wanted = threads > 0 ? std::min(threads, most) : most;
-    if (call.members() == 1 && threads <= 0 && (!pays_a_team(spec) || crowd().is_here())) wanted = 1;
+    if (call.members() == 1 && threads <= 0)
+      wanted = crowd().is_here() ? 1 : paying_threads(spec, chosen.on_tiles(&spec, spec.batch), most);
     const int team = call.members() == 1 ? (int)wanted : 1;
     const size_t bytes = (chosen.train_bytes(&spec, team) + 63) / 64 * 64;
     if (call.members() == 1) {

@@ -29,6 +29,7 @@ struct Net {
   long block, rows;  // floats in a block; most rows at once
   int moments;
   float *params, *grads, *snapshot;
+  bool halved;  // gradients are those of two halves of the batch, one block after the other
   float *logits, *losses, *labels, *scale;
   int32_t* index[2];
   float* weight_sums;
@@ -84,6 +85,12 @@ INLINE void shape_layers(const Spec& s, Net& net, long batch) {
   }
 }
 
+INLINE bool on_tiles(const Net& net) {
+  for (int i = 0; i < net.layers; i++)
+    if (net.layer[i].tiles) return true;
+  return false;
+}
+
 INLINE void carve_weights(Net& net, Carver& c, bool backward) {
   long floats = 0;
   for (int i = 0; i < net.layers; i++) {
@@ -102,15 +109,17 @@ INLINE void carve_weights(Net& net, Carver& c, bool backward) {
   }
 }
 
-// One place for the transposed copies of all layers, made and used one after the other.
-INLINE void carve_transposed(Net& net, Carver& c) {
+// One place for the transposed copies of all layers, made and used one after the other; each of `copies` threads has
+// one of its own.
+INLINE void carve_transposed(Net& net, Carver& c, int copies, int copy) {
   long most = 0;
   for (int i = 1; i < net.layers; i++) {
     const Layer& l = net.layer[i];
     const long n = (l.narrow ? l.out : l.out_padded) * l.in_padded;
     most = n > most ? n : most;
   }
-  float* place = c.take(most);
+  most = round_up(most, 16);
+  float* place = c.take(most * copies) + most * copy;
   for (int i = 0; i < net.layers; i++) net.layer[i].transposed = i ? place : nullptr;
 }
 
@@ -153,20 +162,23 @@ INLINE void carve_factors(Net& net, Carver& c, int threads, int rank, long batch
 }
 
 // A thread's sums of gradients, where a batch is summed in several goes: of a panel, or of its rows of a layer on
-// tiles. Each thread has its own, since one may have gone on to the next layer, with other shares.
+// tiles. Each thread has its own, since one may have gone on to the next layer, with other shares. There is room for
+// panels also where all layers are on tiles, since a narrower member's may not be.
 INLINE long weight_sums(const Net& net, long batch, int threads) {
   long most = 0;
   for (int i = 0; i < net.layers; i++) {
     const Layer& l = net.layer[i];
     const long rows = l.in_padded / threads + 2 * kPair;  // a share of them, in whole pairs of blocks
-    const long n = !l.tiles ? l.in_padded * kPanel : batch > kRowsOnTiles ? rows * round_up(l.out_padded, kPanel) : 0;
-    most = n > most ? n : most;
+    const long panel = l.in_padded * kPanel, on_tiles = rows * round_up(l.out_padded, kPanel);
+    most = panel > most ? panel : most;
+    if (l.tiles && batch > kRowsOnTiles && on_tiles > most) most = on_tiles;
   }
   return round_up(most, 16);
 }
 
 // Batches whose order of rows is worked out together: a few hundred rows, since a permutation of a few takes as long.
-INLINE long batches_in_order(const Spec& s) { return s.batch < 256 ? 256 / s.batch : 1; }
+constexpr long kOrdered = 256;
+INLINE long batches_in_order(const Spec& s) { return s.batch < kOrdered ? kOrdered / s.batch : 1; }
 
 // Lays out the workspace of a training run from `base`, for thread `rank` of `threads`; returns its size in bytes.
 INLINE size_t carve(const Spec& s, Net& net, char* base, int threads, int rank) {
@@ -176,16 +188,17 @@ INLINE size_t carve(const Spec& s, Net& net, char* base, int threads, int rank) 
   net.rows = s.batch;
   if (s.validation && net.rows < kEvaluationRows) net.rows = kEvaluationRows;
   carve_weights(net, c, true);
-  carve_transposed(net, c);
-  net.grads = s.clip ? c.take(net.block) : nullptr;
+  net.halved = in_halves(s) && !on_tiles(net);
+  // Room for halves also where narrower members of the call may be halved.
+  carve_transposed(net, c, may_halve(s) ? threads : 1, net.halved ? rank : 0);
+  net.grads = may_halve(s) ? c.take(2 * net.block) : s.clip ? c.take(net.block) : nullptr;
   net.snapshot = c.take(net.block * (1 + net.moments));
   carve_rows(s, net, c, true);
   long rows = round_up(net.rows, VL);
   net.losses = c.take(rows);
   net.scale = c.take(rows);
   net.labels = c.take(rows * net.layer[net.layers - 1].gradient_stride + kPanel);  // rows as those of the logits
-  const long ordered = batches_in_order(s) * s.batch;
-  for (auto& index : net.index) index = c.take<int32_t>(ordered > rows ? ordered : rows);
+  for (auto& index : net.index) index = c.take<int32_t>(kOrdered > rows ? kOrdered : rows);
   net.partial = c.take<double>(net.block / kPartialBlock);
   const long sums = weight_sums(net, s.batch, threads);
   net.weight_sums = c.take(sums * threads) + sums * rank;

@@ -17,7 +17,6 @@ struct Step {
   float momentum, of_trace, of_gradient;
   float l2;        // twice the penalty's factor
   long to_grads;   // floats from a parameter to its gradient, where gradients are kept
-  float scale;     // of the gradient, when clipped
 };
 
 // The powers of b1 and b2 that bias correction needs, in double.
@@ -94,7 +93,7 @@ INLINE Vec adam_quotient(Vec g, Vec m, Vec root, const Step& s) {
 INLINE Vec adam_weight(Vec w, Vec quotient, const Step& s) { return fma(w, all(s.decay), -quotient); }
 
 // One vector of parameters at `p`; its moments lie `block` and `2 * block` floats further. kUpdateKeep only notes
-// the gradient, for clipping.
+// the gradient.
 template <int Kind>
 INLINE void update(float* p, long block, Vec g, const Step& s) {
   if constexpr (Kind == kUpdateKeep) {

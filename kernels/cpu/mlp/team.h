@@ -23,6 +23,12 @@ struct Share {
   bool is_last() const { return rank == size - 1; }
 };
 
+// Rows are shared out in eights, so that only the last tile of each thread is a small one.
+inline long row_share(Share share, long rows, bool last) {
+  long units = (rows + 7) / 8, row = (last ? share.last(units) : share.first(units)) * 8;
+  return row < rows ? row : rows;
+}
+
 // How a member of a team waits: awake while the others need microseconds, which is what they do on a free processor;
 // then the processor goes to whoever else wants it, and in the end the thread sleeps until the last one wakes it. Awake
 // for longer it would hold the processor that another program, or the very thread it waits for, could use.

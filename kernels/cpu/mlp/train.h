@@ -10,7 +10,7 @@ namespace {
 void load_state(Net& net, const Run& run) {
   long blocks = 1 + net.moments;
   __builtin_memset(net.params, 0, blocks * net.block * sizeof(float));
-  if (net.grads) __builtin_memset(net.grads, 0, net.block * sizeof(float));
+  if (net.grads) __builtin_memset(net.grads, 0, (net.halved ? 2 : 1) * net.block * sizeof(float));
   convert<true>(net, run.params, 0);
   if (net.moments > 0) convert<true>(net, run.first, 1);
   if (net.moments > 1) convert<true>(net, run.second, 2);
@@ -44,19 +44,15 @@ double weighted_losses(const Net& net, const float* weight, const int32_t* index
 
 template <int Kind>
 INLINE void apply_step(const Spec& s, Net& net, const Run& run, Step& step, const Batch& b) {
-  if (s.clip) update_clipped<Kind>(s, net, step, run.numbers.clip_norm, b);
+  if (s.clip || net.halved) update_after_all<Kind>(s, net, step, run.numbers.clip_norm, b);
   else backward_and_update<Kind>(s, net, step, b);
 }
 
-// Rows are shared out in eights, so that only the last tile of each thread is a small one.
-INLINE long row_share(Share share, long rows, bool last) {
-  long units = (rows + 7) / 8, row = (last ? share.last(units) : share.first(units)) * 8;
-  return row < rows ? row : rows;
-}
-
-// The Spec with the run's true widths: padding of its leaves is neither read nor written.
+// The Spec with the run's true widths and batch: padding of its leaves is neither read nor written, and what is decided
+// by sizes is decided as for the run alone.
 Spec own_sizes(Spec s, const Run& run) {
   for (int i = 0; run.widths && i <= s.layers; i++) s.sizes[i] = run.widths[i];
+  if (run.train.count < s.batch) s.batch = run.train.count > 1 ? run.train.count : 1;
   return s;
 }
 
@@ -260,9 +256,7 @@ void train(const Spec* s, const Run* run, char* workspace, Team* team, int rank)
 bool on_tiles(const Spec* s, long rows) {
   Net net;
   shape_layers(*s, net, rows);
-  for (int i = 0; i < net.layers; i++)
-    if (net.layer[i].tiles) return true;
-  return false;
+  return on_tiles(net);
 }
 
 size_t train_bytes(const Spec* s, int threads) {

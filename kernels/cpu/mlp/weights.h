@@ -258,6 +258,39 @@ void backward_and_update(const Spec& spec, Net& net, const Step& s, const Batch&
   pending.finish();
 }
 
+// The rows of a batch from `first` on as a batch of their own, with gradients of their own.
+INLINE Net rows_from(const Net& net, long first) {
+  Net rows = net;
+  for (int i = 0; i < rows.layers; i++) {
+    Layer& l = rows.layer[i];
+    l.input += first * l.input_stride;
+    l.gradient += first * l.gradient_stride;
+    if (l.slope) l.slope += first * l.input_stride;
+  }
+  return rows;
+}
+
+// This thread's part of all gradients, or those of its halves of the batch.
+INLINE void backward_and_keep(const Spec& spec, Net& net, Step s, const Batch& b) {
+  s.to_grads = net.grads - net.params;
+  if (!net.halved) return backward_and_update<kUpdateKeep>(spec, net, s, b);
+  Team alone{1, 0, 0};
+  for (int half = (int)b.share.first(2); half < b.share.last(2); half++) {
+    const long first = row_share({half, 2}, b.rows, false), rows = row_share({half, 2}, b.rows, true) - first;
+    Net part = rows_from(net, first);
+    Step kept = s;
+    kept.to_grads += half * net.block;
+    if (half == 0) kept.l2 = 0;  // the penalty counts once
+    if (rows == 0) __builtin_memset(net.params + kept.to_grads, 0, net.block * sizeof(float));
+    else backward_and_update<kUpdateKeep>(spec, part, kept, {rows, 0, rows, &alone, {0, 1}});
+  }
+}
+
+INLINE Vec kept_gradient(const Net& net, long at) {
+  const Vec g = load(net.grads + at);
+  return net.halved ? g + load(net.grads + net.block + at) : g;
+}
+
 // The factor that brings the global norm of the kept gradients down to `most`. Squares are summed block by block,
 // so the sum is the same for any number of threads.
 INLINE float clip_factor(Net& net, float most, Team* team, Share share) {
@@ -266,7 +299,7 @@ INLINE float clip_factor(Net& net, float most, Team* team, Share share) {
     Vec sum[4] = {};
     for (long i = 0; i < kPartialBlock; i += 4 * VL)
       UNROLL for (int k = 0; k < 4; k++) {
-        Vec g = load(net.grads + b * kPartialBlock + i + k * VL);
+        Vec g = kept_gradient(net, b * kPartialBlock + i + k * VL);
         sum[k] = fma(g, g, sum[k]);
       }
     net.partial[b] = total((sum[0] + sum[1]) + (sum[2] + sum[3]));
@@ -278,16 +311,27 @@ INLINE float clip_factor(Net& net, float most, Team* team, Share share) {
   return norm > most ? most / norm : norm == norm ? 1.f : norm;
 }
 
+// Vectors between the one whose step is made and the one asked for. What another thread has read or written lies in
+// another core's cache, and stores wait for each other: without asking, every line would be waited for by itself.
+constexpr long kAhead = 32;
+
+// All gradients first, then the steps.
 template <int Kind>
-void update_clipped(const Spec& spec, Net& net, Step& s, float most, const Batch& b) {
+void update_after_all(const Spec& spec, Net& net, const Step& s, float most, const Batch& b) {
   const Share share = b.share;
-  s.to_grads = net.grads - net.params;
-  backward_and_update<kUpdateKeep>(spec, net, s, b);
+  backward_and_keep(spec, net, s, b);
   barrier(b.team);
-  s.scale = clip_factor(net, most, b.team, share);
-  long vectors = net.block / VL;
-  for (long q = share.first(vectors); q < share.last(vectors); q++)
-    update<Kind>(net.params + q * VL, net.block, load(net.grads + q * VL) * s.scale, s);
+  const float scale = spec.clip ? clip_factor(net, most, b.team, share) : 1;
+  const long vectors = net.block / VL;
+  for (long q = share.first(vectors); q < share.last(vectors); q++) {
+    if (net.halved) {
+      const long ahead = (q + kAhead) * VL;
+      __builtin_prefetch(net.params + ahead, 1);
+      __builtin_prefetch(net.grads + ahead);
+      __builtin_prefetch(net.grads + net.block + ahead);
+    }
+    update<Kind>(net.params + q * VL, net.block, kept_gradient(net, q * VL) * scale, s);
+  }
 }
 
 }  // namespace

@@ -37,6 +37,18 @@ TrainCase wide(Random& random) {
   return what;
 }
 
+// The same with few weights and batches that are large enough for gradients in two halves; the last one is of any size.
+TrainCase halved(Random& random) {
+  TrainCase what = lively(random);
+  what.sizes = {40, 65, 33, random.between(1, 5)};
+  what.activations = {random.between(0, jaxbm::kActivations - 1), random.between(0, jaxbm::kActivations - 1)};
+  what.rows = 460;
+  what.picked = random.between(201, 450);
+  what.batch = random.between(190, 230);
+  what.history = what.stop = what.epochs = 2;
+  return what;
+}
+
 Call with_threads(Call call, int64_t threads) {
   call.attributes["threads"].values = {threads};
   return call;
@@ -45,8 +57,8 @@ Call with_threads(Call call, int64_t threads) {
 TEST(a_team_of_threads_changes_nothing) {
   Runtime runtime(4), alone_runtime(0);
   Random random(settings.seed);
-  for (int i = 0; i < 44; i++) {
-    TrainCase what = i < 40 ? lively(random) : wide(random);
+  for (int i = 0; i < 50; i++) {
+    TrainCase what = i < 40 ? lively(random) : i < 44 ? wide(random) : halved(random);
     what.members.axes.clear();
     const Call call = train_call(what, random);
     const Call expected = ran(with_threads(call, 1), runtime);
@@ -60,8 +72,8 @@ TEST(a_team_of_threads_changes_nothing) {
 TEST(a_member_alone_is_the_same) {
   Runtime runtime(3);
   Random random(settings.seed);
-  for (int i = 0; i < 27; i++) {
-    TrainCase what = i < 25 ? lively(random) : wide(random);
+  for (int i = 0; i < 29; i++) {
+    TrainCase what = i < 25 ? lively(random) : i < 27 ? wide(random) : halved(random);
     what.members.axes = {3, 2};
     const Call call = train_call(what, random), together = ran(call, runtime);
     for (int64_t m = 0; m < 6; m++) {
