@@ -48,7 +48,31 @@ def unsupported(run: Run) -> str | None:
 
 def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, stop: Array | None = None) -> RunState:
     """`loop.run`, as one native function; under differentiation and on other platforms it is `loop.run`."""
+    if stop is None:
+        whole: RunState = _whole(task)(state, data, hyper, words)
+        return whole
     return accelerate(_loop(task), require=True)(state, data, hyper, words, stop)
+
+
+@lru_cache(maxsize=256)
+def _whole(task: Task) -> Any:
+    """The loop to its end: the same program as that until any epoch, so the same bits, whoever asks.
+
+    Only a scan has derivatives in reverse, which may be written out and then rounds elsewhere: it stands in for the
+    loop where one differentiates.
+    """
+    native = accelerate(_loop(task), require=True)
+
+    @jax.custom_jvp
+    def whole(*arguments: Any) -> RunState:
+        state: RunState = native(*arguments, np.int32(task.epochs))
+        return state
+
+    @whole.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        return jax.jvp(lambda *arguments: native(*arguments, None), primals, tangents)
+
+    return whole
 
 
 def begin(start: Any) -> Any:

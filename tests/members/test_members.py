@@ -19,7 +19,9 @@ from jaxbm.members.result import NonFiniteMembersWarning
 IMPLEMENTATIONS = [
     pytest.param("cpu", marks=pytest.mark.skipif(native.native().reason is not None, reason="no compiled kernels")),
     "xla",
-]
+    pytest.param("program", marks=pytest.mark.skipif(
+        jaxbm.kernels.status()["program"][:2] != "on", reason="native functions need llvmlite")),
+]  # fmt: skip
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 5)).astype(np.float32)
 Y = (X @ RNG.normal(size=5) + 0.1 * RNG.normal(size=90)).astype(np.float32)
@@ -39,7 +41,7 @@ def alone(k, model=MODEL, x=X, y=Y, **options):
 def assert_each_as_alone(many, implementation, own, shared=None):
     for k in (0, 1, 2, 3) if implementation == "cpu" else (2,):
         one = alone(k, implementation=implementation, **(shared or {}), **{n: v[k] for n, v in own.items()})
-        assert_close(tuple(many.member(k)), tuple(one), implementation == "cpu")
+        assert_close(tuple(many.member(k)), tuple(one), implementation != "xla")
 
 
 FOLDS = [np.arange(0, 40), np.arange(10, 35), np.arange(50, 90), np.asarray([3, 3, 5])]
@@ -84,7 +86,7 @@ def test_optimizer_epochs_and_metrics_of_ones_own(implementation):
         got, length = many.member(k), int(epochs[k])
         history = {name: values[:length] for name, values in got.history.items()}
         assert all(np.isnan(values[length:]).all() for values in got.history.values())
-        assert_close(got.params, one.params, implementation == "cpu")
+        assert_close(got.params, one.params, implementation != "xla")
         assert_close(history, one.history, False)
         assert int(got.epochs_run) == length
 
@@ -110,9 +112,9 @@ def test_given_starts(implementation):
     for k in (3,):
         start = first.member(k)
         one = alone(k, params=start.params, opt_state=start.opt_state, implementation=implementation)
-        assert_close(tuple(second.member(k)), tuple(one), implementation == "cpu")
+        assert_close(tuple(second.member(k)), tuple(one), implementation != "xla")
         one = alone(k, params=first.member(1).params, implementation=implementation)
-        assert_close(tuple(shared.member(k)), tuple(one), implementation == "cpu")
+        assert_close(tuple(shared.member(k)), tuple(one), implementation != "xla")
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -132,7 +134,18 @@ def test_vmap_of_fit_is_the_same_also_nested(implementation):
         optimizer=jaxbm.adam(jnp.tile(rates, 12)),
         implementation=implementation,
     )
-    assert_close(jax.tree.map(lambda a: a.reshape(24, *a.shape[3:]), nested), flat, implementation == "cpu")
+    assert_close(jax.tree.map(lambda a: a.reshape(24, *a.shape[3:]), nested), flat, implementation != "xla")
+
+
+@pytest.mark.parametrize("implementation", [one for one in IMPLEMENTATIONS if one != "xla"])
+def test_one_run_is_the_same_bits_wherever_it_is_called(implementation):
+    # Two epochs of one batch: a scan of so few would be written out, with other roundings than a loop.
+    options = {**OPTIONS, "epochs": 2, "batch_size": 100, "clip_norm": 0.5, "implementation": implementation}
+    model = jaxbm.MLP((5, 16, 4, 1))
+    fit = lambda key: tuple(jaxbm.fit(key, model, X[:3], Y[:3], **options))  # noqa: E731
+    one = fit(KEYS[1])
+    assert_close(jax.jit(fit)(KEYS[1]), one, True)
+    assert_close(jax.tree.map(lambda leaf: leaf[1], jax.vmap(fit)(KEYS)), one, True)
 
 
 def test_fit_members_itself_can_be_transformed():
@@ -154,7 +167,7 @@ def test_a_member_that_explodes_is_frozen_reported_and_disturbs_nobody(implement
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(many.params))
     calm = members(optimizer=jaxbm.sgd(jnp.full(4, 1e-2)), implementation=implementation)
     for k in (0, 2, 3):
-        assert_close(tuple(many.member(k)), tuple(calm.member(k)), implementation == "cpu")
+        assert_close(tuple(many.member(k)), tuple(calm.member(k)), implementation != "xla")
     assert many.best != 1
 
 
