@@ -96,7 +96,7 @@ class CompiledEpochs:
             (part,), kind, total = held_out.parts, held_out.kind, np.asarray(held_out.total, np.float32)
             most = most_rows(part)
             sums = np.full((m, epochs, total.shape[1]), np.nan, np.float32)
-            best = jax.tree.map(np.zeros_like, training.params)
+            best = jax.tree.map(np.array, training.params)  # the best so far, of a run that goes on
         self.fixed = Fixed(training.task, training.name, schedule, kind, most)
         self.numbers = Numbers(
             training.words, training.own, training.shared, rule, penalty.astype(np.float32),
@@ -157,8 +157,9 @@ class CompiledEpochs:
         """Put aside what the epochs' buffers hold, and go on from their start: the orders of rows come once more."""
         self._past.append((self._losses(), None if self.held_out is None else self._scores(0)))
         state = self.carry.state
-        history = {name: np.full(part.shape, np.nan, part.dtype) for name, part in state.history.items()}
-        state = state._replace(epoch=np.zeros_like(state.epoch), history=history)
+        history: Any = {name: np.full(part.shape, np.nan, part.dtype) for name, part in state.history.items()}
+        zero: Any = np.zeros_like(state.epoch)
+        state = state._replace(epoch=zero, history=history)
         self.carry = self.carry._replace(state=state, epoch=np.int32(0))
         self.training.go_on_from(state, 0)
 
@@ -188,8 +189,9 @@ def _some(fixed: Fixed, numbers: Numbers, until: Array, carry: Carry) -> Carry:
     sums, best, scores = carry.sums, carry.best, None
     if numbers.part is not None and fixed.kind is not None:
         found = sums_of(fixed.kind, fixed.most_scored, fixed.task.model, state.params, numbers.part)
+        found = jnp.where(state.finite[:, None], found, jnp.nan)
         sums = sums.at[:, at].set(found)
-        scores = jnp.where(state.finite, score_of(fixed.kind, found, numbers.total, jnp), jnp.nan)
+        scores = score_of(fixed.kind, found, numbers.total, jnp)
 
     def one(i: Array, told: tuple[Progress, Array, Array]) -> tuple[Progress, Array, Array]:
         now, penalties, _ = told
@@ -206,7 +208,7 @@ def _some(fixed: Fixed, numbers: Numbers, until: Array, carry: Carry) -> Carry:
 
     now, penalties, better = lax.fori_loop(0, stop - at, one, (now, carry.penalties, jnp.zeros_like(now.going)))
     if scores is not None:
-        best = keep_better(state.params, best, better | (carry.now.epochs == 0))
+        best = keep_better(state.params, best, better)
     state = state._replace(active=state.active & now.going)
     if fixed.schedule != "constant":
         state = with_rates(state, carry.now.rates, now.rates)

@@ -147,17 +147,18 @@ def stack(estimator: Any, members: Sequence[Weights], dtype: Any) -> None:
 
 def _finite(estimator: Any, trained: Sequence[Trained]) -> list[Trained]:
     """Members to keep: those that stayed finite, or whose best epoch did."""
-    diverged = [k for k, member in enumerate(trained) if not member.finite]
+    by_score = estimator.early_stopping
+    diverged = [k for k, one in enumerate(trained) if not one.finite or (by_score and not np.isfinite(one.best))]
     if not diverged:
         return list(trained)
     epoch = len(trained[diverged[0]].losses)
-    kept = [member for member in trained if member.finite or estimator.early_stopping]
+    kept = [one for one in trained if (np.isfinite(one.best) if by_score else one.finite)]
     if not kept:
         raise ValueError(f"{NON_FINITE} Training diverged in epoch {epoch}. {HINT}")
     told = f"training diverged in epoch {epoch}"
     if len(trained) > 1:
         told = f"{len(diverged)} of {len(trained)} members diverged, the first in epoch {epoch}"
-    what = "the weights of the best epoch before are kept" if estimator.early_stopping else "they are left out"
+    what = "the weights of the best epoch before are kept" if by_score else "they are left out"
     warnings.warn(f"{told}; {what}. {HINT}", ConvergenceWarning, stacklevel=5)
     return kept
 

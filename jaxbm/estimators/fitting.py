@@ -12,7 +12,7 @@ import numpy as np
 from jaxbm.estimators import stopping
 from jaxbm.estimators.block_training import BlockTraining
 from jaxbm.estimators.compiled import CompiledEpochs
-from jaxbm.estimators.networks import Training, Weights
+from jaxbm.estimators.networks import Training, Weights, stacked
 from jaxbm.estimators.states import keep_better
 from jaxbm.estimators.stopping import Limits
 from jaxbm.estimators.validation import HeldOut
@@ -146,7 +146,8 @@ class _OnTheHost:
         self.rule, self.now = stopping.begin(rules.limits)
         self.losses: list[np.ndarray] = []
         self.scores: list[np.ndarray] = []
-        self.best: Any = None
+        # The best so far, of a run that goes on.
+        self.best: Any = None if held_out is None else [one.weights for one in training.networks]
         self.penalties = _penalties(training, rules)
 
     def chunk(self) -> None:
@@ -176,9 +177,10 @@ class _OnTheHost:
         by_score, before = self.held_out is not None, self.now
         with np.errstate(invalid="ignore"):
             self.now, better = stopping.tell(self.rule, self.now, values, finite, by_score, self.rules.schedule)
-        if by_score and (better.any() or self.best is None):
-            first = self.best is None
-            self.best = keep_better(params, params if first else self.best, better | first)
+        if by_score:
+            if isinstance(self.best, list):
+                self.best = stacked(self.training.model.sizes, self.best)
+            self.best = keep_better(params, self.best, better) if better.any() else self.best
         if self.told is not None:
             score = _mean(self.scores[-1]) if self.scores else None
             event = _event(self.rules, before, self.now, by_score)

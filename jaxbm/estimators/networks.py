@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -229,16 +230,7 @@ class Training:
 
     def stacked(self, members: Sequence[Weights]) -> tuple[Dense, ...]:
         """Weights of networks as stacked parameters, filled up with zeros to the common widths."""
-        layers = []
-        for i in range(len(self.model.sizes) - 1):
-            fan_in, fan_out = self.model.sizes[i : i + 2]
-            weight = np.zeros((len(members), fan_in, fan_out), np.float32)
-            bias = np.zeros((len(members), fan_out), np.float32)
-            for k, weights in enumerate(members):
-                w, b = weights[i]
-                weight[k, : w.shape[0], : w.shape[1]], bias[k, : len(b)] = w, b
-            layers.append(Dense(weight, bias))  # type: ignore[arg-type]
-        return tuple(layers)
+        return stacked(self.model.sizes, members)
 
     def _numbers(self, name: str) -> Any:
         return np.asarray([getattr(network, name) for network in self.networks], np.float32)
@@ -262,6 +254,19 @@ class Training:
             dropout=numbers("dropout") if program.dropout else None,
             widths=own_widths,
         )
+
+
+def stacked(sizes: Sequence[int], members: Sequence[Weights]) -> tuple[Dense, ...]:
+    """Weights of networks as stacked parameters, filled up with zeros to common widths."""
+    layers = []
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        weight = np.zeros((len(members), fan_in, fan_out), np.float32)
+        bias = np.zeros((len(members), fan_out), np.float32)
+        for k, weights in enumerate(members):
+            w, b = weights[i]
+            weight[k, : w.shape[0], : w.shape[1]], bias[k, : len(b)] = w, b
+        layers.append(Dense(weight, bias))  # type: ignore[arg-type]
+    return tuple(layers)
 
 
 def _own_numbers(optimizer: Any) -> Any:

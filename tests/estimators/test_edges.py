@@ -59,3 +59,22 @@ def test_epochs_without_end_take_no_memory(monkeypatch):
         np.testing.assert_allclose(many.coefs_[0], one.coefs_[0], rtol=1e-4, atol=1e-6)
         if one.early_stopping:
             np.testing.assert_allclose(many.validation_scores_, one.validation_scores_)
+
+
+@pytest.mark.parametrize("epochs", [1, 6])  # one epoch is not compiled into a loop
+def test_a_further_fit_keeps_the_best_weights_of_all(epochs):
+    options = {"early_stopping": True, "random_state": 0, "max_iter": epochs, "learning_rate_init": 0.05}
+    for members in (1, 2):
+        model = JaxMLPClassifier((8,), warm_start=True, members=members, **options)
+        for rate in (*[0.05] * 6, 1e3):
+            model.set_params(learning_rate_init=rate)
+            before = None if rate < 1 else [part.copy() for part in model.coefs_]
+            score = None if rate < 1 else model.best_validation_score_
+            model.fit(X, Y, validation_data=(X, Y))
+        assert max(model.validation_scores_[-epochs:]) < score == model.best_validation_score_
+        for ours, kept in zip(model.coefs_, before, strict=True):
+            np.testing.assert_array_equal(ours, kept)
+    for rate in (1e10, 1e30):  # scores, or weights too, are beyond float32
+        wild = {**options, "learning_rate_init": rate, "solver": "sgd", "activation": "identity"}
+        with pytest.raises(ValueError, match="Training diverged in epoch"):
+            JaxMLPRegressor(**wild).fit(X, 1e10 * TARGET)
