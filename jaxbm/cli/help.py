@@ -84,8 +84,9 @@ class Parser(argparse.ArgumentParser):
         known.given = frozenset(self._given) | getattr(known, "given", frozenset())
         if unknown:
             flags = [flag for action in self._actions for flag in action.option_strings]
-            near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1, cutoff=0.75)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            first = unknown[0].split("=")[0]
+            near = difflib.get_close_matches(first, flags, n=1, cutoff=0.75)
+            hint = f"; did you mean {near[0]}?" if near else _elsewhere(first)
             if "--json" in unknown:
                 hint = "; --json comes after the command"
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
@@ -96,6 +97,17 @@ class Parser(argparse.ArgumentParser):
         told = f"{message}; see {self.prog} --help"
         complain(f"error: {told}")
         raise WrongUsage(told)
+
+
+def _elsewhere(flag: str) -> str:
+    """The end of a message about an option that other commands have; empty where none has it."""
+    from jaxbm.cli import _parser
+
+    parts = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    names = [
+        name for part in parts for name, command in part.choices.items() if flag in command._option_string_actions
+    ]
+    return f"; it is an option of {' and '.join(f'jaxbm {name}' for name in names)}" if names else ""
 
 
 class Help(argparse.HelpFormatter):

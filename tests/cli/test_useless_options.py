@@ -32,13 +32,17 @@ LEAST = {"groups": ["--group", "g"], "evaluate": ["m", "d"], "predict": ["m", "d
         ("explain m d.csv --out explanation.html --no-pic", "--out: expected none beside --no-pictures"),
         ("info --missing x y", "--missing: expected none without a file, got x y"),
         ("info --no-header", "--header: expected none without a file"),
+        ("sweep --demo --epsilon 3", "arguments: --epsilon; it is an option of jaxbm train and jaxbm groups; see"),
         ("bench --list --full", "--full: expected none beside --list, which runs nothing"),
         ("bench compare a b --out benchmark-report", "--out: expected none beside compare"),
         ("bench --only tiny --full", "--full: expected none beside --only"),
     ],
 )
 def test_it_is_named(words, match, capsys):
-    status, _, err = run(capsys, *words.split(" "))
+    try:
+        status, _, err = run(capsys, *words.split(" "))
+    except SystemExit as left:
+        status, err = left.code, capsys.readouterr().err
     assert (status, err.count("\n")) == (2, 1)
     assert match in err
 
