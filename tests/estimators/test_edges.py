@@ -71,7 +71,7 @@ def test_a_further_fit_keeps_the_best_weights_of_all(epochs):
             before = None if rate < 1 else [part.copy() for part in model.coefs_]
             score = None if rate < 1 else model.best_validation_score_
             model.fit(X, Y, validation_data=(X, Y))
-        assert max(model.validation_scores_[-epochs:]) < score == model.best_validation_score_
+        assert max(model.validation_scores_[-model.n_iter_ :]) < score == model.best_validation_score_
         for ours, kept in zip(model.coefs_, before, strict=True):
             np.testing.assert_array_equal(ours, kept)
     for rate in (1e10, 1e30):  # scores, or weights too, are beyond float32
