@@ -128,7 +128,7 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
     `epsilon`             added to the root before bias correction    after it, as in the paper's algorithm 1
     `partial_fit`         same order of rows in every call            another one in each call
     `warm_start` by score ends with its last weights if none is best  the best so far, which it began with
-    divergence            goes on with NaN; ValueError at the end     stops there; ValueError, by score maybe a warning
+    divergence            goes on with NaN; ValueError at the end     stops there; ValueError; by score a warning
     several outputs       "lbfgs" mixes the mean of their losses      minimises the sum, reports the mean
                           with the gradient of their sum
     ===================== =========================================== ================================================
