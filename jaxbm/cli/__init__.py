@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a terminal without a letter shows its code, and nothing breaks
             stream.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser(_asked(argv))
+    parser, Parser.elsewhere = _parser(_asked(argv)), staticmethod(_elsewhere)
     try:
         arguments = parser.parse_args(argv)
     except WrongUsage as wrong:
@@ -97,6 +97,13 @@ def _of_a_file(error: Exception) -> str | None:
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     complain(f"warning: {message}")
+
+
+def _elsewhere(flag: str) -> str:
+    """The end of a message about an option that other commands have; empty where none has it."""
+    (commands,) = (a.choices for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    names = [name for name, command in commands.items() if flag in command._option_string_actions]
+    return f"; it is an option of {' and '.join(f'jaxbm {name}' for name in names)}" if names else ""
 
 
 def _asked(argv: list[str]) -> tuple[str, ...]:

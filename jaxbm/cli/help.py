@@ -6,8 +6,8 @@ import argparse
 import difflib
 import re
 import textwrap
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NoReturn
 
 from jaxbm.cli.options import complain
 
@@ -68,6 +68,9 @@ class Parser(argparse.ArgumentParser):
     """Tells an error in a line, as every other error is told, instead of below a page of usage; `given` of what it
     returns says which options were written, also those that say what would hold without them."""
 
+    elsewhere: ClassVar[Callable[[str], str]] = staticmethod(lambda flag: "")
+    """The end of a message about an option that no command at hand has."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._given: set[str] = set()
@@ -86,7 +89,7 @@ class Parser(argparse.ArgumentParser):
             flags = [flag for action in self._actions for flag in action.option_strings]
             first = unknown[0].split("=")[0]
             near = difflib.get_close_matches(first, flags, n=1, cutoff=0.75)
-            hint = f"; did you mean {near[0]}?" if near else _elsewhere(first)
+            hint = f"; did you mean {near[0]}?" if near else Parser.elsewhere(first)
             if "--json" in unknown:
                 hint = "; --json comes after the command"
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
@@ -97,17 +100,6 @@ class Parser(argparse.ArgumentParser):
         told = f"{message}; see {self.prog} --help"
         complain(f"error: {told}")
         raise WrongUsage(told)
-
-
-def _elsewhere(flag: str) -> str:
-    """The end of a message about an option that other commands have; empty where none has it."""
-    from jaxbm.cli import _parser
-
-    parts = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
-    names = [
-        name for part in parts for name, command in part.choices.items() if flag in command._option_string_actions
-    ]
-    return f"; it is an option of {' and '.join(f'jaxbm {name}' for name in names)}" if names else ""
 
 
 class Help(argparse.HelpFormatter):
