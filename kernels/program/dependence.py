@@ -88,7 +88,7 @@ def _of_while(params: Any, marked: list[bool]) -> list[bool]:
 
 
 def _of_solve(params: Any, marked: list[bool]) -> list[bool]:
-    """What one of the four functions makes depend, of solution or right-hand side, does so for all of them."""
+    """What one of the four functions makes depend, of the solution or the right-hand side, does so for all."""
     functions, lengths, given = params["jaxprs"], params["const_lengths"], iter(marked)
     consts = {name: [next(given) for _ in range(getattr(lengths, name))] for name in SOLVES}
     right = list(given)

@@ -90,6 +90,13 @@ def test_powers_and_angles(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_cumulative_sums_of_exponentials_of_half_types(dtype, reverse):
+    x = jnp.asarray([[1.0, -jnp.inf, 3.5, 2.0, -1.0], [-jnp.inf, -jnp.inf, 0.0, jnp.inf, jnp.nan]], dtype)
+    same(lambda x: lax.cumlogsumexp(x, axis=1, reverse=reverse), x)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_powers_of_half_types_are_rounded_at_every_product(dtype):
     x = jnp.asarray([127, 128, 300, -255, 1e-3, 3.3, 0, jnp.inf], dtype)
     same(lambda x: {n: lax.integer_pow(x, n) for n in (-4, -3, -2, -1, 0, 2, 3, 5, 7)}, x, exact=True)

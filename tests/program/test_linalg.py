@@ -15,7 +15,7 @@ pytest.importorskip("llvmlite")
 import llvmlite.binding as llvm
 from llvm_jit import Compiled
 
-from jaxbm.kernels.program import linalg
+from jaxbm.kernels.program import accelerate, linalg
 from jaxbm.kernels.program.text import Module
 from jaxbm.kernels.program.types import PTR, VOID
 
@@ -68,7 +68,8 @@ def test_cholesky(dtype):
             b = a.copy()
             b[n // 2, n // 2] = spoilt
             functions(name, b, out)
-            assert np.isnan(out).all(), (n, spoilt)
+            wanted = np.tril(np.arange(n) >= n // 2) if math.isnan(spoilt) else np.full((n, n), True)
+            np.testing.assert_array_equal(np.isnan(out), wanted, err_msg=f"{n}, {spoilt}")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -191,3 +192,28 @@ def test_a_matrix_with_nan_gives_nan():
     s, u, vt = np.zeros(3), np.zeros((4, 3)), np.zeros((3, 3))
     functions(other, np.ascontiguousarray(a[:, :3]), s, u, vt)
     assert np.isnan(s).all()
+
+
+@pytest.mark.parametrize("n", [3, 8])
+@pytest.mark.parametrize("place", [(0, 0), (1, 0), (-1, 1), (-1, -1)])
+def test_where_nan_and_infinities_get_to(n, place):
+    """As in LAPACK, what doesn't depend on them is what it is without."""
+    a = np.random.default_rng(n).normal(size=(n, n))
+    for value in (math.nan, math.inf):
+        spd, full = a @ a.T + np.eye(n), a.copy()
+        spd[place], spd[place[::-1]], full[place] = value, value, value
+        decompositions = {"cholesky": jnp.linalg.cholesky} | ({"qr": jnp.linalg.qr} if math.isnan(value) else {})
+        for name, f in decompositions.items():
+            with jax.enable_x64(True):
+                got, want = (
+                    jax.tree.leaves(g(f)(spd if name == "cholesky" else full)) for g in (accelerate, jax.jit)
+                )
+            for x, y in zip(got, want, strict=True):
+                np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+def test_what_is_not_positive_definite_has_no_factor():
+    for n in (3, 8):
+        a = np.eye(n)
+        a[1, 1] = -1.0
+        assert np.isnan(np.asarray(accelerate(jnp.linalg.cholesky)(a))[np.tril_indices(n)]).all()

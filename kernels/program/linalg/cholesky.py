@@ -17,7 +17,8 @@ UNROLLED = 6
 def cholesky(module: Module, dtype: str, n: int) -> str:
     """Define `void name(a, out)`: out is the lower factor of the row-major n by n matrix a, zero above the diagonal.
 
-    Only the lower triangle of a is read. Where a isn't positive definite, every element of out is NaN.
+    Only the lower triangle of a is read. Where a isn't positive definite, every element of out is NaN; where
+    it holds NaN or infinities, what depends on these is.
     """
 
     def write(f: Function) -> None:
@@ -39,13 +40,18 @@ def _in_registers(f: Function, dtype: str, n: int) -> None:
             for k in range(j):
                 value = negated_multiply_add(f, l[i, k], l[j, k], value)
             if i == j:
-                good = good & value.gt(0.0)
+                good = good & _is_pivot(value)
                 l[j, j] = value.unary("sqrt")
             else:
                 l[i, j] = value / l[j, j]
     for i in range(n):
         for j in range(n):
             f.store(f.select(good, l.get((i, j), f.constant(type, 0)), f.constant(type, math.nan)), out, i * n + j)
+
+
+def _is_pivot(value: Value) -> Value:
+    """Positive, or NaN, which LAPACK lets pass: only what depends on it is NaN then."""
+    return value.compare("ugt", 0.0)
 
 
 def _by_rows(f: Function, dtype: str, n: int) -> None:
@@ -68,7 +74,7 @@ def _by_rows(f: Function, dtype: str, n: int) -> None:
         u.across(j, divide, [])
         u.set(j, j, root)
         loop(f, n, lambda i, _: _update(u, j, i), start=f.iadd(j, 1))
-        return [carry[0] & pivot.gt(0.0)]
+        return [carry[0] & _is_pivot(pivot)]
 
     good = loop(f, n, step, [f.constant(I1, True)])[0]
     zero, bad = f.constant(type, 0), f.constant(type, math.nan)

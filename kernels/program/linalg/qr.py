@@ -5,6 +5,8 @@ The matrix is held transposed, so that its columns, to which the reflections app
 
 from __future__ import annotations
 
+import math
+
 from jaxbm.kernels.program.control import choose, loop
 from jaxbm.kernels.program.linalg.common import Padded, define, each, negated_multiply_add, padded
 from jaxbm.kernels.program.text import Function, Module
@@ -58,8 +60,13 @@ def _norm(x: Padded, row: Index, first: Index) -> Value:
     f, vector = x.f, x.type.vector(x.lanes)
     zero = f.constant(vector, 0)
 
+    def here(k: Index) -> Value:
+        # What pads the row was multiplied by what may have been infinite.
+        inside = _inside(x, k, first)
+        return inside if x.columns == x.stride else inside & ~_inside(x, k, x.columns)
+
     def largest(k: Index, carry: list[Value]) -> list[Value]:
-        size = f.select(_inside(x, k, first), x.vector(row, k).unary("fabs"), zero)
+        size = f.select(here(k), x.vector(row, k).unary("fabs"), zero)
         # NaN wins: a matrix that holds one has no decomposition.
         return [f.select(size.compare("ugt", carry[0]), size, carry[0])]
 
@@ -67,10 +74,10 @@ def _norm(x: Padded, row: Index, first: Index) -> Value:
     scale = sizes[0]
     for size in sizes[1:]:
         scale = f.select(size.compare("ugt", scale), size, scale)
-    inverse = f.splat(f.select(scale.eq(0.0), f.constant(x.type, 1), 1.0 / scale), x.lanes)
+    inverse = f.splat(f.select(scale.eq(0.0) | scale.eq(math.inf), f.constant(x.type, 1), 1.0 / scale), x.lanes)
 
     def squares(k: Index, carry: list[Value]) -> list[Value]:
-        value = f.select(_inside(x, k, first), x.vector(row, k) * inverse, zero)
+        value = f.select(here(k), x.vector(row, k) * inverse, zero)
         return [f.intrinsic("fmuladd", value, value, carry[0])]
 
     return _sum(f, x.across(first, squares, [zero])[0]).unary("sqrt") * scale
@@ -87,6 +94,7 @@ def _reflection(x: Padded, j: Index) -> Value:
         larger = f.select(below.gt(alpha.unary("fabs")), below, alpha.unary("fabs"))
         a, b = alpha / larger, below / larger
         length = f.intrinsic("fmuladd", a, a, b * b).unary("sqrt") * larger
+        length = f.select(larger.eq(math.inf), larger, length)
         beta = -f.intrinsic("copysign", length, alpha)
         factor = f.splat(1.0 / (alpha - beta), x.lanes)
 

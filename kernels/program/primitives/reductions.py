@@ -61,9 +61,9 @@ def cumulative(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 
 @rule("cumlogsumexp", kind="reduction", params=("axis", "reverse"))
 def cumlogsumexp(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """The logarithm of cumulative sums of exponentials."""
+    """The logarithm of cumulative sums of exponentials; of half types in float32."""
     (x,) = inputs
     axis, reverse = int(eqn.params["axis"]), bool(eqn.params["reverse"])
-    if x.dtype not in ("float32", "float64"):
-        raise NotNative(f"elements of {x.dtype}")
-    return [tracer.add("cumulative", [x], x.shape, x.dtype, kind="logaddexp", axis=axis, reverse=reverse)]
+    wide = tracer.convert(x, "float64" if x.dtype == "float64" else "float32")
+    out = tracer.add("cumulative", [wide], x.shape, wide.dtype, kind="logaddexp", axis=axis, reverse=reverse)
+    return [tracer.convert(out, x.dtype)]
