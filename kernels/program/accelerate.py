@@ -83,9 +83,10 @@ def accelerate(
 
 def _is_called_itself(args: Any, kwargs: Any) -> bool:
     """Whether JAX runs the function uncompiled: under `jax.disable_jit`, or to find where a NaN came from."""
-    if jax.config.jax_disable_jit:
+    config: Any = jax.config
+    if config.jax_disable_jit:
         return True
-    looks = jax.config.jax_debug_nans or jax.config.jax_debug_infs
+    looks = config.jax_debug_nans or config.jax_debug_infs
     return looks and not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
 
 

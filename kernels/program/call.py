@@ -139,18 +139,8 @@ def _abstract_attempt(*avals: Any, native: Native, lead: int) -> list[Any]:
     return _results(avals, native, lead)
 
 
-def _by_its_own_rules(arrays: Arrays, dims: Sequence[Any], native: Native, lead: int) -> tuple[Any, Any]:
-    """The mapped function is another one: it is traced and compiled anew."""
-    from jaxbm.kernels.program.accelerate import run
-
-    mapped = jax.vmap(lambda *one: native.plain(one, lead), in_axes=tuple(dims))
-    out = run(jax.make_jaxpr(mapped)(*arrays), native.name, False, list(arrays))
-    return out, [0] * len(out)
-
-
-def _batch(arrays: Arrays, dims: Sequence[Any], *, native: Native, lead: int) -> tuple[Any, Any]:
-    if native.has_own_mapping:
-        return _by_its_own_rules(arrays, dims, native, lead)
+def over_members(arrays: Arrays, dims: Sequence[Any], *, native: Native, lead: int) -> tuple[Any, Any]:
+    """The rule for `vmap`: the same program for each member."""
     lifted = [
         jnp.expand_dims(a, 0) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(arrays, dims, strict=True)
     ]
@@ -171,7 +161,7 @@ def unmapped(out: Arrays, varies: Callable[[], Sequence[bool]]) -> tuple[list[An
     return results, [0 if v else None for _, v in pairs]
 
 
-batching.primitive_batchers[program_p] = _batch
+batching.primitive_batchers[program_p] = over_members
 
 
 _as_function = mlir.lower_fun(lambda *arrays, native, lead: native.plain(arrays, lead), multiple_results=True)

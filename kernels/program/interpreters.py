@@ -1,7 +1,7 @@
 """Interpreters of JAX that look into jitted functions look into accelerated ones as well.
 
 `checkify` and `jet` take a jaxpr apart, equation by equation. To them a program is a jitted function: that which it
-stands for.
+stands for. So it is to `vmap` where a function in it has a rule of its own for being mapped.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from typing import Any
 import jax
 from jax.experimental import checkify, jet
 from jax.extend.core import Primitive
+from jax.interpreters import batching
 
-from jaxbm.kernels.program.call import program_p
+from jaxbm.kernels.program.build import build
+from jaxbm.kernels.program.call import over_members, program_p
 from jaxbm.kernels.program.derivative import by_jax, tangent_p
+from jaxbm.kernels.program.ir import NotNative
+from jaxbm.kernels.program.parts import evaluate
 
 Function = Callable[..., list[Any]]
 
@@ -46,13 +50,28 @@ def _checked(primitive: Primitive, function: Function, rules: Any) -> None:
 
 def _taylor(primitive: Primitive, function: Function) -> None:
     """Tell `jet`, whose rules get the values and their series."""
+    rules: Any = jet.jet_rules
 
     def rule(primals: Any, series: Any, **params: Any) -> Any:
         eqn = _as_jitted(function, primals, params)
-        return jet.jet_rules[eqn.primitive](primals, series, **eqn.params)
+        return rules[eqn.primitive](primals, series, **eqn.params)
 
-    jet.jet_rules[primitive] = rule
+    rules[primitive] = rule
 
+
+def _mapped(arrays: Sequence[Any], dims: Sequence[Any], *, native: Any, lead: int) -> tuple[Any, Any]:
+    """The rule for `vmap`; with a rule of its own inside, what is mapped is another function, compiled anew."""
+    if not native.has_own_mapping:
+        return over_members(arrays, dims, native=native, lead=lead)
+    closed = jax.make_jaxpr(jax.vmap(lambda *one: native.plain(one, lead), in_axes=tuple(dims)))(*arrays)
+    try:
+        out = build(closed, native.name)(*arrays)
+    except NotNative:
+        out = evaluate(closed, arrays, lambda part, name: build(part, name))
+    return out, [0] * len(out)
+
+
+batching.primitive_batchers[program_p] = _mapped
 
 _RULES = getattr(checkify.checkify, "__globals__", {}).get("error_checks")
 """The table of `checkify`'s rules, which has no public name."""
