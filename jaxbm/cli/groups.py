@@ -11,7 +11,7 @@ from jaxbm.cli import private, training_options
 from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, loss_of, widths
-from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
+from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, which, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
@@ -93,9 +93,11 @@ def run(arguments: argparse.Namespace) -> None:
     say(console, f"\nmodels saved in {arguments.out}")
     groups = {name: labels_of(rows, arguments.group) for name, rows in tables.frames.items()}
     data = {name: (*part, groups[name]) for name, part in tables.arrays.items()}
+    trained_by = which(result.model, loss, privacy=arguments.privacy, **training_options.given(arguments))
     write_report(
-        arguments, result, data, tables.preparation, clock, console=console, caveats=private.caveats(arguments)
-    )
+        arguments, result, data, tables.preparation, clock, console=console, implementation=trained_by,
+        caveats=private.caveats(arguments),
+    )  # fmt: skip
 
 
 def _scores(result: Any, tables: Any, group: str, loss: str) -> dict[str, dict[str, float]]:

@@ -46,6 +46,14 @@ def prepare_report(arguments: argparse.Namespace) -> None:
         warm_up()
 
 
+def which(model: Any, loss: str, **asked: Any) -> str:
+    """The implementation that trains the model with these options, why it, and in what it multiplies."""
+    from jaxbm.kernels.dispatch import chosen
+
+    why = chosen(model, loss=loss, **asked)
+    return f"{why.implementation}, since {why.reason}; products in {why.precision}"
+
+
 def write_report(
     arguments: argparse.Namespace,
     result: Any,

@@ -11,7 +11,7 @@ from jaxbm.cli import training_options
 from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare, tell
 from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, loss_of, widths
-from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
+from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, which, write_report
 from jaxbm.cli.shared import check_writable, measure, refuse, told_interval
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
@@ -105,7 +105,10 @@ def run(arguments: argparse.Namespace) -> None:
     say(console, f"{made} in {seconds:.2f} s, compilation included\n")
     _show(console, result, out)
     _save(console, arguments, tables, result, out)
-    write_report(arguments, result, tables.arrays, tables.preparation, clock, console=console)
+    trained_by = which(result.model, _loss(arguments, tables))
+    write_report(
+        arguments, result, tables.arrays, tables.preparation, clock, console=console, implementation=trained_by
+    )
 
 
 def _searched(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from jaxbm.cli.compiling import compilation, total
 from jaxbm.cli.data_options import add_data_options, columns_of, public_rows, read, tell
 from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, widths
-from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, write_report
+from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, which, write_report
 from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
@@ -160,7 +160,6 @@ def _told_and_saved(
     arguments: argparse.Namespace, fitted: Fitted, sets: dict[str, Any], console: Any, clock: Clock
 ) -> str:
     """Metrics on the terminal and in the outcome, the model in its folder; which implementation trained it."""
-    from jaxbm.kernels.dispatch import chosen
     from jaxbm.report import terminal
     from jaxbm.report.fitting import say
 
@@ -197,8 +196,7 @@ def _told_and_saved(
     asked: dict[str, Any] = {
         name: plan.recipe.training.get(name) for name in ("implementation", "precision", "privacy")
     }
-    why = chosen(fitted.model, loss=plan.loss, **asked)
-    return f"{why.implementation}, since {why.reason}; products in {why.precision}"
+    return which(fitted.model, plan.loss, **asked)
 
 
 def _chosen(one: dict[str, Any]) -> str:

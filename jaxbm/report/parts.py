@@ -89,8 +89,9 @@ def note(text: str) -> str:
 
 
 def lines(texts: Sequence[str]) -> str:
-    """A list."""
-    return "<ul>" + "".join(f"<li>{escape(t)}</li>" for t in texts) + "</ul>"
+    """A list; an arrow is one character, which no line's end divides."""
+    items = (escape(t).replace("-&gt;", "\N{RIGHTWARDS ARROW}") for t in texts)
+    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
 
 
 def pre(text: str, *, wrapped: bool = False) -> str:

@@ -107,7 +107,7 @@ def test_regression(tmp_path, members):
         predicted = prep.unscale(jaxbm.Ensemble.of(result).mean(data["test"][0])[:, 0])
     page = check(report.html(tmp_path / "r.html", result, data=data, model=model, preparation=prep))
     assert f"{np.abs(predicted - test[target]).mean():.4g}" in page.words
-    assert all(step in page.words for step in (" ".join(s.split()) for s in prep.steps))
+    assert all(" ".join(step.replace("->", "\N{RIGHTWARDS ARROW}").split()) in page.words for step in prep.steps)
     assert ("5 members, 5 of them finite" in page.words) == (members is not None)
 
 
@@ -117,6 +117,7 @@ def test_the_commands_write_it(tmp_path, monkeypatch, capsys):
     assert main(sweep.split()) == 0
     page = check("s.html")
     assert "10 trials, 10 members; compared by loss" in page.words
+    assert re.search(r"implementation: \w+, since", page.words)
     best = json.loads((tmp_path / "sweep/model/model.json").read_text())["metadata"]["trial"]
     assert f"{best['learning_rate']:.4f}" in page.words
     assert page.counts["button"] >= 8
@@ -126,6 +127,7 @@ def test_the_commands_write_it(tmp_path, monkeypatch, capsys):
     assert main(groups.split()) == 0
     page = check("groups/report.html")
     assert "3 groups with a model of their own, 0 without" in page.words
+    assert re.search(r"implementation: \w+, since", page.words)
     plain = "train --demo iris --preset classic --epochs 2 --hidden 4 --out plain --no-report"
     assert main(plain.split()) == 0
     assert not (tmp_path / "plain/report.html").exists()
