@@ -20,6 +20,7 @@ from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.run.lookahead import learning
 from jaxbm.run.measuring import measure, ratio, weighted_sums, with_weights
 from jaxbm.run.rows import RowSet, bootstrap_draws, training_rows
+from jaxbm.run.together import any_member, least_member, skipped_by_member
 from jaxbm.shuffle import permuted_position
 
 Pass = Callable[[Task, RunState, Data, Hyper, Words], tuple[Params, Any, Array]]
@@ -96,40 +97,12 @@ def _run(
         state = lax.cond(any_member(going), trained, lambda s: s, state) if may_stop else trained(state)
         return state._replace(epoch=jnp.where(mine, epoch + 1, state.epoch))
 
-    first = _least_member(state.epoch)
+    first = least_member(state.epoch)
     if stop is None:
         epochs = first + lax.iota(jnp.int32, task.epochs)
         return lax.scan(lambda s, epoch: (advance(s, epoch), None), state, epochs)[0]
     last = jnp.minimum(stop, task.epochs)
     return lax.while_loop(lambda c: c[1] < last, lambda c: (advance(*c), c[1] + 1), (state, first))[0]
-
-
-def _over_members(reduced: Callable[[Array], Array], alone: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """A function of a number; under `vmap` it is `reduced` over the members' numbers, and then no member's own."""
-    function = jax.custom_batching.custom_vmap(alone)
-
-    @function.def_vmap
-    def _(size: int, mapped: list[bool], numbers: Array) -> tuple[Array, bool]:
-        del size, mapped
-        return function(reduced(numbers)), False
-
-    return function
-
-
-any_member = _over_members(lambda going: going.any(axis=0), lambda going: going)
-_least_member = _over_members(lambda epoch: epoch.min(axis=0), lambda epoch: epoch)
-
-
-@jax.custom_batching.custom_vmap
-def skipped_by_member(going: Array) -> Array:
-    """False: who trains alone gets here only while going. Under `vmap` each member's own."""
-    return jnp.zeros_like(going)
-
-
-@skipped_by_member.def_vmap
-def _(size: int, mapped: list[bool], going: Array) -> tuple[Array, bool]:
-    del size, mapped
-    return ~going, True
 
 
 def is_going(state: RunState, hyper: Hyper) -> Array:

@@ -11,6 +11,7 @@ from jaxbm.core import counter
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import joined
 from jaxbm.core.counter import Words
+from jaxbm.core.mapping import only_saves_work
 from jaxbm.models.protocol import Params
 from jaxbm.privacy.gradients import clipped_examples, gaussian_noise
 from jaxbm.run.contract import Hyper, Task
@@ -91,6 +92,7 @@ def _most_drawn(drawn: Array) -> Array:
 
 
 @_most_drawn.def_vmap
+@only_saves_work
 def _(axis: int, mapped: list[bool], drawn: Array) -> tuple[Array, bool]:
     del axis, mapped
     return _most_drawn(drawn.max(axis=0)), False

@@ -23,7 +23,7 @@ from jaxbm.kernels.mlp.settings import (
 from jaxbm.kernels.native import code, native
 from jaxbm.models.mlp import Params
 from jaxbm.optimizers import Adam
-from jaxbm.run import loop
+from jaxbm.run import loop, together
 from jaxbm.run.contract import Data, Hyper, Loss, Run, RunState, Task
 from jaxbm.run.rows import RowSet, training_rows, validation_rows
 
@@ -151,11 +151,11 @@ def _native(
         going = loop.is_going(state, hyper) & here
 
         def trained(state: RunState) -> RunState:
-            skipped = loop.skipped_by_member(going)
+            skipped = together.skipped_by_member(going)
             return jax.tree.map(lambda new, old: jnp.where(skipped, old, new), one_epoch(state), state)
 
         at = state.epoch
-        state = lax.cond(loop.any_member(going), trained, lambda s: s, state)
+        state = lax.cond(together.any_member(going), trained, lambda s: s, state)
         return state._replace(epoch=jnp.where(here, at + 1, at))
 
     if stop is None:  # of a known length, which more transformations take, such as checkify of many members

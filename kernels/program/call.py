@@ -18,6 +18,7 @@ from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import batching, mlir
 
+from jaxbm.core.mapping import is_needed
 from jaxbm.core.settings import array_type, varying_axes
 from jaxbm.kernels.program import handler
 from jaxbm.kernels.program.dependence import depending
@@ -86,9 +87,9 @@ class Native:
 
 
 def has_own_mapping(jaxpr: Any) -> bool:
-    """Whether a function of `jax.custom_batching.custom_vmap` is anywhere in a jaxpr."""
+    """Whether a function of `jax.custom_batching.custom_vmap` whose rule counts is anywhere in a jaxpr."""
     for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        if eqn.primitive.name == "custom_vmap_call":
+        if eqn.primitive.name == "custom_vmap_call" and is_needed(eqn.params.get("rule")):
             return True
         if eqn.primitive.name == "jaxbm_program":
             inner: Any = [eqn.params["native"].closed]

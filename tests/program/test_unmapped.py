@@ -10,6 +10,7 @@ from jax import lax
 pytest.importorskip("llvmlite")
 
 import jaxbm
+from jaxbm.kernels.program.call import has_own_mapping
 from jaxbm.kernels.program.dependence import depending
 
 X, Y = jnp.arange(3.0) + 0.5, jnp.arange(4.0) + 1.5
@@ -131,3 +132,19 @@ def test_a_function_with_a_rule_of_its_own_for_vmap(inside):
         return f(X[0], Y), once(X, Y), twice(X, rows), of_members(X), jax.jvp(once, (X, Y), (X, Y))
 
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), uses(native), uses(plain))
+
+
+@pytest.mark.parametrize(
+    "options", [{"patience": 2, "validation_split": 0.25}, {"privacy": jaxbm.DPSGD(1.0, 1.0, 1e-5)}]
+)
+def test_training_s_rules_only_save_work_so_that_members_stay_native_functions_of_their_own(options):
+    x, y = np.ones((16, 3), np.float32), np.ones(16, np.float32)
+
+    def trained(x):
+        key, model = jax.random.key(0), jaxbm.MLP((3, 2, 1))
+        return jaxbm.fit(key, model, x, y, loss="squared_error", epochs=3, implementation="xla", **options).params
+
+    traced = jax.make_jaxpr(trained)(x)
+    assert "custom_vmap_call" in str(traced)
+    assert not has_own_mapping(traced)
+    assert has_own_mapping(jax.make_jaxpr(jax.jit(counted))(1.0, 2.0))

@@ -154,7 +154,7 @@ def test_predictions_and_their_spread_are_in_the_targets_units():
         ("count", -1, "negative_binomial_nll", "aren't negative for loss 'negative_binomial_nll', got -1 in row 7"),
         ("amount", 0, "gamma_deviance", "positive numbers for loss 'gamma_deviance', got 0 in row 7"),
         ("amount", 0, "tweedie_deviance(power=2.5)", "positive numbers for loss 'tweedie_deviance"),
-        ("shop", "n", "poisson_deviance", "target 'shop': expected rows with a label, none is left"),
+        ("shop", "n", "poisson_deviance", "target 'shop': expected numbers for a regression, got 'n' in row 0"),
         ("amount", 1.5, "ordinal_cross_entropy", "loss for task 'regression': unknown name"),
     ],
 )
