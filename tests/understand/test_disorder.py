@@ -52,7 +52,7 @@ def test_both_ways_agree(predictor, columns, monkeypatch):
     [
         (network((5, 9, 3), "relu"), X, "many outputs"),
         (network((5, 1), "relu"), X, "no MLP with hidden layers"),
-        (network((5, 9, 1), "gelu"), X, "gelu costs more"),
+        (network((5, 9, 1), "gelu"), X, "gelu takes an error function, which costs more"),
         (network((5, 9, 1), "relu"), np.where(X > 2, np.float32(np.nan), X), "not finite"),
     ],
 )

@@ -96,7 +96,7 @@ def test_numbers_that_are_none_are_told(monkeypatch):
     ("model", "reason"),
     [
         (jaxbm.MLP((4, 1)), "no MLP with hidden layers"),
-        (jaxbm.MLP((4, 3, 1), activation="gelu"), "gelu costs more here"),
+        (jaxbm.MLP((4, 3, 1), activation="gelu"), "gelu takes an error function, which costs more"),
         (jaxbm.MLP((4, 3, 1), activation=jax.nn.softmax), "several units"),
         (jaxbm.MLP((4, 3, 1), dtype="bfloat16"), "another dtype"),
     ],
