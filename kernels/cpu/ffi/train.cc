@@ -25,7 +25,8 @@ double patience(const Spec& s, const Run& run) {
   return std::min(5e-3, 0.05 * flops(s) / (double)s.batch * (double)run.train.count * (double)epochs / 1e11);
 }
 
-// Remembers teams that came to nothing, since other programs have the processors: for a while none is tried again.
+// Remembers teams that came to nothing, since other programs have the processors: for a while none is tried again, for
+// longer each time. A single one may only have had both of its threads woken up on one processor.
 class Crowd {
  public:
   static int64_t now() {
@@ -41,12 +42,18 @@ class Crowd {
     const int64_t waited = waited_.fetch_add(team.waited) + team.waited;
     if (!team.dissolved && passed < kTeamWindow) return;
     passed_ = waited_ = 0;
-    if (team.dissolved || is_useless(team.size, waited, passed)) until_.store(now() + kPause, std::memory_order_relaxed);
+    if (team.dissolved || is_useless(team.size, waited, passed)) {
+      const int64_t pause = pause_.load(std::memory_order_relaxed);
+      until_.store(now() + pause, std::memory_order_relaxed);
+      pause_.store(std::min(2 * pause, kLongestPause), std::memory_order_relaxed);
+    } else {
+      pause_.store(kFirstPause, std::memory_order_relaxed);
+    }
   }
 
  private:
-  static constexpr int64_t kPause = 300000000;  // nanoseconds
-  std::atomic<int64_t> until_{0}, passed_{0}, waited_{0};
+  static constexpr int64_t kFirstPause = 5000000, kLongestPause = 320000000;  // nanoseconds
+  std::atomic<int64_t> until_{0}, passed_{0}, waited_{0}, pause_{kFirstPause};
 };
 
 Crowd& crowd() {
