@@ -57,6 +57,12 @@ NAMES: dict[str, tuple[str, ...]] = {
 """In small letters, and what it may be here, which spelling wouldn't tell."""
 
 _OPTAX = "any optimizer of Optax, which fit takes"
+_ESTIMATORS = {
+    "mlpclassifier": "jaxbm.estimators.JaxMLPClassifier",
+    "mlpregressor": "jaxbm.estimators.JaxMLPRegressor",
+    "gridsearchcv": "jaxbm.estimators.MembersSearchCV",
+    "randomizedsearchcv": "jaxbm.estimators.MembersSearchCV",
+}
 PLACES: dict[str, dict[str, str]] = {
     "jaxbm": {
         "sequential": "jaxbm.MLP",
@@ -78,12 +84,9 @@ PLACES: dict[str, dict[str, str]] = {
         "predictproba": "jaxbm.predict, which gives logits",
         "loadmodel": "jaxbm.load",
         "savemodel": "jaxbm.save",
-        "mlpclassifier": "jaxbm.estimators.JaxMLPClassifier",
-        "mlpregressor": "jaxbm.estimators.JaxMLPRegressor",
+        **_ESTIMATORS,
         "jaxmlpclassifier": "jaxbm.estimators.JaxMLPClassifier",
         "jaxmlpregressor": "jaxbm.estimators.JaxMLPRegressor",
-        "gridsearchcv": "jaxbm.estimators.MembersSearchCV",
-        "randomizedsearchcv": "jaxbm.estimators.MembersSearchCV",
         "baggingclassifier": "jaxbm.fit_members, which takes bootstrap",
         "crossvalscore": "jaxbm.cross_validate",
         "crossvalpredict": "jaxbm.cross_validate",
@@ -101,12 +104,7 @@ PLACES: dict[str, dict[str, str]] = {
         "adagrad": _OPTAX,
         "nadam": _OPTAX,
     },
-    "jaxbm.estimators": {
-        "mlpclassifier": "jaxbm.estimators.JaxMLPClassifier",
-        "mlpregressor": "jaxbm.estimators.JaxMLPRegressor",
-        "gridsearchcv": "jaxbm.estimators.MembersSearchCV",
-        "randomizedsearchcv": "jaxbm.estimators.MembersSearchCV",
-    },
+    "jaxbm.estimators": _ESTIMATORS,
     "jaxbm.table": {
         "traintestsplit": "jaxbm.table.split",
         "readcsv": "jaxbm.table.read",
