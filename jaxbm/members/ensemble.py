@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import checks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
+from jaxbm.core.brief import shown
 from jaxbm.core.device import placed
 from jaxbm.core.extras import needs
 from jaxbm.core.labels import host_classes
@@ -219,6 +220,9 @@ class Ensemble:
 
     def _probabilities(self, logits: np.ndarray, temperature: float) -> np.ndarray:
         return meaning.class_probabilities(logits.astype(np.float64) / temperature, self.meaning)
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def _check_members(model: Model, params: Params) -> None:

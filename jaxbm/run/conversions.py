@@ -7,11 +7,16 @@ from jax import Array
 
 from jaxbm import losses
 from jaxbm.core import checks
-from jaxbm.core.names import lookup
+from jaxbm.core.names import lookup, suggestion
 from jaxbm.metrics import METRICS, Hook, for_labels
+from jaxbm.metrics.table import WAYS
 
 Loss = Callable[..., Array]
 Metric = Callable[[Array, Any, Array | None], Array]
+OURS: dict[Any, str] = {function: name for name, (function, _) in WAYS.items()} | {
+    hook: name for name, hook in METRICS.items()
+}
+"""The metrics as functions of decisions, probabilities or numbers, which stand for what reads logits."""
 
 
 def loss_function(name: str, loss: Any) -> Loss:
@@ -34,27 +39,49 @@ def batch_size(name: str, value: Any) -> int:
 
 
 def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
-    """`(name, function)` of each metric, from names or a mapping."""
-    if isinstance(metrics, str):
+    """`(name, function)` of each metric, from names, functions or a mapping."""
+    if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
     if not isinstance(metrics, Iterable):
-        raise TypeError(f"{name}: expected names, or functions by name, got {checks.told(metrics)}")
+        raise TypeError(f"{name}: expected names or functions, got {checks.told(metrics)}")
     if isinstance(metrics, Mapping):
-        for key, function in metrics.items():
-            _check_own(name, key, function)
-        return tuple(metrics.items())
-    return tuple((metric, lookup(name, metric, METRICS)) for metric in metrics)
+        return tuple((key, _checked(name, key, function)) for key, function in metrics.items())
+    found: dict[str, Metric] = {}
+    for key, function in (_named(name, metric) for metric in metrics):
+        if found.setdefault(key, function) is not function:
+            raise ValueError(f"{name}: expected another name for each, got {key!r} twice; a mapping may say them")
+    return tuple(found.items())
 
 
-def _check_own(name: str, key: Any, function: Any) -> None:
-    """TypeError or ValueError where a metric of a user's can't be one, or not be called so."""
+def _named(name: str, metric: Any) -> tuple[str, Metric]:
+    """A metric of a sequence: one of ours by its name or by its function, or a user's under its own name."""
+    if not callable(metric):
+        return metric, lookup(name, metric, METRICS)
+    key = OURS.get(metric) if checks.is_hashable(metric) else None
+    if key is None:
+        key = getattr(metric, "__name__", "<a function>")
+        if not key.isidentifier():
+            raise TypeError(
+                f"{name}: expected a function that has a name, or a mapping {{name: function}}, got {key}"
+            )
+    return key, _checked(name, key, metric)
+
+
+def _checked(name: str, key: Any, function: Any) -> Metric:
+    """A metric under a name that is free; TypeError or ValueError where it can't be one, or not be called so."""
     if not isinstance(key, str):
         raise TypeError(f"{name}: expected names as keys, got {checks.told(key)}")
     if key == "loss" or key.startswith("val_"):
         raise ValueError(f"{name}: expected names other than 'loss' and 'val_...', which are taken, got {key!r}")
+    if isinstance(function, str):
+        return lookup(name, function, METRICS)
     if not (callable(function) and checks.is_hashable(function)):
         expected = "a hashable function (logits, labels, weights)"
         raise TypeError(f"{name}: expected {expected} for {key!r}, got {checks.told(function)}")
+    if str(getattr(function, "__module__", "")).startswith("sklearn."):
+        hint = suggestion(getattr(function, "__name__", key), METRICS)
+        raise TypeError(f"{name}: expected a function that JAX can trace for {key!r}, got scikit-learn's{hint}")
+    return METRICS[OURS[function]] if function in OURS else function
 
 
 def metric_for(metric: Metric, loss: str | Loss) -> Metric:

@@ -143,12 +143,12 @@ class TrainingOptions(TypedDict, total=False):
         ),
     ]
     metrics: Annotated[
-        Sequence[str] | Mapping[str, Metric],
+        Sequence[str | Metric] | Mapping[str, str | Metric],
         Option(
             (),
             STATIC,
-            "names from `jaxbm.metrics.METRICS` or `{name: function(logits, labels, weights)}`, measured at the end "
-            "of each epoch over all training and validation rows.",
+            "names or functions of `jaxbm.metrics`, functions of your own `(logits, labels, weights)`, or a mapping "
+            "from names to these; measured at the end of each epoch over all training and validation rows.",
             convert=conversions.metric_functions,
             no_parameter="scikit-learn's scorers measure",
         ),

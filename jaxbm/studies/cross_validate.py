@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import counter
 from jaxbm.core import rows as row_trees
+from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.keys import member_keys
 from jaxbm.core.settings import non_finite_is_told
@@ -56,6 +57,9 @@ class CrossValidation:
             "epochs_run": np.asarray(self.members.epochs_run),
         }
         return tidy(columns | self.scores)
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 ACCEPTS = Accepts(

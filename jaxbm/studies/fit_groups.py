@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks, counter
 from jaxbm.core import rows as row_trees
+from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
 from jaxbm.core.keys import folded_keys
@@ -128,6 +129,9 @@ class GroupsResult:
             return np.full(len(groups), -1)
         at = np.minimum(np.searchsorted(self.labels, groups, sorter=order), len(order) - 1)
         return np.where(self.labels[order[at]] == groups, order[at], -1)
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 ACCEPTS = Accepts(

@@ -186,7 +186,7 @@ def _recording(training: Training, metric: str) -> Training:
         return training
     if isinstance(metrics, Mapping):
         return replace(training, metrics={**metrics, metric: METRICS[metric]})
-    names = (metrics,) if isinstance(metrics, str) else metrics
+    names = (metrics,) if isinstance(metrics, str) or callable(metrics) else metrics
     if not isinstance(names, tuple | list) or metric in names:
         return training
     return replace(training, metrics=(*names, metric))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
 from jaxbm.models.protocol import Model
 from jaxbm.training.whole_run import FitResult
@@ -86,6 +87,9 @@ class SweepResult:
             "best_epoch": np.where(self.epochs_run > 0, self.best_epoch + 1, 0).ravel(),
         }
         return tidy(columns)
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 class SweepInterrupted(KeyboardInterrupt):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.brief import shown
 from jaxbm.core.names import suggestion
 from jaxbm.losses import KnownLoss, known, meaning
 from jaxbm.table.cells import distinct
@@ -269,3 +270,6 @@ class Preparation:
         columns = {name: [Column(**column) for column in values.get(name, ())] for name in ("columns", "dropped")}
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known} | columns)
+
+    def __repr__(self) -> str:
+        return shown(self)

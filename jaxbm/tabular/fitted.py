@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.brief import shown
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.models.protocol import Model
 from jaxbm.saved import many_models, one_model
@@ -114,6 +115,9 @@ class TableModel:
         else:
             many_models.save_members(folder, self.ensemble, **more)
 
+    def __repr__(self) -> str:
+        return shown(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted(TableModel):
@@ -174,6 +178,9 @@ class Fitted(TableModel):
         known = {name: self.outputs_of(name, x) for name, (x, _) in sets.items() if name == "out of fold"}
         model = self.model if self.ensemble is None else self.ensemble
         return html(path, self.result, data=sets, outputs=known, preparation=self.preparation, model=model, **options)
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def load(folder: str | os.PathLike[str]) -> TableModel:

@@ -119,7 +119,7 @@ def evaluate(
     y: Any,
     *,
     loss: str | Loss,
-    metrics: Sequence[str] | Mapping[str, Metric] = (),
+    metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
     sample_weight: ArrayLike | None = None,
     batch_size: int = 4096,
 ) -> dict[str, float]:
@@ -153,7 +153,7 @@ def score(
     y: Any,
     *,
     loss: str | Loss,
-    metrics: Sequence[str] | Mapping[str, Metric] = (),
+    metrics: Sequence[str | Metric] | Mapping[str, str | Metric] = (),
     sample_weight: ArrayLike | None = None,
 ) -> dict[str, float]:
     """`evaluate` for logits that `predict` already gave."""

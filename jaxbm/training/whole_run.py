@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks, counter
+from jaxbm.core.brief import shown
 from jaxbm.core.keys import host_data, key_words
 from jaxbm.core.precision import Precision
 from jaxbm.core.settings import varying_as
@@ -40,6 +41,9 @@ class FitResult(NamedTuple):
     """with `privacy`, what `params` tell of any one row, `.epsilon` and `.delta`; the rest of this is not covered"""
     precision: Precision | None = None
     """in which numbers products of float32 were computed: "float32", "tf32", "bfloat16", ..."""
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -14,6 +14,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks
+from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
 from jaxbm.understand.columns import groups_of
 from jaxbm.understand.grids import Rows, grid_of
@@ -59,6 +60,9 @@ class Dependence:
         flat = self.average.reshape(-1, self.average.shape[-1])
         names = self.outputs or tuple(f"output {i}" for i in range(flat.shape[1]))
         return tidy(columns | {f"mean {n}": flat[:, i] for i, n in enumerate(names)})
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def partial_dependence(

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks
+from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
 from jaxbm.understand.columns import groups_of
 from jaxbm.understand.grids import Rows, is_number
@@ -36,6 +37,9 @@ class LocalEffects:
         """A line for each edge: the value and the effect on each output."""
         names = self.outputs or tuple(f"output {i}" for i in range(self.effects.shape[1]))
         return tidy({self.name: self.grid} | {f"effect on {n}": self.effects[:, i] for i, n in enumerate(names)})
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def accumulated_local_effects(

@@ -14,6 +14,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core import checks
+from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
 from jaxbm.understand.columns import Groups, groups_of
 from jaxbm.understand.predictor import Kind, Numbers, features_of, outputs, predictor_of
@@ -62,6 +63,9 @@ class IntegratedGradients:
     def table(self) -> Any:
         """A line for each row, a column for each of the table's."""
         return tidy(dict(zip(self.names, self.by_column.T, strict=True)))
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def integrated_gradients(

@@ -14,6 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks, counter
+from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
 from jaxbm.metrics import METRICS, metrics_for
@@ -67,6 +68,9 @@ class PermutationImportance:
         order = self.order
         names = [self.names[i] for i in order]
         return tidy({"column": names, "importance": self.mean[order], "standard_error": self.standard_error[order]})
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def permutation_importance(

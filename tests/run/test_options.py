@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
 import jaxbm
 from jaxbm.cli import training_options
@@ -177,3 +178,47 @@ def test_explain_hears_every_option():
     told = jaxbm.kernels.explain(MODEL, loss="squared_error", augment=jaxbm.augment.GaussianNoise(0.1), l2=0.1)
     assert told.implementation != "cpu"
     assert dispatch.ACCEPTS.names == tuple(OPTIONS)
+
+
+def own_error(logits, labels, weights):
+    return jnp.abs(logits - labels).mean()
+
+
+@pytest.mark.parametrize("implementation", [None, "xla"])
+def test_metrics_are_names_or_functions(implementation):
+    run = {"loss": "sigmoid_binary_cross_entropy", "epochs": 2, "implementation": implementation}
+    labels = (Y.mean() < Y).astype("float32")
+    names = jaxbm.fit(KEY, MODEL, X, labels, metrics=["accuracy", "roc_auc"], **run).history
+    given = [jaxbm.metrics.accuracy, jaxbm.metrics.METRICS["roc_auc"], own_error, "accuracy"]
+    functions = jaxbm.fit(KEY, MODEL, X, labels, metrics=given, **run).history
+    assert set(functions) == {"loss", "accuracy", "roc_auc", "own_error"}
+    renamed = jaxbm.fit(
+        KEY, MODEL, X, labels, metrics={"acc": "accuracy", "auc": jaxbm.metrics.roc_auc}, **run
+    ).history
+    one = jaxbm.fit(KEY, MODEL, X, labels, metrics=jaxbm.metrics.accuracy, **run).history
+    assert set(one) == {"loss", "accuracy"}
+    for here, there in (("accuracy", "acc"), ("roc_auc", "auc")):
+        np.testing.assert_array_equal(names[here], functions[here])
+        np.testing.assert_array_equal(names[here], renamed[there])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "match"),
+    [
+        ([own_error, lambda logits, labels, weights: 0.0], "a function that has a name, or a mapping"),
+        ([sklearn_metrics.f1_score], "JAX can trace for 'f1_score', got scikit-learn's; did you mean 'f1'"),
+        ({"mine": sklearn_metrics.roc_auc_score}, "got scikit-learn's; did you mean 'roc_auc'"),
+        ({"mine": "accurate"}, "unknown name 'accurate'"),
+    ],
+)
+def test_an_unusable_metric_is_named(metrics, match):
+    with pytest.raises((TypeError, ValueError), match=f"metrics: .*{match}"):
+        jaxbm.fit(KEY, MODEL, X, Y, loss="squared_error", metrics=metrics)
+
+
+def test_a_sweep_by_one_metric_beside_a_function():
+    found = jaxbm.sweep(
+        {"l2": [0.0, 0.1]}, KEY, MODEL, X, Y, loss="squared_error", epochs=2, metric="mae", metrics=own_error
+    )
+    assert found.metric == "mae"
+    assert np.isfinite(found.scores).all()
