@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from importlib import import_module
 
 NAMES: dict[str, tuple[str, ...]] = {
     "mse": ("squared_error",),
@@ -95,8 +96,19 @@ PLACES: dict[str, dict[str, str]] = {
         "partialdependence": "jaxbm.understand.partial_dependence",
         "integratedgradients": "jaxbm.understand.integrated_gradients",
         "privacyengine": "jaxbm.DPSGD",
-        "vmap": "jax.vmap",
-        "jit": "jax.jit",
+        "earlystopping": "jaxbm.fit, which takes patience",
+        "modelcheckpoint": "jaxbm.fit_members, which takes folder",
+        "dropout": "jaxbm.fit, which takes dropout",
+        "kfold": "jaxbm.cross_validate, which takes folds",
+        "stratifiedkfold": "jaxbm.cross_validate, which takes folds",
+        "gridsearch": "jaxbm.sweep",
+        "tuner": "jaxbm.sweep",
+        "xavieruniform": "weight_init='glorot_uniform' of jaxbm.MLP",
+        "xaviernormal": "weight_init='glorot_normal' of jaxbm.MLP",
+        "glorotuniform": "weight_init='glorot_uniform' of jaxbm.MLP",
+        "glorotnormal": "weight_init='glorot_normal' of jaxbm.MLP",
+        "henormal": "weight_init='he_normal' of jaxbm.MLP",
+        "heuniform": "weight_init='he_uniform' of jaxbm.MLP",
     },
     "jaxbm.optimizers": {
         "rmsprop": _OPTAX,
@@ -115,6 +127,10 @@ PLACES: dict[str, dict[str, str]] = {
     },
 }
 """Of a package: what somebody may look for there, and where it is."""
+PARTS = ("losses", "metrics", "optimizers", "table", "understand", "augment")
+"""Where a name may be that the library itself hasn't."""
+OTHERS = ("jax.nn", "optax", "jax")
+"""Where it may be else."""
 
 
 def plain(name: object) -> str:
@@ -130,12 +146,31 @@ def stem(name: object) -> str:
 def hint(package: str, name: str, known: Collection[str]) -> str:
     """The end of a message about a name that a package hasn't: what it is called here; empty where nobody knows.
 
+    What the whole library lacks is looked for in its packages, then in Optax and JAX, whose functions work here.
+
     Example:
       >>> from jaxbm.core.elsewhere import hint
       >>> hint("jaxbm", "Sequential", ()), hint("jaxbm.losses", "MSELoss", ["squared_error"])
       ('; here it is jaxbm.MLP', '; here it is jaxbm.losses.squared_error')
+      >>> hint("jaxbm", "f1_score", ()), hint("jaxbm", "cosine_decay_schedule", ())
+      ('; here it is jaxbm.metrics.f1', '; it is optax.cosine_decay_schedule, which works here')
     """
-    place = PLACES.get(package, {}).get(plain(name))
-    if place is None:
-        place = next((f"{package}.{one}" for one in NAMES.get(plain(name), ()) if one in known), None)
-    return "" if place is None else f"; here it is {place}"
+    place = _place(package, name, known)
+    if place is None and package == "jaxbm":
+        parts = {part: dir(import_module(f"jaxbm.{part}")) for part in PARTS}
+        exact = (f"jaxbm.{part}.{name}" for part, names in parts.items() if name in names)
+        place = next(exact, None) or next(
+            (found for part, names in parts.items() if (found := _place(f"jaxbm.{part}", name, names))), None
+        )
+    if place is not None:
+        return f"; here it is {place}"
+    others = OTHERS if package == "jaxbm" else ()
+    there = next((other for other in others if hasattr(import_module(other), name)), None)
+    return "" if there is None else f"; it is {there}.{name}, which works here"
+
+
+def _place(package: str, name: str, known: Collection[str]) -> str | None:
+    """The full name of what a package has for a name, as far as somebody wrote that down or the names tell."""
+    meant = (*NAMES.get(plain(name), ()), *(one for one in known if stem(one) == stem(name)))
+    found = next((one for one in meant if one in known and not one.startswith("_")), None)
+    return PLACES.get(package, {}).get(plain(name)) or (found and f"{package}.{found}")

@@ -57,8 +57,9 @@ def attached(
             found = getattr(importlib.import_module(home[name]), name) if name in home else _inner(package, name)
         if found is None:
             inside = [found.name for found in pkgutil.iter_modules(module.__path__)]
-            told = f"module {package!r} has no attribute {name!r}{_meant(package, name, [*names(), *inside])}"
-            raise AttributeError(told, name=name, obj=module)
+            with _IMPORTING:
+                meant = _meant(package, name, [*names(), *inside])
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{meant}", name=name, obj=module)
         setattr(module, name, found)
         return found
 
@@ -77,7 +78,7 @@ def _meant(package: str, name: str, known: Iterable[str]) -> str:
     from jaxbm.core.names import suggestion  # asks NumPy, which nobody needs who has a name right
 
     known = [one for one in known if not one.startswith("_")]
-    return hint(package, name, known) or suggestion(name, known)
+    return hint(package, name, known) or suggestion(name, known, 0.7)
 
 
 def _inner(package: str, name: str) -> Any:

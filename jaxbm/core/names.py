@@ -19,8 +19,8 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"{kind}: unknown name {told(name)}{suggestion(name, known)} (known: {names})")
 
 
-def suggestion(name: object, known: Iterable[str]) -> str:
-    """The end of a message that asks whether a known name was meant; empty where none is near.
+def suggestion(name: object, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """The end of a message that asks whether a known name was meant; empty where none is nearer than `cutoff`.
 
     Example:
       >>> from jaxbm.core.names import suggestion
@@ -37,7 +37,7 @@ def suggestion(name: object, known: Iterable[str]) -> str:
     if there is None:
         near = [one for one in known if stem(one) == stem(name)][-1:]
     if not near and there != ():  # an empty one says that there is nothing like it here
-        near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=cutoff)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

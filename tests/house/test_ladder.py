@@ -202,3 +202,16 @@ def test_names_of_other_libraries_are_answered_with_ours():
         jaxbm.Sequential  # noqa: B018
     with pytest.raises(AttributeError, match=r"no attribute 'r2_score'; here it is jaxbm\.metrics\.r2"):
         jaxbm.metrics.r2_score  # noqa: B018
+    for name, told in {
+        "accuracy_score": "; here it is jaxbm.metrics.accuracy",
+        "mse": "; here it is jaxbm.metrics.mse",
+        "MSELoss": "; here it is jaxbm.losses.squared_error",
+        "read_csv": "; here it is jaxbm.table.read",
+        "relu": "; it is jax.nn.relu, which works here",
+        "cosine_decay_schedule": "; it is optax.cosine_decay_schedule, which works here",
+        "fit_member": "; did you mean 'fit_members'?",
+        "plot_loss": "",
+    }.items():
+        with pytest.raises(AttributeError) as caught:
+            getattr(jaxbm, name)
+        assert str(caught.value) == f"module 'jaxbm' has no attribute {name!r}{told}"
