@@ -1,5 +1,6 @@
 // Work spread over XLA's own thread pool.
 #pragma once
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -125,6 +126,31 @@ bool for_each(const Pool& pool, long tasks, long threads, Task task) {
   return !shared->failed;
 }
 
+// While in scope this thread stays off a processor: after a pause the scheduler wakes helpers up where their caller runs,
+// and two that wait for each other take turns there for a whole run, since neither waits long enough to be moved.
+class OffProcessor {
+ public:
+#if defined(__linux__)
+  static int current() { return sched_getcpu(); }
+  explicit OffProcessor(int taken) {
+    if (taken < 0 || sched_getcpu() != taken || sched_getaffinity(0, sizeof before_, &before_) != 0) return;
+    cpu_set_t others = before_;
+    CPU_CLR(taken, &others);
+    moved_ = CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0;
+  }
+  ~OffProcessor() {
+    if (moved_) sched_setaffinity(0, sizeof before_, &before_);
+  }
+
+ private:
+  cpu_set_t before_;
+  bool moved_ = false;
+#else
+  static int current() { return -1; }
+  explicit OffProcessor(int) {}
+#endif
+};
+
 // Calls task(&team, rank) on this thread and on those of up to `threads - 1` helpers that start within `patience`
 // seconds: a sleeping thread of the pool takes tens of microseconds to wake up. What became of the team.
 template <class Task>
@@ -134,6 +160,7 @@ Team as_team(const Pool& pool, long threads, double patience, bool may_dissolve,
     Team team{1, 0, 0};
     Task task;
     const std::thread::id caller = std::this_thread::get_id();
+    const int processor = OffProcessor::current();
     explicit Shared(Task t) : task(std::move(t)) {}
   };
   constexpr int kClosed = -(1 << 30);
@@ -141,6 +168,7 @@ Team as_team(const Pool& pool, long threads, double patience, bool may_dissolve,
   for (long i = 1; i < threads; i++)
     pool.schedule([shared] {
       if (std::this_thread::get_id() == shared->caller) return;  // a pool that refuses runs it here and now
+      const OffProcessor apart(shared->processor);
       const int rank = shared->arrived.fetch_add(1) + 1;
       if (rank <= 0) return;  // too late: the others have begun
       while (shared->size.load(std::memory_order_acquire) == 0) std::this_thread::yield();

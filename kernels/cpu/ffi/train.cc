@@ -18,11 +18,11 @@ int64_t paying_threads(const Spec& s, bool tiles, int64_t most) {
   return may_halve(s) && flops(s) >= kTeamIntensity * activations(s) ? most : 1;
 }
 
-// How long a team may wait for its helpers, in seconds: a twentieth of what the run takes one thread at 100 GFLOP/s, and
+// How long a team may wait for its helpers, in seconds: a tenth of what the run takes one thread at 100 GFLOP/s, and
 // not for ever.
 double patience(const Spec& s, const Run& run) {
   const int64_t epochs = std::max<int64_t>(0, std::min(run.stop, run.epochs) - run.clock->epoch);
-  return std::min(5e-3, 0.05 * flops(s) / (double)s.batch * (double)run.train.count * (double)epochs / 1e11);
+  return std::min(5e-3, 0.1 * flops(s) / (double)s.batch * (double)run.train.count * (double)epochs / 1e11);
 }
 
 // Remembers teams that came to nothing, since other programs have the processors: for a while none is tried again, for

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "calls.h"
+#include "ffi/pool.h"
 #include "mlp/team.h"
 
 namespace jaxbm_tests {
@@ -80,6 +81,21 @@ TEST(a_team_waits_for_a_member_that_is_late) {
   CHECK(together && done[0] == kRounds, "all met in every round");
   CHECK(team.sleeping == 0, "nobody sleeps on");
 }
+
+#if defined(__linux__)
+TEST(a_helper_stays_off_the_processor_of_its_caller) {
+  cpu_set_t before, after;
+  CHECK(sched_getaffinity(0, sizeof before, &before) == 0, "a set of processors");
+  const int taken = jaxbm::OffProcessor::current();
+  {
+    const jaxbm::OffProcessor apart(taken);
+    const bool moved = jaxbm::OffProcessor::current() != taken;
+    CHECK(moved == (CPU_COUNT(&before) > 1), "another processor, if there is one");
+  }
+  sched_getaffinity(0, sizeof after, &after);
+  CHECK(CPU_EQUAL(&before, &after), "it may run everywhere again");
+}
+#endif
 
 }  // namespace
 }  // namespace jaxbm_tests
