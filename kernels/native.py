@@ -55,28 +55,33 @@ def code(kind: str, name: str | None) -> int | None:
     return known.index(name) if name in known else None
 
 
+def library() -> ctypes.CDLL | None:
+    """The library itself; None where there is none."""
+    return _loaded()[3]
+
+
 @lru_cache(maxsize=1)
-def _loaded() -> tuple[Native, Names, frozenset[str]]:
+def _loaded() -> tuple[Native, Names, frozenset[str], ctypes.CDLL | None]:
     found = next((path for path in places(LIBRARY) if path.exists()), None)
     if found is None:
         reason = "the kernels were not compiled when jaxbm was installed (no C++ compiler was found)"
-        return Native(None, reason), {}, frozenset()
+        return Native(None, reason), {}, frozenset(), None
     try:
         # A runtime that can't start must say so itself, before anything of ours is registered with it.
         jax.local_devices(backend="cpu")
     except RuntimeError as error:
-        return Native(None, f"JAX has no CPU backend here ({error})"), {}, frozenset()
+        return Native(None, f"JAX has no CPU backend here ({error})"), {}, frozenset(), None
     try:
-        library = ctypes.CDLL(str(found))
-        library.jaxbm_isa.restype = library.jaxbm_names.restype = ctypes.c_char_p
-        known = {kind: tuple(library.jaxbm_names(kind.encode()).decode().split()) for kind in KINDS}
-        present = (*TARGETS, *(name for name in LATER if hasattr(library, name)))
-        handlers = {name: jax.ffi.pycapsule(getattr(library, name)) for name in present}  # all of them, or none
+        loaded = ctypes.CDLL(str(found))
+        loaded.jaxbm_isa.restype = loaded.jaxbm_names.restype = ctypes.c_char_p
+        known = {kind: tuple(loaded.jaxbm_names(kind.encode()).decode().split()) for kind in KINDS}
+        present = (*TARGETS, *(name for name in LATER if hasattr(loaded, name)))
+        handlers = {name: jax.ffi.pycapsule(getattr(loaded, name)) for name in present}  # all of them, or none
         for name, handler in handlers.items():
             jax.ffi.register_ffi_target(name, handler, platform="cpu")
     except Exception as error:
-        return Native(None, f"the compiled kernels could not be loaded: {error}"), {}, frozenset()
-    return Native(library.jaxbm_isa().decode().removeprefix("kernels_"), None), known, frozenset(present)
+        return Native(None, f"the compiled kernels could not be loaded: {error}"), {}, frozenset(), None
+    return Native(loaded.jaxbm_isa().decode().removeprefix("kernels_"), None), known, frozenset(present), loaded
 
 
 def places(library: str) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from math import isfinite
+from math import isfinite, prod
 from numbers import Integral
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -54,20 +54,36 @@ class StepState(SolverState):
     Args:
       solver, rates: as for `SolverState`.
       count: steps taken.
-      moments: float32 `[M, ...]`: weights and biases layer by layer, those of the second moment after the first's.
+      moments: float32, all numbers one after the other: weights and biases layer by layer, each `[M, ...]`, those of
+        the second moment after the first's.
+      shapes: of a layer's weights and biases in turn, without members.
     """
 
-    def __init__(self, solver: str, rates: list[float], count: int, moments: list[np.ndarray]):
-        self.solver, self.rates, self.count, self.moments = solver, rates, count, moments
+    def __init__(
+        self, solver: str, rates: list[float], count: int, moments: np.ndarray, shapes: list[tuple[int, ...]]
+    ):
+        self.solver, self.rates, self.count, self.moments, self.shapes = solver, rates, count, moments, shapes
 
     @property
     def states(self) -> Any:
         """As the core has them."""
-        count: Any = np.full(len(self.moments[0]), self.count, np.int32)
+        count: Any = np.full(len(self.rates), self.count, np.int32)
+        leaves = leaves_of(self.moments, [(len(self.rates), *shape) for shape in self.shapes])
         if self.solver == "sgd":
-            return SgdState(count, layers_of(self.moments))
-        half = len(self.moments) // 2
-        return AdamState(count, layers_of(self.moments[:half]), layers_of(self.moments[half:]))
+            return SgdState(count, layers_of(leaves))
+        half = len(leaves) // 2
+        return AdamState(count, layers_of(leaves[:half]), layers_of(leaves[half:]))
+
+
+def leaves_of(flat: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """Arrays of such shapes, again and again, that lie one after the other."""
+    found, at = [], 0
+    while at < len(flat):
+        for shape in shapes:
+            size = prod(shape)
+            found.append(flat[at : at + size].reshape(shape))
+            at += size
+    return found
 
 
 def layers_of(leaves: Sequence[Any]) -> tuple[Dense, ...]:
@@ -121,15 +137,20 @@ class Continued:
         if targets.kind.loss is not self.job.program.loss or targets.loss_scale != self.job.scale:
             return False
         given = [part for pair in zip(estimator.coefs_, estimator.intercepts_, strict=True) for part in pair]
-        lead = () if len(self.job.networks) == 1 else (len(self.job.networks),)
-        if [np.shape(part) for part in given] != [(*lead, *shape) for shape in self.shapes]:
+        shapes = self.shapes
+        if len(self.job.networks) > 1:
+            shapes = [(len(self.job.networks), *shape) for shape in shapes]
+        if [np.shape(part) for part in given] != shapes:
             return False
-        arrays = [np.asarray(part, np.float32) for part in given]
-        params = arrays if lead else [part[None] for part in arrays]
         count, moments = _solver_state(solver)
+        size = sum(map(prod, shapes))
+        flat = np.empty(size + len(moments), np.float32)
+        params = leaves_of(flat[:size], shapes)
+        for leaf, part in zip(params, given, strict=True):
+            leaf[...] = part
+        flat[size:] = moments
         before = self._squares(params)
-        after, losses = self._trained(estimator, params, moments, count, X, targets)
-        params, moments = after[: len(params)], after[len(params) :]
+        losses = self._trained(estimator, flat, count, X, targets)
         steps, penalty = self.job.limits[0].steps, self.job.penalty
         middle, scale = 0.5 * (steps - 1) / steps, self.job.scale
         reported = [
@@ -138,28 +159,31 @@ class Continued:
         ]
         if not all(map(isfinite, reported)):
             return False
-        estimator._optimizer = StepState(estimator.solver, [*map(float, solver.rates)], count + steps, moments)
-        self._leave(estimator, params if lead else [part[0] for part in params], reported, X.dtype)
+        rates = [*map(float, solver.rates)]
+        estimator._optimizer = StepState(estimator.solver, rates, count + steps, flat[size:], self.shapes)
+        self._leave(estimator, params, reported, X.dtype)
         return True
 
     @non_finite_is_told
-    def _trained(
-        self, estimator: Any, params: list[np.ndarray], moments: list[np.ndarray], count: int, X: np.ndarray,
-        targets: Targets,
-    ) -> tuple[list[np.ndarray], list[float]]:  # fmt: skip
-        """Parameters and moments after an epoch, and its losses, NaN for members that diverged."""
+    def _trained(self, estimator: Any, flat: np.ndarray, count: int, X: np.ndarray, targets: Targets) -> list[float]:
+        """The losses of an epoch, NaN for members that diverged; parameters and moments, `flat`, are changed."""
         rows = host_table(dense(X), targets.labels)
-        seeds = self.seeds or _seeds(estimator.random_state, len(self.job.networks))
+        members = len(self.job.networks)
+        seeds = self.seeds or _seeds(estimator.random_state, members)
         words = np.asarray([[seed, estimator.t_ % 2**32] for seed in seeds], np.uint32)
         if self.epoch is not None:
-            return self.epoch(words, count, [*params, *moments], rows.x, rows.y)
-        leaves, losses = _step(self.fixed, [*params, *moments], words, np.int32(count), self.hyper, rows.x, rows.y)
-        return [np.asarray(leaf) for leaf in leaves], np.asarray(losses).tolist()
+            return self.epoch(words, count, flat, rows.x, rows.y)
+        leaves = leaves_of(flat, [(members, *shape) for shape in self.shapes])
+        after, losses = _step(self.fixed, leaves, words, np.int32(count), self.hyper, rows.x, rows.y)
+        np.concatenate([np.ravel(leaf) for leaf in after], out=flat)
+        return np.asarray(losses).tolist()
 
     def _squares(self, params: list[np.ndarray]) -> list[float]:
         """Each member's sum of squared weights."""
         if not self.job.penalty:
-            return [0.0] * len(params[0])
+            return [0.0] * len(self.job.networks)
+        if len(self.job.networks) == 1:
+            return [sum(float(np.vdot(w, w)) for w in params[::2])]
         return [sum(float(np.vdot(w[k], w[k])) for w in params[::2]) for k in range(len(params[0]))]
 
     def _leave(self, estimator: Any, params: list[np.ndarray], losses: list[float], dtype: Any) -> None:
@@ -184,12 +208,13 @@ def _seeds(random_state: Any, members: int) -> list[int]:
     return member_seeds(check_random_state(random_state), members)
 
 
-def _solver_state(solver: Any) -> tuple[int, list[np.ndarray]]:
+def _solver_state(solver: Any) -> tuple[int, np.ndarray]:
     """The steps taken, and the moments as `StepState` has them."""
     if isinstance(solver, StepState):
         return solver.count, solver.moments
     count, *moments = solver.states
-    return int(np.asarray(count)[0]), [np.asarray(part) for tree in moments for layer in tree for part in layer]
+    leaves = [np.ravel(part) for tree in moments for layer in tree for part in layer]
+    return int(np.asarray(count)[0]), np.concatenate(leaves)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -74,6 +74,8 @@ def hidden_sizes(estimator: Any) -> tuple[int, ...]:
       sklearn.utils._param_validation.InvalidParameterError: one is not a positive integer.
     """
     given = estimator.hidden_layer_sizes
+    if type(given) is tuple and all(type(size) is int and 0 < size <= WIDEST for size in given):
+        return given
     is_one = not hasattr(given, "__iter__") or (isinstance(given, np.ndarray) and given.ndim == 0)
     sizes = [given] if is_one else list(given)
     for size in sizes:

@@ -20,6 +20,7 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.settings import on_purpose
 from jaxbm.core.weights import scaled
 from jaxbm.kernels.mlp import apply as apply_mlp
+from jaxbm.kernels.mlp import few
 from jaxbm.metrics import heeds_weights
 from jaxbm.models.mlp import MLP
 from jaxbm.models.protocol import Model, Params, as_model, check_features
@@ -87,6 +88,8 @@ def _logits_of_few(model: Any, params: Params, x: Any, most: int) -> np.ndarray 
     n, block = len(x), FEW[len(x) > FEW[0]]
     if not 0 < n <= block <= most or not _is_by_kernel(model):
         return None
+    if (found := few.logits(model, params, np.ascontiguousarray(x))) is not None:
+        return found
     rows = x
     if n < block:
         rows = np.empty((block, x.shape[1]), np.float32)

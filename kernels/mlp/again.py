@@ -4,21 +4,24 @@ Its program is the kernel's call and nothing else. One with a dozen slices and c
 thread to thread by XLA, which takes longer than a step of a small network.
 """
 
-from collections.abc import Callable, Sequence
-from math import nan
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from math import nan, prod
 from typing import Any
 
 import numpy as np
 
 from jaxbm.core.halves import merged
+from jaxbm.kernels import direct
+from jaxbm.kernels.calls import Attributes
 from jaxbm.kernels.mlp import from_host, train
 from jaxbm.kernels.mlp.settings import label_dtype
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 
-Arrays = Sequence[np.ndarray]
-Epoch = Callable[[np.ndarray, int, Arrays, np.ndarray, np.ndarray], tuple[list[np.ndarray], list[float]]]
-"""`(words, count, leaves, x, y) -> (leaves, losses)`: uint32 `[M, 2]`, the steps taken before, parameters and moments
-with a leading axis of members, layer by layer; the losses `[M]` are NaN of members that diverged."""
+Epoch = Callable[[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray], list[float]]
+"""`(words, count, flat, x, y) -> losses`: uint32 `[M, 2]`, the steps taken before, and one float32 array that is
+changed in place: parameters and moments, layer by layer, each with a leading axis of members. The losses `[M]` are
+NaN of members that diverged."""
 
 
 def epoch(task: Task, state: RunState, own: tuple[Data, Hyper], shared: tuple[Data, Hyper]) -> Epoch | None:
@@ -49,14 +52,51 @@ def epoch(task: Task, state: RunState, own: tuple[Data, Hyper], shared: tuple[Da
     )
     before = [np.asarray(state.best_value), np.asarray(state.history["loss"])]
     labels = label_dtype(task)
+    shapes = [(members, *shape) for a, b in pairwise(task.model.sizes) for shape in ((a, b), (b,))]  # type: ignore[attr-defined]
+    shapes *= 1 + len(state.opt_state[1:])
+    places = [0, *accumulate(prod(shape) for shape in shapes)]
+    head = [clock, *before]
+    directly = None
+    if 6.0 * task.model.n_params * members * int(data.count) < direct.MOST_FLOPS:
+        directly = _direct(attributes, [*head, *shapes], [limits, numbers, words, rates], data, labels)
 
-    def run(keys: np.ndarray, count: int, leaves: Arrays, x: np.ndarray, y: np.ndarray) -> Any:
+    def run(keys: np.ndarray, count: int, flat: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[float]:
         now, streams = clock.copy(), words.copy()
         now[:, 0], streams[:, :2] = count, keys
-        y = y if y.dtype == labels else y.astype(labels)
-        out = call([now, *before, *leaves], [limits, numbers, streams, rates, x, y])
-        counters, _, losses, *after = [np.asarray(array) for array in out]
-        is_finite = counters[:, -1].tolist()
-        return after, [loss if finite else nan for (loss,), finite in zip(losses.tolist(), is_finite, strict=True)]
+        y = np.ascontiguousarray(y, labels)
+        if directly is not None:
+            losses = before[1].copy()
+            directly(now, losses, flat, streams, x, y)
+        else:
+            leaves = [flat[i : i + prod(shape)].reshape(shape) for i, shape in zip(places, shapes, strict=False)]
+            after = call([now, *before, *leaves], [limits, numbers, streams, rates, x, y])
+            now, _, losses, *found = [np.asarray(array) for array in after]
+            np.concatenate([leaf.ravel() for leaf in found], out=flat)
+        return [
+            loss if finite else nan for loss, finite in zip(losses[:, 0].tolist(), now[:, -1].tolist(), strict=True)
+        ]
 
     return run
+
+
+def _direct(attributes: Attributes, state: list[Any], numbers: list[np.ndarray], data: Data, labels: Any) -> Any:
+    """A function of what changes that makes such a call without JAX; None where the library has none."""
+    head, leaves = state[:3], [(np.dtype("float32"), shape) for shape in state[3:]]
+    kept = [*map(direct.shape_of, head), *leaves]
+    rows = [(np.dtype("float32"), (1, *data.x.shape)), (np.dtype(labels), (1, *data.y.shape))]  # which members share
+    read = [*map(direct.shape_of, numbers), *rows]
+    call = direct.call("jaxbm_train", (*attributes, ("lead", 1)), (*kept, *read), tuple(kept))
+    if call is None:
+        return None
+    best, (limits, floats, _, rates) = head[1], numbers
+    fixed = [direct.address(array) for array in (limits, floats, rates)]
+    offsets = [4 * i for i in accumulate((prod(shape) for _, shape in leaves[:-1]), initial=0)]
+
+    def made(now: Any, losses: Any, flat: Any, words: Any, x: Any, y: Any) -> None:
+        at, own = direct.address(flat), best.copy()
+        held = [direct.address(now), direct.address(own), direct.address(losses), *(at + i for i in offsets)]
+        others = fixed[0], fixed[1], direct.address(words), fixed[2], direct.address(x), direct.address(y)
+        call(*held, *others, *held)
+
+    made.kept = numbers  # type: ignore[attr-defined]  # whose addresses were taken
+    return made
