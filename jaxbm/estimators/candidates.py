@@ -108,6 +108,7 @@ class Candidates:
         self._whole: dict[Any, tuple[Any, Targets, Any]] = {}
         self._rows = {i: np.asarray(train, np.int32) for i, (train, _) in enumerate(folds)}
         self._splits: dict[bytes, np.ndarray] = {}
+        self._starts: dict[Any, Any] = {}
 
     def fitted(self) -> list[Fit]:
         """Every candidate on every fold, candidate by candidate."""
@@ -179,7 +180,8 @@ class Candidates:
         source = self._source(candidate, fold)
         if block_rows(source.X) is not None:
             return None
-        job = job_of(last, source.targets, source.X.shape[1], source.rows, weight=source.weight)
+        features, starts = source.X.shape[1], self._starts
+        job = job_of(last, source.targets, features, source.rows, weight=source.weight, starts=starts)
         job = self._interned(job)
         given = {*last._get_param_names(), *last._parameter_constraints}
         last.__dict__.update({k: v for k, v in vars(source.template).items() if k not in given})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import reprlib
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,7 @@ def job_of(
     state: State | None = None,
     one_epoch: bool = False,
     held_out: np.ndarray | None = None,
+    starts: dict[Any, Any] | None = None,
 ) -> Job:
     """What the estimator trains.
 
@@ -111,22 +113,30 @@ def job_of(
       state: to go on from.
       one_epoch: for `partial_fit`.
       held_out: rows to score instead of a part of `rows`.
+      starts: what was drawn for others; what is drawn now is put there.
     """
-    rng, state = check_random_state(estimator.random_state), state or State()
+    state = state or State()
     activation = ALIASES.get(estimator.activation, estimator.activation)
     sizes = (features, *hidden_sizes(estimator), targets.outputs)
 
-    def fresh() -> Weights:
-        return first_weights(rng, sizes, activation, estimator.weight_init)
-
-    weights = [fresh()] if state.weights is None else state.weights[:1]
     is_stochastic = estimator.solver != "lbfgs"
-    if estimator.early_stopping and held_out is None and is_stochastic:
-        rows, held_out = _split(estimator, targets, rows, rng)
-    seeds = member_seeds(rng, 1)
-    for k in range(1, estimator.members):
-        weights.append(fresh() if state.weights is None else state.weights[k])
-        seeds += member_seeds(rng, 1)
+    splits = estimator.early_stopping and held_out is None and is_stochastic
+    key = None
+    if starts is not None and isinstance(estimator.random_state, Integral) and not splits and state.weights is None:
+        key = int(estimator.random_state), sizes, activation, estimator.weight_init, estimator.members
+    weights, seeds = (starts or {}).get(key, ([], []))
+    if not seeds:
+        rng = check_random_state(estimator.random_state)
+        for k in range(estimator.members):
+            if state.weights is None:
+                weights.append(first_weights(rng, sizes, activation, estimator.weight_init))
+            else:
+                weights.append(state.weights[k])
+            if splits and k == 0:
+                rows, held_out = _split(estimator, targets, rows, rng)
+            seeds += member_seeds(rng, 1)
+    if key is not None and starts is not None:
+        starts[key] = weights, seeds
     batch = _batch_size(estimator.batch_size, len(rows)) if is_stochastic else len(rows)
     steps = -(-len(rows) // batch)
     mean_weight = 1.0 if weight is None else float(np.mean(weight[rows], dtype=np.float64))

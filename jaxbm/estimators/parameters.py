@@ -107,13 +107,24 @@ def _is_widths(value: Any) -> bool:
 @lru_cache(maxsize=1000)
 def _check_plain(kind: Any, given: tuple[tuple[str, type, Any], ...]) -> None:
     """Of plain values: once, since it takes longer than a step."""
-    _check_given(kind, {name: value for name, _, value in given})
+    for name, type_of, value in given:
+        _check_one(kind, name, type_of, value)
+    _check_given(kind, {name: value for name, _, value in given}, alone=False)
 
 
-def _check_given(kind: Any, given: dict[str, Any]) -> None:
+@lru_cache(maxsize=1000)
+def _check_one(kind: Any, name: str, type_of: type, value: Any) -> None:
+    """Of one plain value: candidates of a search differ in few of their parameters."""
+    del type_of  # 1, 1.0 and True are equal
+    validate_parameter_constraints(kind._parameter_constraints, {name: value}, caller_name=kind.__name__)
+
+
+def _check_given(kind: Any, given: dict[str, Any], alone: bool = True) -> None:
+    """`alone`: each parameter by itself, too."""
     name = kind.__name__
     try:
-        validate_parameter_constraints(kind._parameter_constraints, given, caller_name=name)
+        if alone:
+            validate_parameter_constraints(kind._parameter_constraints, given, caller_name=name)
         _check_sizes(name, given)
     except (TypeError, OverflowError) as error:
         if not isinstance(error, InvalidParameterError):

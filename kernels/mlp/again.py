@@ -52,7 +52,7 @@ def epoch(task: Task, state: RunState, own: tuple[Data, Hyper], shared: tuple[Da
     )
     before = [np.asarray(state.best_value), np.asarray(state.history["loss"])]
     labels = label_dtype(task)
-    shapes = [(members, *shape) for a, b in pairwise(task.model.sizes) for shape in ((a, b), (b,))]  # type: ignore[attr-defined]
+    shapes = [(members, *shape) for a, b in pairwise(task.model.sizes) for shape in ((a, b), (b,))]
     shapes *= 1 + len(state.opt_state[1:])
     places = [0, *accumulate(prod(shape) for shape in shapes)]
     head = [clock, *before]
