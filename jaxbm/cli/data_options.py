@@ -93,7 +93,9 @@ def add_data_options(parser: argparse.ArgumentParser, *, preset: bool = False) -
     """Where the rows come from, what the columns are (`preset` as for `add_column_options`), and how the rows are
     split."""
     data = parser.add_argument_group("data")
-    data.add_argument("data", nargs="?", metavar="data.csv", help="CSV or Parquet file, - for standard input")
+    data.add_argument(
+        "data", nargs="?", metavar="data.csv", help="CSV, Parquet, Feather or JSON file, - for standard input"
+    )
     data.add_argument("--target", metavar="COLUMN", help="column to predict [of --demo its own]")
     data.add_argument(
         "--demo",

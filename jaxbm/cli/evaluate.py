@@ -20,7 +20,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.set_defaults(run=run)
     parser.add_argument("folder", help="where `jaxbm train` put the model")
-    parser.add_argument("data", help="CSV or Parquet file with the training table's columns, - for standard input")
+    parser.add_argument(
+        "data", help="CSV, Parquet, Feather or JSON file with the training table's columns, - for standard input"
+    )
     add_reading_options(parser)
 
 

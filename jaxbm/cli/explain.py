@@ -24,7 +24,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.set_defaults(run=run)
     parser.add_argument("folder", help="where `jaxbm train` put the model")
-    parser.add_argument("data", help="CSV or Parquet file with the training table's columns, - for standard input")
+    parser.add_argument(
+        "data", help="CSV, Parquet, Feather or JSON file with the training table's columns, - for standard input"
+    )
     parser.add_argument("--columns", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--metric", metavar="NAME", help="a name from jaxbm.metrics [accuracy or r2]")
     parser.add_argument("--repeats", type=int, default=10, metavar="10", help="orders of the rows")

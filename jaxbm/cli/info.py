@@ -30,7 +30,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "and what it becomes. Without one, devices, versions, and which implementations are on.",
     )
     parser.set_defaults(run=run)
-    parser.add_argument("data", nargs="?", metavar="data.csv", help="CSV or Parquet file, - for standard input")
+    parser.add_argument(
+        "data", nargs="?", metavar="data.csv", help="CSV, Parquet, Feather or JSON file, - for standard input"
+    )
     parser.add_argument("--target", metavar="COLUMN", help="column to predict")
     parser.add_argument(
         "--write-types", metavar="FILE", help="write the kinds to a file, to correct and pass as --types"
@@ -75,7 +77,7 @@ def _table(arguments: argparse.Namespace) -> None:
 
     if pathlib.Path(arguments.data).is_dir():
         raise ValueError(
-            f"data: expected a CSV or Parquet file, {arguments.data} is a folder; "
+            f"data: expected a CSV, Parquet, Feather or JSON file, {arguments.data} is a folder; "
             "jaxbm evaluate, predict and explain take the folder of a model"
         )
     if arguments.write_types is not None:

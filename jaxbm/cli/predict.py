@@ -24,7 +24,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("folder", help="where `jaxbm train` put the model")
     parser.add_argument(
         "data",
-        help="CSV or Parquet file with the training table's columns, - for standard input; no target is needed",
+        help="CSV, Parquet, Feather or JSON file with the training table's columns, - for standard input; no target "
+        "is needed",
     )
     parser.add_argument(
         "--out", default="predictions.csv", metavar="FILE", help="CSV or Parquet file to write [predictions.csv]"

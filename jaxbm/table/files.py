@@ -1,4 +1,4 @@
-"""Tables from files: CSV in whatever dialect, Parquet."""
+"""Tables from files: CSV in whatever dialect, and other forms."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 from jaxbm.core.extras import needs
 from jaxbm.table import numerals
 from jaxbm.table.cells import cells
-from jaxbm.table.frames import named, without
+from jaxbm.table.forms import form_of, read_form
+from jaxbm.table.frames import without
 from jaxbm.table.layout import Layout, lay_out, separator
-from jaxbm.table.source import Source, decode, load
+from jaxbm.table.source import decode, load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,13 +36,15 @@ def read(
     text: Iterable[str] = (),
     like: Preparation | None = None,
 ) -> pd.DataFrame:
-    """Read a CSV or Parquet file.
+    """Read a CSV, Parquet, Feather or JSON file.
 
     A cell is missing where it is empty; `NA`, `None` or `?` stay text, and `prepare` says what it makes of them.
     Columns of codes such as `007` stay text. What was found out about the file stands in the frame's `attrs["told"]`.
+    JSON is an object a row, one below the other or in a list; an object within it becomes columns `outer.inner`.
 
     Args:
-      source: a path, "-" for standard input, or an open file; packed by gzip, bzip2, xz or zip, if you like.
+      source: a path, "-" for standard input, or an open file; it may be packed by gzip, bzip2, xz, zip, tar or
+        Zstandard.
       sep: what separates cells; found if None.
       decimal: the decimal mark, "." or ","; found if None.
       encoding: such as "utf-8" or "cp1252"; found if None.
@@ -53,8 +56,10 @@ def read(
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it is empty, has no rows, names a column twice, has rows that don't fit the header or looks as if it
-        had no header, or isn't text.
+      ModuleNotFoundError: it is Parquet, Feather or packed by Zstandard, and pyarrow is absent.
+      TypeError: `source` is no path.
+      ValueError: it is damaged, of another kind or empty, has no rows, names a column twice, has rows that don't fit
+        the header or looks as if it had no header, or isn't text.
 
     Example:
       >>> import io
@@ -71,11 +76,11 @@ def read(
         if decimal is None and "," in [column.decimal for column in like.columns] + [like.target_decimal]:
             decimal = ","
     found = load(source)
-    if found.data.startswith(b"PAR1"):
+    if (form := form_of(found.data)) is not None:
         for name, value in (("sep", sep), ("decimal", given), ("encoding", encoding), ("header", header)):
             if value is not None:
-                raise ValueError(f"{name}: expected None for {found.name}, a Parquet file, got {value!r}")
-        return without(_parquet(found), missing)
+                raise ValueError(f"{name}: expected None for {found.name}, a {form} file, got {value!r}")
+        return without(read_form(found, form), missing)
     body, used_encoding = decode(found, encoding)
     sep_line = re.match(r"sep=(.)\r?\n", body)  # written by spreadsheets
     if sep_line:
@@ -143,19 +148,3 @@ def _keep_codes(name: str, frame: pd.DataFrame, body: str, sep: str, layout: Lay
         frame[column] = spelled[column]
     if codes:
         told.append(f"kept as text for their leading zeros: {', '.join(codes)}")
-
-
-def _parquet(source: Source) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(io.BytesIO(source.data))
-    except ImportError:
-        raise ModuleNotFoundError("reading Parquet needs pyarrow: pip install 'jaxbm[parquet]'") from None
-    except Exception as error:  # pyarrow's own errors, of several kinds
-        raise ValueError(f"{source.name}: expected a Parquet file, could not read it: {error}") from None
-    if frame.empty:
-        raise ValueError(f"{source.name}: expected rows, got none")
-    if any(frame.index.names):  # written with a named index: a column like the others
-        frame = frame.reset_index()
-    return named(frame)

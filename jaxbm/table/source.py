@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import codecs
-import importlib
-import io
+import os
 import pathlib
 import re
 import sys
 from typing import Any, NamedTuple
 
-#: How packed files begin, and the module that unpacks them; imported where there is such a file.
-_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
+from jaxbm.core.checks import told
+from jaxbm.table.packed import unpacked
+
 #: How files of other kinds begin, what they are, and what to do with them.
 _FOREIGN = {
     b"\xd0\xcf\x11\xe0": ("a spreadsheet", "save its table as CSV"),
-    b"ARROW1": ("a Feather or Arrow file", "pandas.read_feather reads it, its to_parquet makes a Parquet file"),
-    b"FEA1": ("a Feather file", "pandas.read_feather reads it, its to_parquet makes a Parquet file"),
     b"ORC": ("an ORC file", "pandas.read_orc reads it, its to_parquet makes a Parquet file"),
     b"\x89HDF": ("an HDF5 file", "pandas.read_hdf reads it, its to_csv makes a CSV file"),
     b"SQLite format 3": ("a database", "pandas.read_sql reads a table of it, its to_csv makes a CSV file"),
     b"\x93NUMPY": ("an array of NumPy", "jaxbm.table.from_arrays makes a table of it"),
-    b"\x28\xb5\x2f\xfd": ("a file packed by Zstandard", "unpack it first, or pack it by gzip, bzip2, xz or zip"),
     b"%PDF": ("a PDF document", "save its table as CSV"),
+    b"<!doctype": ("a web page", "download the file itself"),
+    b"<html": ("a web page", "download the file itself"),
+    b"<?xml": ("XML", "pandas.read_xml reads it, its to_csv makes a CSV file"),
+    b"version https://git-lfs": ("Git LFS's pointer to a file", "git lfs pull fetches the file"),
 }
-_JSON = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*"[^"\n]*"\s*:|\[\s*\{\s*")')
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -35,6 +35,7 @@ _BOMS = (
 #: Encodings that tables are found in, besides Unicode's.
 _USUAL = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp932", "gb18030", "big5", "euc_kr", "euc_jp", "koi8_r"]
 _SAMPLE = 100_000
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class Source(NamedTuple):
@@ -49,43 +50,35 @@ def load(source: Any) -> Source:
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it is a folder, a spreadsheet, or an archive of several files.
+      TypeError: it is no path.
+      ValueError: it is a folder, an address, damaged, of another kind, or an archive of several files.
+      ModuleNotFoundError: it is packed by Zstandard, and pyarrow is absent.
     """
     if hasattr(source, "read"):
         data = source.read()
         name = str(getattr(source, "name", "file"))
-        return Source(name, _unpacked(name, data.encode() if isinstance(data, str) else data))
+        return Source(name, _known(name, data.encode() if isinstance(data, str) else data))
     if str(source) == "-":
-        return Source("standard input", _unpacked("standard input", sys.stdin.buffer.read()))
-    path = pathlib.Path(source)
+        return Source("standard input", _known("standard input", sys.stdin.buffer.read()))
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"source: expected a path, '-' or an open file, got {told(source)}")
+    if isinstance(source, str) and _URL.match(source):
+        raise ValueError(f"{source}: expected a file on this machine, got an address; download it first")
+    path = pathlib.Path(os.path.expanduser(source))
     if path.is_dir():
         raise ValueError(f"{path}: expected a file, got a folder")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
-    return Source(str(path), _unpacked(str(path), path.read_bytes()))
+    return Source(str(path), _known(str(path), path.read_bytes()))
 
 
-def _unpacked(name: str, data: bytes) -> bytes:
-    for magic, module in _PACKED.items():
-        if data.startswith(magic):
-            return importlib.import_module(module).decompress(data)
-    if data.startswith(b"PK\x03\x04"):
-        import zipfile
-
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [member for member in archive.namelist() if not member.endswith("/")]
-            if len(members) == 1:
-                return archive.read(members[0])
-            kind = "a spreadsheet" if any(m.startswith("xl/") for m in members) else "an archive of several files"
-        raise ValueError(f"{name}: expected a CSV or Parquet file, got {kind}; save its table as CSV")
+def _known(name: str, data: bytes) -> bytes:
+    """The bytes, unpacked; ValueError where they are of a kind that is no table."""
+    data = unpacked(name, data)
+    head = data[:200].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     for magic, (kind, way_out) in _FOREIGN.items():
-        if data.startswith(magic):
-            raise ValueError(f"{name}: expected a CSV or Parquet file, got {kind}; {way_out}")
-    if _JSON.match(data):
-        raise ValueError(
-            f"{name}: expected a CSV or Parquet file, got JSON; pandas.read_json reads it (lines=True for an "
-            "object a line), its to_csv makes a CSV file"
-        )
+        if data.startswith(magic) or head.startswith(magic):
+            raise ValueError(f"{name}: expected a CSV, Parquet, Feather or JSON file, got {kind}; {way_out}")
     return data
 
 
@@ -109,7 +102,7 @@ def decode(source: Source, encoding: str | None = None) -> tuple[str, str]:
             "another one with --encoding (encoding=...)"
         ) from None
     if "\x00" in text:
-        raise ValueError(f"{name}: expected a CSV or Parquet file, got bytes that are no text")
+        raise ValueError(f"{name}: expected a CSV, Parquet, Feather or JSON file, got bytes that are no text")
     text = text.removeprefix("\ufeff")
     return (text if "\n" in text else text.replace("\r", "\n")), found
 
