@@ -82,7 +82,9 @@ class Adam(Protocol):
                 m_hat = b1 * (m * cast(of_next, g)) + (1 - b1) * (g * cast(of_m, g))
             else:
                 m_hat = m * cast(of_m, g)
-            size = jnp.sqrt(v * real_cast(of_v, g) + real_cast(self.eps_root, g)) + real_cast(self.eps, g)
+            # With eps = 0 a parameter without gradients would be 0 / 0; here it stays as it is.
+            eps = jnp.maximum(real_cast(self.eps, g), jnp.finfo(g.dtype).tiny)
+            size = jnp.sqrt(v * real_cast(of_v, g) + real_cast(self.eps_root, g)) + eps
             step = m_hat / size.astype(m_hat.dtype)
             if p is not None and self.weight_decay is not None:
                 step = step + cast(self.weight_decay, g) * p
@@ -110,7 +112,8 @@ def adam(
     Args:
       learning_rate: number, array or schedule: a function of the step count, or a pytree that can be called with it.
       b1, b2: decay of the running means of gradients and of their squares, in `[0, 1)`.
-      eps, eps_root: added outside and inside the square root.
+      eps, eps_root: added outside and inside the square root; with 0 a parameter that never had a gradient stays as
+        it is, where Optax makes it NaN.
       nesterov: Nesterov's form (Dozat, 2016).
       mu_dtype: dtype of the first running mean, None for the parameters'.
 

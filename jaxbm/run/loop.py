@@ -14,7 +14,7 @@ from jaxbm.core.counter import Words
 from jaxbm.core.precision import computing
 from jaxbm.core.settings import varying_as
 from jaxbm.models.protocol import Params
-from jaxbm.optimizers import apply_updates, clip_by_global_norm
+from jaxbm.optimizers import AdamState, apply_updates, clip_by_global_norm
 from jaxbm.run import private_step
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.run.lookahead import learning
@@ -122,7 +122,7 @@ def takes_more(optimizer: Any) -> bool:
 
 def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, one_pass: Pass) -> RunState:
     params, opt_state, loss = one_pass(task, state, data, hyper, words)
-    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
+    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((params, _running_means(opt_state)))]
     finite = jnp.stack(leaves).all()
     if task.privacy is None:  # else the loss, which nobody's noise covers, must not decide
         finite = finite & jnp.isfinite(loss)
@@ -141,6 +141,12 @@ def _one_epoch(task: Task, state: RunState, data: Data, hyper: Hyper, words: Wor
         epochs_run=state.epochs_run + 1,
     )
     return early_stopping(state, record[monitored(task, record)], task, hyper)
+
+
+def _running_means(opt_state: Any) -> list[Any]:
+    """Adam's, of our own: where they have overflowed, the parameters stay finite, and never move again."""
+    states = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, AdamState))
+    return [(state.mu, state.nu) for state in states if isinstance(state, AdamState)]
 
 
 def monitored(task: Task, recorded: Collection[str]) -> str:

@@ -41,13 +41,16 @@ CHUNK_SECONDS = 0.25
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss or a parameter became NaN or infinite. `.result` holds what was finite until then."""
+    """A loss, a parameter or a running mean of Adam's became NaN or infinite.
+
+    `.result` holds what was finite until then.
+    """
 
     def __init__(self, epoch: int, result: FitResult):
         super().__init__(
-            f"the loss or a parameter became NaN or infinite in epoch {epoch} (counted from 0); "
-            "the result's params are those before that epoch. A smaller learning_rate, clip_norm=1.0 or "
-            "standardised features usually help"
+            "the loss, a parameter or a running mean of Adam's became NaN or infinite in epoch "
+            f"{epoch} (counted from 0); the result's params are those before that epoch. A smaller learning_rate, "
+            "clip_norm=1.0 or standardised features usually help"
         )
         self.epoch, self.result = epoch, result
 
@@ -99,7 +102,8 @@ def fit(
 
     Raises:
       ValueError, TypeError: an argument is unusable; the message names it, what was expected and what came.
-      NonFiniteError: a loss became NaN or infinite; names the epoch and carries the result so far.
+      NonFiniteError: a loss, a parameter or a running mean of Adam's became NaN or infinite; names the epoch and
+        carries the result so far.
 
     Example:
       >>> import jax, jaxbm

@@ -36,7 +36,8 @@ class FitResult(NamedTuple):
     epochs_run: Array
     """int32"""
     finite: Array
-    """bool: False when a loss or parameter became NaN or infinite; `params` are then those before that epoch"""
+    """bool: False when a loss, a parameter or a running mean of our Adam's became NaN or infinite; `params` are then
+    those before that epoch"""
     privacy: PrivacySpent | None = None
     """with `privacy`, what `params` tell of any one row, `.epsilon` and `.delta`; the rest of this is not covered"""
     precision: Precision | None = None

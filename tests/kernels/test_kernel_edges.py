@@ -118,3 +118,40 @@ def test_nesterov_adam_at_any_count(count):
 def _state(count):
     zero = (Dense(jnp.zeros((1, 1)), jnp.zeros(1)),)
     return AdamState(jnp.asarray(count, jnp.int32), zero, zero)
+
+
+WAYS = [("cpu", False), ("cpu", True), ("program", False), ("xla", True)]
+
+
+@pytest.mark.parametrize(("implementation", "nesterov"), WAYS)
+def test_running_means_that_overflow_are_told(implementation, nesterov):
+    """Squares of gradients of 1e20 are more than float32 holds: of such parameters a step is m / inf, for good."""
+    rng = np.random.default_rng(0)
+    x, model = rng.normal(size=(64, 3)).astype(np.float32), jaxbm.MLP((3, 4, 1))
+    y, scale = (x[:, 0] > 0).astype(np.float32), np.float32(1e25)
+    options = {
+        "loss": "sigmoid_binary_cross_entropy",
+        "epochs": 2,
+        "batch_size": 64,
+        "implementation": implementation,
+    }
+    options |= {"optimizer": jaxbm.adam(nesterov=nesterov)}
+    with pytest.raises(jaxbm.NonFiniteError, match="a running mean of Adam's became NaN or infinite in epoch 0"):
+        jaxbm.fit(KEY, model, x * scale, y, **options)
+    with pytest.warns(jaxbm.NonFiniteMembersWarning, match="1 of 2 members"):
+        many = jaxbm.fit_members(KEY, model, x, y, members=2, **options, l2=jnp.asarray([0, scale]))
+    assert many.finite.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("implementation", "nesterov"), WAYS)
+def test_without_eps_parameters_without_gradients_stay_as_they_are(implementation, nesterov):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 3)).astype(np.float32), rng.normal(size=64).astype(np.float32)
+    x[:, 1] = 0
+    model = jaxbm.MLP((3, 4, 1))
+    start = model.init(KEY)
+    options = {"loss": "squared_error", "epochs": 2, "implementation": implementation, "params": start}
+    found = jaxbm.fit(KEY, model, x, y, optimizer=jaxbm.adam(eps=0, nesterov=nesterov), **options).params
+    want = jaxbm.fit(KEY, model, x, y, optimizer=jaxbm.adam(eps=1e-12, nesterov=nesterov), **options).params
+    np.testing.assert_array_equal(found[0].weight[1], start[0].weight[1])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, want)

@@ -97,8 +97,9 @@ class Trainer {
     const long before = count, state = net_.block * (1 + net_.moments);
     if (leads()) __builtin_memcpy(net_.snapshot, net_.params, state * sizeof(float));
     float loss = pass_over_rows(count, steps_done);
-    // A run that goes non-finite keeps the state of the last epoch that was finite.
-    const bool finite = __builtin_isfinite(loss) && all_finite(net_.params, net_.block);
+    // A run that goes non-finite keeps the state of the last epoch that was finite. Where Adam's running means have
+    // overflowed, the parameters stay finite, and never move again.
+    const bool finite = __builtin_isfinite(loss) && all_finite(net_.params, s_.optimizer == kAdam ? state : net_.block);
     barrier(team_);
     if (!finite) {
       count = before;
