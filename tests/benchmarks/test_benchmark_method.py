@@ -183,3 +183,15 @@ def test_a_childs_peak_is_its_own():
     with pytest.raises(RuntimeError, match="exit status 3: broken"):
         run_child([sys.executable, "-c", "print('broken'); raise SystemExit(3)"])
     del held
+
+
+def test_a_small_program_is_awake_when_its_round_begins_but_its_first_call_is_the_first():
+    from jaxbm.benchmarks.programs.jobs import warmed
+
+    calls = []
+    job = warmed(calls.append)
+    for seed in range(2):
+        job.run(job.setup(seed))
+        assert calls[0] == 0
+        assert (len(calls) > 2) == (seed > 0), "calls before the clock starts, though none before the first"
+        assert set(calls[1:]) <= {1}
