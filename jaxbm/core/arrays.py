@@ -90,7 +90,7 @@ def host_numbers(name: str, host: np.ndarray) -> np.ndarray:
             where = np.unravel_index(int(np.argmax(strange)), host.shape)
             raise TypeError(
                 f"{name}: expected numbers, got {_told(host[where])} at {[int(i) for i in where]} "
-                f"({sum(strange)} such values in all)"
+                f"({sum(strange)} in all)"
             )
         host = np.asarray(host.tolist()).reshape(host.shape)
         if host.dtype.kind == "O":

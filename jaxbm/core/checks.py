@@ -103,7 +103,7 @@ def number(name: str, value: Any, *, whole: bool = False) -> None:
         bad = array != np.floor(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
         bad |= ~np.isfinite(array.astype(np.float64))
         if bad.any():
-            raise ValueError(f"{name}: expected a whole number, got {_first(array, bad)}")
+            raise bad_value(name, "a whole number", array, bad)
 
 
 def one_number(name: str, value: Any) -> None:
@@ -121,15 +121,30 @@ def in_range(name: str, value: Any, low: float, high: float, *, open_high: bool 
     bad = ~((array >= low) & (array < high if open_high else array <= high))
     if bad.any():
         open_end = " (exclusive)" if open_high else ""
-        raise ValueError(f"{name}: expected {low} to {high}{open_end}, got {_first(np.asarray(value), bad)}")
+        raise bad_value(name, f"{low} to {high}{open_end}", np.asarray(value), bad)
 
 
-def _first(array: np.ndarray, bad: np.ndarray) -> str:
-    """The first bad entry, and where it is."""
-    if array.ndim == 0:
-        return f"{array}"
+def bad_value(name: str, expected: str, host: np.ndarray, bad: np.ndarray) -> ValueError:
+    """The error for some entries, or rows, that are not as expected: tells the first, its place and their number.
+
+    Args:
+      name: what the array is called.
+      expected: in words.
+      host: the array.
+      bad: bool of its shape, or of its first axes; True somewhere.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxbm.core.checks import bad_value
+      >>> x = np.asarray([1.0, -1.0, -2.0])
+      >>> print(bad_value("x", "positive numbers", x, x < 0))
+      x: expected positive numbers, got -1.0 at [1] (2 in all)
+    """
     where = tuple(int(i) for i in np.argwhere(bad)[0])
-    return f"{array[where]!s} at {list(where)}"
+    got = "another" if np.ndim(host[where]) else f"{host[where]!s}"
+    place = f" at {list(where)}" if where else ""
+    more = f" ({int(bad.sum())} in all)" if bad.sum() > 1 else ""
+    return ValueError(f"{name}: expected {expected}, got {got}{place}{more}")
 
 
 def finite(name: str, array: Any) -> None:
@@ -139,11 +154,7 @@ def finite(name: str, array: Any) -> None:
     host = np.asarray(array)
     good = np.isfinite(host if host.dtype.kind == "f" else host.astype(np.float32))
     if not good.all():
-        where = tuple(int(i) for i in np.argwhere(~good)[0])
-        raise ValueError(
-            f"{name}: expected finite values, got {host[where]!s} at {list(where)} "
-            f"({int((~good).sum())} such values in all)"
-        )
+        raise bad_value(name, "finite values", host, ~good)
 
 
 def row_index(name: str, rows: Any, n: int) -> Any:
@@ -170,8 +181,7 @@ def host_rows(name: str, rows: Any, n: int) -> np.ndarray:
     _integers(name, host)
     bad = (host < 0) | (host >= n)
     if bad.any():
-        where = int(np.argmax(bad))
-        raise ValueError(f"{name}: expected 0 to {n - 1}, got {host[where]} at [{where}]")
+        raise bad_value(name, f"0 to {n - 1}", host, bad)
     return host.astype(np.int32)
 
 

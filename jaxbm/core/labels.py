@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core.arrays import host_real
-from jaxbm.core.checks import is_traced
+from jaxbm.core.checks import bad_value, is_traced
 
 OF_CLASSES = ("binary", "sign", "class", "rank")
 """Kinds of labels that name a class for each row, see `jaxbm.losses.LABELS`."""
@@ -51,8 +51,7 @@ def host_classes(name: str, y: Any, rows: int, classes: int) -> np.ndarray:
         raise ValueError(f"{name}: expected labels of shape [{rows}] like x, got {list(labels.shape)}")
     good = np.isin(labels, np.arange(classes))
     if not good.all():
-        at = int(np.argmin(good))
-        raise ValueError(f"{name}: expected classes 0 to {classes - 1}, got {labels[at]!s} at [{at}]")
+        raise bad_value(name, f"classes 0 to {classes - 1}", labels, ~good)
     return labels.astype(np.int64)
 
 
@@ -81,8 +80,7 @@ def class_codes(y: Any, kind: str | None, classes: int) -> Array:
         host = np.asarray(y, np.float64)
         good = np.isin(host, (-1, 1)) if kind == "sign" else np.isin(host, np.arange(classes))
         if not good.all():
-            at = int(np.argmin(good))
             expected = "-1 or 1" if kind == "sign" else f"0 to {classes - 1}"
-            raise ValueError(f"class_weight: expected classes {expected} as labels, got {host[at]:g} at [{at}]")
+            raise bad_value("class_weight", f"classes {expected} as labels", np.asarray(y), ~good)
     y = jnp.asarray(y)
     return (y > 0).astype(jnp.int32) if kind == "sign" else y.astype(jnp.int32)

@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import as_array, real
-from jaxbm.core.checks import is_traced
+from jaxbm.core.checks import bad_value, is_traced
 
 Axis = int | tuple[int, ...] | None
 
@@ -87,10 +87,7 @@ def between(name: str, array: Any, low: float, high: float, *, ends: bool = True
     host = host.astype(np.float64) if host.dtype.kind != "V" else host.astype(np.float32)
     bad = ~((host >= low) & (host <= high) if ends else (host > low) & (host < high))
     if bad.any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        place = f" at {list(first)} ({int(bad.sum())} in all)" if first else ""
-        words = "" if ends else ", the ends excluded"
-        raise ValueError(f"{name}: expected {low:g} to {high:g}{words}, got {host[first]!s}{place}")
+        raise bad_value(name, f"{low:g} to {high:g}{'' if ends else ', the ends excluded'}", host, bad)
 
 
 def row_weights(weights: ArrayLike | None, like: Array) -> Array:
@@ -166,9 +163,5 @@ def class_labels(labels: ArrayLike, shape: tuple[int, ...], classes: int, heeded
         if heeded is not None:
             bad = bad & np.asarray(jax.device_get(heeded))
         if bad.any():
-            first = tuple(int(i) for i in np.argwhere(bad)[0])
-            got = np.asarray(jax.device_get(array))[first]
-            raise ValueError(
-                f"labels: expected classes 0 to {classes - 1}, got {got} at {list(first)} ({int(bad.sum())} in all)"
-            )
+            raise bad_value("labels", f"classes 0 to {classes - 1}", np.asarray(jax.device_get(array)), bad)
     return jnp.where(known, array, 0).astype(jnp.int32), known

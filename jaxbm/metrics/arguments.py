@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import arrays
 from jaxbm.core.arrays import joined
-from jaxbm.core.checks import is_traced
+from jaxbm.core.checks import bad_value, is_traced
 from jaxbm.core.settings import whole_on_each
 from jaxbm.core.weights import scaled
 
@@ -89,10 +89,7 @@ def refuse(name: str, values: Array, good: Array, weights: Array | None, expecte
         counts = np.asarray(jax.device_get(weights)) != 0
         bad = bad & counts.reshape(counts.shape + (1,) * (bad.ndim - 1))
     if bad.any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        value = np.asarray(jax.device_get(values))[first]
-        got = "another" if value.ndim else f"{value!s}"
-        raise ValueError(f"{name}: expected {expected}, got {got} at {list(first)} ({int(bad.sum())} in all)")
+        raise bad_value(name, expected, np.asarray(jax.device_get(values)), bad)
 
 
 def unless(good: Array, weights: Array | None, value: Array) -> Array:

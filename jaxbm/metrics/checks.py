@@ -4,7 +4,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import given
-from jaxbm.core.checks import is_traced
+from jaxbm.core.checks import bad_value, is_traced
 from jaxbm.core.names import lookup
 from jaxbm.metrics.outputs import DECIDED, PROBABLE, RANKED
 from jaxbm.metrics.table import WAYS
@@ -41,8 +41,4 @@ def check_labels(name: str, labels: ArrayLike, kind: str | None = None, num_clas
         good = (host == np.round(host.astype(np.float64))) & (host >= 0) & (host < num_classes)
         expected = f"classes 0 to {num_classes - 1}"
     if not good.all():
-        first = tuple(int(i) for i in np.argwhere(~good)[0])
-        got = "another" if np.ndim(host[first]) else f"{host[first]!s}"
-        raise ValueError(
-            f"y: expected {expected} for metric {name!r}, got {got} at {list(first)} ({int((~good).sum())} in all)"
-        )
+        raise bad_value("y", f"{expected} for metric {name!r}", host, ~good)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core import rows as row_trees
-from jaxbm.core.checks import finite, in_range, is_traced
+from jaxbm.core.checks import bad_value, finite, in_range, is_traced
 from jaxbm.core.labels import check_outputs
 from jaxbm.losses import KnownLoss, known
 from jaxbm.models import habits
@@ -77,8 +77,7 @@ def _values(found: KnownLoss, host: np.ndarray, outputs: int, name: str) -> None
     else:
         return
     if not good.all():
-        where = tuple(int(i) for i in np.argwhere(~good)[0])
-        raise ValueError(f"y{name}: expected {expected}, got {host[where]!s} at {list(where)}")
+        raise bad_value(f"y{name}", expected, host, ~good)
 
 
 def teaches(loss: Any, y: Any) -> None:

@@ -314,7 +314,7 @@ def test_nullable_columns_of_pandas():
     got, other = (jaxbm.evaluate(MODEL, want.params, *rows, loss=BINARY) for rows in ((frame, y), (plain, Y)))
     assert got == other
     frame.loc[3, "b"], y[5] = pd.NA, pd.NA
-    with pytest.raises(TypeError, match=r"x: expected numbers, got a gap \(<NA>\) at \[3, 1\] \(1 such"):
+    with pytest.raises(TypeError, match=r"x: expected numbers, got a gap \(<NA>\) at \[3, 1\] \(1 in all\)"):
         jaxbm.fit(KEY, MODEL, frame, Y, **options)
     with pytest.raises((TypeError, ValueError), match=r"y: expected .* got (nan|a gap \(<NA>\)) at \[5\]"):
         jaxbm.evaluate(MODEL, want.params, plain, y, loss=BINARY)
