@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.kernels.calls import kernel_call
-from jaxbm.kernels.native import native
+from jaxbm.kernels.choice import by_kernel, off
 from jaxbm.optimizers import Adam, AdamState, apply_updates, next_count
 
 PyTree = Any
@@ -19,10 +19,8 @@ PyTree = Any
 
 def unsupported(optimizer: Any, *trees: PyTree) -> str | None:
     """Why the kernel can't make this step; None where it can. `trees`: gradients, moments and parameters."""
-    if (reason := native().reason) is not None:
+    if (reason := off()) is not None:
         return reason
-    if jax.default_backend() != "cpu":
-        return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for CPUs"
     if not isinstance(optimizer, Adam):
         return f"the kernel knows jaxbm's own adam and adamw only, not {type(optimizer).__name__}"
     if optimizer.mu_dtype not in (None, jnp.dtype("float32")):
@@ -63,14 +61,8 @@ def adam_update(
 
     Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
     """
-    if implementation not in (None, "cpu", "xla"):
-        raise ValueError(f"implementation: expected None, 'cpu' or 'xla', got {implementation!r}")
-    reason = "it was not asked for" if implementation == "xla" else unsupported(optimizer, grads, state[1:], params)
-    if reason is None:
-        return _fused(optimizer, grads, state, params)
-    if implementation == "cpu":
-        raise NotImplementedError(f"implementation='cpu': {reason}; use None or 'xla'")
-    return _plain(optimizer, grads, state, params)
+    chosen = by_kernel(implementation, lambda: unsupported(optimizer, grads, state[1:], params))
+    return (_fused if chosen else _plain)(optimizer, grads, state, params)
 
 
 def _plain(optimizer: Adam, grads: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:

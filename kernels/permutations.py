@@ -2,14 +2,13 @@
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm import shuffle
 from jaxbm.core import counter
 from jaxbm.kernels.calls import kernel_call
-from jaxbm.kernels.native import native
+from jaxbm.kernels.choice import by_kernel, off
 
 
 def permutation(key: Array, n: int, *, implementation: str | None = None) -> Array:
@@ -33,16 +32,9 @@ def permutation(key: Array, n: int, *, implementation: str | None = None) -> Arr
       >>> bool((jaxbm.kernels.permutation(key, 100) == jaxbm.shuffle.permutation(key, 100)).all())
       True
     """
-    if implementation not in (None, "cpu", "xla"):
-        raise ValueError(f"implementation: expected None, 'cpu' or 'xla', got {implementation!r}")
     n = shuffle.checked_count(n)
-    reason = native().reason
-    if reason is None and jax.default_backend() != "cpu":
-        reason = f"JAX's default backend here is {jax.default_backend()}, and the kernel is for CPUs"
-    if implementation == "xla" or (reason is not None and implementation is None):
+    if not by_kernel(implementation, off):
         return shuffle.permutation(key, n)
-    if reason is not None:
-        raise NotImplementedError(f"implementation='cpu': {reason}; use None or 'xla'")
     # Lowered for another platform, the call would name a kernel that does not exist there.
     plain = partial(_plain, n)
     return lax.platform_dependent(jnp.stack(counter.words(key)), cpu=partial(_native, n), default=plain)

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxbm import losses
 from jaxbm.core.counter import Words
 from jaxbm.core.precision import Precision, used
 from jaxbm.kernels.allow import unknown_options
@@ -22,7 +21,7 @@ from jaxbm.kernels.cuda.plan import FLAGS, PRECISIONS, Plan, Shape, plan
 from jaxbm.kernels.cuda.vocabulary import codes
 from jaxbm.kernels.mlp.settings import (
     labels_of,
-    loss_numbers,
+    loss_name,
     network_unsupported,
     numbers_of,
     rates_of,
@@ -83,10 +82,7 @@ def run(task: Task, state: RunState, data: Data, hyper: Hyper, words: Words, sto
 
 
 def _loss_code(loss: Any) -> str | None:
-    found = losses.known(loss)
-    if found is None or found.numbers != found.entry.defaults | loss_numbers(loss):
-        return None  # of its hyper-parameters the kernel takes numbers alone
-    return codes("LOSSES").get(found.entry.name)
+    return codes("LOSSES").get(loss_name(loss) or "")
 
 
 def shape_of(run: Run) -> Shape:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxbm.kernels.calls import Attributes, kernel_call
+from jaxbm.kernels.choice import by_kernel, off
 from jaxbm.kernels.mlp.settings import network_unsupported
 from jaxbm.kernels.native import code, native
 from jaxbm.models.protocol import Model, Params
@@ -25,10 +26,8 @@ def slower(model: Model, *arrays: Any) -> str | None:
 
     `arrays`: pytree of features and parameters.
     """
-    if (reason := native().reason or unsupported(model)) is not None:
+    if (reason := off() or unsupported(model)) is not None:
         return reason
-    if jax.default_backend() != "cpu":
-        return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for CPUs"
     if native().isa == "v2":
         return "without AVX2, XLA is faster"
     if any(jnp.result_type(leaf) != jnp.float32 for leaf in jax.tree.leaves(arrays)):
@@ -59,15 +58,10 @@ def apply(model: Model, params: Params, x: Array, *, implementation: str | None 
       >>> jaxbm.kernels.apply(model, model.init(jax.random.key(0)), jax.numpy.ones((10, 4))).shape
       (10, 1)
     """
-    if implementation not in (None, "cpu", "xla"):
-        raise ValueError(f"implementation: expected None, 'cpu' or 'xla', got {implementation!r}")
-    reason = "it was not asked for" if implementation == "xla" else slower(model, params, x)
-    if reason is None:
-        model.check_params(params)
-        return _fused(model, params, x)
-    if implementation == "cpu":
-        raise NotImplementedError(f"implementation='cpu': {reason}; use None or 'xla'")
-    return model.apply(params, x)
+    if not by_kernel(implementation, lambda: slower(model, params, x)):
+        return model.apply(params, x)
+    model.check_params(params)
+    return _fused(model, params, x)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

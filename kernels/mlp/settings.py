@@ -68,6 +68,15 @@ def loss_numbers(loss: Loss) -> dict[str, float]:
     return {} if found is None else {name: found.numbers[name] for name in found.entry.numbers}
 
 
+def loss_name(loss: Loss) -> str | None:
+    """What the kernels may know a loss by; None for a function of one's own, and where a hyper-parameter that is no
+    number, which they can't be told, isn't at its default."""
+    found = losses.known(loss)
+    if found is None or found.numbers != found.entry.defaults | loss_numbers(loss):
+        return None
+    return found.entry.name
+
+
 def labels_of(task: Task, y: Array) -> Array:
     """Labels as numbers of four bytes: integers of classes, else float32."""
     return y.astype(label_dtype(task))

@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxbm import losses
 from jaxbm.core.counter import Words
 from jaxbm.kernels.allow import unknown_options
 from jaxbm.kernels.calls import Attributes, kernel_call
+from jaxbm.kernels.choice import elsewhere
 from jaxbm.kernels.mlp import apply as apply_mlp
 from jaxbm.kernels.mlp.settings import (
     labels_of,
-    loss_numbers,
+    loss_name,
     numbers_of,
     rates_of,
     run_unsupported,
@@ -76,8 +76,8 @@ def status() -> str:
 
 def slower(run: Run) -> str | None:
     """Why XLA is the faster one at this run, here; None where it isn't."""
-    if jax.default_backend() != "cpu":
-        return f"JAX's default backend here is {jax.default_backend()}, and the kernel is for CPUs"
+    if (reason := elsewhere()) is not None:
+        return reason
     if native().isa == "v2":
         return "without AVX2, XLA is faster"
     most = XLA_FASTER_PARAMS_AMX if native().isa == "v4_amx" else XLA_FASTER_PARAMS
@@ -284,7 +284,4 @@ def _int32(*values: Any) -> Array:
 
 
 def _loss_code(loss: Loss) -> int | None:
-    found = losses.known(loss)
-    if found is None or found.numbers != found.entry.defaults | loss_numbers(loss):
-        return None  # of its hyper-parameters the kernel takes numbers alone
-    return code("loss", found.entry.name)
+    return code("loss", loss_name(loss))
