@@ -47,7 +47,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     _parameter_constraints: dict[str, Any] = CONSTRAINTS
 
-    # Parameters that are read here; the subclasses' __init__ sets them all.
+    # Parameters that are read here; the subclasses' __init__ keeps them all.
     activation: str
     solver: str
     alpha: float
@@ -64,6 +64,10 @@ class BaseJaxMLP(BaseEstimator, ABC):
     intercepts_: list[np.ndarray]
     out_activation_: str
     n_outputs_: int
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Set the constructor's arguments, unchanged, as scikit-learn asks; `given` are its local variables."""
+        self.__dict__.update((name, value) for name, value in given.items() if name != "self")
 
     @classmethod
     def _get_param_names(cls) -> list[str]:

@@ -201,39 +201,7 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         implementation: str | None = None,
         preset: str | None = None,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.members = members
-        self.bootstrap = bootstrap
-        self.dropout = dropout
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.weight_init = weight_init
-        self.learning_rate_schedule = learning_rate_schedule
-        self.precision = precision
-        self.implementation = implementation
-        self.preset = preset
+        self._keep(locals())
 
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
         of_classes = incremental and not reset and not getattr(self, "_multilabel", True)
