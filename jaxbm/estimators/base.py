@@ -30,7 +30,7 @@ from jaxbm.estimators.rows import NON_FINITE, block_rows, blocks, dense, is_plai
 from jaxbm.estimators.tables import host_table, table
 from jaxbm.estimators.targets import Targets, one_column, outputs_of
 from jaxbm.estimators.validation import HeldOut
-from jaxbm.estimators.weights import sample_weights
+from jaxbm.estimators.weights import check_range, sample_weights
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.models.mlp import MLP, Dense
 from jaxbm.training.predict import logits_by_blocks
@@ -170,9 +170,13 @@ class BaseJaxMLP(BaseEstimator, ABC):
         return is_done
 
     def _sample_weight(self, given: Any, X: Any, targets: Targets) -> np.ndarray | None:
-        weight = self._weighted(targets, sample_weights(given, X))
+        own = sample_weights(given, X)
+        weight = self._weighted(targets, own)
         if weight is not None and not weight.any():
-            raise ValueError("sample_weight: expected at least one positive weight, got zeros only")
+            whose = "sample_weight" if own is not None else "class_weight"
+            raise ValueError(f"{whose}: expected at least one positive weight, got zeros only")
+        if weight is not None and weight is not own:
+            check_range(weight, "class_weight, times sample_weight")
         return weight
 
     def _validation(self, given: Any, targets: Targets) -> Samples | None:

@@ -6,9 +6,11 @@ one table, and train them in one call: each is the job that the candidate's own 
 
 from __future__ import annotations
 
+import os
 import reprlib
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
@@ -119,6 +121,7 @@ def job_of(
     activation = ALIASES.get(estimator.activation, estimator.activation)
     sizes = (features, *hidden_sizes(estimator), targets.outputs)
 
+    _check_members(estimator, sizes)
     is_stochastic = estimator.solver != "lbfgs"
     splits = estimator.early_stopping and held_out is None and is_stochastic
     key = None
@@ -184,6 +187,20 @@ def job_of(
         )
     schedule = estimator.learning_rate if estimator.solver == "sgd" else "constant"
     return Job(program, networks, limits, schedule, penalty, targets.loss_scale, rate_scale, held_out)
+
+
+def _check_members(estimator: Any, sizes: tuple[int, ...]) -> None:
+    """That there is memory for weights and two moments, before hours go by in drawing them."""
+    needed = estimator.members * 12 * sum(a * b + b for a, b in pairwise(sizes))
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # no POSIX
+        return
+    if estimator.members > 1 and needed > there:
+        raise InvalidParameterError(
+            f"The 'members' parameter of {type(estimator).__name__} must be so small that networks of sizes "
+            f"{list(sizes)} fit into {there / 2**30:.0f} GiB. Got {reprlib.repr(estimator.members)} instead."
+        )
 
 
 def _program(estimator: Any, targets: Targets, batch: int, rows: int) -> Program:

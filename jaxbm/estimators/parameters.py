@@ -21,6 +21,7 @@ from jaxbm.core.precision import PRECISIONS
 from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS
 from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.models.initializers import INITIALIZERS
+from jaxbm.optimizers.protocol import check_schedule
 from jaxbm.tabular.recipes import PRESETS
 
 SOLVERS = ("adam", "adamw", "sgd", "lbfgs")
@@ -147,6 +148,13 @@ def _check_given(kind: Any, given: dict[str, Any], alone: bool = True) -> None:
             f"The 'learning_rate' parameter of {name} must be 'constant' beside a learning_rate_schedule. "
             f"Got {given['learning_rate']!r} instead."
         )
+    try:
+        check_schedule("it", given["learning_rate_schedule"])
+    except Exception as error:
+        raise InvalidParameterError(
+            f"The 'learning_rate_schedule' parameter of {name} must be a function of the step that gives one number. "
+            f"Got one that gives {type(error).__name__} instead."
+        ) from error
 
 
 def _check_sizes(name: str, given: dict[str, Any]) -> None:

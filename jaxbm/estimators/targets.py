@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,11 +13,13 @@ from jax import Array
 from jax.scipy.special import xlogy
 from scipy.special import expit
 from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from jaxbm import losses
 from jaxbm.core.words import counted
+from jaxbm.estimators.weights import MOST
 from jaxbm.losses.meaning import class_probabilities
 from jaxbm.run.contract import Loss
 
@@ -172,6 +175,12 @@ def check_classes(classes: np.ndarray, known: np.ndarray, *, all_again: bool) ->
 def class_factors(given: Mapping[Any, float] | str, classes: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """`[n]`: by how much `class_weight`, a mapping or "balanced", lets each row count; `codes` number its classes."""
     if isinstance(given, Mapping):
+        for label, value in given.items():
+            if not isinstance(value, Real) or not 0 <= value <= MOST:
+                raise InvalidParameterError(
+                    f"The 'class_weight' parameter must hold numbers from 0 to {MOST:g}. "
+                    f"Got {value!r} for class {label!r} instead."
+                )
         of_class: Any = [given.get(label, 1.0) for label in classes.tolist()]
     else:
         present = np.unique(codes)

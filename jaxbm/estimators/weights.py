@@ -28,9 +28,14 @@ def sample_weights(given: Any, X: Any, name: str = "sample_weight") -> np.ndarra
     if not (weight >= 0).all():
         low = np.flatnonzero(~(weight >= 0))
         raise ValueError(f"{name}: expected nonnegative weights, got {len(low)} others, the first in row {low[0]}")
+    check_range(weight, name)
+    return weight
+
+
+def check_range(weight: np.ndarray, name: str) -> None:
+    """ValueError where weights `[n]` are beyond float32, or so small that a sum of them is."""
     if not LEAST <= weight.max() <= MOST:
         raise ValueError(
             f"{name}: expected weights up to a number between {LEAST:g} and {MOST:g}, within the range of float32, "
             f"in which training computes, got {weight.max():g} as the largest"
         )
-    return weight

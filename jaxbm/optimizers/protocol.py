@@ -136,6 +136,16 @@ def check_rate(learning_rate: Any) -> None:
         check_nonnegative(learning_rate=learning_rate)
 
 
+def check_schedule(name: str, rate: Any) -> None:
+    """ValueError that names the argument where a function of the step count gives something else than one number."""
+    if not _is_function(rate):
+        return
+    found = jax.tree.leaves(jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32)))
+    if len(found) != 1 or found[0].shape != ():
+        got = f"an array of shape {list(found[0].shape)}" if len(found) == 1 else f"{len(found)} arrays"
+        raise ValueError(f"{name}: expected a function that gives one number for a step count, got {got} from it")
+
+
 def check_nonnegative(**numbers: Any) -> None:
     """Numbers that are not negative; TypeError or ValueError names the argument."""
     for name, value in numbers.items():

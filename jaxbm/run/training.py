@@ -12,6 +12,7 @@ from jaxbm.core.checks import told
 from jaxbm.core.device import placed
 from jaxbm.metrics import greater_is_better, heeds_weights
 from jaxbm.optimizers import adam, is_data
+from jaxbm.optimizers.protocol import check_schedule
 from jaxbm.run import lookahead
 from jaxbm.run.contract import Data, Hyper, Run, Task
 from jaxbm.run.conversions import metric_for
@@ -89,6 +90,7 @@ class Training(_Options):
             raise TypeError(
                 f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {told(optimizer)}"
             )
+        check_schedule("learning_rate", getattr(optimizer, "learning_rate", None))
         if not is_data(optimizer) and not checks.is_hashable(optimizer):
             raise TypeError(f"optimizer: expected one that is hashable, got a {type(optimizer).__name__}")
         if is_data(optimizer):

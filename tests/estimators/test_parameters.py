@@ -89,7 +89,9 @@ ODD = [
     ("hidden_layer_sizes", {"a": 1}), ("hidden_layer_sizes", 10**400), ("alpha", Fraction(1, 2)), ("alpha", 10**400),
     ("alpha", 1e40), ("learning_rate_init", 1e300), ("clip_norm", 10**39), ("power_t", 10**400),
     ("n_iter_no_change", 10**400), ("momentum", Fraction(1, 2)), ("beta_1", Decimal("0.5")),
-    ("tol", np.float32("nan")),
+    ("tol", np.float32("nan")), ("members", 10**10), ("members", 10**30), ("learning_rate_schedule", lambda: 1),
+    ("learning_rate_schedule", lambda step: "a"), ("learning_rate_schedule", lambda step: np.ones(3)),
+    ("learning_rate_schedule", max),
 ]  # fmt: skip
 
 
@@ -99,6 +101,19 @@ def test_numbers_of_any_type_and_size_are_told_by_the_parameter_s_name(kind, nam
     with pytest.raises(InvalidParameterError, match=name) as raised:
         kind(**{name: value}).fit([[1.0], [2.0]], [0, 1])
     assert len(str(raised.value)) < 300
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_weights_of_classes_are_numbers_that_float32_holds():
+    x, y = [[1.0], [2.0], [3.0]], [0, 1, 1]
+    for value in (float("nan"), float("inf"), -1, 1e31, "a", None, 1j, Decimal(1)):
+        with pytest.raises(InvalidParameterError, match="'class_weight' parameter"):
+            JaxMLPClassifier((2,), max_iter=1, class_weight={0: value}).fit(x, y)
+    with pytest.raises(ValueError, match="class_weight: expected at least one positive"):
+        JaxMLPClassifier((2,), class_weight={0: 0, 1: 0}).fit(x, y)
+    with pytest.raises(ValueError, match="class_weight, times sample_weight"):
+        JaxMLPClassifier((2,), class_weight={0: 1e25}).fit(x, y, [1e20, 1, 1])
+    JaxMLPClassifier((2,), max_iter=1, class_weight={0: np.float32(2), 1: True, "other": 3}).fit(x, y)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

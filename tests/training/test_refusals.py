@@ -3,6 +3,7 @@
 import types
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -65,6 +66,10 @@ def run(many, options):
         ({"metrics": {"mine": UNHASHABLE}}, "metrics: expected a hashable function .* for 'mine', got Unhashable"),
         ({"loss": UNHASHABLE}, "loss: expected a name or a hashable function .* got Unhashable"),
         ({"optimizer": UNHASHABLE}, "optimizer: expected one that is hashable, got a Unhashable"),
+        (
+            {"optimizer": jaxbm.sgd(lambda step: jnp.ones(3))},
+            r"learning_rate: .* one number for a step count, got an array of shape \[3\]",
+        ),
         ({"epochs": 2**31}, "epochs: expected 1 to 2147483647, got 2147483648"),
         ({"patience": np.inf}, "patience: expected a whole number, got inf"),
         ({"patience": 1.9}, "patience: expected a whole number, got 1.9"),
