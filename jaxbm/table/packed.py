@@ -34,8 +34,7 @@ def unpacked(name: str, data: bytes) -> bytes:
             data = unpack(name, data)
         except _Told as error:
             raise ValueError(str(error)) from None
-        # What these libraries raise of bytes that are not what they begin as, or of a missing password.
-        except (EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, *_damages()) as error:
+        except _damages() as error:
             raise ValueError(f"{name}: expected a file packed by {kind}, could not unpack it: {error}") from None
     if _packing(data) is not None:
         raise ValueError(f"{name}: expected a file packed at most {_DEEPEST} times, got one within another")
@@ -55,10 +54,12 @@ def _packing(data: bytes) -> tuple[str, Callable[[str, bytes], bytes]] | None:
 
 
 def _damages() -> tuple[type[Exception], ...]:
+    """What these libraries raise of bytes that are not what they begin as, or of a missing password."""
     import tarfile
     import zipfile
 
-    return tarfile.TarError, zipfile.BadZipFile
+    plain = EOFError, OSError, ValueError, RuntimeError
+    return (*plain, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
 
 
 def _by(module: str) -> Callable[[str, bytes], bytes]:
