@@ -15,6 +15,7 @@ from jax import Array
 from jaxbm.core.counter import Words
 from jaxbm.kernels.program import machine
 from jaxbm.kernels.program.accelerate import accelerate
+from jaxbm.models.protocol import shapes_of
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, Run, RunState, Task
 
@@ -134,18 +135,17 @@ def _judged(run: Run) -> _Verdict:
 def _judged_by_shapes(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> _Verdict:
     from jaxbm.kernels.program import cost
     from jaxbm.kernels.program.ir import NotNative
-    from jaxbm.kernels.program.traced import trace_jaxpr
+    from jaxbm.kernels.program.traced import keep_for_build, trace_jaxpr
 
     data, hyper, params, opt_state = jax.tree.unflatten(tree, leaves)
 
-    def begun(key: Array, data: Data, hyper: Hyper, params: Any, opt_state: Any) -> RunState:
-        return loop.init(task, task.model.init(key) if params is None else params, opt_state, data, hyper)
-
-    key = jax.eval_shape(partial(jax.random.key, 0))
-    state = jax.eval_shape(begun, key, data, hyper, params, opt_state)
+    params = shapes_of(task.model) if params is None else params
+    state = jax.eval_shape(partial(loop.init, task), params, opt_state, data, hyper)
     word, stop = jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((), jnp.int32)
     try:
-        program = trace_jaxpr(jax.make_jaxpr(_loop(task))(state, data, hyper, (word, word), stop))
+        closed = jax.make_jaxpr(_loop(task))(state, data, hyper, (word, word), stop)
+        program = trace_jaxpr(closed)
+        keep_for_build(closed, program)
     except NotNative as reason:
         return _Verdict(f"its loop can't be one native function: {reason}")
     except Exception as error:  # of the user's own functions; XLA's path raises it where it belongs

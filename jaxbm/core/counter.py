@@ -66,8 +66,12 @@ def words(key: Array) -> Words:
 
 def derive(stream: Words, counter: Array | int) -> Words:
     """The stream number `counter` below `stream`: a bijection of the stream for each counter."""
-    w0, w1 = stream
-    a = mix(w0 ^ mix(jnp.asarray(counter, jnp.uint32) + jnp.uint32(0x9E3779B9)))
+    return _derived(*stream, jnp.asarray(counter, jnp.uint32))
+
+
+@jax.jit  # a loop derives a dozen streams: JAX traces one of them
+def _derived(w0: Array, w1: Array, counter: Array) -> Words:
+    a = mix(w0 ^ mix(counter + jnp.uint32(0x9E3779B9)))
     b = mix(w1 + a)
     return a ^ mix(b), b
 

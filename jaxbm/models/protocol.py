@@ -104,6 +104,10 @@ class Model(Protocol):
         """A few characters that name the model in messages."""
         return type(self).__name__
 
+    def param_shapes(self) -> Params:
+        """What `init` gives, as shapes and dtypes."""
+        return jax.eval_shape(lambda: self.init(jax.random.key(0)))  # traced: nothing is placed on a device
+
     def example_losses(self, params: Params, x: Array, labels: Array, loss: ExampleLoss, **options: Any) -> Array:
         """`[n]`: what training descends, for each row."""
         return example_losses(loss, self.apply(params, x, **options), labels)
@@ -222,7 +226,12 @@ _counted: Callable[[Any], int] = lru_cache(maxsize=256)(_count)
 
 def shapes_of(model: Model) -> Params:
     """Parameters as shapes and dtypes."""
-    return jax.eval_shape(lambda: model.init(jax.random.key(0)))  # traced: nothing is placed on a device
+    return _shapes(model) if is_hashable(model) else model.param_shapes()
+
+
+@lru_cache(maxsize=256)
+def _shapes(model: Model) -> Params:
+    return model.param_shapes()
 
 
 def path_name(path: Any) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
-from jax.extend.core import jaxpr_as_fun
 
 from jaxbm.kernels.program import machine
+from jaxbm.kernels.program.jaxprs import jaxpr_as_fun
 
 STATICS = "_jaxbm_statics"
 """Where an accelerated function keeps which arguments are static, for `explain`."""

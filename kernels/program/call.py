@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import batching, mlir
 
 from jaxbm.core.mapping import is_needed
 from jaxbm.core.settings import array_type, varying_axes
 from jaxbm.kernels.program import handler
 from jaxbm.kernels.program.dependence import depending
+from jaxbm.kernels.program.jaxprs import Primitive, jaxpr_as_fun
 from jaxbm.kernels.program.table import Signature
 
 Arrays = Sequence[jax.Array]

@@ -46,8 +46,8 @@ FEW = Options(2, (("speed_level", 1),), ("always_inliner", "instruction_combine"
 """For loops written as they shall run: a twentieth of the time."""
 QUICK = FEW._replace(level=1)
 """For long programs."""
-NONE = Options(2, (), ())
-"""For what is called once a call."""
+NONE = Options(0, (), ())
+"""For what is called once a call: a sixth of the time that level 1 takes, for some nanoseconds more a call."""
 
 
 def options_for(text: str, *, long_loops: bool) -> Options:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jax.extend.core import Literal
-
 from jaxbm.kernels.program.ir import NotNative
+from jaxbm.kernels.program.jaxprs import Literal
 from jaxbm.kernels.program.primitives.calls import JITTED, WITH_RULES, body_of
 from jaxbm.kernels.program.primitives.control import scan_split
 

@@ -14,13 +14,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxbm.kernels.program.build import Built, build
 from jaxbm.kernels.program.call import Native, program_p, unmapped
 from jaxbm.kernels.program.dependence import depending
 from jaxbm.kernels.program.ir import NotNative
+from jaxbm.kernels.program.jaxprs import Primitive
 
 Arrays = Sequence[Any]
 Places = tuple[int, ...]

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr
 
+from jaxbm.kernels.program.jaxprs import ClosedJaxpr
 from jaxbm.kernels.program.trace import is_key
 
 
 class Flat(NamedTuple):
     """The jaxpr, the arrays to call it with, and how its results become those of the function."""
 
-    closed: ClosedJaxpr
+    closed: Any
     arrays: list[Any]
     restore: Callable[[list[Any]], Any]
 

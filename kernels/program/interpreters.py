@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 from jax.experimental import checkify, jet
-from jax.extend.core import Primitive
 from jax.interpreters import batching
 
 from jaxbm.kernels.program.build import build
@@ -33,7 +32,7 @@ def _as_jitted(function: Function, arrays: Sequence[Any], params: dict[str, Any]
     return eqn
 
 
-def _checked(primitive: Primitive, function: Function, rules: Any) -> None:
+def _checked(primitive: Any, function: Function, rules: Any) -> None:
     """Tell `checkify`, whose rules get the error so far, the kinds that are looked for, and the operands last."""
 
     def rule(*args: Any, **params: Any) -> tuple[Any, Any]:
@@ -48,7 +47,7 @@ def _checked(primitive: Primitive, function: Function, rules: Any) -> None:
     rules[primitive] = rule
 
 
-def _taylor(primitive: Primitive, function: Function) -> None:
+def _taylor(primitive: Any, function: Function) -> None:
     """Tell `jet`, whose rules get the values and their series."""
     rules: Any = jet.jet_rules
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
-
 from jaxbm.kernels.program.ir import NotNative
+from jaxbm.kernels.program.jaxprs import ClosedJaxpr, Literal, jaxpr_as_fun
 
 LOOPS = ("scan", "while")
 CALLS = ("jit", "pjit", "closed_call")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
+from jaxbm.kernels.program.jaxprs import ClosedJaxpr, Literal, jaxpr_as_fun
 from jaxbm.kernels.program.parts import CALLS, function_of, inner_of
 from jaxbm.kernels.program.trace import is_key
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import Literal
 
 from jaxbm.kernels.program import fold
 from jaxbm.kernels.program.ir import SHORT, Block, Const, Node, NotNative, Value
+from jaxbm.kernels.program.jaxprs import Literal
 from jaxbm.kernels.program.registry import rule_for
 
 LARGE = 4096
@@ -24,6 +24,8 @@ LARGE = 4096
 
 def is_key(dtype: Any) -> bool:
     """Whether it is the dtype of typed random keys."""
+    if isinstance(dtype, np.dtype):  # NumPy knows no keys, and this is asked of every operand
+        return False
     return jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
 
 

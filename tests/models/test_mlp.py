@@ -8,6 +8,7 @@ import pytest
 import jaxbm
 from jaxbm.models.activations import ACTIVATIONS, activation
 from jaxbm.models.initializers import INITIALIZERS
+from jaxbm.models.protocol import shapes_of
 
 KEY = jax.random.key(0)
 
@@ -204,3 +205,21 @@ def test_a_models_size_is_counted_once():
     model = jaxbm.FunctionModel(init, lambda params, x: x @ params["w"], 3, 2)
     assert [model.n_params, model.n_params, dataclasses.replace(model).n_params] == [6, 6, 6]
     assert len(traced) == 1
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_shapes_are_known_without_a_trace(use_bias, dtype):
+    for name in INITIALIZERS:
+        model = jaxbm.MLP((3, 5, 4, 2), weight_init=name, use_bias=use_bias, param_dtype=dtype)
+        assert model.param_shapes() == jax.eval_shape(model.init, KEY)
+
+
+def test_a_network_that_draws_otherwise_is_asked_for_its_shapes():
+    class Wider(jaxbm.MLP):
+        def init(self, key):
+            return (*super().init(key), jnp.zeros(7))
+
+    model = Wider((3, 2))
+    assert model.param_shapes() == jax.eval_shape(model.init, KEY)
+    assert shapes_of(model)[-1].shape == (7,)

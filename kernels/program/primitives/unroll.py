@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jax.extend.core import Literal
-
 from jaxbm.kernels.program.ir import Block, Const, Node, Value
+from jaxbm.kernels.program.jaxprs import Literal
 from jaxbm.kernels.program.registry import rule_for
 from jaxbm.kernels.program.trace import Tracer, dtype_of
 

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.jaxprs import ClosedJaxpr, jaxpr_as_fun
 from jaxbm.kernels.program.primitives.products import HALF, places
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
