@@ -27,15 +27,12 @@ def host_start(
       data, hyper: of any one member; it only matters what is there.
       params: float32 `[M, ...]`, copied; None for fresh ones.
     """
-    model: Any = task.model
     optimizer = hyper.optimizer
-    if not dispatch.has_direct_runner(name) or words.shape[1:] != (2,):
+    if not _is_for_host(task, name, words) or not isinstance(optimizer, Adam | Sgd):
         return None
-    if params is None and host_init.unsupported(model):
+    params = host_params(task, name, words) if params is None else jax.tree.map(np.array, params)
+    if params is None:
         return None
-    if not isinstance(optimizer, Adam | Sgd) or len(words) * model.n_params > host_init.MOST_NUMBERS:
-        return None
-    params = host_init.host_init(model, words) if params is None else jax.tree.map(np.array, params)
     members = len(words)
 
     def of_all(value: Any, dtype: Any, *sizes: int) -> Any:
@@ -54,6 +51,24 @@ def host_start(
         finite=of_all(True, bool),
         history={name: of_all(np.nan, np.float32, task.epochs) for name in loop.recorded(task, data)},
     )
+
+
+def host_params(task: Task, name: str, words: np.ndarray) -> Params | None:
+    """Fresh parameters for each of M keys, as NumPy arrays; None where the host can't draw them, or would be slower.
+
+    Args:
+      task, name: what is trained, by which implementation.
+      words: uint32 `[M, k]`, what the keys are made of.
+    """
+    model: Any = task.model
+    if not _is_for_host(task, name, words) or host_init.unsupported(model):
+        return None
+    return host_init.host_init(model, words)
+
+
+def _is_for_host(task: Task, name: str, words: np.ndarray) -> bool:
+    known = dispatch.has_direct_runner(name) and words.shape[1:] == (2,)
+    return known and len(words) * task.model.n_params <= host_init.MOST_NUMBERS
 
 
 def _opt_state(optimizer: Adam | Sgd, params: Params, count: Any) -> Any:

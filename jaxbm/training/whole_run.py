@@ -18,7 +18,7 @@ from jaxbm.models.protocol import Params
 from jaxbm.privacy.spent import PrivacySpent
 from jaxbm.run import loop
 from jaxbm.run.contract import Data, Hyper, RunState, Task
-from jaxbm.training.host_start import host_start
+from jaxbm.training.host_start import host_params, host_start
 
 
 class FitResult(NamedTuple):
@@ -63,8 +63,12 @@ def whole_run_directly(
     if not dispatch.has_direct_runner(name):
         return whole_run(task, name, key, data, hyper, params, opt_state)
     start = None
-    if params is None and opt_state is None:
-        start = host_start(task, name, host_data(key)[None], data, hyper)
+    if params is None:
+        words = host_data(key)[None]
+        if opt_state is None:
+            start = host_start(task, name, words, data, hyper)
+        if start is None:  # an optimizer's own start is compiled, but not the drawing of numbers
+            params = jax.tree.map(lambda leaf: leaf[0], host_params(task, name, words))
     if start is None:
         return result_of(_whole_state(task, name, key, data, hyper, params, opt_state))
     start = jax.tree.map(lambda leaf: leaf[0], start)

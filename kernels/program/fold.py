@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from jaxbm.kernels.program.elements import HALF, name_of
 
 MOST = 1 << 16
 """Elements up to which a constant is worth keeping as such."""
@@ -27,14 +30,19 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+_OTHERS = frozenset({
+    "convert_element_type", "broadcast", "reshape", "transpose", "slice", "dynamic_slice", "concatenate",
+})  # fmt: skip
+
+
 def fold(
     op: str, params: dict[str, Any], arrays: list[np.ndarray], types: list[tuple[tuple[int, ...], str]]
 ) -> np.ndarray | None:
     """The result of an operation on constants, or None where it is left to the program."""
     (shape, dtype), *more = types
-    if more or int(np.prod(shape)) > MOST or dtype in ("float16", "bfloat16"):
+    if more or math.prod(shape) > MOST or dtype in HALF or (op not in _ELEMENTWISE and op not in _OTHERS):
         return None
-    if any(str(a.dtype) in ("float16", "bfloat16") for a in arrays):
+    if any(name_of(a.dtype) in HALF for a in arrays):
         return None
     with np.errstate(all="ignore"):
         if op in _ELEMENTWISE:
@@ -48,7 +56,7 @@ def fold(
             out = (a != 0) if dtype == "bool" else a.astype(dtype)
         elif op == "broadcast":
             # A large uniform array stays a broadcast, so that nothing of it is ever stored.
-            out = _broadcast(shape, params["axes"], arrays[0]) if np.prod(shape) <= 64 else None
+            out = _broadcast(shape, params["axes"], arrays[0]) if math.prod(shape) <= 64 else None
         elif op == "reshape":
             out = arrays[0].reshape(shape)
         elif op == "transpose":
@@ -59,10 +67,8 @@ def fold(
         elif op == "dynamic_slice":
             first = [min(max(int(a), 0), n - m) for a, n, m in zip(arrays[1:], arrays[0].shape, shape, strict=True)]
             out = arrays[0][tuple(slice(a, a + m) for a, m in zip(first, shape, strict=True))]
-        elif op == "concatenate":
-            out = np.concatenate(arrays, params["axis"])
         else:
-            return None
-    if out is None or str(out.dtype) != dtype:
+            out = np.concatenate(arrays, params["axis"])
+    if out is None or name_of(out.dtype) != dtype:
         return None
     return np.ascontiguousarray(out).reshape(shape)

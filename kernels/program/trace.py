@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jaxbm.kernels.program import fold
+from jaxbm.kernels.program.elements import name_of
 from jaxbm.kernels.program.ir import SHORT, Block, Const, Node, NotNative, Value
 from jaxbm.kernels.program.jaxprs import Literal
 from jaxbm.kernels.program.registry import rule_for
@@ -49,7 +50,7 @@ def dtype_of(aval: Any) -> str:
     """
     if is_key(aval.dtype):
         return "uint32"
-    name = str(aval.dtype)
+    name = name_of(aval.dtype)
     if name == "float0":
         return "bool"
     if name not in SHORT:
@@ -84,7 +85,7 @@ class Tracer:
         if key in self._constants:
             return self._constants[key]
         host = np.asarray(array, dtype=dtype)
-        name = str(host.dtype)
+        name = name_of(host.dtype)
         if name == "float0":
             host, name = np.zeros(host.shape, bool), "bool"
         if name not in SHORT:

@@ -84,3 +84,15 @@ def test_a_judged_run_starts_with_the_model_s_shapes(params):
     told = jaxbm.kernels.explain(model, x, x[:, 0], loss="log_cosh", params=given)
     assert told.implementation == "program"
     assert native_loop.off() is None
+
+
+def test_an_optimizer_of_optax_starts_from_numbers_drawn_on_the_host(monkeypatch):
+    """Bit for bit those that the model draws, which nothing compiles."""
+    optax = pytest.importorskip("optax")
+    model, key = jaxbm.MLP((2, 3, 1)), jax.random.key(3)
+    x = np.linspace(0, 1, 20, dtype=np.float32).reshape(10, 2)
+    options = {"loss": "squared_error", "optimizer": optax.lion(1e-2), "epochs": 2, "implementation": "program"}
+    given = jaxbm.fit(key, model, x, x[:, 0], params=model.init(key), **options)
+    monkeypatch.setattr(jaxbm.MLP, "init", None)
+    drawn = jaxbm.fit(key, model, x, x[:, 0], **options)
+    jax.tree.map(np.testing.assert_array_equal, drawn.params, given.params)
