@@ -39,6 +39,28 @@ def on_purpose(function: Callable[P, T]) -> Callable[P, T]:
     return moved
 
 
+def promotes(function: Callable[P, T]) -> Callable[P, T]:
+    """`on_purpose`, and the function's own arrays of different ranks and types meet on purpose, too.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxbm.core.settings import promotes
+      >>> with jax.numpy_rank_promotion("raise"):
+      ...     promotes(lambda: jnp.ones((2, 1)) * jnp.ones(1))().shape
+      (2, 1)
+    """
+
+    @wraps(function)
+    def at_ease(*args: P.args, **kwargs: P.kwargs) -> T:
+        settings: Any = jax.config
+        if settings.jax_numpy_rank_promotion == "allow" and settings.jax_numpy_dtype_promotion == "standard":
+            return function(*args, **kwargs)
+        with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+            return function(*args, **kwargs)
+
+    return on_purpose(at_ease)
+
+
 def non_finite_is_told(function: Callable[P, T]) -> Callable[P, T]:
     """`on_purpose`, and the function watches for NaN and infinity itself, and says more about them than
     `jax.debug_nans` and `jax.debug_infs` could: in its arrays NaN also stands for what never happened."""

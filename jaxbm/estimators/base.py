@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from jaxbm.core.settings import on_purpose
 from jaxbm.estimators import fitted
 from jaxbm.estimators.block_training import BlockTraining
 from jaxbm.estimators.fitting import train
@@ -116,6 +117,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
         self.__dict__.pop("_preset", None)
         return self._fit(X, y, sample_weight, validation_data)
 
+    @on_purpose
     def _fit_preset(self, X: Any, y: Any, sample_weight: Any, validation_data: Any) -> Self:
         if validation_data is not None:
             raise ValueError(f"validation_data: expected None beside preset={self.preset!r}, which holds rows out")
@@ -123,6 +125,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
         fit_preset(self, X, targets, self._sample_weight(sample_weight, X, targets))
         return self
 
+    @on_purpose
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: Any = None, incremental: bool = False
     ) -> Self:
@@ -282,6 +285,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
             found = [ensemble.logits(part) for part in blocks(X, block_rows(X) or X.shape[0])]
         return np.concatenate(found, axis=1).astype(X.dtype, copy=False)
 
+    @on_purpose
     def _outputs(self, X: Any) -> np.ndarray:
         """`[M, n, out]`: every member's prediction."""
         if "coefs_" not in self.__dict__:

@@ -197,7 +197,7 @@ def _some(fixed: Fixed, numbers: Numbers, until: Array, carry: Carry) -> Carry:
         now, penalties, _ = told
         part = numbers.middle.dtype
         # A batch's penalty is of the weights before its step: on average over an epoch, before its middle.
-        penalty = carry.penalty + (i.astype(part) + numbers.middle) / (stop - at).astype(part) * (
+        penalty = carry.penalty + (jnp.asarray(i, part) + numbers.middle) / (stop - at).astype(part) * (
             after - carry.penalty
         )
         values = losses[:, at + i] + penalty if scores is None else scores

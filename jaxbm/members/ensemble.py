@@ -90,6 +90,7 @@ class Ensemble:
             object.__setattr__(self, "weights", weights if abs(total - 1) < 1e-12 else weights / total)
 
     @classmethod
+    @on_purpose
     def of(cls, result: MembersResult) -> Ensemble:
         """The members of a training run that stayed finite.
 
@@ -174,6 +175,7 @@ class Ensemble:
         found = minimize_scalar(loss, bounds=(-4.0, 4.0), method="bounded", options={"xatol": 1e-5})
         return replace(self, temperature=float(np.exp(found.x)))
 
+    @on_purpose
     def selected(
         self, x: ArrayLike, y: ArrayLike, *, score: str | Score = "log_loss", size: int = 50, drop: bool = True
     ) -> Ensemble:

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxbm.core.extras import needs
 from jaxbm.core.files import replace
+from jaxbm.core.settings import on_purpose
 from jaxbm.core.words import counted
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
@@ -31,6 +32,7 @@ SHOWN_MISTAKES = 12
 
 
 @needs("the report")
+@on_purpose
 def html(
     path: str | os.PathLike[str],
     result: Any,

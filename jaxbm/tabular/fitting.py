@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from jaxbm.core.settings import on_purpose
 from jaxbm.members.progress import Report
 from jaxbm.tabular.fitted import Fitted
 from jaxbm.tabular.plan import plan
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@on_purpose
 def fit(
     frame: pd.DataFrame | str | os.PathLike[str],
     target: str,

@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import arrays, checks
 from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
+from jaxbm.core.settings import promotes
 from jaxbm.understand.columns import groups_of
 from jaxbm.understand.grids import Rows, grid_of
 from jaxbm.understand.lines import Line, line_of, outputs_along
@@ -65,6 +66,7 @@ class Dependence:
         return shown(self)
 
 
+@promotes
 def partial_dependence(
     predictor: Any,
     x: Any,

@@ -14,6 +14,7 @@ from jax import Array
 from jaxbm.core import checks
 from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
+from jaxbm.core.settings import promotes
 from jaxbm.understand.columns import groups_of
 from jaxbm.understand.grids import Rows, is_number
 from jaxbm.understand.predictor import Kind, Numbers, features_of, outputs, predictor_of
@@ -42,6 +43,7 @@ class LocalEffects:
         return shown(self)
 
 
+@promotes
 def accumulated_local_effects(
     predictor: Any,
     x: Any,

@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import checks
 from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
+from jaxbm.core.settings import promotes
 from jaxbm.understand.columns import Groups, groups_of
 from jaxbm.understand.predictor import Kind, Numbers, features_of, outputs, predictor_of
 
@@ -68,6 +69,7 @@ class IntegratedGradients:
         return shown(self)
 
 
+@promotes
 def integrated_gradients(
     predictor: Any,
     x: Any,

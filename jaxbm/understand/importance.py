@@ -17,6 +17,7 @@ from jaxbm.core import arrays, checks, counter
 from jaxbm.core.brief import shown
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
+from jaxbm.core.settings import promotes
 from jaxbm.metrics import METRICS, metrics_for
 from jaxbm.metrics import greater_is_better as more_is_better
 from jaxbm.understand import disorder
@@ -73,6 +74,7 @@ class PermutationImportance:
         return shown(self)
 
 
+@promotes
 def permutation_importance(
     key: Array | None,
     predictor: Any,

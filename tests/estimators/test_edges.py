@@ -1,12 +1,13 @@
 """Where calls of an estimator must fit each other, and where a run has no end that is known."""
 
+import jax
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn import datasets
 from sklearn.preprocessing import scale
 
-from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, networks
+from jaxbm.estimators import JaxMLPClassifier, JaxMLPRegressor, MembersSearchCV, networks
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -78,3 +79,28 @@ def test_a_further_fit_keeps_the_best_weights_of_all(epochs):
         wild = {**options, "learning_rate_init": rate, "solver": "sgd", "activation": "identity"}
         with pytest.raises(ValueError, match="Training diverged in epoch"):
             JaxMLPRegressor(**wild).fit(X, 1e10 * TARGET)
+
+
+def test_what_is_moved_between_host_and_device_is_moved_on_purpose():
+    options = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0}
+    with jax.transfer_guard("disallow"):
+        early = JaxMLPClassifier(early_stopping=True, **options).fit(X, Y)
+        assert early.predict_proba(X).shape == (150, 3)
+        assert JaxMLPRegressor(solver="lbfgs", **options).fit(X, TARGET).predict(X).shape == (150,)
+        parts = JaxMLPRegressor(**options).partial_fit(X, TARGET).partial_fit(X, TARGET)
+        assert parts.predict(X).shape == (150,)
+
+
+def test_without_jit():
+    """Where Python runs the loops, their counters are Python's."""
+    few = X[::10], Y[::10]
+    model = JaxMLPClassifier((3,), max_iter=2, random_state=0)
+    want = model.fit(*few).predict_proba(X)
+    with jax.disable_jit():
+        np.testing.assert_allclose(model.fit(*few).predict_proba(X), want, rtol=1e-4, atol=1e-5)
+
+
+def test_a_search_under_guarded_transfers():
+    search = MembersSearchCV(JaxMLPClassifier((3,), max_iter=2), {"learning_rate_init": [1e-2, 1e-1]}, cv=2)
+    with jax.transfer_guard("disallow"):
+        assert search.fit(X, Y).predict(X).shape == Y.shape

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -218,3 +219,11 @@ def test_long_tables_get_larger_batches_and_fewer_epochs():
     classic = recipe_of("classic", {}, 1_000_000)
     assert (classic.training["batch_size"], classic.training["epochs"], classic.learning_rate) == (32, 10, 1e-3)
     assert (classic.hidden, classic.members, classic.folds, classic.validation_split) == ((64, 32), 1, 0, 0.2)
+
+
+def test_guarded_transfers(tmp_path):
+    with jax.transfer_guard("disallow"):
+        fitted = tabular.fit(rows(), "y", preset="classic", epochs=1, hidden=(4,))
+        assert fitted.probabilities(rows(3)).shape == (3, 2)
+        assert fitted.evaluate(rows(9))
+        assert fitted.report(tmp_path / "report.html").exists()

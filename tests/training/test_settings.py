@@ -172,5 +172,16 @@ def test_guarded_transfers_and_watched_nans(tmp_path):
         jaxbm.save_members(tmp_path / "several", jaxbm.Ensemble.of(several))
         again = jaxbm.load(tmp_path / "one").params, jaxbm.load_members(tmp_path / "several").predictor.params
         jax.tree.map(np.testing.assert_array_equal, again, (one.params, several.params))
+        assert np.isfinite(jaxbm.Ensemble.of(several).selected(X, Y).probabilities(x)).all()
     with jax.debug_nans(True), pytest.raises(jaxbm.NonFiniteError, match="in epoch 0"):
         jaxbm.fit(key, MODEL, x, y, optimizer=jaxbm.sgd(1e30), **{**RUN, "loss": "squared_error"})
+
+
+def test_a_model_is_understood_under_any_setting():
+    params = jax.vmap(MODEL.init)(jax.random.split(KEY, 2))
+    bag, task, understand = jaxbm.Ensemble(MODEL, params), {"task": "classification"}, jaxbm.understand
+    with watched(), jax.numpy_dtype_promotion("strict"):
+        assert np.isfinite(understand.permutation_importance(KEY, bag, X, Y, repeats=1, **task).mean).all()
+        assert np.isfinite(understand.partial_dependence(bag, X, 0, **task).average).all()
+        assert np.isfinite(understand.accumulated_local_effects(bag, X, 0, **task).effects).all()
+        assert np.isfinite(understand.integrated_gradients(bag, X, steps=8, **task).attributions).all()
