@@ -1,6 +1,7 @@
 """Signatures: scikit-learn's first, and of every option of a training run a parameter or a reason."""
 
 import inspect
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -27,7 +28,9 @@ def test_scikit_learn_s_parameters_come_first_with_their_places_and_defaults(kin
     theirs, ours = (list(inspect.signature(k).parameters.values()) for k in (PAIRS[kind], kind))
     assert [(p.name, p.default, p.kind) for p in ours[: len(theirs)]] == [(p.name, p.default, p.kind) for p in theirs]
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
-    assert all(f"\n    {p.name} : " in kind.__doc__ for p in ours[len(theirs) :])
+    described = re.findall(r"^    (\w+) : ", kind.__doc__.partition("Attributes\n")[0], re.MULTILINE)
+    assert described == [p.name for p in ours]
+    assert not re.search(r"{\w+}\n", kind.__doc__)
     assert kind._parameter_constraints.keys() == {p.name for p in ours}
 
 
