@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jaxbm.core.names import MOST
+from jaxbm.core.words import some
 from jaxbm.tabular.measuring import measure_outputs
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ def refuse(arguments: Any, beside: str, *names: str) -> None:
 
 def no_target(columns: Iterable[object]) -> ValueError:
     """What is told where nobody named the target, of these columns."""
-    known = [str(name) for name in columns]
-    names = ", ".join(known[:MOST]) + (f" and {len(known) - MOST} more" if len(known) > MOST else "")
+    names = some([str(name) for name in columns], MOST)
     return ValueError(f"--target: expected the column to predict, got none; the file has: {names}")
 
 

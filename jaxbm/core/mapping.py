@@ -1,10 +1,19 @@
-"""Rules of functions under `vmap` that only save work."""
+"""`vmap` over members, and rules of functions under it that only save work."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import jax
+
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 _MARK = "only_saves_work"
+
+
+def mapped(one: Callable[..., Any], *members: Any) -> Any:
+    """`jax.vmap`; of one member without the axis, since XLA on CPU is slow at batches of one matrix product."""
+    if jax.tree.leaves(members)[0].shape[0] > 1:
+        return jax.vmap(one)(*members)
+    return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], members)))
 
 
 def only_saves_work(rule: Rule) -> Rule:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from jaxbm.core.checks import told
 from jaxbm.core.elsewhere import NAMES, plain, stem
+from jaxbm.core.words import some
 
 T = TypeVar("T")
 MOST = 60
@@ -15,8 +16,7 @@ MOST = 60
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """The error for an unknown `name`: says what was expected and suggests the nearest valid name."""
     known = sorted(known)
-    names = ", ".join(known[:MOST]) + (f" and {len(known) - MOST} more" if len(known) > MOST else "")
-    return ValueError(f"{kind}: unknown name {told(name)}{suggestion(name, known)} (known: {names})")
+    return ValueError(f"{kind}: unknown name {told(name)}{suggestion(name, known)} (known: {some(known, MOST)})")
 
 
 def suggestion(name: object, known: Iterable[str], cutoff: float = 0.5) -> str:

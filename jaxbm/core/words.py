@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """So many of something, in the singular or the plural, thousands apart.
@@ -17,6 +19,17 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
       ('1 row', '0 rows', '1,200 classes')
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def some(parts: Sequence[str], most: int) -> str:
+    """The first of the parts, divided by commas, and how many more there are.
+
+    Example:
+      >>> from jaxbm.core.words import some
+      >>> some(["a", "b", "c"], 3), some(["a", "b", "c"], 1)
+      ('a, b, c', 'a and 2 more')
+    """
+    return ", ".join(parts[:most]) + (f" and {len(parts) - most} more" if len(parts) > most else "")
 
 
 def fitted(told: str, width: int) -> str:

@@ -18,8 +18,9 @@ import numpy as np
 from jax import Array, lax
 
 from jaxbm.core.halves import merged
+from jaxbm.core.mapping import mapped
 from jaxbm.estimators import stopping
-from jaxbm.estimators.networks import Training, mapped
+from jaxbm.estimators.networks import Training
 from jaxbm.estimators.states import keep_better, squares, with_rates
 from jaxbm.estimators.stopping import Limits, Progress, Rule
 from jaxbm.estimators.validation import HeldOut, Part, most_rows, score_of, sums_of

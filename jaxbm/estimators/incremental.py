@@ -22,10 +22,11 @@ import numpy as np
 from jax import Array
 from sklearn.utils import check_random_state
 
+from jaxbm.core.mapping import mapped
 from jaxbm.core.settings import non_finite_is_told
 from jaxbm.estimators.fitted import SolverState
 from jaxbm.estimators.jobs import Job
-from jaxbm.estimators.networks import Training, mapped, only_epoch
+from jaxbm.estimators.networks import Training, only_epoch
 from jaxbm.estimators.rows import dense
 from jaxbm.estimators.start import member_seeds
 from jaxbm.estimators.tables import host_table

@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core.halves import merged, split
+from jaxbm.core.mapping import mapped
 from jaxbm.estimators.states import squares, with_rates
 from jaxbm.estimators.tables import Table, filled, packed
 from jaxbm.kernels import dispatch
@@ -284,13 +285,6 @@ def _row_lists(networks: Sequence[Network], rows: Table) -> tuple[dict[str, Any]
         return {"count": np.int32(rows.n)}, rows.x.shape[0]
     flat, start, count = packed([part for part in lists if part is not None])
     return {"rows": flat, "start": start, "count": count}, filled(int(count.max()))
-
-
-def mapped(one: Callable[..., Any], *members: Any) -> Any:
-    """`jax.vmap`; of one network without the axis, since XLA on CPU is slow at batches of one matrix product."""
-    if jax.tree.leaves(members)[0].shape[0] > 1:
-        return jax.vmap(one)(*members)
-    return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], members)))
 
 
 def _begin(task: Task, own: Inputs, shared: Inputs) -> RunState:

@@ -5,7 +5,6 @@ that path those still going are gathered into a smaller state from time to time,
 """
 
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from jax import Array
 from jaxbm.core import counter
 from jaxbm.core.halves import merged
 from jaxbm.core.keys import host_data, member_words
+from jaxbm.core.mapping import mapped
 from jaxbm.kernels import dispatch
 from jaxbm.members.checkpoint import Checkpoint
 from jaxbm.members.progress import MembersInterrupted, MembersProgress, Report, deferred_interrupt, reporter
@@ -217,7 +217,7 @@ def whole(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> Fi
     def one(key: Array, own: Inputs) -> FitResult:
         return whole_run(task, name, key, *merged(own, shared))
 
-    return _mapped(one, keys, own)
+    return mapped(one, keys, own)
 
 
 def whole_directly(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> FitResult:
@@ -257,7 +257,7 @@ def _whole_state(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs
     def one(key: Array, own: Inputs) -> RunState:
         return final_state(task, name, key, *merged(own, shared))
 
-    return _mapped(one, keys, own)
+    return mapped(one, keys, own)
 
 
 def may_compact(task: Task, own: Inputs, shared: Inputs, members: int, early: bool) -> bool:
@@ -297,7 +297,7 @@ def _begin(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> R
         return begun(task, name, key, data, hyper, params, opt_state)
 
     # Copies, since the state is donated from chunk to chunk: no two parts may share a buffer.
-    return jax.tree.map(jnp.copy, _mapped(one, keys, own))
+    return jax.tree.map(jnp.copy, mapped(one, keys, own))
 
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
@@ -310,15 +310,8 @@ def _advance(
         data, hyper, _, _ = merged(own, shared)
         return dispatch.runner(name, differentiable=False)(task, state, data, hyper, words, stop)
 
-    state = _mapped(one, state, words, own)
+    state = mapped(one, state, words, own)
     return state, _seen(state)
-
-
-def _mapped(one: Callable[..., Any], *members: Any) -> Any:
-    """`jax.vmap`; of one member without the axis, since XLA on CPU is slow at batches of one matrix product."""
-    if jax.tree.leaves(members)[0].shape[0] > 1:
-        return jax.vmap(one)(*members)
-    return jax.tree.map(lambda leaf: leaf[None], one(*jax.tree.map(lambda leaf: leaf[0], members)))
 
 
 @jax.jit

@@ -12,7 +12,7 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.extras import needs
 from jaxbm.core.labels import OF_CLASSES
 from jaxbm.losses import kind_of
-from jaxbm.studies.group_layout import check_none_missing, kind_of_labels
+from jaxbm.studies.group_layout import check_labels
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -55,10 +55,7 @@ def make_folds(
     y = arrays.given("y", y)
     if groups is not None:
         groups = arrays.given("groups", groups)
-        if groups.shape != (n,):
-            raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
-        check_none_missing(groups)
-        kind_of_labels(groups)
+        check_labels(groups, n)
     if hasattr(folds, "split") and not isinstance(folds, str | bytes):
         places = np.zeros((n, 1))
         made = [pair for _ in range(repeats) for pair in folds.split(places, y, groups)]

@@ -54,10 +54,7 @@ class Layout:
         Raises:
           ValueError: `groups` has another shape or missing values.
         """
-        if groups.shape != (n,):
-            raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
-        check_none_missing(groups)
-        kind_of_labels(groups)
+        check_labels(groups, n)
         order, labels, starts, counts = _together(groups)
         train = (counts * (1 - split)).astype(np.int64)
         enough = (counts >= min_rows) & (train > 0) & ((counts > train) if split else True)
@@ -77,6 +74,14 @@ class Layout:
         train, held = self.counts - self.held_out, self.held_out
         held_out = stretches((self.starts + train)[part], held[part], self.index) if held.any() else None
         return stretches(self.starts[part], train[part], self.index), held_out
+
+
+def check_labels(groups: np.ndarray, n: int) -> str:
+    """The labels' kind, see `kind_of_labels`; ValueError where they aren't one for each of `n` rows."""
+    if groups.shape != (n,):
+        raise ValueError(f"groups: expected shape [{n}] like x, got {list(groups.shape)}")
+    check_none_missing(groups)
+    return kind_of_labels(groups)
 
 
 def check_none_missing(groups: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbm.core.names import unknown
-from jaxbm.core.words import counted
+from jaxbm.core.words import counted, some
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import Cells, cells
 from jaxbm.table.columns import LEFT_OUT, USED, Column
@@ -193,8 +193,7 @@ def _spelled(name: str, found: Cells, rows: int, wanted: str | None, decimal: st
 
 def told_counts(counts: dict[str, int], most: int = 5) -> str:
     """Spellings with their counts, the most frequent first, in words."""
-    shown = [f"{_shown(text)} ({count})" for text, count in Counter(counts).most_common(most)]
-    return ", ".join(shown) + (f" and {len(counts) - most} more" if len(counts) > most else "")
+    return some([f"{_shown(text)} ({count})" for text, count in Counter(counts).most_common()], most)
 
 
 def _booleans(column: Column, values: dict[str, int], wanted: str | None) -> bool:

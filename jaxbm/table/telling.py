@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.core.words import counted
+from jaxbm.core.words import counted, some
 from jaxbm.table.advice import leaks
 from jaxbm.table.columns import LEFT_OUT, USED, Column
 from jaxbm.table.target import column_of, is_quantity, quantity
@@ -40,16 +40,11 @@ def target_steps(frame: pd.DataFrame, target: str, task: str) -> list[str]:
 def label_steps(classes: dict[Any, int], counts: np.ndarray) -> list[str]:
     """The classes with their counts, and warnings of those with hardly any rows or spelled alike."""
     shown = [f"{name} ({counts[i]})" for name, i in classes.items()]
-    more = f" and {len(shown) - 30} more" if len(shown) > 30 else ""
-    steps = ["classes: " + ", ".join(shown[:30]) + more]
+    steps = [f"classes: {some(shown, 30)}"]
     rare = [f"{name} ({counts[i]})" for name, i in classes.items() if counts[i] < FEW_ROWS]
     if rare:
-        more = f" and {len(rare) - 10} more" if len(rare) > 10 else ""
-        steps.append(
-            f"warning: fewer than {FEW_ROWS} rows of {'a class' if len(rare) == 1 else 'some classes'}: "
-            + ", ".join(rare[:10])
-            + more
-        )
+        which = "a class" if len(rare) == 1 else "some classes"
+        steps.append(f"warning: fewer than {FEW_ROWS} rows of {which}: {some(rare, 10)}")
     return steps + _alike(classes)
 
 
@@ -60,9 +55,8 @@ def _alike(classes: dict[Any, int]) -> list[str]:
         if isinstance(name, str):
             spelled.setdefault(" ".join(name.casefold().split()), []).append(name)
     alike = [" and ".join(map(repr, names)) for names in spelled.values() if len(names) > 1]
-    more = f" and {len(alike) - 5} more" if len(alike) > 5 else ""
     told = "warning: classes that differ in case or blanks only; if they are one, spell them alike: "
-    return [told + ", ".join(alike[:5]) + more] if alike else []
+    return [told + some(alike, 5)] if alike else []
 
 
 def column_steps(result: Preparation, rows: pd.DataFrame) -> list[str]:
