@@ -38,7 +38,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
     """How a file is read; everything is found out where nothing is said."""
     reading = parser.add_argument_group("reading")
     reading.add_argument("--sep", metavar="CHARACTER", help="what separates cells, such as ';' or '\\t' [found]")
-    reading.add_argument("--decimal", choices=(".", ","), help="the decimal mark [found]")
+    reading.add_argument("--decimal", choices=(".", ","), metavar="MARK", help="the decimal mark, . or , [found]")
     reading.add_argument("--encoding", metavar="NAME", help="such as utf-8, cp1252, utf-16 [found]")
     reading.add_argument(
         "--header", action=argparse.BooleanOptionalAction, help="whether the first row names the columns [found]"
@@ -102,7 +102,7 @@ def add_data_options(parser: argparse.ArgumentParser, *, preset: bool = False) -
         nargs="?",
         const="breast_cancer",
         metavar="NAME",
-        help="instead, a data set that scikit-learn carries",
+        help="instead, a data set of scikit-learn: breast_cancer, iris, wine, digits, diabetes [breast_cancer]",
     )
     data.add_argument("--test-size", type=float, default=0.2, metavar="0.2", help="fraction of rows to test on")
     data.add_argument("--seed", type=int, default=0, metavar="0", help="of the split, the weights and the shuffles")

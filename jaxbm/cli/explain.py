@@ -75,6 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
     told += "; how much worse without each column:"
     say(console, told)
     console.print(Fitting(["", "importance", "standard error"], lines))
+    if found.metric in ("accuracy", "balanced_accuracy", "f1") and not found.importances.any():
+        say(console, "no column's disorder changes a class that is predicted; see probabilities by --metric log_loss")
     arguments.outcome = {
         "metric": found.metric,
         "baseline": found.baseline,

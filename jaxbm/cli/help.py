@@ -22,6 +22,17 @@ COMMANDS = {
     "bench": "measure this machine, jaxbm and its peers; compare two results",
 }
 """Each command with what it is for, in the order of the list."""
+CALLED = {
+    **dict.fromkeys(("fit", "learn", "run", "classify", "regress"), "train"),
+    **dict.fromkeys(("test", "eval", "score", "validate", "metrics"), "evaluate"),
+    **dict.fromkeys(("tune", "search", "hpo", "optimize", "gridsearch"), "sweep"),
+    **dict.fromkeys(("importance", "interpret", "understand", "pdp"), "explain"),
+    **dict.fromkeys(("apply", "infer", "inference", "serve", "transform"), "predict"),
+    **dict.fromkeys(("describe", "show", "inspect", "status", "columns", "version"), "info"),
+    **dict.fromkeys(("group", "segments"), "groups"),
+    **dict.fromkeys(("help", "man"), "jaxbm --help"),
+}
+"""What a command may be called elsewhere."""
 EXAMPLES = {
     "train": """
   jaxbm train --demo                                   a data set that scikit-learn carries
@@ -86,17 +97,31 @@ class Parser(argparse.ArgumentParser):
         known, unknown = super().parse_known_args(args, namespace)
         known.given = frozenset(self._given) | getattr(known, "given", frozenset())
         if unknown:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            first = unknown[0].split("=")[0]
-            near = difflib.get_close_matches(first, flags, n=1, cutoff=0.75)
-            hint = f"; did you mean {near[0]}?" if near else Parser.elsewhere(first)
-            if "--json" in unknown:
-                hint = "; --json comes after the command"
+            hint = "; --json comes after the command" if "--json" in unknown else self._hint(unknown[0].split("=")[0])
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return known, unknown
 
+    def _hint(self, word: str) -> str:
+        """The end of a message about a word that this command doesn't know."""
+        from jaxbm.core.elsewhere import NAMES, plain  # which nobody needs who has the words right
+
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        if not word.startswith("-"):
+            return "; the column to predict is named by --target" if "--target" in flags else ""
+        if plain(word) in ("data", "csv", "file", "input", "train"):
+            return "; the file stands by itself, without an option before it"
+        near = [flag for name in NAMES.get(plain(word), ()) if (flag := f"--{name.replace('_', '-')}") in flags]
+        near = near[:1] or difflib.get_close_matches(word, flags, n=1, cutoff=0.75)
+        if re.fullmatch(r"-\w", word):
+            near = [flag for flag in flags if flag.startswith(f"-{word}")]
+        return f"; did you mean {' or '.join(near)}?" if near else Parser.elsewhere(word)
+
     def error(self, message: str) -> NoReturn:
         """Tell it, and leave with exit status 2."""
+        if (wrong := re.match(r"argument COMMAND: invalid choice: '(.*?)'", message)) is not None:
+            near = [CALLED[wrong[1]]] if wrong[1] in CALLED else difflib.get_close_matches(wrong[1], COMMANDS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            message = f"unknown command {wrong[1]!r}{hint} (known: {', '.join(COMMANDS)})"
         told = f"{message}; see {self.prog} --help"
         complain(f"error: {told}")
         raise WrongUsage(told)
@@ -157,6 +182,7 @@ def complete(parser: argparse.ArgumentParser, commands: Mapping[str, argparse.Ar
         return
     shtab.add_argument_to(parser, ["--print-completion"])
     action = parser._option_string_actions["--print-completion"]
+    action.__class__ = type("Print", (_Named, type(action)), {"commands": commands})
     action.help = f"print completion for a shell: {', '.join(action.choices or ())}"
     action.metavar = "SHELL"  # a list of them all would not fit a narrow terminal
     for command in commands.values():
@@ -178,6 +204,32 @@ def _usage(command: argparse.ArgumentParser) -> str:
             told = str(action.metavar or action.dest)
             parts.append(f"[{told}]" if action.nargs in ("?", "*") else told)
     return " ".join(parts)
+
+
+class _Named(argparse.Action):
+    """Prints a completion that knows the names of losses, metrics and the like; parsers needn't import them."""
+
+    commands: Mapping[str, argparse.ArgumentParser]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        from jaxbm.losses import LOSSES
+        from jaxbm.metrics import METRICS
+        from jaxbm.models.activations import ACTIVATIONS
+        from jaxbm.models.initializers import INITIALIZERS
+        from jaxbm.table.demos import DEMOS
+
+        names: dict[str, Any] = {
+            "loss": LOSSES,
+            "metric": METRICS,
+            "activation": ACTIVATIONS,
+            "weight_init": INITIALIZERS,
+            "demo": DEMOS,
+        }
+        for command in self.commands.values():
+            for action in command._actions:
+                if action.dest in names:
+                    action.choices = sorted(names[action.dest])
+        super().__call__(*args, **kwargs)
 
 
 class _Absent(argparse.Action):

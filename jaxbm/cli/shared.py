@@ -41,7 +41,7 @@ def told_interval(logits: np.ndarray, preparation: Preparation, y: np.ndarray, n
 
     if preparation.task == "regression":
         return intervals.regression_line(preparation.predicted(logits), preparation.unscale(y), name)
-    return intervals.class_line(preparation.probabilities(logits), y, name)
+    return intervals.class_line(preparation.probabilities(logits), y, name, list(preparation.class_array))
 
 
 def refuse(arguments: Any, beside: str, *names: str) -> None:

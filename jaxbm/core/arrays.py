@@ -96,7 +96,8 @@ def host_numbers(name: str, host: np.ndarray) -> np.ndarray:
         if host.dtype.kind == "O":
             raise ValueError(f"{name}: expected integers that fit 64 bits")
     if host.dtype.names or host.dtype.kind not in "biufcV":  # V: bfloat16 and other types that NumPy doesn't know
-        raise TypeError(f"{name}: expected numbers, got dtype {host.dtype}")
+        text = "; np.unique(..., return_inverse=True)[1] numbers classes" if host.dtype.kind in "US" else ""
+        raise TypeError(f"{name}: expected numbers, got dtype {host.dtype}{text}")
     if host.dtype.kind in "fc" and host.dtype.itemsize > (16 if host.dtype.kind == "c" else 8):
         return host.astype(np.complex128 if host.dtype.kind == "c" else np.float64)
     return host if host.dtype.isnative else host.astype(host.dtype.newbyteorder("="))

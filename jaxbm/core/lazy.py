@@ -78,7 +78,7 @@ def _meant(package: str, name: str, known: Iterable[str]) -> str:
     from jaxbm.core.names import suggestion  # asks NumPy, which nobody needs who has a name right
 
     known = [one for one in known if not one.startswith("_")]
-    return hint(package, name, known) or suggestion(name, known, 0.7)
+    return hint(package, name, known) or suggestion(name, known, cutoff=0.7)
 
 
 def _inner(package: str, name: str) -> Any:

@@ -19,7 +19,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"{kind}: unknown name {told(name)}{suggestion(name, known)} (known: {some(known, MOST)})")
 
 
-def suggestion(name: object, known: Iterable[str], cutoff: float = 0.5) -> str:
+def suggestion(name: object, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """The end of a message that asks whether a known name was meant; empty where none is nearer than `cutoff`.
 
     Example:
@@ -36,7 +36,7 @@ def suggestion(name: object, known: Iterable[str], cutoff: float = 0.5) -> str:
     near = [one for one in there or () if one in known]
     if there is None:
         near = [one for one in known if stem(one) == stem(name)][-1:]
-    if not near and there != ():  # an empty one says that there is nothing like it here
+    if not near and (there is None or (there and there[-1])):  # else there is nothing like it here
         near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=cutoff)
     return f"; did you mean {near[0]!r}?" if near else ""
 

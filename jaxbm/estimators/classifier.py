@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
+from jaxbm.core.calls import helpful
 from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.documentation import documented
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
@@ -32,6 +33,7 @@ from jaxbm.estimators.targets import (
 
 
 @documented
+@helpful
 class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
     """A multi-layer perceptron, or an ensemble of them, that predicts classes.
 

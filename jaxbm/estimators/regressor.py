@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
+from jaxbm.core.calls import helpful
 from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.documentation import documented
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
@@ -22,6 +23,7 @@ from jaxbm.estimators.targets import Targets, quantity_targets
 
 
 @documented
+@helpful
 class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
     """A multi-layer perceptron, or an ensemble of them, that predicts quantities.
 

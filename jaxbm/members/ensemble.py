@@ -14,6 +14,7 @@ from jaxbm.core import checks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import answering, helpful
 from jaxbm.core.device import placed
 from jaxbm.core.extras import needs
 from jaxbm.core.labels import host_classes
@@ -30,6 +31,8 @@ BLOCK_NUMBERS = 2**24
 """Logits of all members that are held at once, in numbers."""
 
 
+@answering("ensemble")
+@helpful
 @dataclass(frozen=True)
 class Ensemble:
     """Members that predict together.

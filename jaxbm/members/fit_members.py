@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks
+from jaxbm.core.calls import helpful
 from jaxbm.core.device import placed
 from jaxbm.core.fingerprint import fingerprint
 from jaxbm.core.halves import split
@@ -74,6 +75,7 @@ ACCEPTS = Accepts("fit_members", many=True)
 
 
 @ACCEPTS.documented
+@helpful
 @non_finite_is_told
 @spared
 def fit_members(

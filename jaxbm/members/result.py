@@ -9,12 +9,14 @@ import jax
 import numpy as np
 
 from jaxbm.core import checks
+from jaxbm.core.calls import answering
 from jaxbm.core.settings import on_purpose
 from jaxbm.members import stacking
 from jaxbm.models.protocol import Model
 from jaxbm.training.whole_run import FitResult
 
 
+@answering("members")
 class MembersResult(FitResult):
     """A `FitResult` whose every array has a leading axis of members.
 

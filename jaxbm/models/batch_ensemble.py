@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import counter
 from jaxbm.core.arrays import real, sum_of_squares
+from jaxbm.core.calls import answering, helpful
 from jaxbm.core.checks import positive_int
 from jaxbm.models.activations import activation
 from jaxbm.models.dense import Dense, Params, check_dropout, compute_dtype, drop, stream_of
@@ -33,6 +34,8 @@ class ScaledDense(NamedTuple):
 
 
 @register
+@answering("model")
+@helpful
 @dataclass(frozen=True)
 class BatchEnsemble(Model):
     """M members that share a trunk: an ensemble for little more than the parameters of one network.

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
+from jaxbm.core.calls import answering, helpful
 from jaxbm.core.checks import float_name, positive_int, told
 from jaxbm.models.protocol import Model, Params, is_shape
 
@@ -59,6 +60,8 @@ def _refuse_what_is_not_trained(params: Params) -> None:
             )
 
 
+@answering("model")
+@helpful
 @dataclass(frozen=True)
 class FunctionModel(Model):
     """A model from two functions, so that what another library describes trains here.

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from jaxbm.core import counter
 from jaxbm.core.arrays import real, sum_of_squares
+from jaxbm.core.calls import answering, helpful
 from jaxbm.core.checks import flag, float_name, told
 from jaxbm.models import padding
 from jaxbm.models.activations import Activation, activation, named, title
@@ -23,6 +24,8 @@ from jaxbm.models.registry import register
 
 
 @register
+@answering("model")
+@helpful
 @dataclass(frozen=True)
 class MLP(Model):
     """An MLP's architecture: hashable, without parameters, safe to pass as a static argument.

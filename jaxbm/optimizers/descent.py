@@ -9,6 +9,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from jaxbm.core import checks
 from jaxbm.core.arrays import joined
+from jaxbm.core.calls import helpful
 from jaxbm.optimizers.protocol import (
     Protocol,
     PyTree,
@@ -73,6 +74,7 @@ class Sgd(Protocol):
         return steps, SgdState(count, trace)
 
 
+@helpful
 def sgd(
     learning_rate: Rate,
     momentum: ArrayLike | None = None,

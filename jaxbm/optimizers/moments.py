@@ -9,6 +9,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from jaxbm.core import checks
 from jaxbm.core.arrays import joined
+from jaxbm.core.calls import helpful
 from jaxbm.optimizers.protocol import (
     Protocol,
     PyTree,
@@ -97,6 +98,7 @@ class Adam(Protocol):
         return steps, AdamState(count, mu, nu)
 
 
+@helpful
 def adam(
     learning_rate: Rate = 1e-3,
     b1: ArrayLike = 0.9,
@@ -137,6 +139,7 @@ def adam(
     return Adam(learning_rate, b1, b2, eps, eps_root, None, nesterov, dtype)
 
 
+@helpful
 def adamw(
     learning_rate: Rate = 1e-3,
     b1: ArrayLike = 0.9,

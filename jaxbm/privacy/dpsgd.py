@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxbm.core import checks
+from jaxbm.core.calls import helpful
 
 ACCOUNTANTS = ("pld", "rdp")
 
 
+@helpful
 @dataclass(frozen=True)
 class DPSGD:
     """Differentially private training: noisy sums of clipped gradients, for `fit(..., privacy=...)`.

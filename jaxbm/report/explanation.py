@@ -57,12 +57,12 @@ def _column(saved: Any, rows: Any, name: str) -> list[tuple[str, str]]:
     except ValueError:  # too many categories, or none
         return []
     grid = found.grid[0]
-    if grid.dtype.kind not in "iuf":
+    if grid.dtype.kind not in "iufMm":
         return [("Partial dependence", _words(found, target))] if len(grid) <= MOST_CATEGORIES else []
     drawings = [("Partial dependence, and single rows", _numbers(found, name, target, is_regression))]
     try:
         effects = accumulated_local_effects(saved, rows, name)
-    except ValueError:  # one value in these rows
+    except ValueError:  # one value in these rows, or dates
         return drawings
     return [*drawings, ("Accumulated local effects", _effects(effects, name, target))]
 
@@ -75,12 +75,19 @@ def _label(target: str, outputs: tuple[str, ...] | None) -> str:
 @drawn("Partial dependence")
 def _numbers(axes: Axes, found: Any, name: str, target: str, is_regression: bool) -> None:
     curves = found.individual[:, :: max(1, found.individual.shape[1] // MOST_CURVES)]
-    several = found.average.shape[1] > 1
+    several, grid = found.average.shape[1] > 1, found.grid[0]
+    if grid.dtype.kind == "m":
+        grid, name = grid / np.timedelta64(1, "h"), f"{name} (hours)"
+    if grid.dtype.kind == "M":
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        axes.xaxis.set_major_locator(AutoDateLocator(maxticks=6))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     if not several:
-        axes.plot(found.grid[0], curves[:, :, 0], color=FAINT, lw=0.6, alpha=0.35)
+        axes.plot(grid, curves[:, :, 0], color=FAINT, lw=0.6, alpha=0.35)
     for k, colour in zip(range(found.average.shape[1]), SERIES, strict=False):
         label = found.outputs[k] if several and found.outputs else None
-        axes.plot(found.grid[0], found.average[:, k], color=colour, lw=2.2, label=label)
+        axes.plot(grid, found.average[:, k], color=colour, lw=2.2, label=label)
     if not is_regression:
         axes.set_ylim(-0.03, 1.03)
     tidy_axes(axes, xlabel=name, ylabel="probability" if several else _label(target, found.outputs))

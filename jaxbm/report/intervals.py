@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from jaxbm.core.words import counted
@@ -56,15 +59,17 @@ def bootstrap_rmse_r2(
     return (float(low), float(high)), (float(r2_low), float(r2_high))
 
 
-def class_line(p: np.ndarray, labels: np.ndarray, name: str) -> str:
+def class_line(p: np.ndarray, labels: np.ndarray, name: str, classes: Sequence[Any] = ()) -> str:
     """The accuracy's interval in a sentence, and what to do where it is wide.
 
     Args:
       p: probabilities `[n, classes]`.
       labels: class numbers `[n]`.
       name: what the rows are called.
+      classes: their names.
     """
-    n, right = len(labels), int((p.argmax(axis=1) == labels).sum())
+    predicted = p.argmax(axis=1)
+    n, right = len(labels), int((predicted == labels).sum())
     low, high = wilson(right, n)
     line = f"{name} accuracy {right / n:.3f}, 95% interval {low:.3f} to {high:.3f} ({counted(n, 'row')})"
     counts = np.bincount(labels.astype(int), minlength=p.shape[1])
@@ -72,6 +77,11 @@ def class_line(p: np.ndarray, labels: np.ndarray, name: str) -> str:
         line += "\nwarning: so few rows tell little; take more of them for the test, or cross-validate"
     elif counts.min() < 10:
         line += f"\nwarning: a class has {counts.min()} of these rows; what is said of it alone tells little"
+    if len(classes) and (counts > 0).sum() > 1 and (predicted == predicted[0]).all():
+        line += (
+            f"\nwarning: every one of these rows is predicted {classes[predicted[0]]}; trained with --class-weight "
+            "balanced (class_weight='balanced'), rows of rare classes count more"
+        )
     return line
 
 

@@ -39,6 +39,8 @@ class Accepts:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+    own: list[str] = field(default_factory=list, init=False)
+    """parameters of the function beside them, once it is documented"""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ class Accepts:
         """
         for name in options:
             if name not in self.names:
-                hint = f"; {self.why[name]}" if name in self.why else suggestion(name, self.names)
+                hint = f"; {self.why[name]}" if name in self.why else suggestion(name, [*self.own, *self.names])
                 raise TypeError(f"{self.function}() got an unexpected keyword argument {name!r}{hint}")
         for name in self.names:
             if name not in options and self.default(name) is REQUIRED:
@@ -68,6 +70,7 @@ class Accepts:
         """Show the options in the function's signature and docstring."""
         shown = inspect.signature(function)
         own = [p for p in shown.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        self.own.extend(p.name for p in own)
         taken = [self._parameter(name) for name in self.names]
         after = [p for p in own if p.kind is inspect.Parameter.KEYWORD_ONLY]
         parameters = [*own[: len(own) - len(after)], *taken, *after]

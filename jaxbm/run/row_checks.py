@@ -1,5 +1,6 @@
 """Checks of the rows of a run against the model and the loss."""
 
+import warnings
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 from jaxbm.core import rows as row_trees
 from jaxbm.core.checks import bad_value, finite, in_range, is_traced
 from jaxbm.core.labels import check_outputs
+from jaxbm.core.settings import callers_level
 from jaxbm.losses import KnownLoss, known
 from jaxbm.models import habits
 from jaxbm.models.protocol import Model, check_features
@@ -45,6 +47,13 @@ def labels_for(loss: Any, y: Any, model: Model, name: str = "") -> None:
     if found is None:
         return
     told = found.__name__
+    if getattr(model, "output_activation", None) == "sigmoid" and "cross_entropy" in told:
+        warnings.warn(
+            f"model: loss={told!r} takes logits, and output_activation='sigmoid' makes probabilities of them; leave "
+            "it out, and take jax.nn.sigmoid of predictions",
+            UserWarning,
+            stacklevel=callers_level(),
+        )
     check_outputs(told, outputs, found.labels)
     columns = found.columns(outputs)
     if row_trees.is_tree(y):

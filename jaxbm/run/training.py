@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import field, make_dataclass, replace
+from inspect import isroutine
 from typing import Any
 
 import numpy as np
@@ -87,8 +88,9 @@ class Training(_Options):
         """The optimizer, and whether it is data, not functions."""
         optimizer = adam(1e-3) if self.optimizer is None else self.optimizer
         if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+            made = f"the function {optimizer.__name__}, not called" if isroutine(optimizer) else told(optimizer)
             raise TypeError(
-                f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3), got {told(optimizer)}"
+                f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3) or any of Optax, got {made}"
             )
         check_schedule("learning_rate", getattr(optimizer, "learning_rate", None))
         if not is_data(optimizer) and not checks.is_hashable(optimizer):

@@ -151,9 +151,11 @@ def read(folder: str | os.PathLike[str], kind: Kind) -> Content:
     folder = files.folder_path(folder)
     if not (folder / kind.configuration).is_file():
         inside = folder / "model"  # a sweep keeps its best one there
+        is_file = "; a file came, and the model's folder comes first" if folder.is_file() else ""
         there = f"; there is one in {inside}" if (inside / kind.configuration).is_file() else ""
         raise FileNotFoundError(
-            f"{folder / kind.configuration}: no such file; expected a folder that jaxbm saved {kind.what} in{there}"
+            f"{folder / kind.configuration}: no such file; expected a folder that jaxbm saved {kind.what} in"
+            f"{is_file or there}"
         )
     stamp = None
     while (found := _stamp(folder / kind.configuration)) != stamp:  # again where another was saved meanwhile

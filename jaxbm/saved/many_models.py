@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.core.calls import helpful
 from jaxbm.core.checks import told
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.members.result import MembersResult
@@ -49,6 +50,7 @@ class SavedMembers(NamedTuple):
     metadata: dict[str, Any]
 
 
+@helpful
 def save_members(
     folder: str | os.PathLike[str],
     predictor: Ensemble | GroupsResult,
@@ -101,6 +103,7 @@ def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
     return envelope.check_folder(folder, MANY)
 
 
+@helpful
 def load_members(folder: str | os.PathLike[str]) -> SavedMembers:
     """Read what `save_members` wrote; predictions are bit-identical to those before.
 

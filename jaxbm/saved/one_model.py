@@ -4,6 +4,7 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
+from jaxbm.core.calls import helpful
 from jaxbm.models.protocol import Model, Params, as_model
 from jaxbm.saved import arrays, envelope
 from jaxbm.saved.envelope import ONE
@@ -19,6 +20,7 @@ class Saved(NamedTuple):
     metadata: dict[str, Any]
 
 
+@helpful
 def save(
     folder: str | os.PathLike[str],
     model: Model,
@@ -58,6 +60,7 @@ def check_folder(folder: str | os.PathLike[str]) -> pathlib.Path:
     return envelope.check_folder(folder, ONE)
 
 
+@helpful
 def load(folder: str | os.PathLike[str]) -> Saved:
     """Read what `save` wrote; predictions are bit-identical to those before.
 

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import counter
 from jaxbm.core import rows as row_trees
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import helpful
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.keys import member_keys
 from jaxbm.core.settings import non_finite_is_told
@@ -76,6 +77,7 @@ ACCEPTS = Accepts(
 
 
 @ACCEPTS.documented
+@helpful
 @non_finite_is_told
 @spared
 def cross_validate(

@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from jaxbm.core import arrays, checks, counter
 from jaxbm.core import rows as row_trees
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import helpful
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.device import on_device
 from jaxbm.core.keys import folded_keys
@@ -147,6 +148,7 @@ ACCEPTS = Accepts(
 
 
 @ACCEPTS.documented
+@helpful
 @non_finite_is_told
 @spared
 def fit_groups(

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks, counter
 from jaxbm.core import rows as row_trees
+from jaxbm.core.calls import helpful
 from jaxbm.core.fingerprint import fingerprint
 from jaxbm.core.settings import non_finite_is_told
 from jaxbm.kernels.spare import spared
@@ -53,6 +54,7 @@ ACCEPTS = Accepts(
 
 
 @ACCEPTS.documented
+@helpful
 @non_finite_is_told
 @spared
 def sweep(

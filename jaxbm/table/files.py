@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.calls import helpful
 from jaxbm.core.extras import needs
 from jaxbm.table import numerals
 from jaxbm.table.cells import cells
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 @needs("jaxbm.table")
+@helpful
 def read(
     source: Any,
     *,

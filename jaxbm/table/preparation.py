@@ -12,7 +12,7 @@ from jaxbm.core.names import suggestion
 from jaxbm.losses import KnownLoss, known, meaning
 from jaxbm.table.cells import distinct
 from jaxbm.table.columns import Column
-from jaxbm.table.encoding import encode, row_groups
+from jaxbm.table.encoding import encode, numbers_of, row_groups
 from jaxbm.table.frames import as_pandas, named, without
 from jaxbm.table.target import check_range, has_label, meant, quantity, unlabelled_told
 
@@ -141,6 +141,16 @@ class Preparation:
         out = np.empty((len(frame), len(column.feature_names)), np.float32)
         encode(column, without(named(frame), self.missing)[name], out)
         return out
+
+    def column_numbers(self, name: str, frame: pd.DataFrame) -> np.ndarray:
+        """float64 `[n]`: the cells of a column of numbers, dates (seconds since 1970) or times of day (seconds), as
+        training understands them; NaN where one is missing.
+
+        Raises:
+          ValueError: as for `features`.
+        """
+        column = next(column for column in self.columns if column.name == name)
+        return numbers_of(column, without(named(frame), self.missing)[name])
 
     def training_features(self, frame: pd.DataFrame, weight: Any = None, *, seed: int = 0) -> np.ndarray:
         """float32 `[n, features]` to train on: as `features`, but target statistics of a row's category are those of

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxbm.core import checks
+from jaxbm.core.calls import helpful
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 from jaxbm.table.copies import alike, copies, together
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 @needs("jaxbm.table")
+@helpful
 def split(
     frame: pd.DataFrame, target: str, *, task: str | None = None, test_size: float = 0.2, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

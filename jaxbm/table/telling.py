@@ -40,7 +40,8 @@ def target_steps(frame: pd.DataFrame, target: str, task: str) -> list[str]:
 def label_steps(classes: dict[Any, int], counts: np.ndarray) -> list[str]:
     """The classes with their counts, and warnings of those with hardly any rows or spelled alike."""
     shown = [f"{name} ({counts[i]})" for name, i in classes.items()]
-    steps = [f"classes: {some(shown, 30)}"]
+    positive = f"; F1, precision and recall are those of {list(classes)[1]}" if len(classes) == 2 else ""
+    steps = [f"classes: {some(shown, 30)}{positive}"]
     rare = [f"{name} ({counts[i]})" for name, i in classes.items() if counts[i] < FEW_ROWS]
     if rare:
         which = "a class" if len(rare) == 1 else "some classes"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import answering
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.models.protocol import Model
 from jaxbm.saved import many_models, one_model
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jaxbm.tabular.plan import Plan
 
 
+@answering("table")
 @dataclass(frozen=True, kw_only=True)
 class TableModel:
     """A trained model and its preparation of tables, as `load` finds them.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from jaxbm.core.calls import helpful
 from jaxbm.core.settings import on_purpose
 from jaxbm.members.progress import Report
 from jaxbm.tabular.fitted import Fitted
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @on_purpose
+@helpful
 def fit(
     frame: pd.DataFrame | str | os.PathLike[str],
     target: str,

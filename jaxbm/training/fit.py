@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks, counter
+from jaxbm.core.calls import helpful
 from jaxbm.core.keys import host_data, key_words
 from jaxbm.core.settings import non_finite_is_told, whole_on_each
 from jaxbm.kernels import dispatch
@@ -62,6 +63,7 @@ ACCEPTS = Accepts("fit")
 
 
 @ACCEPTS.documented
+@helpful
 @non_finite_is_told
 @spared
 def fit(

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from jaxbm import kernels
 from jaxbm.core import arrays, checks
 from jaxbm.core import rows as row_trees
+from jaxbm.core.calls import helpful
 from jaxbm.core.settings import on_purpose
 from jaxbm.core.weights import scaled
 from jaxbm.kernels.mlp import apply as apply_mlp
@@ -34,6 +35,7 @@ FEW, SMALLEST_BLOCK = (8, 64), 512
 """So few rows the compiled kernel need not have filled up any further, which would take longer than they do."""
 
 
+@helpful
 @on_purpose
 def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> np.ndarray:
     """The model's logits for every row.
@@ -115,6 +117,7 @@ def features_on_host(model: Model, x: Any) -> Any:
     return rows
 
 
+@helpful
 def evaluate(
     model: Model,
     params: Params,

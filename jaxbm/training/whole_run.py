@@ -10,6 +10,7 @@ from jax import Array
 
 from jaxbm.core import checks, counter
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import answering
 from jaxbm.core.keys import host_data, key_words
 from jaxbm.core.precision import Precision
 from jaxbm.core.settings import varying_as
@@ -21,6 +22,7 @@ from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.training.host_start import host_params, host_start
 
 
+@answering("result")
 class FitResult(NamedTuple):
     """What a training run leaves behind."""
 

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import helpful
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.settings import promotes
 from jaxbm.understand.columns import groups_of
@@ -67,6 +68,7 @@ class Dependence:
 
 
 @promotes
+@helpful
 def partial_dependence(
     predictor: Any,
     x: Any,

@@ -13,6 +13,7 @@ from jax import Array
 
 from jaxbm.core import checks
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import helpful
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.settings import promotes
 from jaxbm.understand.columns import groups_of
@@ -44,6 +45,7 @@ class LocalEffects:
 
 
 @promotes
+@helpful
 def accumulated_local_effects(
     predictor: Any,
     x: Any,

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import helpful
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.settings import promotes
 from jaxbm.understand.columns import Groups, groups_of
@@ -70,6 +71,7 @@ class IntegratedGradients:
 
 
 @promotes
+@helpful
 def integrated_gradients(
     predictor: Any,
     x: Any,

@@ -24,7 +24,26 @@ class Rows:
             return self.features[:, places[0]] if len(places) == 1 else self.features[:, places]
         if name not in self.frame.columns:
             raise unknown("columns", name, map(str, self.frame.columns))
-        return self.frame[name].to_numpy()
+        return self._read(name)
+
+    def _read(self, name: str) -> np.ndarray:
+        """The cells as training understood them: numbers, dates and times of day may be spelled as text."""
+        frame: Any = self.frame
+        plain = frame[name].to_numpy()
+        prep = self.asked.preparation
+        kind = next((column.kind for column in prep.columns if column.name == name), None)
+        if plain.dtype.kind in "iufMm" or kind not in ("number", "date", "time"):
+            return plain
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # features_of told it
+            numbers = prep.column_numbers(name, frame)
+        if kind == "number":
+            return numbers
+        known = np.isfinite(numbers)
+        unit = "datetime64[s]" if kind == "date" else "timedelta64[s]"
+        found = np.full(len(numbers), "NaT", unit)
+        found[known] = np.round(numbers[known]).astype(np.int64).astype(unit)
+        return found
 
     def encoded(self, name: str, places: list[int], values: np.ndarray) -> np.ndarray:
         """`[k, in]`: rows whose features at `places` say that the column has these values."""
@@ -56,21 +75,22 @@ def grid_of(name: str, values: np.ndarray, points: int, percentiles: tuple[float
     elif values.dtype.kind == "O":
         distinct = np.asarray(sorted({v for v in values if v is not None and v == v}, key=str), dtype=object)
     else:
-        known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        known = values[~np.isnan(values)] if values.dtype.kind in "fMm" else values
         distinct = np.unique(known)
     if not len(distinct):
         raise ValueError(f"columns: expected values in {name!r}, got none that is not missing")
     if len(distinct) < points:
         return distinct
-    if not is_number(values):
+    if not is_number(values) and values.dtype.kind not in "Mm":
         raise ValueError(
             f"columns: expected fewer than grid_points={points} different values in {name!r}, which has no order, "
             f"got {len(distinct)}; give a grid, or more grid_points"
         )
-    low, high = (quantile(known, p) for p in percentiles)
+    low, high = (quantile(known if is_number(values) else known.astype(np.int64), p) for p in percentiles)
     if np.isclose(low, high):
         raise ValueError(f"percentiles: expected two that differ in {name!r}, both are {low:.4g}; widen them")
-    return np.linspace(low, high, points)
+    grid = np.linspace(low, high, points)
+    return grid if is_number(values) else np.round(grid).astype(np.int64).astype(values.dtype)
 
 
 def quantile(values: np.ndarray, p: float) -> float:

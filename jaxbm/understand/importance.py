@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import arrays, checks, counter
 from jaxbm.core.brief import shown
+from jaxbm.core.calls import helpful
 from jaxbm.core.dataframe import tidy
 from jaxbm.core.names import lookup
 from jaxbm.core.settings import promotes
@@ -75,6 +76,7 @@ class PermutationImportance:
 
 
 @promotes
+@helpful
 def permutation_importance(
     key: Array | None,
     predictor: Any,

@@ -115,9 +115,10 @@ def _model_and_params(given: Any) -> tuple[Any, Any]:
         return given.model, given.params
     if isinstance(given, tuple) and len(given) == 2 and hasattr(given[0], "apply"):
         return given
+    also = "; its ensemble_ is one, with task=..." if hasattr(type(given), "ensemble_") else ""
     raise TypeError(
         "predictor: expected (model, params), an Ensemble, or what jaxbm.load or jaxbm.load_members gives, "
-        f"got {type(given).__name__}"
+        f"got {type(given).__name__}{also}"
     )
 
 

@@ -1,5 +1,6 @@
 """What is no option's value is refused by name before anything is compiled, of one run as of many members."""
 
+import inspect
 import types
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 
 import jaxbm
 from jaxbm.core.elsewhere import NAMES
+from jaxbm.estimators import JaxMLPClassifier
 from jaxbm.losses.table import LOSSES
 from jaxbm.members.fit_members import prepare
 from jaxbm.metrics import METRICS
@@ -100,7 +102,13 @@ def test_a_result_in_the_place_of_its_parameters():
 
 def test_what_other_libraries_call_it_is_something_here():
     here = {*LOSSES, *METRICS, *OPTIONS, *numbers_of("adamw"), *ACTIVATIONS, *jaxbm.losses.__all__}
-    assert {name for names in NAMES.values() for name in names} <= here
+    for function in (
+        jaxbm.MLP, jaxbm.fit, jaxbm.sweep, jaxbm.tabular.fit, jaxbm.tabular.Recipe, jaxbm.table.read,
+        jaxbm.table.split, JaxMLPClassifier, jaxbm.understand.permutation_importance,
+        jaxbm.understand.partial_dependence, *LOSSES.values(),
+    ):  # fmt: skip
+        here |= {*inspect.signature(function).parameters}
+    assert {name for names in NAMES.values() for name in names if name} <= here
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 import jaxbm
 from jaxbm import table, understand
+from jaxbm.report.explanation import explanation
 
 
 def frame(n=200):
@@ -111,6 +112,44 @@ def test_gradients_by_column(tmp_path):
     found = understand.integrated_gradients(model, rows)
     assert found.by_column.shape == (200, 4)
     assert found.names[found.mean_size.argmax()] == "age"
+
+
+def test_cells_spelled_as_text_are_what_training_read(tmp_path):
+    """Numbers with a decimal comma, dates and times of day have an order; words have none."""
+    rng = np.random.default_rng(0)
+    numbers, days = rng.normal(1000, 300, 200).round(2), pd.Timestamp("2020-01-01") + pd.to_timedelta(range(200), "D")
+    rows = pd.DataFrame(
+        {
+            "revenue": [f"{n:.2f}".replace(".", ",") for n in numbers],
+            "born": [f"{day:%d.%m.%Y}" for day in days],
+            "time": [f"{k % 24:02d}:{k % 60:02d}" for k in range(200)],
+            "y": numbers / 300 + np.arange(200) % 7,
+        }
+    )
+    rows.loc[::10, ["revenue", "born"]] = "?"
+    prep = table.prepare(rows, "y")
+    model = jaxbm.MLP((len(prep.feature_names), 8, 1))
+    jaxbm.save(tmp_path / "m", model, model.init(jax.random.key(0)), preparation=prep)
+    saved = jaxbm.load(tmp_path / "m")
+    found = understand.partial_dependence(saved, rows, "revenue", grid_points=10)
+    known = pd.Series(np.where(np.arange(200) % 10 == 0, np.nan, numbers))
+    want = understand.partial_dependence(saved, rows.assign(revenue=known), "revenue", grid_points=10)
+    np.testing.assert_allclose(found.grid[0], want.grid[0])
+    np.testing.assert_allclose(found.average, want.average, atol=1e-6)
+    effects = understand.accumulated_local_effects(saved, rows, "revenue")
+    assert effects.counts.sum() == 180
+    dates = understand.partial_dependence(saved, rows, "born", grid_points=10).grid[0]
+    typed = rows.assign(born=pd.to_datetime(rows.born, format="%d.%m.%Y", errors="coerce"))
+    other = understand.partial_dependence(saved, typed, "born", grid_points=10).grid[0]
+    assert dates.dtype.kind == other.dtype.kind == "M"
+    assert (np.abs(dates - other) <= np.timedelta64(1, "s")).all()
+    assert pd.Timestamp("2020-01-01") < dates[0] < dates[-1] < days[-1]
+    assert understand.partial_dependence(saved, rows, "time", grid_points=10).grid[0].dtype.kind == "m"
+    page = explanation(
+        tmp_path / "e.html", saved, rows, understand.permutation_importance(jax.random.key(0), saved, rows),
+        ["revenue", "born", "time"], command=["jaxbm"],
+    )  # fmt: skip
+    assert "too many to draw" not in page.read_text()
 
 
 def test_rows_and_columns_that_cannot_be_asked_about_are_told(tmp_path):
