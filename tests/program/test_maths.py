@@ -51,7 +51,8 @@ FUNCTIONS = {
     "digamma": (scipy.special.digamma, mp.digamma, 0, math.inf),
 }
 BINARY = ("pow", "atan2", "nextafter")
-ULPS = {np.float32: {}, np.float64: {"digamma": 2.5}}  # two for all others
+DENSE = {"erf_inv": (0.5, 0.53), "digamma": (0.9, 7.1)}
+"""Where errors of several roundings add up, so that some numbers chosen at random don't tell."""
 FORMATS = {np.float32: (F32, 24, -149, 8), np.float64: (F64, 53, -1074, 4)}
 
 
@@ -152,9 +153,10 @@ def test_float64_is_within_two_units_in_the_last_place(compiled, name):
     _, reference, low, high = FUNCTIONS[name]
     x = inputs(np.float64, low, high, 60, seed=1)
     x = x[x > 1e-290] if name in ("lgamma", "digamma") else x
+    x = np.concatenate([x, np.random.default_rng(2).uniform(*DENSE[name], 900)]) if name in DENSE else x
     with mp.workdps(50):
         error, k = ulps(run(compiled, name, x), [reference(mp.mpf(float(v))) for v in x], np.float64)
-    assert error <= ULPS[np.float64].get(name, 2), f"{error} units at {x[k]!r}"
+    assert error <= 2, f"{error} units at {x[k]!r}"
 
 
 @pytest.mark.parametrize("dtype", FORMATS)

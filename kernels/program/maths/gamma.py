@@ -145,13 +145,21 @@ def _digamma_positive(a: Value, short: bool) -> Value:
     steps = below.select(0.0, kept.unary("floor") - 1.0)
     y = below.select(kept + 1.0, kept - steps)
     lost = below.select(kept - (y - 1.0), 0.0)
-    rest = below.select(-1.0 / kept, 0.0)
+    below_one = -1.0 / kept
+    rest = below.select(below_one, 0.0)
+    rounded = below.select(below_one.fma(kept, 1.0) * below_one, 0.0)
     for j in reversed(range(6)):
-        rest = rest + steps.gt(float(j)).select(1.0 / (y + float(j)), 0.0)
+        place = y + float(j)  # exact, as all of it is between y and a
+        term = 1.0 / place
+        used = steps.gt(float(j))
+        rest, less = two_sum(rest, used.select(term, 0.0))
+        rounded = rounded + (less + used.select((-term).fma(place, 1.0) * term, 0.0))
     first, second = split(_ROOT, a)
     from_root = (y - first) + (lost - second)
     root = tables.DIGAMMA_ROOT_32 if short else tables.DIGAMMA_ROOT_64
-    near = from_root.fma(root[0], from_root * (poly(y - 1.5, root[1:]) * (y - 1.5))) + rest
+    line, less = two_product(from_root, a.like(root[0]))
+    high, low = two_sum(rest, line)
+    near = high + (poly(y - 1.5, root[1:]) * (y - 1.5)).fma(from_root, rounded + (less + low))
     big = far.select(a, 9.0)
     inverse = 1.0 / big
     square = inverse * inverse
