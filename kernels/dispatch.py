@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbm.core import forks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.device import is_inside
 from jaxbm.core.names import unknown
@@ -48,7 +49,9 @@ def choose(implementation: str | None, run: Run) -> tuple[str, str]:
     Raises:
       ValueError: the name is unknown.
       NotImplementedError: the named implementation can't do it; a named one never falls back silently.
+      RuntimeError: in this process JAX can't compute at all, see `forks.check`.
     """
+    forks.check()
     if implementation is not None:
         if not isinstance(implementation, str) or implementation not in (*IMPLEMENTATIONS, *ABSENT):
             raise unknown("implementation", implementation, (*IMPLEMENTATIONS, *ABSENT))

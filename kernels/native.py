@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import jax
 
+from jaxbm.core import forks
+
 LIBRARY = "lib/jaxbm_cpu.so"
 TARGETS = ("jaxbm_train", "jaxbm_apply", "jaxbm_adam", "jaxbm_permutation")
 LATER = ("jaxbm_along",)
@@ -69,6 +71,7 @@ def _loaded() -> tuple[Native, Names, frozenset[str], ctypes.CDLL | None]:
     try:
         # A runtime that can't start must say so itself, before anything of ours is registered with it.
         jax.local_devices(backend="cpu")
+        forks.note()
     except RuntimeError as error:
         return Native(None, f"JAX has no CPU backend here ({error})"), {}, frozenset(), None
     try:

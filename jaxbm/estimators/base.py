@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from jaxbm.core import forks
 from jaxbm.core.settings import on_purpose
 from jaxbm.estimators import fitted
 from jaxbm.estimators.block_training import BlockTraining
@@ -139,6 +140,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
         weight = self._sample_weight(sample_weight, X, targets)
         if incremental and not is_first and weight is None and self._stepped(X, targets):
             return self
+        forks.check()
         held_out = self._validation(validation_data, targets)
         sizes = (X.shape[1], *hidden, targets.outputs)
         state = State() if is_first else fitted.state_of(self, sizes, incremental)

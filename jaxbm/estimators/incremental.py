@@ -22,6 +22,7 @@ import numpy as np
 from jax import Array
 from sklearn.utils import check_random_state
 
+from jaxbm.core import forks
 from jaxbm.core.mapping import mapped
 from jaxbm.core.settings import non_finite_is_told
 from jaxbm.estimators.fitted import SolverState
@@ -174,6 +175,7 @@ class Continued:
         words = np.asarray([[seed, estimator.t_ % 2**32] for seed in seeds], np.uint32)
         if self.epoch is not None:
             return self.epoch(words, count, flat, rows.x, rows.y)
+        forks.check()
         leaves = leaves_of(flat, [(members, *shape) for shape in self.shapes])
         after, losses = _step(self.fixed, leaves, words, np.int32(count), self.hyper, rows.x, rows.y)
         np.concatenate([np.ravel(leaf) for leaf in after], out=flat)

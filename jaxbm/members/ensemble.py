@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxbm.core import checks
+from jaxbm.core import checks, forks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
 from jaxbm.core.brief import shown
@@ -217,6 +217,7 @@ class Ensemble:
 
     @on_purpose
     def _block(self, rows: Any) -> np.ndarray:
+        forks.check()
         return np.asarray(stacked_logits(self.model, self.params, jax.tree.map(placed, rows)))
 
     def _average(self, block: np.ndarray) -> np.ndarray:

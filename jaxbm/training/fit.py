@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxbm.core import checks, counter
+from jaxbm.core import checks, counter, forks
 from jaxbm.core.calls import helpful
 from jaxbm.core.keys import host_data, key_words
 from jaxbm.core.settings import non_finite_is_told, whole_on_each
@@ -117,6 +117,7 @@ def fit(
 
     Source: the training loop of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithms 7.1, 8.1.
     """
+    forks.check()
     training = ACCEPTS.training(options)
     members = None if members is None else checks.positive_int("members", members)
     rows = training_data(training, model, x, y)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxbm.core import forks
 from jaxbm.core.halves import merged
 from jaxbm.kernels import direct
 from jaxbm.kernels.calls import Attributes
@@ -68,6 +69,7 @@ def epoch(task: Task, state: RunState, own: tuple[Data, Hyper], shared: tuple[Da
             losses = before[1].copy()
             directly(now, losses, flat, streams, x, y)
         else:
+            forks.check()
             leaves = [flat[i : i + prod(shape)].reshape(shape) for i, shape in zip(places, shapes, strict=False)]
             after = call([now, *before, *leaves], [limits, numbers, streams, rates, x, y])
             now, _, losses, *found = [np.asarray(array) for array in after]

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxbm.core import forks
 from jaxbm.kernels import direct
 from jaxbm.kernels.mlp import apply
 
@@ -14,7 +15,8 @@ FLOAT, COUNT = np.dtype("float32"), np.dtype("int32")
 
 
 def logits(model: Any, params: Any, x: np.ndarray) -> np.ndarray | None:
-    """float32 `[n, out]` of float32 `[n, in]`; None where it takes more than a short call on the host.
+    """float32 `[n, out]` of float32 `[n, in]`; None where it takes more than a short call on the host: in a
+    process that was forked, for which there is no other way, than a call.
 
     Args:
       model: an MLP that the kernel computes, see `apply.slower`.
@@ -22,7 +24,8 @@ def logits(model: Any, params: Any, x: np.ndarray) -> np.ndarray | None:
       x: contiguous.
     """
     settings: Any = jax.config
-    if settings.jax_debug_nans or settings.jax_debug_infs or 2.0 * model.n_params * len(x) > direct.MOST_FLOPS:
+    is_short = 2.0 * model.n_params * len(x) <= direct.MOST_FLOPS
+    if settings.jax_debug_nans or settings.jax_debug_infs or not (is_short or forks.is_forked()):
         return None
     call, shapes = _call(model, len(x))
     if call is None or not isinstance(params, tuple):
