@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,16 @@ from jaxbm.table.forms import form_of, read_form
 from jaxbm.table.frames import without
 from jaxbm.table.layout import Layout, lay_out, separator
 from jaxbm.table.source import decode, load
+from jaxbm.table.text import Reading, may_have_leading_zeros
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from jaxbm.table.preparation import Preparation
+
+
+_SPELLED = 8
+"""Columns of numbers that are read as text at once."""
 
 
 @needs("jaxbm.table")
@@ -83,27 +87,28 @@ def read(
             if value is not None:
                 raise ValueError(f"{name}: expected None for {found.name}, a {form} file, got {value!r}")
         return without(read_form(found, form), missing)
-    body, used_encoding = decode(found, encoding)
+    name, (body, used_encoding) = found.name, decode(found, encoding)
+    del found  # its bytes, of which `body` is the text
     sep_line = re.match(r"sep=(.)\r?\n", body)  # written by spreadsheets
     if sep_line:
         body, sep = body[sep_line.end() :], sep or sep_line[1]
     try:
         used_sep = separator(body, sep)
-        layout = lay_out(found.name, body, used_sep, header)
+        layout = lay_out(name, body, used_sep, header)
     except csv.Error as error:
-        raise ValueError(f"{found.name}: expected a CSV file, could not read it: {error}") from None
+        raise ValueError(f"{name}: expected a CSV file, could not read it: {error}") from None
     told = list(layout.told)
-    frame = _typed(found.name, body, used_sep, layout, decimal or ".", text)
+    frame = _typed(name, body, used_sep, layout, decimal or ".", text)
     if decimal is None and _has_decimal_commas(frame):
         decimal = ","
-        frame = _typed(found.name, body, used_sep, layout, decimal, text)
+        frame = _typed(name, body, used_sep, layout, decimal, text)
     if frame.empty:
-        raise ValueError(f"{found.name}: expected rows below the header, got none")
-    _keep_codes(found.name, frame, body, used_sep, layout, told)
+        raise ValueError(f"{name}: expected rows below the header, got none")
+    _keep_codes(name, frame, body, used_sep, layout, told)
     unusual = [f"separator {used_sep!r}"] * (used_sep != ",") + [f"decimal mark {decimal!r}"] * (decimal == ",")
     unusual += [f"encoding {used_encoding}"] * (used_encoding not in ("utf-8", "utf-8-sig"))
     if unusual:
-        told.insert(0, f"read {found.name}: " + ", ".join(unusual))
+        told.insert(0, f"read {name}: " + ", ".join(unusual))
     frame = without(frame, missing)
     frame.attrs = {"told": told, "decimal": decimal or "."}
     return frame
@@ -118,7 +123,7 @@ def _typed(
     names = [*layout.names, *(f"beyond {i}" for i in range(layout.extra))]
     try:
         return pd.read_csv(
-            io.StringIO(body), sep=sep, header=0 if layout.header_rows else None, names=names, index_col=False,
+            Reading(body), sep=sep, header=0 if layout.header_rows else None, names=names, index_col=False,
             usecols=only or layout.names, na_values=[""], keep_default_na=False, skipinitialspace=True,
             decimal=decimal, dtype=dict.fromkeys(text, str), low_memory=False,
         )  # fmt: skip
@@ -142,11 +147,15 @@ def _has_decimal_commas(frame: pd.DataFrame) -> bool:
 def _keep_codes(name: str, frame: pd.DataFrame, body: str, sep: str, layout: Layout, told: list[str]) -> None:
     """Put the text back in columns that were read as numbers, but where cells have leading zeros."""
     numeric = [column for column in frame.columns if frame[column].dtype.kind in "iuf"]
-    if not numeric or not re.search(rf'(?:^|[\n"{re.escape(sep)}]) *[-+]?0\d', body):
+    if not numeric or not may_have_leading_zeros(body, sep):
         return
-    spelled = _typed(name, body, sep, layout, ".", numeric, only=numeric)
-    codes = [column for column in numeric if numerals.has_leading_zeros(cells(spelled[column]).texts)]
-    for column in codes:
-        frame[column] = spelled[column]
+    codes = []
+    for first in range(0, len(numeric), _SPELLED):  # a few at a time: texts take ten times as much memory as numbers
+        some = numeric[first : first + _SPELLED]
+        spelled = _typed(name, body, sep, layout, ".", some, only=some)
+        for column in some:
+            if numerals.has_leading_zeros(cells(spelled[column]).texts):
+                frame[column] = spelled[column]
+                codes.append(column)
     if codes:
         told.append(f"kept as text for their leading zeros: {', '.join(codes)}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxbm.core.words import counted
 from jaxbm.table import numerals
+from jaxbm.table.text import cell_counts, parts, rows
 
 SEPARATORS = ",;\t|"
 _SPELLED = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "pipe": "|"}
@@ -41,7 +41,9 @@ def separator(text: str, wanted: str | None) -> str:
         if len(found) != 1:
             raise ValueError(f"sep: expected one character, got {wanted!r}")
         return found
-    lines = list(itertools.islice((line for line in io.StringIO(text) if line.strip()), _SNIFFED_ROWS))
+    lines = list(
+        itertools.islice((line for part in parts(text) for line in part.split("\n") if line.strip()), _SNIFFED_ROWS)
+    )
     best, most = ",", 0.0
     for candidate in SEPARATORS + " ":
         counts = [len(row) for row in csv.reader(lines, delimiter=candidate, skipinitialspace=True) if row]
@@ -63,7 +65,7 @@ def lay_out(name: str, text: str, sep: str, header: bool | None) -> Layout:
     first = _first_row(text, sep)
     if first is None:
         raise ValueError(f"{name}: expected a CSV file with a header and rows, got an empty file")
-    counts, lines = _cell_counts(text, sep)
+    counts, lines = cell_counts(text, sep)
     told: list[str] = []
     if header is False:
         width = int(counts.max())
@@ -85,33 +87,12 @@ def lay_out(name: str, text: str, sep: str, header: bool | None) -> Layout:
 
 
 def _first_row(text: str, sep: str) -> list[str] | None:
-    return next((row for row in _rows(text, sep) if row), None)
-
-
-def _rows(text: str, sep: str) -> Any:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=sep, skipinitialspace=True)
-
-
-def _cell_counts(text: str, sep: str) -> tuple[np.ndarray, np.ndarray]:
-    """The number of cells and the line number of each row that isn't blank."""
-    if '"' in text or ("\r" in text and "\n" not in text):
-        reader = _rows(text, sep)
-        found = [(len(row), reader.line_num) for row in reader if row]
-        return np.asarray([c for c, _ in found]), np.asarray([n for _, n in found])
-    data = np.frombuffer((text if text.endswith("\n") else text + "\n").encode(), np.uint8)
-    ends = np.flatnonzero(data == ord("\n"))
-    starts = np.append(0, ends[:-1] + 1)
-    separators = np.flatnonzero(data == ord(sep))
-    if sep == " ":  # several spaces separate once
-        return np.asarray([len(line.split(" ")) for line in text.splitlines() if line]), np.arange(1, len(ends) + 1)
-    counts = np.searchsorted(separators, ends) - np.searchsorted(separators, starts) + 1
-    blank = (ends == starts) | ((ends == starts + 1) & (data[starts] == ord("\r")))
-    return counts[~blank], np.flatnonzero(~blank) + 1
+    return next((row for row in rows(text, sep) if row), None)
 
 
 def _check_header(name: str, text: str, sep: str, first: list[str]) -> None:
     """ValueError where the first row is data: names are hardly ever numbers, nor values of their own columns."""
-    sample = [row for row in itertools.islice(filter(None, _rows(text, sep)), 1, 1001) if len(row) == len(first)]
+    sample = [row for row in itertools.islice(filter(None, rows(text, sep)), 1, 1001) if len(row) == len(first)]
     cells = [cell.strip() for cell in first]
     numbers = numerals.parse(cells)
     named = [cell for cell in cells if cell]
@@ -150,20 +131,23 @@ def _fit(
         return names[:longest], 0
     if longest <= width:
         return names, 0
-    longer = counts > width
-    rows = [row for row in _rows(text, sep) if row][1:]
-    odd = next((i for i in np.flatnonzero(longer) if any(cell.strip() for cell in rows[i][width:])), None)
+    # Cells beyond the header's, where there are some, are the exception: of a large file no list of rows is made.
+    below = enumerate(itertools.islice(filter(None, rows(text, sep)), 1, None))
+    odd = next(((i, row) for i, row in below if any(cell.strip() for cell in row[width:])), None)
     if odd is None:
         told.append(
-            f"{_count(int(longer.sum()))} with a separator, the header doesn't: taken as empty cells beyond it"
+            f"{_count(int((counts > width).sum()))} with a separator, the header doesn't: taken as empty cells "
+            "beyond it"
         )
         return names, longest - width
-    if (counts == width + 1).all() and _row_names(row[0] for row in rows):
+    if (counts == width + 1).all() and _row_names(
+        row[0] for row in itertools.islice(filter(None, rows(text, sep)), 1, None)
+    ):
         told.append("the header lacks a name for the first column, which numbers the rows")
         return ["", *names], 0
     raise ValueError(
-        f"{name}: expected {width} cells as in the header, {_shown(names, sep)}, got {int(counts[odd])} in line "
-        f"{int(lines[odd])}, {_shown(rows[odd], sep)}; quote cells that contain the separator, or name it with --sep "
+        f"{name}: expected {width} cells as in the header, {_shown(names, sep)}, got {len(odd[1])} in line "
+        f"{int(lines[odd[0]])}, {_shown(odd[1], sep)}; quote cells that contain the separator, or name it with --sep "
         "(sep=...)"
     )
 
