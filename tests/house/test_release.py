@@ -55,9 +55,11 @@ def test_an_sdist_makes_a_wheel(tmp_path):
     assert sdist.name == f"jaxbm-{jaxbm.__version__}.tar.gz"
     for needed in ("kernels/cpu/CMakeLists.txt", "kernels/__init__.py", "README.md", "LICENSE", "CITATION.cff"):
         assert needed in names
-    assert not any(name.startswith(("benchmarks/results/", "kernels/lib/", "build/")) for name in names)
+    assert "benchmarks/results/two-cores.jsonl" in names  # tests read it
+    assert not any(name.startswith(("kernels/lib/", "build/", ".ci/")) for name in names)
     wheel = build("wheel", {"wheel.cmake": "false"}, next((tmp_path / "unpacked").iterdir()))
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
     for needed in ("jaxbm/__init__.py", "jaxbm/kernels/__init__.py", "jaxbm/report/static/report.css"):
         assert needed in inside
+    assert not any("/results/" in name or "/tests/" in name for name in inside)
