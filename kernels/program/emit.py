@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jaxbm.kernels.program import fuse, invariant, layout
+from jaxbm.kernels.program import fuse, invariant, layout, packs
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.ir import Block, Const, Node, NotNative, Value
@@ -125,7 +125,7 @@ class Writer:
             rows += zip(*[self.e.registers(self.read(v)).values() for v in node.inputs], strict=True)
         first = nodes[0]
         dtype, dtypes = first.outputs[0].dtype, [v.dtype for v in first.inputs]
-        values = self.e.scalars(first.op, dtype, dtypes, rows, first.params)
+        values = packs.scalars(self.e, first.op, dtype, dtypes, rows, first.params)
         at = 0
         for node in nodes:
             (out,) = node.outputs

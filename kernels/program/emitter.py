@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxbm.kernels.program import arithmetic, elements, lazy, loops
+from jaxbm.kernels.program import arithmetic, elements, lazy, loops, packs
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.lazy import Affine, Array, Expr, NotAView, Registers, Shape, Splat, View, is_few, resolved
 from jaxbm.kernels.program.place import Arena, Buffer
@@ -232,7 +232,7 @@ class Emitter:
         dtypes = [a.dtype for a in args]
         if is_few(shape):
             rows = list(zip(*[self.registers(a).values() for a in args], strict=True))
-            return Registers.of(shape, self.scalars(op, dtype, dtypes, rows, params), dtype)
+            return Registers.of(shape, packs.scalars(self, op, dtype, dtypes, rows, params), dtype)
         nodes = [self.node(a, shape) for a in args]
         for x in nodes:
             if isinstance(x, Expr) and x.nodes > LONG:
@@ -242,32 +242,6 @@ class Emitter:
             value = self.compute(op, dtype, dtypes, [x.value for x in nodes], params)  # type: ignore[attr-defined]
             return Splat(shape, dtype, value)
         return Expr(shape, dtype, op, params or {}, nodes)
-
-    def scalars(
-        self,
-        op: str,
-        dtype: str,
-        dtypes: Sequence[str],
-        rows: Sequence[tuple[Value, ...]],
-        params: dict[str, Any] | None = None,
-    ) -> list[Value]:
-        """The operation on each row of operands; costly ones are packed into vectors."""
-        if op not in arithmetic.PACKED or len(rows) == 1:
-            return [self.compute(op, dtype, dtypes, row, params) for row in rows]
-        texts = [tuple(v.text for v in row) for row in rows]
-        distinct = dict(zip(texts, rows, strict=True))
-        lanes = max(1, self.vector_bytes // max(itemsize(dtype), 4))
-        done: dict[tuple[str, ...], Value] = {}
-        keys = list(distinct)
-        for at in range(0, len(keys), lanes):
-            group = keys[at : at + lanes]
-            if len(group) < arithmetic.PACKED_FROM.get(op, 2):
-                done.update((key, self.compute(op, dtype, dtypes, distinct[key], params)) for key in group)
-                continue
-            columns = zip(*[distinct[k] for k in group], strict=True)
-            out = self.compute(op, dtype, dtypes, [self.f.pack(list(c)) for c in columns], params)
-            done.update(zip(group, self.f.unpack(out), strict=True))
-        return [done[t] for t in texts]
 
     # Writing to given places
 

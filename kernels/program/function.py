@@ -278,6 +278,18 @@ class Function:
         """Write instructions into a reserved place."""
         self._lines[place] = "\n".join(["  " + line for line in lines])
 
+    def position(self) -> int:
+        """Where the next line will stand."""
+        return len(self._lines)
+
+    def written(self, start: int, stop: int) -> list[str | None]:
+        """The lines between two positions."""
+        return self._lines[start:stop]
+
+    def rewrite(self, start: int, lines: Sequence[str]) -> None:
+        """Put these in place of all lines from a position on."""
+        self._lines[start:] = lines
+
     def fresh(self, type: Type) -> Value:
         """A name for a value that is defined later."""
         self._count += 1

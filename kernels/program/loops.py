@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jaxbm.kernels.program import control, division, elements
 from jaxbm.kernels.program.arithmetic import COST
 from jaxbm.kernels.program.elements import is_float, itemsize
+from jaxbm.kernels.program.interleave import interleaved
 from jaxbm.kernels.program.lazy import Affine, Array, Expr, Shape, Splat, View, resolved
 from jaxbm.kernels.program.types import I64
 from jaxbm.kernels.program.values import Index, Value
@@ -23,6 +25,10 @@ NEAR = 4
 """Elements apart up to which vectors are read whole and what is needed is chosen from them."""
 DEAR, STRIDED = 30, 1.5
 """Operations on an element from which on it matters how full vectors are, and what an access out of order takes."""
+CHAINS = frozenset(op for op, cost in COST.items() if cost >= 15)
+"""Long chains of dependent operations."""
+AT_ONCE, ROOM = 4, 440
+"""Vectors that are computed by turns where each is a long chain, and how much of `COST` they all may have."""
 LONG = 8
 """Vectors of a loop from which on the widest are used, although there is a remainder."""
 
@@ -130,6 +136,12 @@ class Reader:
             self._base[id(x)] = base
             if not varies:
                 self._fixed[id(x)] = e.load(x, base) if isinstance(x, View) else _as_element(e, base, x.dtype)
+
+    def at_once(self, lanes: int, room: int = ROOM) -> int:
+        """How many vectors of so many lanes are to be computed by turns; `room` limits the code."""
+        cost = sum(COST[x.op] for x in self._order if self._varies[id(x)] and isinstance(x, Expr) and x.op in CHAINS)
+        # Division by products has branches.
+        return max(1, min(AT_ONCE, room // cost)) if cost and lanes > 1 and not self._divisors else 1
 
     def read(self, i: Index, lanes: int) -> Callable[[Array], Value]:
         """A function from what was prepared to its values at inner index i, `lanes` of them (0: one scalar)."""
@@ -269,9 +281,11 @@ def _inner_loop(
     bases = [place(e, d, outer) for _, d in targets]
     lanes = lanes_for(e, order, n)
 
-    def step(i: Index, lanes: int) -> None:
+    def compute(i: Index, lanes: int) -> list[Value]:
         get = reader.read(i, lanes)
-        values = [get(r) for r, _ in targets]
+        return [get(r) for r, _ in targets]
+
+    def store(values: Sequence[Value], i: Index, lanes: int) -> None:
         for value, base, (_, d) in zip(values, bases, targets, strict=True):
             stride = 1 if axis is None else d.strides[axis]
             at = f.iadd(base, f.imul(i, stride))
@@ -281,18 +295,32 @@ def _inner_loop(
                 for k, part in enumerate(f.unpack(value)):
                     e.store(part, d, f.iadd(at, k * stride))
 
-    in_vectors(e, n, lanes, step)
+    def step(pieces: Sequence[tuple[Index, int]]) -> None:
+        written = interleaved(f, [partial(compute, *piece) for piece in pieces])
+        for values, piece in zip(written, pieces, strict=True):
+            store(values, *piece)
+
+    in_vectors(e, n, lanes, step, at_once=reader.at_once(lanes))
 
 
-def in_vectors(e: Emitter, n: int, lanes: int, step: Callable[[Index, int], None]) -> None:
-    """step(i, lanes) over n elements: whole vectors in a loop, then a shorter one."""
-    full, rest = n // lanes, n % lanes
+def in_vectors(
+    e: Emitter, n: int, lanes: int, step: Callable[[Sequence[tuple[Index, int]]], None], *, at_once: int = 1
+) -> None:
+    """step of pieces (i, lanes) that cover n elements: whole vectors in a loop, `at_once` of them, then the rest."""
     if lanes == 1:
-        control.loop(e.f, n, lambda i, _: step(i, 0))
+        control.loop(e.f, n, lambda i, _: step([(i, 0)]))
         return
-    control.loop(e.f, full * lanes, lambda i, _: step(i, lanes), step=lanes)
-    if rest:
-        step(full * lanes, rest if rest > 1 else 0)
+    width = at_once * lanes
+    whole = n // width * width
+    control.loop(e.f, whole, lambda i, _: step([(e.f.iadd(i, k * lanes), lanes) for k in range(at_once)]), step=width)
+    pieces: list[tuple[Index, int]] = [(at, lanes) for at in range(whole, n - lanes + 1, lanes)]
+    if n % lanes:
+        pieces.append((n - n % lanes, n % lanes if n % lanes > 1 else 0))
+    if at_once > 1:
+        step(pieces)
+    else:
+        for piece in pieces:
+            step([piece])
 
 
 __all__ = [

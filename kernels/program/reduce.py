@@ -10,11 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jaxbm.kernels.program import control, loops
 from jaxbm.kernels.program.arithmetic import identity
 from jaxbm.kernels.program.elements import is_float, is_unsigned
+from jaxbm.kernels.program.interleave import interleaved
 from jaxbm.kernels.program.lazy import Affine, Array, Expr, Registers, Shape, Splat, View, is_few, resolved, row_major
 from jaxbm.kernels.program.loops import Indices, Reader
 from jaxbm.kernels.program.values import Index, Value
@@ -27,6 +29,8 @@ UNROLL = 4
 """Vectors of partial results along a reduced axis, for the latency of an addition."""
 SHORT = 4
 """Elements up to which a reduced axis is a point's coordinates."""
+MUCH = 1 << 30
+"""Of computing, without limit: code of as many vectors is written anyhow."""
 BLOCK = 8
 """Vectors of results kept in registers along a kept axis."""
 
@@ -186,6 +190,17 @@ class _Reduction:
     def _combine(self, a: Value, b: Value) -> Value:
         return combine(self.e, self.kind, self.dtype, a, b)
 
+    def _added(self, sums: Sequence[Value], reader: Reader, pieces: Sequence[tuple[Index, int]]) -> list[Value]:
+        """Each of the sums with one more vector, at a place and of so many lanes, some of these computed by turns."""
+
+        def value(piece: tuple[Index, int]) -> Value:
+            return reader.read(*piece)(self.array)
+
+        k, values = reader.at_once(self.lanes, MUCH), []
+        for at in range(0, len(pieces), k):
+            values += interleaved(self.e.f, [partial(value, piece) for piece in pieces[at : at + k]])
+        return [self._combine(a, b) for a, b in zip(sums, values, strict=True)]
+
     def _over_reduced(
         self, outer: Indices, carry: list[Value], step: _Step, depth: int = 0, inner: Indices | None = None
     ) -> list[Value]:
@@ -211,7 +226,7 @@ class _Reduction:
 
             def body(i: Index, c: list[Value]) -> list[Value]:
                 at = [e.f.iadd(i, u * lanes) for u in range(unroll)]
-                return [self._combine(c[u], reader.read(at[u], width)(self.array)) for u in range(unroll)]
+                return self._added(c, reader, [(x, width) for x in at])
 
             whole = n // (unroll * lanes) * unroll * lanes
             wide = control.loop(e.f, whole, body, wide, step=unroll * lanes)
@@ -236,10 +251,7 @@ class _Reduction:
 
         def block(at: Index, pieces: Sequence[tuple[int, int]]) -> None:
             def step(reader: Reader, carry: list[Value]) -> list[Value]:
-                return [
-                    self._combine(c, reader.read(e.f.iadd(at, place), width)(self.array))
-                    for c, (place, width) in zip(carry, pieces, strict=True)
-                ]
+                return self._added(carry, reader, [(e.f.iadd(at, place), width) for place, width in pieces])
 
             out = self._over_reduced(outer, [self._start(width) for _, width in pieces], step)
             for value, (where, _) in zip(out, pieces, strict=True):
