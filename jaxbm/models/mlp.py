@@ -142,7 +142,8 @@ class MLP(Model):
         """What `init` gives, as shapes and dtypes; without a trace, which takes longer than many a run."""
         if type(self).init is not MLP.init:
             return super().param_shapes()
-        sds, dtype = jax.ShapeDtypeStruct, self.param_dtype
+        sds: Any = jax.ShapeDtypeStruct
+        dtype = self.param_dtype
         pairs = zip(self.sizes[:-1], self.sizes[1:], strict=True)
         return tuple(Dense(sds((i, o), dtype), sds((o,), dtype) if self.use_bias else None) for i, o in pairs)
 

@@ -229,9 +229,11 @@ def shapes_of(model: Model) -> Params:
     return _shapes(model) if is_hashable(model) else model.param_shapes()
 
 
-@lru_cache(maxsize=256)
-def _shapes(model: Model) -> Params:
+def _asked(model: Model) -> Params:
     return model.param_shapes()
+
+
+_shapes: Callable[[Any], Params] = lru_cache(maxsize=256)(_asked)
 
 
 def path_name(path: Any) -> str:
