@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxbm.kernels.allow import unknown_fields
 from jaxbm.kernels.calls import kernel_call
 from jaxbm.kernels.choice import by_kernel, off
+from jaxbm.kernels.mlp.settings import KNOWN_OPTIMIZERS
 from jaxbm.optimizers import Adam, AdamState, apply_updates, next_count
 
 PyTree = Any
@@ -21,8 +23,10 @@ def unsupported(optimizer: Any, *trees: PyTree) -> str | None:
     """Why the kernel can't make this step; None where it can. `trees`: gradients, moments and parameters."""
     if (reason := off()) is not None:
         return reason
-    if not isinstance(optimizer, Adam):
+    if type(optimizer) is not Adam:
         return f"the kernel knows jaxbm's own adam and adamw only, not {type(optimizer).__name__}"
+    if (reason := unknown_fields(optimizer, KNOWN_OPTIMIZERS[Adam])) is not None:
+        return reason
     if optimizer.mu_dtype not in (None, jnp.dtype("float32")):
         return "the kernel keeps mu in float32"
     if any(jnp.result_type(leaf) != jnp.float32 for leaf in jax.tree.leaves(trees)):

@@ -19,18 +19,25 @@ def unknown_options(run: Run, task: Collection[str], data: Collection[str], hype
       >>> unknown_options(run, ("model", "loss", "batch_size", "epochs"), ("x", "y"), ("dropout",))
       "the kernel does not know the option 'l2'"
     """
-    for name, known, present in (
-        *((f.name, task, not _is_default(f, run.task)) for f in fields(run.task)),
-        *((name, data, value is not None) for name, value in run.data._asdict().items()),
-        *((name, hyper, value is not None) for name, value in run.hyper._asdict().items()),
-    ):
-        if present and name not in known:
-            return f"the kernel does not know the option {name!r}"
+    if (reason := unknown_fields(run.task, task)) is not None:
+        return reason
+    for known, values in ((data, run.data._asdict()), (hyper, run.hyper._asdict())):
+        for name, value in values.items():
+            if value is not None and name not in known:
+                return f"the kernel does not know the option {name!r}"
     return None
 
 
-def _is_default(field: Any, task: Any) -> bool:
+def unknown_fields(described: Any, known: Collection[str]) -> str | None:
+    """Why a kernel that knows these fields of a dataclass can't compute what it describes; None where it can."""
+    for field in fields(described):
+        if field.name not in known and not _is_default(field, described):
+            return f"the kernel does not know the option {field.name!r}"
+    return None
+
+
+def _is_default(field: Any, described: Any) -> bool:
     if field.default is MISSING:
         return False
-    value = getattr(task, field.name)
+    value = getattr(described, field.name)
     return value is field.default or (type(value) is type(field.default) and bool(value == field.default))

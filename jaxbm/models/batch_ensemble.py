@@ -74,7 +74,7 @@ class BatchEnsemble(Model):
     float_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, MLP):
+        if type(self.model) is not MLP:  # whose `apply` is repeated here
             raise TypeError(f"model: expected an MLP, got {type(self.model).__name__}")
         object.__setattr__(self, "members", positive_int("members", self.members))
 

@@ -27,7 +27,7 @@ def parts(text: str, size: int | None = None) -> Iterator[str]:
         start = end
 
 
-def rows(text: str, sep: str) -> csv._reader:
+def rows(text: str, sep: str) -> Iterator[list[str]]:
     """A reader of the rows of cells, blank ones included."""
     lines = (line for part in parts(text) for line in io.StringIO(part, newline=""))
     return csv.reader(lines, delimiter=sep, skipinitialspace=True)

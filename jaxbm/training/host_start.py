@@ -28,7 +28,7 @@ def host_start(
       params: float32 `[M, ...]`, copied; None for fresh ones.
     """
     optimizer = hyper.optimizer
-    if not _is_for_host(task, name, words) or not isinstance(optimizer, Adam | Sgd):
+    if not _is_for_host(task, name, words) or type(optimizer) not in (Adam, Sgd):
         return None
     params = host_params(task, name, words) if params is None else jax.tree.map(np.array, params)
     if params is None:

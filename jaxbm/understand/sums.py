@@ -65,7 +65,7 @@ def sums_of(lines: np.ndarray, mask: np.ndarray) -> Sums:
 
 def slower(kind: Kind, numbers: Numbers, x: np.ndarray) -> str | None:
     """Why a network is not asked this way; None where it is."""
-    if not isinstance(kind.model, MLP) or len(kind.model.sizes) < 3:
+    if type(kind.model) is not MLP or len(kind.model.sizes) < 3:
         return "it is no MLP with hidden layers"
     if kind.model.dtype is not None or any(leaf.dtype != x.dtype for leaf in jax.tree.leaves(numbers.params)):
         return "it computes in another dtype than its features have"

@@ -11,16 +11,25 @@ from jax import Array, lax
 
 from jaxbm import losses
 from jaxbm.core.counter import Words
+from jaxbm.kernels.allow import unknown_fields
 from jaxbm.models.activations import title
 from jaxbm.models.mlp import MLP
 from jaxbm.optimizers import Adam, Sgd
 from jaxbm.run.contract import Hyper, Loss, Run, Task
 
+KNOWN_MLP = ("sizes", "activation", "output_activation", "use_bias", "weight_init", "param_dtype", "dtype")
+KNOWN_OPTIMIZERS = {
+    Adam: ("learning_rate", "b1", "b2", "eps", "eps_root", "weight_decay", "nesterov", "mu_dtype"),
+    Sgd: ("learning_rate", "momentum", "nesterov", "accumulator_dtype"),
+}
+
 
 def network_unsupported(model: Any, most_layers: int, is_known: Callable[[str], bool]) -> str | None:
     """Why a kernel doesn't compute a network; None where it does. `is_known` says whether it has an activation."""
-    if not isinstance(model, MLP):
+    if type(model) is not MLP:  # what one derived from it changes is not known
         return f"the kernel knows jaxbm.MLP only, not {type(model).__name__}"
+    if (reason := unknown_fields(model, KNOWN_MLP)) is not None:
+        return reason
     if len(model.sizes) - 1 > most_layers:
         return f"the kernel takes at most {most_layers} layers"
     if unknown := [name for name in model.activations if not isinstance(name, str) or not is_known(name)]:
@@ -48,9 +57,11 @@ def run_unsupported(run: Run, knows_loss: bool) -> str | None:
 
 def optimizer_unsupported(run: Run) -> str | None:
     """Why the kernels don't know a run's optimizer; None where they do."""
-    optimizer = run.hyper.optimizer
-    if run.task.optimizer is not None or not isinstance(optimizer, Adam | Sgd):
+    optimizer: Any = run.hyper.optimizer
+    if run.task.optimizer is not None or type(optimizer) not in KNOWN_OPTIMIZERS:
         return "the kernel knows jaxbm's own sgd, adam and adamw only"
+    if (reason := unknown_fields(optimizer, KNOWN_OPTIMIZERS[type(optimizer)])) is not None:
+        return reason
     if isinstance(optimizer, Adam) and optimizer.mu_dtype not in (None, jnp.dtype("float32")):
         return "the kernel keeps mu in float32"
     if isinstance(optimizer, Sgd) and optimizer.accumulator_dtype not in (None, jnp.dtype("float32")):

@@ -36,7 +36,8 @@ def interleaved(f: Function, writers: Sequence[Callable[[], T]]) -> list[T]:
 def _by_turns(parts: Sequence[Sequence[str]]) -> list[str]:
     """The lines of all parts in an order in which each stands behind what it reads."""
     pending = {line.split(" = ", 1)[0].strip() for part in parts for line in part}
-    places, out = [0] * len(parts), []
+    places = [0] * len(parts)
+    out: list[str] = []
     # What an earlier part has is not written again in a later one, which waits for it then.
     while len(out) < sum(map(len, parts)):
         for k, part in enumerate(parts):

@@ -13,6 +13,9 @@ import pytest
 import jaxbm
 from jaxbm.core import counter
 from jaxbm.kernels import dispatch, registry
+from jaxbm.kernels.mlp import settings
+from jaxbm.optimizers import Adam, Sgd
+from jaxbm.optimizers.protocol import as_pytree
 from jaxbm.run import contract, loop
 from jaxbm.run.training import Training
 
@@ -74,6 +77,32 @@ CASES = {
 }
 
 
+@as_pytree()
+@dataclasses.dataclass(frozen=True)
+class Halved(Sgd):
+    """An optimizer of one's own, derived from ours."""
+
+    share: float = 0.5
+
+    def update(self, updates, state, params=None, **extra):
+        steps, state = super().update(updates, state, params, **extra)
+        return jax.tree.map(lambda step: self.share * step, steps), state
+
+
+@dataclasses.dataclass(frozen=True)
+class Doubled(jaxbm.MLP):
+    """A network of one's own, derived from ours."""
+
+    def apply(self, params, x, **options):
+        return 2 * super().apply(params, x, **options)
+
+
+CASES |= {
+    "an optimizer derived from ours": _case(optimizer=Halved(0.1)),
+    "a network derived from ours": _case(model=Doubled((4, 6, 1))),
+}
+
+
 def start(run):
     params = run.task.model.init(KEY)
     return loop.init(run.task, params, None, run.data, run.hyper)
@@ -105,10 +134,14 @@ def test_an_implementation_agrees_with_the_reference_or_refuses(name, case):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
 
 
+UNKNOWN_TO_KERNELS = {
+    "augment", "Optax", "privacy", "another activation of the output", "another loss",
+    "an optimizer derived from ours", "a network derived from ours",
+}  # fmt: skip
 #: What each implementation is known to refuse, so that a kernel can't come to refuse everything unnoticed.
 REFUSED = {
-    "cpu": {"augment", "Optax", "privacy", "another activation of the output", "another loss"},
-    "cuda": {"augment", "Optax", "privacy", "another activation of the output", "another loss"},
+    "cpu": UNKNOWN_TO_KERNELS,
+    "cuda": UNKNOWN_TO_KERNELS,
     "program": set(),
     "xla": set(),
 }
@@ -147,6 +180,36 @@ def _with_a_later_option(run, part):
     fields = [(n, object, dataclasses.field(default=v)) for n, v in values.items()]
     later = dataclasses.make_dataclass("Later", [*fields, ("mixing", object, dataclasses.field(default=None))])
     return run._replace(task=later(mixing="pairs"))
+
+
+@dataclasses.dataclass(frozen=True)
+class LaterMLP(jaxbm.MLP):
+    """What `MLP` would be with an option more."""
+
+    residual: bool = False
+
+
+@as_pytree("nesterov", "mu_dtype", "amsgrad")
+@dataclasses.dataclass(frozen=True)
+class LaterAdam(Adam):
+    """What `Adam` would be with an option more."""
+
+    amsgrad: bool = False
+
+
+def test_a_kernel_refuses_a_field_that_it_was_never_told_about(monkeypatch):
+    monkeypatch.setattr(settings, "MLP", LaterMLP)
+    monkeypatch.setitem(settings.KNOWN_OPTIMIZERS, LaterAdam, settings.KNOWN_OPTIMIZERS[Adam])
+
+    def why(optimizer, **fields):
+        run = CASES["plain"]
+        run = run._replace(task=dataclasses.replace(run.task, model=LaterMLP((4, 6, 1), **fields)))
+        run = run._replace(hyper=run.hyper._replace(optimizer=optimizer))
+        return registry.IMPLEMENTATIONS["cpu"].unsupported(run), settings.optimizer_unsupported(run)
+
+    assert why(LaterAdam(1e-3))[1] is None
+    assert "'amsgrad'" in why(LaterAdam(1e-3, amsgrad=True))[1]
+    assert "'residual'" in why(LaterAdam(1e-3), residual=True)[0]
 
 
 @pytest.mark.parametrize(("part", "option"), [("hyper", "label_smoothing"), ("data", "offset"), ("task", "mixing")])

@@ -48,6 +48,16 @@ def test_adam_update_is_update_and_apply(name):
 
 
 @needs_native
+def test_adam_update_of_an_optimizer_derived_from_ours_is_its_own():
+    class Standing(jaxbm.optimizers.Adam):
+        def update(self, updates, state, params=None, **extra):
+            return jax.tree.map(jnp.zeros_like, updates), state
+
+    params = {"w": jnp.ones(3)}
+    optimizer = Standing(0.1)
+    assert adam_update(optimizer, params, optimizer.init(params), params)[0]["w"].tolist() == [1, 1, 1]
+
+
 def test_adam_update_under_vmap_scan_and_grad():
     params, grads, rates = tree((4, 5), (7,)), tree((4, 5), (7,)), jnp.asarray([0.1, 0.01, 0.001])
 
