@@ -30,12 +30,13 @@ def optimize(
     """Ask a study for a batch of trials, train all of them at once, tell it their values; until there are enough.
 
     Args:
-      study: an `optuna.Study` of one objective, minimised or maximised as the metric wants it.
+      study: an `optuna.Study` of one objective, minimised or maximised as the metric wants it. Its own trials are
+        taken first (`study.enqueue_trial`); of choices that are no numbers or texts it knows the `repr`.
       space: as for `jaxbm.sweep`.
       key, model, x, y: as for `jaxbm.sweep`; every batch has the same seeds and folds.
       trials: how many more.
       batch: how many at once. A sampler learns between batches only, so fewer, larger ones are faster and a little
-        less clever.
+        less clever. All of a batch train to their end: pruners aren't asked.
       options: everything else that `jaxbm.sweep` takes, such as `loss`, `folds`, `metric` and `epochs`.
 
     Returns:
@@ -43,7 +44,8 @@ def optimize(
       seeds and folds, their spread its user attribute "std".
 
     Raises:
-      ValueError: the study's direction is not the metric's, or as for `jaxbm.sweep`.
+      TypeError: `study` is none.
+      ValueError: it has several objectives, its direction is not the metric's, or as for `jaxbm.sweep`.
 
     Example:
       >>> import jax, jaxbm, numpy as np
@@ -58,13 +60,17 @@ def optimize(
 
     Source: Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework" (2019).
     """
+    _check_study(study)
     parts = dimensions(space)
-    asked_for = {name: _distribution(part) for name, part in parts.items()}
     left, size = checks.positive_int("trials", trials), checks.positive_int("batch", batch)
     while left:
-        asked = [study.ask(asked_for) for _ in range(min(size, left))]
-        points = [_point(trial.params, parts) for trial in asked]
+        asked: list[Any] = []
         try:
+            for _ in range(min(size, left)):
+                asked.append(study.ask())
+                for name, part in parts.items():
+                    _suggest(asked[-1], name, part)
+            points = [_point(trial.params, parts) for trial in asked]
             found = sweep(points, key, model, x, y, **{"refit": False, **options})
             _check_direction(study, found.greater_is_better)
         except BaseException:
@@ -79,6 +85,13 @@ def optimize(
     return study
 
 
+def _check_study(study: Any) -> None:
+    if not hasattr(study, "ask") or not hasattr(study, "tell"):
+        raise TypeError(f"study: expected an optuna.Study, got {checks.told(study)}")
+    if len(study.directions) != 1:
+        raise ValueError(f"study: expected one of one objective, got one of {len(study.directions)}")
+
+
 def _check_direction(study: Any, greater_is_better: bool) -> None:
     wanted = "MAXIMIZE" if greater_is_better else "MINIMIZE"
     if study.direction.name != wanted:
@@ -91,14 +104,14 @@ def _failed() -> Any:
     return TrialState.FAIL
 
 
-def _distribution(part: Dimension) -> Any:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
+def _suggest(trial: Any, name: str, part: Dimension) -> None:
+    """Let the study choose, one parameter after the other: a trial whose value it refuses is known to be told so."""
     if isinstance(part, Choice):
-        return CategoricalDistribution([_word(value) for value in part.values])
-    if isinstance(part, Integers):
-        return IntDistribution(int(part.low), int(part.high))
-    return FloatDistribution(part.low, part.high, log=isinstance(part, LogUniform))
+        trial.suggest_categorical(name, [_word(value) for value in part.values])
+    elif isinstance(part, Integers):
+        trial.suggest_int(name, int(part.low), int(part.high))
+    else:
+        trial.suggest_float(name, part.low, part.high, log=isinstance(part, LogUniform))
 
 
 def _word(value: Any) -> Any:

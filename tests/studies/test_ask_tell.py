@@ -56,3 +56,24 @@ def test_a_study_is_told_the_values_of_its_trials_batch_by_batch(monkeypatch):
     with pytest.raises(ValueError, match="study: expected direction 'minimize' for this metric"):
         adapter.optimize(upwards, {"l2": [0.0]}, KEY, MODEL, X, Y, trials=2, **OPTIONS)
     assert all(trial.state.name == "FAIL" for trial in upwards.trials)
+
+
+@pytest.mark.filterwarnings("ignore")  # Optuna's own
+def test_trials_of_the_user_s_own_come_first_and_none_is_left_running():
+    optuna = pytest.importorskip("optuna")
+    from jaxbm.studies.optuna import optimize
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = {"learning_rate": jaxbm.space.LogUniform(1e-4, 1e-1), "hidden": [(4,), (8,)]}
+    study = optuna.create_study()
+    study.enqueue_trial({"learning_rate": 0.01, "hidden": "(8,)"})
+    optimize(study, space, KEY, MODEL, X, Y, trials=2, **OPTIONS)
+    assert study.trials[0].params == {"learning_rate": 0.01, "hidden": "(8,)"}
+    study.enqueue_trial({"learning_rate": 0.01, "hidden": "(9,)"})
+    with pytest.raises(ValueError, match=r"\(9,\)"):
+        optimize(study, space, KEY, MODEL, X, Y, trials=2, **OPTIONS)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE", "FAIL"]
+    with pytest.raises(ValueError, match="study: expected one of one objective, got one of 2"):
+        optimize(optuna.create_study(directions=["minimize"] * 2), space, KEY, MODEL, X, Y, **OPTIONS)
+    with pytest.raises(TypeError, match=r"study: expected an optuna.Study, got"):
+        optimize("study", space, KEY, MODEL, X, Y, **OPTIONS)
