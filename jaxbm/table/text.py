@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,8 @@ def parts(text: str, size: int | None = None) -> Iterator[str]:
         start = end
 
 
-def rows(text: str, sep: str) -> Iterator[list[str]]:
-    """A reader of the rows of cells, blank ones included."""
+def rows(text: str, sep: str) -> Any:
+    """A `csv.reader` of the rows of cells, blank ones included."""
     lines = (line for part in parts(text) for line in io.StringIO(part, newline=""))
     return csv.reader(lines, delimiter=sep, skipinitialspace=True)
 
