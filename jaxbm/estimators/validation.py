@@ -122,6 +122,7 @@ def _total(kind: str, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     if kind in CLASSES:
         return w.sum(keepdims=True)
     labels = np.asarray(y, np.float64).reshape(len(y), -1)
+    labels = labels - labels[:1]  # of equal ones the mean, rounded, may be another
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = (w @ labels) / w.sum()
     return w @ np.square(labels - mean)

@@ -232,3 +232,21 @@ def test_probabilities_that_do_not_sum_to_one_are_judged_as_they_are_with_a_warn
     assert float(jax.jit(metrics.log_loss)(p, y)) == pytest.approx(value, rel=1e-6)
     whole = np.asarray([[0.5, 0.5], [1.0, 0.0], [np.nan, 9.0]])
     assert float(metrics.log_loss(whole, y[:3], weights=np.asarray([1.0, 0.0, 0.0]))) == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize("value", [0.1, 7.7, 1e6, 1e-6])
+@pytest.mark.parametrize("weights", [None, RNG.random(N).astype(np.float32)])
+def test_r2_of_a_constant_target_whose_mean_is_rounded(value, weights):
+    target = np.full(N, value, np.float32)
+    assert float(metrics.r2(SCORES[:, 0], target, weights=weights)) == 0
+    assert float(metrics.r2(target, target, weights=weights)) == 1
+    hidden = np.where(np.arange(N) == 0, 0, 1 if weights is None else weights)
+    target[0] = np.nan
+    assert float(jax.jit(metrics.r2)(SCORES[:, 0], target, weights=hidden)) == 0
+
+
+def test_r2_far_from_zero():
+    target = (1e6 + 3 * SCORES).astype(np.float32)
+    for predictions in (target + np.float32(0.5), target[::-1]):
+        want = sk.r2_score(target.astype(np.float64), predictions.astype(np.float64))
+        assert float(metrics.r2(predictions, target)) == pytest.approx(want, rel=1e-5)
