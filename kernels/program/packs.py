@@ -28,10 +28,11 @@ def scalars(
         return [e.compute(op, dtype, dtypes, row, params) for row in rows]
     texts = [tuple(v.text for v in row) for row in rows]
     distinct = dict(zip(texts, rows, strict=True))
-    lanes = max(1, e.vector_bytes // max(itemsize(dtype), 4))
+    wide = e.wide_bytes // max(itemsize(dtype), 4)
+    lanes = wide if len(distinct) >= 2 * wide else max(1, e.vector_bytes // max(itemsize(dtype), 4))
     done: dict[tuple[str, ...], Value] = {}
     keys = list(distinct)
-    full: list[Sequence[tuple[str, ...]]] = []
+    full: list[list[tuple[str, ...]]] = []
     for at in range(0, len(keys), lanes):
         group: Sequence[tuple[str, ...]] = keys[at : at + lanes]
         if len(group) < arithmetic.PACKED_FROM.get(op, 2):
