@@ -226,14 +226,11 @@ _counted: Callable[[Any], int] = lru_cache(maxsize=256)(_count)
 
 def shapes_of(model: Model) -> Params:
     """Parameters as shapes and dtypes."""
-    return _shapes(model) if is_hashable(model) else model.param_shapes()
+    return _known_shapes(model) if is_hashable(model) else model.param_shapes()
 
 
-def _asked(model: Model) -> Params:
-    return model.param_shapes()
-
-
-_shapes: Callable[[Any], Params] = lru_cache(maxsize=256)(_asked)
+# Several ask while a run begins.
+_known_shapes: Callable[[Any], Params] = lru_cache(maxsize=256)(lambda model: model.param_shapes())
 
 
 def path_name(path: Any) -> str:

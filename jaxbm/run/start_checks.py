@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from jaxbm.models.protocol import Model, Params, check_tree
+from jaxbm.models.protocol import Model, Params, check_tree, shapes_of
 
 
 def start(model: Model, optimizer: Any, params: Params | None, opt_state: Any) -> None:
@@ -17,5 +17,5 @@ def start(model: Model, optimizer: Any, params: Params | None, opt_state: Any) -
     if params is not None:
         model.check_params(params)
     if opt_state is not None:
-        like = params if params is not None else jax.eval_shape(lambda: model.init(jax.random.key(0)))
+        like = params if params is not None else shapes_of(model)
         check_tree("opt_state", opt_state, jax.eval_shape(optimizer.init, like), type(optimizer).__name__)
