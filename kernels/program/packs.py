@@ -34,7 +34,7 @@ def scalars(
     keys = list(distinct)
     full: list[list[tuple[str, ...]]] = []
     for at in range(0, len(keys), lanes):
-        group: Sequence[tuple[str, ...]] = keys[at : at + lanes]
+        group = keys[at : at + lanes]
         if len(group) < arithmetic.PACKED_FROM.get(op, 2):
             done.update((key, e.compute(op, dtype, dtypes, distinct[key], params)) for key in group)
         else:
