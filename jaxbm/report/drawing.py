@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INK, FAINT, PAPER = "#010203", "#010204", "#010205"
 SERIES = tuple(f"#0103{i:02d}" for i in range(10))
 VARIABLES = {INK: "--ink", FAINT: "--faint", PAPER: "--paper"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
-FIRST, SECOND, THIRD = SERIES[:3]
+FIRST, SECOND = SERIES[:2]
 #: Inches: shown at the width of a phone, its letters have the size of the text beside it.
 WIDE, NARROW = (4.7, 2.7), (3.9, 2.9)
 STYLE: dict[str, Any] = {

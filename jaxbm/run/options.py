@@ -281,4 +281,3 @@ NUMBERS = of_role(NUMBER)
 """Numbers of the run itself, beside those of its optimizer."""
 SEARCHED = (*NUMBERS, *(name for name in STATICS if OPTIONS[name].searched))
 """What a sweep may search, beside the optimizer and the architecture."""
-EXECUTED = of_role(EXECUTION)

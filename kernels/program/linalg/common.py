@@ -14,7 +14,6 @@ from jaxbm.kernels.program.text import Function, Module
 from jaxbm.kernels.program.types import PTR, Type, from_dtype
 from jaxbm.kernels.program.values import Index, Value
 
-Body = Callable[[Index, list[Value]], "list[Value] | None"]
 ATTRIBUTES = "noinline nounwind"
 
 

@@ -24,7 +24,6 @@ class Format(NamedTuple):
     mantissa: int
     """stored bits of the significand"""
     bias: int
-    max_exponent: int
     tiny: float
     """the smallest normal number"""
     to_normal: int
@@ -36,8 +35,8 @@ class Format(NamedTuple):
         return 1.5 * 2.0**self.mantissa
 
 
-FLOAT32 = Format(23, 127, 128, 2.0**-126, 25)
-FLOAT64 = Format(52, 1023, 1024, 2.0**-1022, 54)
+FLOAT32 = Format(23, 127, 2.0**-126, 25)
+FLOAT64 = Format(52, 1023, 2.0**-1022, 54)
 
 
 def format_of(x: Value) -> Format:
