@@ -137,19 +137,6 @@ def test_booleans():
     same(lambda x, y: (x @ y.T, x[0] @ y[0], x[:, :1] @ y[:1]), x[:, :7], y[:, :7])
 
 
-def test_rounding_to_fewer_bits():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=80) * 10.0 ** rng.integers(-44, 38, 80)
-    x = np.concatenate([x, floats("float32").ravel(), [65520.0, 65519.9, 3.4e38, 1e-40]]).astype(np.float32)
-    kinds = ((5, 10), (8, 7), (4, 3), (2, 1), (8, 3), (3, 23), (11, 52))
-
-    def every(x):
-        types = {t: x.astype(t) for t in FLOATS}
-        return {(t, kind): lax.reduce_precision(v, *kind) for t, v in types.items() for kind in kinds}
-
-    same(every, x, x64=True, exact=True)
-
-
 @pytest.mark.parametrize("source", [*FLOATS, *INTEGERS, "bool"])
 def test_conversions(source):
     with jax.enable_x64(True):
@@ -169,25 +156,6 @@ def test_a_float64_becomes_a_float16_in_one_rounding():
     with jax.enable_x64(True):
         half = jaxbm.accelerate(lambda x: x.astype(jnp.float16), require=True)(near)
     np.testing.assert_array_equal(np.asarray(half), near.astype(np.float16))
-
-
-def test_bits_as_another_type():
-    pairs = [("float32", "int32"), ("float64", "uint64"), ("uint32", "float32"), ("int8", "uint8")]
-    pairs += [(half, "uint16") for half in ("float16", "bfloat16")]
-    pairs += [("int16", half) for half in ("float16", "bfloat16")]
-    with jax.enable_x64(True):
-        x = [floats(a) if a in FLOATS else integers(a) for a, _ in pairs]
-
-    def f(x):
-        return [lax.bitcast_convert_type(v, jnp.dtype(b)) for v, (_, b) in zip(x, pairs, strict=True)]
-
-    same(f, x, x64=True, exact=True)
-
-
-def test_upper_halves_of_products():
-    types = INTEGERS[:3] + INTEGERS[4:7]
-    x, y = [integers(d, seed=1) for d in types], [integers(d, seed=2) for d in types]
-    same(lambda x, y: [lax.mulhi(a, b) for a, b in zip(x, y, strict=True)], x, y, exact=True)
 
 
 def test_what_is_put_on_no_device_and_logarithms_to_the_base_two():
@@ -226,11 +194,6 @@ def test_polynomials():
 def test_the_derivative_of_tanh_keeps_its_digits():
     x = jnp.tanh(jnp.linspace(-9, 9, 40))
     same(lambda x: (lax.one_minus_square_p.bind(x), lax.one_minus_square_p.bind(x[3])), x, exact=True)
-
-
-def test_precision_is_reduced():
-    x = floats("float32", seed=6)
-    same(lambda x: (lax.reduce_precision(x, 5, 10), lax.reduce_precision(x, 8, 7)), x, exact=True)
 
 
 def test_weak_types_and_python_numbers():

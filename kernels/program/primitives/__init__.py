@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from jaxbm.core.lazy import attached
 from jaxbm.kernels.program.primitives import (
+    bits,
     calls,
     control,
     elementwise,
@@ -23,6 +24,7 @@ if not TYPE_CHECKING:  # its modules, imported when asked for
     __getattr__, __dir__ = attached(__name__)
 
 __all__ = [
+    "bits",
     "calls",
     "control",
     "elementwise",

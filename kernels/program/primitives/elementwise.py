@@ -91,19 +91,6 @@ def log2(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     return [tracer.add("mul", [log, tracer.full(1.4426950408889634, x.shape, x.dtype)], x.shape, x.dtype)]
 
 
-@rule("mulhi", kind="elementwise", note="to 32 bits")
-def mulhi(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """The upper half of a product of integers."""
-    shape, dtype = shape_of(eqn.outvars[0].aval), dtype_of(eqn.outvars[0].aval)
-    bits, wide = int(dtype.lstrip("uint")), "uint64" if dtype[0] == "u" else "int64"
-    if bits > 32:
-        raise NotNative("products of 128 bits")
-    a, b = (tracer.convert(v, wide) for v in operands(tracer, eqn, inputs))
-    product = tracer.add("mul", [a, b], shape, wide)
-    shift = "shift_right_logical" if dtype[0] == "u" else "shift_right_arithmetic"
-    return [tracer.convert(tracer.add(shift, [product, tracer.full(bits, shape, wide)], shape, wide), dtype)]
-
-
 @rule("device_put", kind="identity", params=("devices", "srcs", "copy_semantics"), note="to no device in particular")
 def device_put(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """Arrays that stay where they are."""
@@ -180,45 +167,6 @@ def round_(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 def convert_element_type(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """A conversion: integers wrap around, floats that go to integers saturate, NaN gives 0."""
     return [tracer.convert(inputs[0], dtype_of(eqn.outvars[0].aval))]
-
-
-@rule("bitcast_convert_type", kind="elementwise", params=("new_dtype",), note="between types of one width")
-def bitcast_convert_type(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """The same bits as another type."""
-    out = eqn.outvars[0].aval
-    if shape_of(out) != inputs[0].shape:
-        raise NotNative("it changes the number of elements")
-    if dtype_of(out) == inputs[0].dtype:
-        return inputs
-    return [tracer.add("bitcast_convert_type", inputs, shape_of(out), dtype_of(out))]
-
-
-@rule("reduce_precision", kind="elementwise", params=("exponent_bits", "mantissa_bits"))
-def reduce_precision(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """Rounding, halves to even, to a type with fewer bits; what is too large for it is infinite, too small zero."""
-    exponent, mantissa = (int(eqn.params[f"{part}_bits"]) for part in ("exponent", "mantissa"))
-    info = jnp.finfo(inputs[0].dtype)
-    if exponent >= info.nexp and mantissa >= info.nmant:
-        return inputs
-    if not mantissa:
-        raise NotNative("no bits of mantissa")
-
-    def reduce(x: Any) -> Any:
-        bits = lax.bitcast_convert_type(x, jnp.dtype(f"uint{info.bits}"))
-        number = bits.dtype.type
-        if mantissa < info.nmant:
-            drop = info.nmant - mantissa
-            odd = (bits >> number(drop)) & number(1)
-            bits = (bits + (odd + number(2 ** (drop - 1) - 1))) & ~number(2**drop - 1)
-        if exponent < info.nexp:
-            sign, infinity = bits & number(1 << (info.bits - 1)), number((2**info.nexp - 1) << info.nmant)
-            size, middle, reach = bits & infinity, 2 ** (info.nexp - 1) - 1, 2 ** (exponent - 1) - 1
-            bits = jnp.where(size > number((middle + reach) << info.nmant), sign | infinity, bits)
-            bits = jnp.where(size <= number((middle - reach) << info.nmant), sign, bits)
-        return jnp.where(jnp.isnan(x), x, lax.bitcast_convert_type(bits, x.dtype))
-
-    with jax.enable_x64(True):  # the bits of float64 are integers of 64
-        return tracer.call(reduce, inputs[0])
 
 
 @rule("copy", "copy_p", "stop_gradient", "optimization_barrier", kind="identity")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import jax
+from jax import lax
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxbm.kernels.program.ir import Const, NotNative, Value
 from jaxbm.kernels.program.primitives.rows import with_row
 from jaxbm.kernels.program.primitives.shapes import reshaped, words_after
 from jaxbm.kernels.program.registry import rule
-from jaxbm.kernels.program.trace import Tracer, dtype_of, shape_of
+from jaxbm.kernels.program.trace import Tracer, dtype_of, is_key, shape_of
 
 SCATTERS = {
     "scatter": "set", "scatter-add": "add", "scatter_add": "add", "scatter-mul": "mul", "scatter_mul": "mul",
@@ -113,7 +118,7 @@ def scatter(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     if words and kind != "set":
         raise NotNative("arithmetic on keys")
     if kind == "set" and p["update_jaxpr"] is not None:
-        raise NotNative("a function of what stands there")
+        return _applied(tracer, eqn, x, indices)
     if x.dtype == "bool" and kind in ("add", "mul", "sub"):
         raise NotNative("it adds booleans")
     mode = "clip" if _mode(eqn) == "clip" else "drop"
@@ -137,3 +142,35 @@ def scatter(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
             mode=mode,
         )
     ]
+
+
+def _applied(tracer: Tracer, eqn: Any, x: Value, indices: Value) -> list[Value]:
+    """A function of each element of the windows, one window after the other, as one element may be in several."""
+    p, d, updates = eqn.params, eqn.params["dimension_numbers"], shape_of(eqn.invars[2].aval)
+    if is_key(eqn.outvars[0].aval.dtype):
+        raise NotNative("a function of keys that stand there")
+    if 0 in updates:
+        return [x]
+    # A batch is one more place of each window.
+    inserted = tuple(sorted((*d.inserted_window_dims, *d.operand_batching_dims)))
+    places = (*d.scatter_dims_to_operand_dims, *d.operand_batching_dims)
+    lengths = iter([updates[k] for k in d.update_window_dims])
+    sizes = tuple(1 if k in inserted else next(lengths) for k in range(len(x.shape)))
+    inner = tuple(range(len(d.update_window_dims)))
+    reads = lax.GatherDimensionNumbers(inner, inserted, places)
+    writes = lax.ScatterDimensionNumbers(inner, inserted, places)
+    function = jaxpr_as_fun(ClosedJaxpr(p["update_jaxpr"], p["update_consts"]))
+
+    def one(x: Any, at: Any) -> tuple[Any, None]:
+        window = lax.gather(x, at, reads, sizes, mode=lax.GatherScatterMode.CLIP)
+        new = jax.vmap(lambda v: function(v, v)[0])(window.reshape(-1)).reshape(window.shape)
+        return lax.scatter(x, at, new, writes, mode=p["mode"]), None
+
+    def every(x: Any, at: Any) -> Any:
+        at = at if at.dtype.itemsize >= 4 else at.astype("int32")
+        batch = at.shape[:-1]
+        members = [lax.broadcasted_iota(at.dtype, (*batch, 1), k) for k in d.scatter_indices_batching_dims]
+        at = lax.concatenate([at, *members], len(batch))
+        return lax.scan(one, x, at.reshape(math.prod(batch), len(places)))[0]
+
+    return tracer.call(every, x, indices)
