@@ -201,7 +201,8 @@ def test_partial_fit_of_small_batches_is_that_of_any(monkeypatch, options):
             slow.partial_fit(X[part], Y[part], classes=classes)
         for name in ("coefs_", "intercepts_"):
             for ours, theirs in zip(getattr(quick, name), getattr(slow, name), strict=True):
-                np.testing.assert_array_equal(ours, theirs)
+                # XLA compiles two programs, the kernel is one.
+                np.testing.assert_allclose(ours, theirs, rtol=1e-6 if options.get("implementation") else 0)
         for name in ("loss_curve_", "best_loss_", "t_", "n_iter_", "_no_improvement_counts", "_best_values"):
             np.testing.assert_allclose(getattr(quick, name), getattr(slow, name), rtol=1e-5)
 
