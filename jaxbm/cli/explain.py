@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from jaxbm import table, understand
     from jaxbm.cli.shared import check_file, refuse
+    from jaxbm.metrics.table import DECIDED, WAYS
     from jaxbm.report.fitting import Fitting, say
     from jaxbm.report.fitting import console as make_console
     from jaxbm.report.parts import number
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     told += "; how much worse without each column:"
     say(console, told)
     console.print(Fitting(["", "importance", "standard error"], lines))
-    if found.metric in ("accuracy", "balanced_accuracy", "f1") and not found.importances.any():
+    if WAYS[found.metric][1] == DECIDED and not found.importances.any():
         say(console, "no column's disorder changes a class that is predicted; see probabilities by --metric log_loss")
     arguments.outcome = {
         "metric": found.metric,

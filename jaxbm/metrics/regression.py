@@ -85,7 +85,8 @@ def r2(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None 
         w = row_weights(weights, e)
         e, t = e.astype(w.dtype), t.astype(w.dtype)
         # From a target of theirs: the mean of equal numbers, rounded, may be another, and so the total not 0.
-        e, t = jnp.where(w > 0, e, 0), jnp.where(w > 0, t - t[(w > 0).argmax()], 0)
+        one = t[(w > 0).argmax()] if len(t) else 0
+        e, t = jnp.where(w > 0, e, 0), jnp.where(w > 0, t - one, 0)
         center = (w * t).sum() / w.sum()
         residual, total = (w * e * e).sum(), (w * jnp.square(t - center)).sum()
         constant = jnp.where(residual == 0, 1.0, 0.0)

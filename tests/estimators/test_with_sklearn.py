@@ -1,5 +1,6 @@
 """The estimators inside of scikit-learn's own tools."""
 
+import importlib.util
 import io
 
 import joblib
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from scipy import sparse
 from sklearn import datasets
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
@@ -89,3 +91,35 @@ def test_scaled_targets_and_joblib():
     joblib.dump(model, kept)
     kept.seek(0)
     np.testing.assert_array_equal(joblib.load(kept).predict(x), model.predict(x))
+
+
+def _containers(tmp_path):
+    """Rows in everything that scikit-learn reads them from, and whether they name their columns."""
+    names, exact = list("abcd"), X.astype(np.float16).astype(np.float64)
+    frame = pd.DataFrame(exact, columns=names)
+    np.save(tmp_path / "x.npy", exact)
+    frozen = exact.copy()
+    frozen.flags.writeable = False
+    yield from (
+        (rows, True) for rows in (frame, frame.astype("Float64"), frame.astype("Float32"), frame.astype(object))
+    )
+    yield pd.DataFrame({name: pd.Categorical(frame[name]) for name in names}), True
+    for kind in (sparse.csr_array, sparse.csc_array, sparse.coo_array, sparse.csr_matrix):
+        yield kind(exact), False
+    yield from ((exact.astype(dtype), False) for dtype in ("f2", "f4", ">f8", "g", object))
+    for rows in (np.load(tmp_path / "x.npy", mmap_mode="r"), frozen, np.asfortranarray(exact), exact.tolist()):
+        yield rows, False
+    if importlib.util.find_spec("polars"):
+        import polars
+
+        yield polars.DataFrame(exact, schema=names), True
+
+
+def test_rows_come_in_any_container(tmp_path):
+    exact = X.astype(np.float16).astype(np.float64)
+    plain = JaxMLPClassifier((5,), max_iter=2, random_state=0).fit(exact, Y)
+    for rows, is_named in _containers(tmp_path):
+        model = JaxMLPClassifier((5,), max_iter=2, random_state=0).fit(rows, Y)
+        np.testing.assert_allclose(model.predict_proba(rows), plain.predict_proba(exact), rtol=1e-5)
+        assert hasattr(model, "feature_names_in_") == is_named
+        assert np.isfinite(model.partial_fit(rows, Y).loss_)

@@ -8,10 +8,6 @@ from jax import lax
 
 pytest.importorskip("llvmlite")
 
-import jaxbm
-from jaxbm.kernels.program.flatten import flatten
-from jaxbm.kernels.program.ir import NotNative
-from jaxbm.kernels.program.traced import trace_jaxpr
 
 X = jnp.linspace(0.6, 2.1, 9, dtype=jnp.float32)
 
@@ -53,11 +49,3 @@ def test_an_operand_that_is_read_later_is_not_overwritten():
 
 def test_integrals_in_several_loops():
     same(jax.scipy.special.exp1, X, factor=3.0)
-
-
-def test_a_function_of_what_stands_there_is_left_to_xla():
-    f = lambda x, i: x.at[i].apply(jnp.sin)  # noqa: E731
-    i = jnp.array([3, 3, 1])
-    with pytest.raises(NotNative, match="what stands there"):
-        trace_jaxpr(flatten(f, (X, i), {}).closed)
-    assert jaxbm.accelerate(f)(X, i).tolist() == jax.jit(f)(X, i).tolist()

@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 from jax import lax
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxbm.kernels.program.ir import Const, NotNative, Value
+from jaxbm.kernels.program.jaxprs import ClosedJaxpr, jaxpr_as_fun
 from jaxbm.kernels.program.primitives.rows import with_row
 from jaxbm.kernels.program.primitives.shapes import reshaped, words_after
 from jaxbm.kernels.program.registry import rule
