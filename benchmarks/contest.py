@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -93,6 +93,12 @@ class Contestant:
             if jax.default_backend() != "cpu":
                 return "it is for CPUs"
         return None
+
+
+def twice(make: str, options: Mapping[str, Any] | None = None, **fields: Any) -> tuple[Contestant, Contestant]:
+    """Ourselves, and ourselves again: what the two differ by is noise (A/A). Takes what `Contestant` takes."""
+    ours = Contestant(OURS, make, options or {}, **fields)
+    return ours, replace(ours, name=AGAIN)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant
+from jaxbm.benchmarks.contest import Contest, Contestant, twice
 from jaxbm.benchmarks.workloads import WORKLOADS
 
 SCAN, XLA, AVX2, ONE_THREAD = "JAX scan", "jaxbm (XLA)", "jaxbm (AVX2)", "jaxbm (one thread)"
@@ -17,7 +17,7 @@ GRID, OWN_PROCESS, ONE_MEMBER = "GridSearchCV", "jaxbm (own process)", "jaxbm, o
 KERNEL, LOOP = "jaxbm kernel", "plain 7-stream loop"
 TORCH_LOOP, TORCH_FUNC, JOBLIB = "PyTorch loop", "PyTorch torch.func", "scikit-learn joblib"
 
-OURS_TWICE = (Contestant(OURS, "peers.ours:job"), Contestant(AGAIN, "peers.ours:job"))
+OURS_TWICE = twice("peers.ours:job")
 VARIANTS = {
     XLA: Contestant(XLA, "peers.ours:job", {"implementation": "xla"}),
     AVX2: Contestant(AVX2, "peers.ours:job", kernel=True, env={"JAXBM_ISA": "v3"}, separate=True, cpu_only=True),

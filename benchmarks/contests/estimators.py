@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant, Target
+from jaxbm.benchmarks.contest import Contest, Contestant, Target, twice
 from jaxbm.benchmarks.contests.contestants import GRID
 from jaxbm.benchmarks.tables import SHAPES, Estimator, Search
 
@@ -14,8 +14,8 @@ def estimators() -> list[Contest]:
     """An estimator on each table, and the search."""
 
     def entries(make: str, theirs: str, **fields: int) -> tuple[Contestant, ...]:
-        made, options = f"peers.estimators:{make}", {"library": "jaxbm"}
-        ours = [Contestant(name, made, options, ("sklearn",)) for name in (OURS, AGAIN)]
+        made = f"peers.estimators:{make}"
+        ours = twice(made, {"library": "jaxbm"}, requires=("sklearn",))
         needed = ("sklearn", "threadpoolctl", "joblib")
         return *ours, Contestant(theirs, made, {"library": "sklearn"}, needed, separate=True, **fields)  # type: ignore[arg-type]
 

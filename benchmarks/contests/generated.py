@@ -1,23 +1,23 @@
 """The hand-written training kernel against generated code: the same `fit`, by either, on either instruction set.
 
 Generated code would be the better default wherever it is as fast, since it knows every loss, optimizer and model. One
-contest for each class of shapes says where that is so, and `table` puts their results side by side.
+contest for each class of shapes says where that is so.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import replace
 
 from jaxbm.benchmarks import analysis
-from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant, Target
-from jaxbm.benchmarks.record import Records, Result
-from jaxbm.benchmarks.text import table as drawn
+from jaxbm.benchmarks.contest import OURS, Contest, Contestant, Target, twice
+from jaxbm.benchmarks.record import Records
+from jaxbm.benchmarks.text import table
 from jaxbm.benchmarks.workloads import Workload
 
 GENERATED, KERNEL_AVX2, GENERATED_AVX2 = "jaxbm generated", "jaxbm (AVX2)", "jaxbm generated (AVX2)"
 NEVER_SEEN = "jaxbm, never seen"
+JOB = "peers.ours:job"
 SHAPES = ((8, 16, 1), (20, 64, 32, 1), (30, 256, 256, 2), (784, 128, 10), (784, 512, 512, 10))
 BATCHES = (8, 32, 128, 512)
 MEMBERS = (1, 64, 1_000)
@@ -57,10 +57,11 @@ def _told(sizes: tuple[int, ...]) -> str:
 def _contest(sizes: tuple[int, ...], batch: int, members: int) -> Contest:
     name = f"generated-{_told(sizes)}-{batch}-{members}"
     who = "one model" if members == 1 else f"{members:,} members of"
-    lesser = {"JAXBM_ISA": "v3"}
+    by_hand, lesser = _by_hand(), {"JAXBM_ISA": "v3"}
+    generated = Contestant(GENERATED, JOB, {"implementation": "program"}, ("llvmlite",), separate=True, cpu_only=True)
     entries = (
-        _entry(OURS, "cpu"), _entry(AGAIN, "cpu"), _entry(GENERATED, "program"),
-        replace(_entry(KERNEL_AVX2, "cpu"), env=lesser), replace(_entry(GENERATED_AVX2, "program"), env=lesser),
+        *by_hand, generated,
+        replace(by_hand[0], name=KERNEL_AVX2, env=lesser), replace(generated, name=GENERATED_AVX2, env=lesser),
     )  # fmt: skip
     title = f"{who} {_told(sizes)}, batch {batch}, by hand and generated"
     return Contest(
@@ -69,25 +70,16 @@ def _contest(sizes: tuple[int, ...], batch: int, members: int) -> Contest:
     )  # fmt: skip
 
 
-def _entry(name: str, implementation: str) -> Contestant:
-    """`fit` by one implementation on one thread, in a process of its own."""
-    by_hand = implementation == "cpu"
-    return Contestant(
-        name,
-        "peers.ours:job",
-        {"implementation": implementation, **({"threads": 1} if by_hand else {})},
-        () if by_hand else ("llvmlite",),
-        kernel=by_hand,
-        separate=True,
-        cpu_only=True,
-    )
+def _by_hand() -> tuple[Contestant, Contestant]:
+    """`fit` by the kernel on one thread, in a process of its own."""
+    return twice(JOB, {"implementation": "cpu", "threads": 1}, kernel=True, separate=True, cpu_only=True)
 
 
 def _unseen(sizes: tuple[int, ...]) -> Contest:
     """A loss, an optimizer and a model that the library has never seen, beside the kernel's step of its own menu."""
     name = f"never-seen-{_told(sizes)}"
     entries = (
-        _entry(OURS, "cpu"), _entry(AGAIN, "cpu"),
+        *_by_hand(),
         Contestant(NEVER_SEEN, "peers.ours:never_seen", requires=("llvmlite",), separate=True, cpu_only=True),
     )  # fmt: skip
     title = f"{_told(sizes)}, batch 32: a loss, an optimizer and a model of one's own"
@@ -113,32 +105,4 @@ def never_seen(records: Records) -> str:
         machine, versions = run.machine, run.versions
         told = f"{machine['cpu']}, kernels {machine['kernels']}, Python {machine['python']}, jax {versions['jax']}."
     heads = ["network", "batch", "own loss, optimizer and model", "kernel, of its menu", "ratio"]
-    return f"{told}\n\n{drawn(heads, rows)}"
-
-
-def table(records: Records) -> str:
-    """The results of these contests: microseconds a step of one member, and generated code's time over the kernel's.
-
-    The ratio is of the least times: what else ran on the machine can only have made a round longer.
-    """
-    rows = []
-    for contest in generated():
-        found = analysis.timed(records.contest(contest.name))
-        if GENERATED not in found or OURS not in found:
-            continue
-        case = contest.case
-        row = [_told(case.sizes), str(case.batch_size), f"{case.members:,}"]
-        for kernel, other in ((OURS, GENERATED), (KERNEL_AVX2, GENERATED_AVX2)):
-            row += _pair(found, kernel, other)
-        rows.append(row)
-    heads = ["network", "batch", "members"]
-    for isa in ("widest", "AVX2"):
-        heads += [f"by hand, {isa}", f"generated, {isa}", "ratio"]
-    return drawn(heads, rows)
-
-
-def _pair(found: Mapping[str, Result], kernel: str, other: str) -> list[str]:
-    if kernel not in found or other not in found:
-        return ["", "", ""]
-    by_hand, ours = (min(found[name].per_unit) for name in (kernel, other))
-    return [f"{by_hand * 1e6:.3g}", f"{ours * 1e6:.3g}", f"{ours / by_hand:.2f}x"]
+    return f"{told}\n\n{table(heads, rows)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant, Target
+from jaxbm.benchmarks.contest import Contest, Contestant, Target, twice
 from jaxbm.benchmarks.contests.contestants import (
     GRID,
     JOBLIB,
@@ -65,16 +65,14 @@ def alike() -> list[Contest]:
 def unlike() -> list[Contest]:
     """Members that differ in rows, numbers of rows and widths."""
     groups = (
-        Contestant(OURS, "peers.groups:ours"),
-        Contestant(AGAIN, "peers.groups:ours"),
+        *twice("peers.groups:ours"),
         Contestant("loop of compiled fits", "peers.groups:compiled_loop", members=12),
         Contestant(
             "scikit-learn loop", "peers.groups:sklearn_loop", requires=("sklearn",), separate=True, members=40
         ),
     )
     sweep = (
-        Contestant(OURS, "peers.sweep:ours"),
-        Contestant(AGAIN, "peers.sweep:ours"),
+        *twice("peers.sweep:ours"),
         Contestant(GRID, "peers.sweep:grid_search", requires=("sklearn",), separate=True, members=8),
     )
     return [

@@ -6,28 +6,27 @@ from dataclasses import replace
 
 from jaxbm.benchmarks import work
 from jaxbm.benchmarks.cases import FLOPS_OF_LOSS, Operation, Process
-from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant, Target
+from jaxbm.benchmarks.contest import Contest, Contestant, Target, twice
 from jaxbm.benchmarks.contests.contestants import KERNEL, LOOP
 
 
 def _operation(
-    name: str, title: str, case: Operation, make: str, options: dict[str, dict[str, str]], **fields: object
+    name: str, title: str, case: Operation, make: str, peer: str, library: str, **fields: object
 ) -> Contest:
-    first, *others = options.items()
-    entries = [Contestant(first[0], make, first[1]), Contestant(AGAIN, make, first[1])]
-    entries += [Contestant(other, make, chosen) for other, chosen in others]
-    return replace(Contest(name, title, case, tuple(entries), rounds=31, budget=2.0, curve_tolerance=None), **fields)  # type: ignore[arg-type]
+    """Ours against a peer: what `make` gives for "jaxbm" and for the peer's library."""
+    entries = *twice(make, {"library": "jaxbm"}), Contestant(peer, make, {"library": library})
+    return replace(Contest(name, title, case, entries, rounds=31, budget=2.0, curve_tolerance=None), **fields)  # type: ignore[arg-type]
 
 
 def operations() -> list[Contest]:
-    pair = {OURS: {"library": "jaxbm"}, "Optax": {"library": "optax"}}
     found = [
         _operation(
             f"permutation-{n}",
             f"a random order of {n:,} rows",
             Operation("permutation", (n,)),
             "operations.elementwise:permutation",
-            {OURS: {"library": "jaxbm"}, "jax.random": {"library": "jax"}},
+            "jax.random",
+            "jax",
             selections=("quick", "targets", "full") if n == 16_000 else ("full",),
             targets=(Target("permutation of 16,000 rows against jax.random.permutation", 20.0, against="jax.random"),)
             if n == 16_000
@@ -39,22 +38,23 @@ def operations() -> list[Contest]:
     for name, shape in (shapes | {"softmax_cross_entropy_with_integer_labels": (100_000, 10)}).items():
         size = " x ".join(f"{n:,}" for n in shape)
         title = f"{name.replace('_', ' ')}, value and gradient, {size}"
-        found.append(_operation(name, title, Operation(name, shape), "operations.elementwise:loss", pair))
+        found.append(_operation(name, title, Operation(name, shape), "operations.elementwise:loss", "Optax", "optax"))
     sizes = (1_000, 100_000, 1_000_000, 10_000_000, 50_000_000, 100_000_000)
     # Adam at 50 million parameters is a claim; between 10 and 100 million nothing else changes.
-    found += [_optimizer("adam", n, pair) for n in sizes]
-    found += [_optimizer("adamw", n, pair) for n in sizes if n != 50_000_000]
+    found += [_optimizer("adam", n) for n in sizes]
+    found += [_optimizer("adamw", n) for n in sizes if n != 50_000_000]
     return found
 
 
-def _optimizer(name: str, n: int, pair: dict[str, dict[str, str]]) -> Contest:
+def _optimizer(name: str, n: int) -> Contest:
     claimed = name == "adam" and n in (10_000_000, 50_000_000)
     contest = _operation(
         f"{name}-{n}",
         f"one step of {name}, {n:,} parameters, donated",
         Operation(name, (n,)),
         "operations.optimizers:update",
-        pair,
+        "Optax",
+        "optax",
         selections=("targets", "full") if claimed else ("full",),
         targets=(
             Target(f"Adam, {n:,} parameters, against Optax", 1.5, of=KERNEL, against="Optax"),
@@ -79,8 +79,7 @@ def passes() -> list[Contest]:
                 f"predictions for {rows:,} row{'s' * (rows > 1)}, 20-64-32-1",
                 Operation("predict", (rows,), sizes),
                 (
-                    Contestant(OURS, "operations.network:predict"),
-                    Contestant(AGAIN, "operations.network:predict"),
+                    *twice("operations.network:predict"),
                     Contestant("JAX apply", "operations.network:apply_rows"),
                     Contestant("scikit-learn", "operations.network:sklearn_predict", requires=("sklearn",)),
                 ),
@@ -95,9 +94,8 @@ def passes() -> list[Contest]:
             case = Operation(name, (4_096,), widths)
             what = "forward pass" if name == "forward" else "forward and backward pass"
             title = f"{what} of 4,096 rows, {'-'.join(map(str, widths))}"
-            ours = (Contestant(n, f"operations.network:{name}") for n in (OURS, AGAIN))
             torch = Contestant("PyTorch", "peers.torch_passes:job", requires=("torch",), separate=True)
-            entries = (*ours, torch)
+            entries = (*twice(f"operations.network:{name}"), torch)
             found.append(Contest(f"{name}-{widths[1]}", title, case, entries, budget=2.0, curve_tolerance=None))
     return found
 
@@ -106,40 +104,33 @@ def tables_and_metrics() -> list[Contest]:
     found = []
     for name in ("roc_auc", "average_precision", "f1", "log_loss", "r2"):
         case = Operation(name, (100_000,))
-        entries = (*(Contestant(n, "operations.metrics:ours") for n in (OURS, AGAIN)),)
         peer = Contestant("scikit-learn", "operations.metrics:sklearn", requires=("sklearn",))
-        found.append(
-            Contest(name, f"{name} of 100,000 rows", case, (*entries, peer), budget=2.0, curve_tolerance=None)
-        )
+        entries = (*twice("operations.metrics:ours"), peer)
+        found.append(Contest(name, f"{name} of 100,000 rows", case, entries, budget=2.0, curve_tolerance=None))
     return [*found, _table()]
 
 
 def _table() -> Contest:
     needed = ("pandas", "sklearn")
-    entries = tuple(Contestant(n, "operations.tables:ours", requires=needed) for n in (OURS, AGAIN))
     peer = Contestant("scikit-learn", "operations.tables:sklearn", requires=needed)
+    entries = (*twice("operations.tables:ours", requires=needed), peer)
     case = Operation("table", (100_000, 15))
     title = "preparation of a table of 100,000 rows, 10 numbers and 4 words"
-    return Contest("table", title, case, (*entries, peer), rounds=5, curve_tolerance=None)
+    return Contest("table", title, case, entries, rounds=5, curve_tolerance=None)
 
 
 def processes() -> list[Contest]:
-    ours = "operations.processes:demo"
     keras = Contestant("Keras on TensorFlow", "operations.processes:keras_demo", requires=("keras", "tensorflow"))
     start = "operations.processes:statement"
     whole = "from jaxbm import *"  # `import jaxbm` alone brings nothing yet
-    imports = {
-        OURS: whole,
-        AGAIN: whole,
-        "jax and optax": "import jax, optax",
-        "plain Python": "pass",
-    }
+    peers = {"jax and optax": "import jax, optax", "plain Python": "pass"}
+    others = (Contestant(name, start, {"code": code}) for name, code in peers.items())
     return [
         Contest(
             "demo",
             "`jaxbm train --demo --preset classic` from shell to report, and the same job in Keras",
             Process("demo"),
-            (Contestant(OURS, ours), Contestant(AGAIN, ours), keras),
+            (*twice("operations.processes:demo"), keras),
             ("targets", "full"),
             rounds=4,
             budget=60.0,
@@ -154,7 +145,7 @@ def processes() -> list[Contest]:
             "import",
             "a process that only imports",
             Process("import"),
-            tuple(Contestant(name, start, {"code": code}) for name, code in imports.items()),
+            (*twice(start, {"code": whole}), *others),
             ("quick", "full"),
             rounds=5,
             budget=10.0,

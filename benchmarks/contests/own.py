@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant, Target
+from jaxbm.benchmarks.contest import Contest, Contestant, Target, twice
 from jaxbm.benchmarks.ensembles import Groups
 from jaxbm.benchmarks.own import Own
 
 SCAN, UNROLLED = "JAX scan", "JAX scan, unroll=4"
-NATIVE = ("llvmlite",)
 # name, title, case, how many times as fast as the better scan
 TRAININGS = (
     ("own-pinball", "a pinball loss, optax.adam, 20-64-32-1", Own("pinball"), 3.0),
@@ -30,8 +29,7 @@ def own() -> list[Contest]:
 
 def _entries(ours: str, scan: str, **options: Any) -> tuple[Contestant, ...]:
     return (
-        Contestant(OURS, ours, requires=NATIVE),
-        Contestant(AGAIN, ours, requires=NATIVE),
+        *twice(ours, requires=("llvmlite",)),
         Contestant(SCAN, scan, **options),
         Contestant(UNROLLED, scan, {"unroll": 4}, **options),
     )

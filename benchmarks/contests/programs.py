@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant, Target
+from jaxbm.benchmarks.contest import Contest, Contestant, Target, twice
 from jaxbm.benchmarks.programs.workload import Case
 
 JIT, SMALL_LOOPS, UNROLLED, NUMBA = "jax.jit", "jax.jit, small loops", "jax.jit, unroll=4", "Numba"
+NATIVE = ("llvmlite",)
 BEST = (JIT, SMALL_LOOPS, UNROLLED)
 REMEDY = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000000"
 """What XLA offers its users against the time between kernels: a loop of less than so many bytes is one kernel."""
@@ -41,8 +42,7 @@ def _contest(
     name: str, title: str, make: str, steps: int, x64: bool, factor: float, scans: bool, in_numba: bool
 ) -> Contest:
     entries = [
-        Contestant(OURS, "programs.jobs:accelerated", requires=("llvmlite",)),
-        Contestant(AGAIN, "programs.jobs:accelerated", requires=("llvmlite",)),
+        *twice("programs.jobs:accelerated", requires=NATIVE),
         Contestant(JIT, "programs.jobs:jitted"),
         Contestant(SMALL_LOOPS, "programs.jobs:jitted", env={"XLA_FLAGS": REMEDY}),
     ]
@@ -66,8 +66,7 @@ def _contest(
 def _call(arguments: int, calls: int) -> Contest:
     shared = {"arguments": arguments}
     entries = (
-        Contestant(OURS, "programs.jobs:call", {"native": True, **shared}, requires=("llvmlite",)),
-        Contestant(AGAIN, "programs.jobs:call", {"native": True, **shared}, requires=("llvmlite",)),
+        *twice("programs.jobs:call", {"native": True, **shared}, requires=NATIVE),
         Contestant(JIT, "programs.jobs:call", {"native": False, **shared}),
     )
     name, title = "call", "a call that adds one to three numbers"
