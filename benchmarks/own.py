@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
@@ -12,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array, lax
+
+from jaxbm.benchmarks.plain import drawn, layers, pinball
 
 
 class Recipe(NamedTuple):
@@ -77,37 +78,23 @@ class Own:
         return x, y
 
 
-def _drawn(key: Array, sizes: tuple[int, ...]) -> list[tuple[Array, Array]]:
-    keys, pairs = jax.random.split(key, len(sizes) - 1), list(itertools.pairwise(sizes))
-    return [
-        (jax.random.normal(k, p) * (2 / sum(p)) ** 0.5, jnp.zeros(p[1])) for k, p in zip(keys, pairs, strict=True)
-    ]
-
-
-def _dense(params: Any, x: Array) -> Array:
-    for w, b in params[:-1]:
-        x = jax.nn.relu(x @ w + b)
-    w, b = params[-1]
-    return x @ w + b
-
-
-def _pinball(z: Array, y: Array) -> Array:
-    return jnp.maximum(0.9 * (y - z), -0.1 * (y - z))
-
-
 def _squared(z: Array, y: Array) -> Array:
     return jnp.square(z - y)
 
 
+def _tanh_layers(params: Any, x: Array) -> Array:
+    return layers(params, x, jnp.tanh)
+
+
 def _network(loss: Callable[..., Array], optimizer: optax.GradientTransformation) -> Recipe:
-    return Recipe(lambda key: _drawn(key, (20, 64, 32, 1)), _dense, loss, optimizer, 20, 1)
+    return Recipe(lambda key: drawn(key, (20, 64, 32, 1)), layers, loss, optimizer, 20, 1)
 
 
 def _residual() -> Recipe:
     """Two blocks of 64 units: LayerNorm, relu, a product, and what came in added."""
 
     def init(key: Array) -> Any:
-        return _drawn(key, (20, 64, 64, 64, 1)), [(jnp.ones(64), jnp.zeros(64))] * 2
+        return drawn(key, (20, 64, 64, 64, 1)), [(jnp.ones(64), jnp.zeros(64))] * 2
 
     def apply(params: Any, x: Array) -> Array:
         (first, *blocks, last), norms = params
@@ -124,12 +111,6 @@ def _residual() -> Recipe:
 def _ppo() -> Recipe:
     """Proximal policy optimization: two layers of 64 tanh units, three actions and a value."""
 
-    def apply(params: Any, x: Array) -> Array:
-        for w, b in params[:-1]:
-            x = jnp.tanh(x @ w + b)
-        w, b = params[-1]
-        return x @ w + b
-
     def loss(z: Array, y: Any) -> Array:
         logs = jax.nn.log_softmax(z[:, :3])
         ratio = jnp.exp(jnp.take_along_axis(logs, y["action"][:, None], 1)[:, 0] + 1.1)
@@ -139,28 +120,24 @@ def _ppo() -> Recipe:
         return -clipped + 0.5 * jnp.square(z[:, 3] - y["return"]) - 0.01 * entropy
 
     optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(2.5e-4, eps=1e-5))
-    return Recipe(lambda key: _drawn(key, (6, 64, 64, 4)), apply, loss, optimizer, 6, 4)
+    return Recipe(lambda key: drawn(key, (6, 64, 64, 4)), _tanh_layers, loss, optimizer, 6, 4)
 
 
 def _pinn() -> Recipe:
     """u'' = -u by the squared residual, with two layers of 32 tanh units."""
 
     def net(params: Any, t: Array) -> Array:
-        x = t[None]
-        for w, b in params[:-1]:
-            x = jnp.tanh(x @ w + b)
-        w, b = params[-1]
-        return t + t * t * (x @ w + b)[0]
+        return t + t * t * _tanh_layers(params, t[None])[0]
 
     def apply(params: Any, x: Array) -> Array:
         second = jax.grad(jax.grad(net, argnums=1), argnums=1)
         return jax.vmap(lambda t: second(params, t) + net(params, t))(x[:, 0])[:, None]
 
-    return Recipe(lambda key: _drawn(key, (1, 32, 32, 1)), apply, _squared, optax.adam(1e-3), 1, 1)
+    return Recipe(lambda key: drawn(key, (1, 32, 32, 1)), apply, _squared, optax.adam(1e-3), 1, 1)
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
-    "pinball": lambda: _network(_pinball, optax.adam(1e-3)),
+    "pinball": lambda: _network(pinball, optax.adam(1e-3)),
     "lion": lambda: _network(_squared, optax.lion(1e-4)),
     "clipped-adamw": lambda: _network(_squared, optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3))),
     "residual": _residual,

@@ -93,9 +93,9 @@ def describe_run(limits: Mapping[str, float]) -> Run:
     """This machine, now."""
     import jax
 
-    now = datetime.datetime.now(datetime.UTC)
     from jaxbm.benchmarks.limits import threads
 
+    now = datetime.datetime.now(datetime.UTC)
     machine = {
         "cpu": cpu_model(),
         "threads": threads(),
@@ -109,7 +109,7 @@ def describe_run(limits: Mapping[str, float]) -> Run:
     return Run(
         now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         machine,
-        _versions(),
+        versions(PACKAGES),
         _revision(),
         {k: float(v) for k, v in limits.items()},
     )
@@ -204,9 +204,10 @@ def _kernels() -> str:
     return kernels.status()["cpu"]
 
 
-def _versions() -> dict[str, str]:
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Of those packages that are installed."""
     found = {}
-    for name in PACKAGES:
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -84,6 +84,13 @@ class Workload:
         """FLOPs and compulsory bytes of one call."""
         return train_work(self.sizes, self.batch_size, self.steps_per_epoch, self.epochs, self.members, cache=cache)
 
+    def mean_loss(self, logits: Any, labels: Any) -> Any:
+        """Of a batch, by Optax."""
+        import optax  # not in the processes of peers that have no use for it
+
+        losses = getattr(optax, self.loss)(logits[:, 0] if self.sizes[-1] == 1 else logits, labels)
+        return losses.mean()
+
     def describe(self) -> dict[str, Any]:
         """For the record."""
         return asdict(self)

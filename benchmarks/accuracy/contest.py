@@ -7,13 +7,12 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxbm.benchmarks.accuracy.contestants import CONTESTANTS, Contestant
+from jaxbm.benchmarks.accuracy.contestants import CONTESTANTS, Contestant, Split
 from jaxbm.benchmarks.accuracy.tables import TABLES, Table
 from jaxbm.core.files import replace
 
@@ -78,8 +77,8 @@ def measure(contestant: Contestant, table: Table, split: int) -> dict[str, Any]:
     began, cpu = time.perf_counter(), time.process_time()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the peers' own
-            answers = contestant.run(train, test, table.target, table.task, classes, split)
+            warnings.simplefilter("ignore")  # the peers' own, such as that a network has not converged
+            answers = contestant.run(Split(train, test, table.target, table.task, classes, split))
     except Exception as error:  # a contestant that breaks is a result, too
         return row | {"error": f"{type(error).__name__}: {error}"[:300]}
     row |= {"cpu_seconds": time.process_time() - cpu, "seconds": time.perf_counter() - began}
@@ -107,15 +106,10 @@ def metrics(task: str, y: np.ndarray, answers: np.ndarray, classes: list[Any]) -
 def machine() -> dict[str, Any]:
     """Processor and versions."""
     import jaxbm
-    from jaxbm.benchmarks.record import cpu_model
+    from jaxbm.benchmarks.record import cpu_model, versions
 
-    versions = {"jaxbm": jaxbm.__version__}
-    for name in VERSIONED:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {"cpu": cpu_model(), "python": platform.python_version(), "versions": versions,
+    found = {"jaxbm": jaxbm.__version__} | versions(VERSIONED)
+    return {"cpu": cpu_model(), "python": platform.python_version(), "versions": found,
             "kernels": jaxbm.kernels.status()["cpu"]}  # fmt: skip
 
 

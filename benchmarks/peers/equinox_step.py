@@ -33,11 +33,10 @@ class Network(eqx.Module):
 
 def job(workload: Workload) -> Job:
     """Train an `eqx.Module`."""
-    optimizer, per_example = optax.adam(workload.learning_rate), getattr(optax, workload.loss)
+    optimizer = optax.adam(workload.learning_rate)
 
     def objective(model: Network, x: jax.Array, y: jax.Array) -> jax.Array:
-        logits = jax.vmap(model)(x)
-        return per_example(logits[:, 0] if workload.sizes[-1] == 1 else logits, y).mean()
+        return workload.mean_loss(jax.vmap(model)(x), y)
 
     @eqx.filter_jit(donate="all-except-first")
     def compiled(data: Any, state: Any) -> Any:

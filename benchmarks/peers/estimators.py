@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from typing import Any
 
 from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.peers.sklearn_mlp import faster_threads, unconverged
 from jaxbm.benchmarks.tables import Estimator, Search
 
 
@@ -15,11 +14,15 @@ def fit(case: Estimator, *, library: str) -> Job:
     x, y = case.data()
     kind = _classifier(library)
 
+    def fitted(model: Any) -> Any:
+        with unconverged():
+            return model.fit(x, y)
+
     def run(seed: int) -> Any:
-        return _quietly(kind((case.hidden,), random_state=seed).fit, x, y)
+        return fitted(kind((case.hidden,), random_state=seed))
 
     if library == "sklearn":
-        _faster_threads(lambda: _quietly(kind((case.hidden,), max_iter=10, random_state=0).fit, x, y))
+        faster_threads(lambda: fitted(kind((case.hidden,), max_iter=10, random_state=0)))
     return Job(run, curves=lambda model: {"loss of the last epoch": [model.loss_]})
 
 
@@ -31,7 +34,8 @@ def search(case: Search, *, library: str) -> Job:
     def run(seed: int) -> Any:
         model = _classifier(library)(max_iter=case.epochs, random_state=seed)
         options: dict[str, Any] = {"cv": case.folds, "scoring": "neg_log_loss", "refit": False, "n_jobs": -1}
-        return _quietly(_search(library)(model, grid, **options).fit, x, y)
+        with unconverged():  # some candidates
+            return _search(library)(model, grid, **options).fit(x, y)
 
     return Job(run, curves=lambda found: {"log loss": [-float(found.cv_results_["mean_test_score"].mean())]})
 
@@ -54,23 +58,3 @@ def _search(library: str) -> Any:
     from jaxbm.estimators import MembersSearchCV
 
     return MembersSearchCV
-
-
-def _quietly(function: Any, *arguments: Any) -> Any:
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # some candidates are meant to end before they converge
-        return function(*arguments)
-
-
-def _faster_threads(trial: Any) -> None:
-    from threadpoolctl import threadpool_limits
-
-    seconds: dict[Any, float] = {}
-    for limit in (1, None):
-        with threadpool_limits(limit):
-            began = time.perf_counter()
-            trial()
-            seconds[limit] = time.perf_counter() - began
-    threadpool_limits(min(seconds, key=lambda limit: seconds[limit]))

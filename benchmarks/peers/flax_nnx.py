@@ -30,11 +30,9 @@ class Network(nnx.Module):
 
 def job(workload: Workload) -> Job:
     """Train an `nnx.Module`; `nnx.cached_partial` spares it most of the traversal of its graph at each step."""
-    per_example = getattr(optax, workload.loss)
 
     def objective(model: Network, x: jax.Array, y: jax.Array) -> jax.Array:
-        logits = model(x)
-        return per_example(logits[:, 0] if workload.sizes[-1] == 1 else logits, y).mean()
+        return workload.mean_loss(model(x), y)
 
     @nnx.jit
     def compiled(model: Network, optimizer: nnx.Optimizer, x: jax.Array, y: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ import numpy as np
 import jaxbm
 from jaxbm.benchmarks.ensembles import GroupRows, Groups
 from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.peers.sklearn_mlp import unconverged
 from jaxbm.benchmarks.workloads import BINARY
 
 
@@ -47,7 +48,6 @@ def compiled_loop(case: Groups) -> Job:
 
 def sklearn_loop(case: Groups) -> Job:
     """A Python loop over scikit-learn's `MLPClassifier`."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
     parts = _parts(case.data())
@@ -55,8 +55,7 @@ def sklearn_loop(case: Groups) -> Job:
 
     def run(seed: int) -> Any:
         fits = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with unconverged():
             warnings.filterwarnings("ignore", message="Got `batch_size` less than 1 or larger than sample size")
             for x, y in parts:
                 estimator = MLPClassifier(case.sizes[1:-1], alpha=0.0, random_state=seed, **options)

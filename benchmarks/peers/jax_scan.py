@@ -14,6 +14,7 @@ import optax
 
 import jaxbm
 from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.plain import step_by
 from jaxbm.benchmarks.workloads import Rows, Workload
 
 
@@ -38,18 +39,12 @@ def job(workload: Workload, *, shuffle: str = "jax") -> Job:
 def training(workload: Workload, permutation: Callable[..., Any]) -> Callable[..., Any]:
     """A function of `(key of parameters, key of orders, rows)` that trains one model."""
     model, optimizer, n = workload.model, optax.adam(workload.learning_rate), workload.rows
-    per_example = getattr(optax, workload.loss)
 
     def objective(params: Any, x: Any, y: Any) -> jax.Array:
-        logits = model.apply(params, x)
-        return per_example(logits[:, 0] if model.sizes[-1] == 1 else logits, y).mean()
+        return workload.mean_loss(model.apply(params, x), y)
 
     def train(params_key: jax.Array, order_key: jax.Array, rows: Rows) -> Any:
-        def step(carry: Any, chosen: jax.Array) -> Any:
-            params, state = carry
-            loss, grads = jax.value_and_grad(objective)(params, rows.x[chosen], rows.y[chosen])
-            updates, state = optimizer.update(grads, state, params)
-            return (optax.apply_updates(params, updates), state), loss
+        step = step_by(optimizer, lambda params, chosen: objective(params, rows.x[chosen], rows.y[chosen]))
 
         def epoch(carry: Any, key: jax.Array) -> Any:
             carry, losses = jax.lax.scan(step, carry, permutation(key, n).reshape(-1, workload.batch_size))

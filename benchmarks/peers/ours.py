@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ import optax
 
 import jaxbm
 from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.plain import drawn, layers, pinball
 from jaxbm.benchmarks.workloads import Workload
 
 
@@ -56,29 +56,11 @@ def never_seen(workload: Workload) -> Job:
     if workload.sizes[-1] > 1:
         wanted = jnp.broadcast_to(wanted[:, None], (workload.rows, workload.sizes[-1]))
     options: dict[str, Any] = {
-        "loss": _asymmetric, "optimizer": optax.lion(workload.learning_rate), "epochs": workload.epochs,
+        "loss": pinball, "optimizer": optax.lion(workload.learning_rate), "epochs": workload.epochs,
         "batch_size": workload.batch_size,
     }  # fmt: skip
-    model = jaxbm.FunctionModel(partial(_drawn, workload.sizes), _applied, workload.sizes[0], workload.sizes[-1])
+    model = jaxbm.FunctionModel(partial(drawn, sizes=workload.sizes), layers, workload.sizes[0], workload.sizes[-1])
     return Job(lambda key: jaxbm.fit(key, model, rows.x, wanted, **options), jax.random.key, _curves)
-
-
-def _asymmetric(predictions: jax.Array, labels: jax.Array) -> jax.Array:
-    error = labels - predictions
-    return jnp.maximum(0.9 * error, -0.1 * error)
-
-
-def _drawn(sizes: tuple[int, ...], key: jax.Array) -> Any:
-    keys = jax.random.split(key, len(sizes) - 1)
-    pairs = zip(keys, itertools.pairwise(sizes), strict=True)
-    return [(jax.random.normal(k, (a, b)) * (2 / (a + b)) ** 0.5, jnp.zeros(b)) for k, (a, b) in pairs]
-
-
-def _applied(params: Any, x: jax.Array) -> jax.Array:
-    for weight, bias in params[:-1]:
-        x = jax.nn.relu(x @ weight + bias)
-    weight, bias = params[-1]
-    return x @ weight + bias
 
 
 def _keys(members: int, seed: int) -> jax.Array:

@@ -13,9 +13,7 @@ import jaxbm
 from jaxbm.benchmarks.ensembles import Groups
 from jaxbm.benchmarks.method import Job
 from jaxbm.benchmarks.own import Own
-
-ORDERS = 8
-"""Members share so many different orders: drawing more on the host would take longer than training."""
+from jaxbm.benchmarks.plain import orders, step_by
 
 
 def ours(case: Own) -> Job:
@@ -34,13 +32,7 @@ def ours(case: Own) -> Job:
 def scan(case: Own, *, unroll: int = 1) -> Job:
     """One compiled scan over steps, `vmap` of it over members; orders and parameters are drawn beforehand."""
     recipe, (x, y) = case.recipe, jax.tree.map(jax.device_put, case.data())
-    rng, steps = np.random.default_rng(0), case.rows // case.batch_size
-    drawn = [
-        np.concatenate([rng.permutation(case.rows)[: steps * case.batch_size] for _ in range(case.epochs)])
-        for _ in range(min(case.members, ORDERS))
-    ]
-    many = np.resize(np.stack(drawn), (case.members, drawn[0].size)).astype(np.int32)
-    order = jnp.asarray(many.reshape(case.members, -1, case.batch_size))
+    order = jnp.asarray(orders(case.rows, case.batch_size, case.epochs, case.members))
 
     def objective(params: Any, chosen: jax.Array) -> jax.Array:
         z = recipe.apply(params, x[chosen])
@@ -48,12 +40,7 @@ def scan(case: Own, *, unroll: int = 1) -> Job:
         return recipe.loss(z[:, 0] if recipe.outputs == 1 else z, labels).mean()
 
     def one(params: Any, order: jax.Array) -> Any:
-        def step(carry: Any, chosen: jax.Array) -> Any:
-            params, state = carry
-            value, gradient = jax.value_and_grad(objective)(params, chosen)
-            updates, state = recipe.optimizer.update(gradient, state, params)
-            return (optax.apply_updates(params, updates), state), value
-
+        step = step_by(recipe.optimizer, objective)
         return jax.lax.scan(step, (params, recipe.optimizer.init(params)), order, unroll=unroll)
 
     trained: Any = jax.jit(one if case.members == 1 else jax.vmap(one))
@@ -85,12 +72,7 @@ def poisson_loop(case: Groups, *, unroll: int = 1) -> Job:
             z = model.apply(params, x[chosen])[:, 0]
             return (jnp.exp(z) - y[chosen] * z).mean()
 
-        def step(carry: Any, chosen: jax.Array) -> Any:
-            params, state = carry
-            value, gradient = jax.value_and_grad(objective)(params, chosen)
-            updates, state = optimizer.update(gradient, state, params)
-            return (optax.apply_updates(params, updates), state), value
-
+        step = step_by(optimizer, objective)
         return jax.lax.scan(step, (params, optimizer.init(params)), order, unroll=unroll)
 
     jobs = []

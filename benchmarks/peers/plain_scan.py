@@ -13,23 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.plain import orders
 from jaxbm.benchmarks.workloads import BINARY, Workload
-
-ORDERS = 8
-"""Members share so many different orders: drawing more on the host would take longer than training."""
 
 
 def job(workload: Workload, *, precision: str | None = None) -> Job:
     """Train all members by one scan; `precision` is that of JAX's matrix products."""
     rows, model, members = jax.tree.map(jax.device_put, workload.data()), workload.model, workload.members
-    rng = np.random.default_rng(0)
-    length = workload.epochs * workload.steps_per_epoch
-    drawn = [
-        np.concatenate([rng.permutation(workload.rows).astype(np.int32) for _ in range(workload.epochs)])
-        for _ in range(min(members, ORDERS))
-    ]
-    shape = (-1, length, workload.batch_size)
-    order = jnp.tile(jnp.asarray(np.stack(drawn)), (-(-members // ORDERS), 1))[:members].reshape(shape)
+    order = jnp.asarray(orders(workload.rows, workload.batch_size, workload.epochs, members))
 
     def one(params: Any, order: jax.Array) -> Any:
         return _train(workload, rows, params, order)

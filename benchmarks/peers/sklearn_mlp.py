@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,24 +15,36 @@ from jaxbm.benchmarks.workloads import Rows, Workload
 
 
 def job(workload: Workload) -> Job:
-    """Train by `fit`, or by `partial_fit` where a validation loss is wanted after each epoch.
-
-    BLAS threads cost more than they give on small networks: the faster of one and all is taken.
-    """
-    from threadpoolctl import threadpool_limits
-
+    """Train by `fit`, or by `partial_fit` where a validation loss is wanted after each epoch."""
     rows = workload.data()
     if workload.members > 1:
         return _many(workload, rows)
-    trials: dict[Any, float] = {}
+    faster_threads(lambda: _fitted(workload, rows, 0, epochs=1))
+    train: Callable[..., Any] = _fitted if rows.x_val is None else _validated
+    return Job(lambda seed: train(workload, rows, seed), curves=dict)
+
+
+@contextmanager
+def unconverged() -> Iterator[None]:
+    """Training that is meant to end before it converges."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def faster_threads(trial: Callable[[], Any]) -> None:
+    """BLAS threads cost more than they give on small networks: the faster of one and all is taken from here on."""
+    from threadpoolctl import threadpool_limits
+
+    seconds: dict[Any, float] = {}
     for limit in (1, None):
         with threadpool_limits(limit):
             began = time.perf_counter()
-            _fitted(workload, rows, 0, epochs=1)
-            trials[limit] = time.perf_counter() - began
-    threadpool_limits(min(trials, key=lambda limit: trials[limit]))
-    train: Callable[..., Any] = _fitted if rows.x_val is None else _validated
-    return Job(lambda seed: train(workload, rows, seed), curves=dict)
+            trial()
+            seconds[limit] = time.perf_counter() - began
+    threadpool_limits(min(seconds, key=lambda limit: seconds[limit]))
 
 
 def _estimator(workload: Workload, seed: int, epochs: int) -> Any:
@@ -49,10 +62,7 @@ def _estimator(workload: Workload, seed: int, epochs: int) -> Any:
 
 
 def _fitted(workload: Workload, rows: Rows, seed: int, *, epochs: int | None = None) -> dict[str, Any]:
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are meant to end before it converges
+    with unconverged():
         return {"loss": _estimator(workload, seed, epochs or workload.epochs).fit(rows.x, rows.y).loss_curve_}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 import jaxbm
 from jaxbm.benchmarks.ensembles import Sweep
 from jaxbm.benchmarks.method import Job
+from jaxbm.benchmarks.peers.sklearn_mlp import unconverged
 from jaxbm.benchmarks.workloads import CLASSES
 
 
@@ -29,7 +29,6 @@ def ours(case: Sweep) -> Job:
 
 def grid_search(case: Sweep) -> Job:
     """scikit-learn's `GridSearchCV` over `MLPClassifier`, on all processors."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.model_selection import GridSearchCV
     from sklearn.neural_network import MLPClassifier
 
@@ -45,8 +44,7 @@ def grid_search(case: Sweep) -> Job:
             random_state=seed,
         )
         search = GridSearchCV(estimator, grid, scoring="neg_log_loss", cv=folds, refit=False, n_jobs=-1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with unconverged():
             return search.fit(x, y)
 
     def curves(search: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax import Array, lax
 
+from jaxbm.benchmarks.plain import layers, pinball, step_by
 from jaxbm.benchmarks.programs.workload import Program
 
 
@@ -64,16 +65,9 @@ def cart_poles(steps: int, unroll: int) -> Program:
     return _rollout(64, steps, unroll)
 
 
-def _layers(params: Any, x: Array, between: Callable[[Array], Array]) -> Array:
-    for w, b in params[:-1]:
-        x = jax.nn.relu(between(x @ w + b))
-    w, b = params[-1]
-    return x @ w + b
-
-
-def _normal(x: Array) -> Array:
-    """LayerNorm without scale and offset."""
-    return (x - x.mean(-1, keepdims=True)) * lax.rsqrt(x.var(-1, keepdims=True) + 1e-5)
+def _normal_relu(x: Array) -> Array:
+    """Relu after LayerNorm without scale and offset."""
+    return jax.nn.relu((x - x.mean(-1, keepdims=True)) * lax.rsqrt(x.var(-1, keepdims=True) + 1e-5))
 
 
 Loss = Callable[[Array, Array], Array]
@@ -90,14 +84,9 @@ def _training(
 
     def function(params: Any, x: Array, y: Array, order: Array) -> Any:
         def objective(params: Any, chosen: Array) -> Array:
-            return loss(_layers(params, x[chosen], between)[:, 0], y[chosen]).mean()
+            return loss(layers(params, x[chosen], between)[:, 0], y[chosen]).mean()
 
-        def step(carry: Any, chosen: Array) -> Any:
-            params, state = carry
-            value, gradient = jax.value_and_grad(objective)(params, chosen)
-            updates, state = optimizer.update(gradient, state, params)
-            return (optax.apply_updates(params, updates), state), value
-
+        step = step_by(optimizer, objective)
         (params, _), values = lax.scan(step, (params, optimizer.init(params)), order, unroll=unroll)
         # The mean of each eighth: in the end, training runs differ in their last bits anyhow.
         return values[: steps // 8 * 8].reshape(8, -1).mean(1), params
@@ -108,22 +97,18 @@ def _training(
 
 def mlp(steps: int, unroll: int) -> Program:
     """20-64-32-1 with `optax.adam`, batches of 32."""
-    return _training(optax.adam(1e-3), optax.sigmoid_binary_cross_entropy, lambda x: x, steps, unroll)
+    return _training(optax.adam(1e-3), optax.sigmoid_binary_cross_entropy, jax.nn.relu, steps, unroll)
 
 
 def mlp_layer_norm(steps: int, unroll: int) -> Program:
     """The same with LayerNorm."""
-    return _training(optax.adam(1e-3), optax.sigmoid_binary_cross_entropy, _normal, steps, unroll)
+    return _training(optax.adam(1e-3), optax.sigmoid_binary_cross_entropy, _normal_relu, steps, unroll)
 
 
 def mlp_quantile(steps: int, unroll: int) -> Program:
     """The same with a pinball loss, clipped gradients and AdamW."""
-
-    def pinball(z: Array, y: Array) -> Array:
-        return jnp.maximum(0.9 * (y - z), -0.1 * (y - z))
-
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3))
-    return _training(optimizer, pinball, lambda x: x, steps, unroll)
+    return _training(optimizer, pinball, jax.nn.relu, steps, unroll)
 
 
 def ppo(updates: int, unroll: int) -> Program:
@@ -148,11 +133,7 @@ def ppo(updates: int, unroll: int) -> Program:
         return -clipped + 0.5 * jnp.square(value - returns[chosen]).mean() - 0.01 * entropy
 
     def function(key: Array, params: Any) -> Any:
-        def step(carry: Any, chosen: Array) -> Any:
-            params, state = carry
-            value, gradient = jax.value_and_grad(loss)(params, chosen)
-            changes, state = optimizer.update(gradient, state, params)
-            return (optax.apply_updates(params, changes), state), value
+        step = step_by(optimizer, loss)
 
         def epoch(carry: Any, key: Array) -> Any:
             order = jax.random.permutation(key, rows).reshape(-1, batch)

@@ -23,10 +23,10 @@ def wine():
     return table.demo("wine")[0]
 
 
-def guess(train, test, target, task, classes, seed, *, share):
-    frequencies = train[target].value_counts(normalize=True)
-    truth = np.asarray([[share * (y == c) for c in classes] for y in test[target]])
-    return truth + (1 - share) * np.asarray([frequencies[c] for c in classes])
+def guess(split, *, share):
+    frequencies = split.labels.value_counts(normalize=True)
+    truth = np.asarray([[share * (y == c) for c in split.classes] for y in split.test[split.target]])
+    return truth + (1 - share) * np.asarray([frequencies[c] for c in split.classes])
 
 
 def _written(path, text):
@@ -43,7 +43,9 @@ def test_it_runs_goes_on_and_is_reported(tmp_path):
     table = Table("wine", "scikit-learn wine", "target", "multiclass", False, make=wine)
     other = Table("other", "nowhere x", "y", "binary", True)
     absent, said = Contestant("absent", guess, "no_such_module"), []
-    better, worse = (Contestant(n, lambda *a, s=s: guess(*a, share=s)) for n, s in (("better", 0.9), ("worse", 0.1)))
+    better, worse = (
+        Contestant(n, lambda split, s=s: guess(split, share=s)) for n, s in (("better", 0.9), ("worse", 0.1))
+    )
     path = tmp_path / "accuracy.jsonl"
     for who in ([worse, absent], [worse, better, Contestant("broken", breaks)]):
         contest.run(path, tables=[table, other], contestants=who, splits=[0, 1], say=said.append)
