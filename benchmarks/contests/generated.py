@@ -141,4 +141,4 @@ def _pair(found: Mapping[str, Result], kernel: str, other: str) -> list[str]:
     if kernel not in found or other not in found:
         return ["", "", ""]
     by_hand, ours = (min(found[name].per_unit) for name in (kernel, other))
-    return [f"{by_hand * 1e6:.3g}", f"{ours * 1e6:.3g}", f"{ours / by_hand:.2f}x"]
+    return [*(f"{float(f'{seconds * 1e6:.3g}'):,g}" for seconds in (by_hand, ours)), f"{ours / by_hand:.2f}x"]
