@@ -1,4 +1,4 @@
-"""The README's table of a GPU, from committed results of `benchmarks/gpu.py`."""
+"""The table of a GPU, from committed results of `benchmarks/gpu.py`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from jaxbm.benchmarks import analysis, record
 from jaxbm.benchmarks.contest import OURS
 from jaxbm.benchmarks.gpu_numerics import CUDA, CUDA_TF32
 from jaxbm.benchmarks.record import Records, Result
-from jaxbm.benchmarks.text import put_between, table
+from jaxbm.benchmarks.text import table
 
-BEGIN, END = "<!-- gpu: begin -->", "<!-- gpu: end -->"
-FOLDER = "gpu"
-"""the GPUs' results, in the folder of results"""
 UNKNOWN = "No figures of a GPU are committed."
 NUMBERS = "numbers of "
 EXPLAINED = (
@@ -30,7 +27,7 @@ REACH = (
 
 
 def block(records: Records) -> str:
-    """What belongs between the markers: the device, its limits, its numbers' errors, and microseconds a step."""
+    """The device, its limits, its numbers' errors, and microseconds a step."""
     contests = records.contests()
     if not contests:
         return UNKNOWN
@@ -57,14 +54,9 @@ def block(records: Records) -> str:
 _RATES = {"matmul": "as JAX computes it by default", "matmul_float32": "in float32"}
 
 
-def rewrite(text: str, folder: Path) -> str:
-    """`text` with what is between the markers replaced by the folder's results.
-
-    Raises:
-      ValueError: a marker is missing.
-    """
-    records = record.load(folder) if any(folder.glob("*.jsonl")) else Records()
-    return put_between(text, BEGIN, END, block(records))
+def of_folder(folder: Path) -> str:
+    """The table of a folder's results, if there are any."""
+    return block(record.load(folder) if any(folder.glob("*.jsonl")) else Records())
 
 
 def _times(results: dict[str, Result], who: list[str]) -> list[str]:

@@ -41,6 +41,6 @@ def put_between(text: str, begin: str, end: str, block: str) -> str:
       ValueError: a marker is missing, or there twice.
     """
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f"README: expected {begin} and {end} once each")
+        raise ValueError(f"expected {begin} and {end} once each")
     before, rest = text.split(begin)
     return f"{before}{begin}\n\n{block}\n\n{end}{rest.split(end)[1]}"

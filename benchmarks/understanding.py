@@ -1,8 +1,6 @@
 """Questions about a trained network, against scikit-learn's answers of its own network with the same weights.
 
-python -m jaxbm.benchmarks.understanding benchmarks/results/understanding.json [docs/guides/understanding.md]
-
-With a page's name the tables there are written from the results, and nothing is measured.
+python -m jaxbm.benchmarks.understanding benchmarks/results/understanding.json
 """
 
 from __future__ import annotations
@@ -18,11 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxbm.benchmarks.text import put_between, table
+from jaxbm.benchmarks.text import table
 
 ROUNDS = 3
 DEPENDENCE, IMPORTANCE = "partial dependence", "permutation importance"
-MARKERS = {name: (f"<!-- {name}: begin -->", f"<!-- {name}: end -->") for name in (DEPENDENCE, IMPORTANCE)}
 
 
 class Case(NamedTuple):
@@ -142,20 +139,8 @@ def block(results: dict[str, Any], question: str) -> str:
     return f"{results['machine']}.\n\n{table(header, rows, left=3)}"
 
 
-def rewritten(text: str, results: dict[str, Any]) -> str:
-    """A page with both tables in their places."""
-    for question, (begin, end) in MARKERS.items():
-        text = put_between(text, begin, end, block(results, question))
-    return text
-
-
-def main(words: list[str]) -> None:
-    """Measure and write results, or write a page from them."""
-    path = Path(words[0])
-    if len(words) > 1:
-        page = Path(words[1])
-        page.write_text(rewritten(page.read_text(), json.loads(path.read_text())))
-        return
+def main(path: Path) -> None:
+    """Measure and write results."""
     import jax
     import sklearn
     from threadpoolctl import threadpool_limits
@@ -172,4 +157,4 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(Path(sys.argv[1]))

@@ -10,10 +10,9 @@ import numpy as np
 
 from jaxbm.benchmarks.accuracy.contest import load, load_machine
 from jaxbm.benchmarks.accuracy.ranking import Standing, by_splits, standings
-from jaxbm.benchmarks.text import put_between, table
+from jaxbm.benchmarks.text import table
 from jaxbm.core.words import counted
 
-BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 HEADER = ["contestant", "average rank", "95% interval", "loss over the best", "rank by accuracy, R2", "CPU seconds"]
 
 
@@ -21,15 +20,6 @@ def block(path: Path) -> str:
     """What the README says: standings on the tables nothing was chosen with, then on the others."""
     told = "Random splits of each table, ranked by log loss or RMSE on a fifth of it."
     return "\n\n".join([f"{_machine(load_machine(path))} {told}", *_halves(load(path))])
-
-
-def rewrite(text: str, path: Path) -> str:
-    """`text` with what is between the markers replaced.
-
-    Raises:
-      ValueError: a marker is missing.
-    """
-    return put_between(text, BEGIN, END, block(path))
 
 
 def write(path: Path, folder: Path) -> Path:

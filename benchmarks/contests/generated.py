@@ -9,10 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from jaxbm.benchmarks import analysis
 from jaxbm.benchmarks.contest import OURS, Contest, Contestant, Target, twice
-from jaxbm.benchmarks.record import Records
-from jaxbm.benchmarks.text import table
 from jaxbm.benchmarks.workloads import Workload
 
 GENERATED, KERNEL_AVX2, GENERATED_AVX2 = "jaxbm generated", "jaxbm (AVX2)", "jaxbm generated (AVX2)"
@@ -89,20 +86,3 @@ def _unseen(sizes: tuple[int, ...]) -> Contest:
         name, title, case, entries, ("generated",), (claim,), rounds=15, budget=1.5, curve_tolerance=None,
         processor_time=True,
     )  # fmt: skip
-
-
-def never_seen(records: Records) -> str:
-    """The results of the contests of what no kernel knows, as the README has them, with machine and versions."""
-    rows, told = [], ""
-    for contest in generated():
-        found = analysis.timed(records.contest(contest.name))
-        if NEVER_SEEN not in found or OURS not in found:
-            continue
-        kernel, ours = (analysis.median(found[name]) for name in (OURS, NEVER_SEEN))
-        times = [f"{seconds * 1e6:.3g} us" for seconds in (ours, kernel)]
-        rows.append([_told(contest.case.sizes), str(contest.case.batch_size), *times, f"{ours / kernel:.2f}x"])
-        run = records.run_of(found[OURS])
-        machine, versions = run.machine, run.versions
-        told = f"{machine['cpu']}, kernels {machine['kernels']}, Python {machine['python']}, jax {versions['jax']}."
-    heads = ["network", "batch", "own loss, optimizer and model", "kernel, of its menu", "ratio"]
-    return f"{told}\n\n{table(heads, rows)}"

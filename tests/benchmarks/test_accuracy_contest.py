@@ -1,20 +1,15 @@
-"""The accuracy contest: its tables, its standings, what it writes and the README says."""
+"""The accuracy contest: its tables, its standings, what it writes."""
 
 import json
-import pathlib
 
 import numpy as np
 import pytest
 
-from jaxbm.benchmarks import readme
 from jaxbm.benchmarks.accuracy import contest, report
 from jaxbm.benchmarks.accuracy.contestants import Contestant
 from jaxbm.benchmarks.accuracy.ranking import standings
 from jaxbm.benchmarks.accuracy.tables import TABLES, Table
 from jaxbm.cli import main
-
-ROOT = pathlib.Path(__file__).parents[2]
-COMMITTED = ROOT / "benchmarks" / "results" / readme.ACCURACY
 
 
 def wine():
@@ -88,9 +83,3 @@ def test_at_most_half_of_the_tables_decided_anything():
 def test_it_runs_by_itself(capsys):
     assert main(["bench", "--only", "accuracy", "--only", "small"]) == 2
     assert "--only accuracy: expected it by itself" in capsys.readouterr().err
-
-
-def test_the_readme_says_what_the_committed_results_say():
-    text = (ROOT / "README.md").read_text()
-    assert report.rewrite(text, COMMITTED) == text
-    assert json.loads(COMMITTED.read_text().splitlines()[0])["schema"] == contest.SCHEMA

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import jaxbm
-from jaxbm.benchmarks import analysis, compare, limits, readme, record, report
+from jaxbm.benchmarks import analysis, compare, limits, record, report
 from jaxbm.benchmarks.contest import Contest, Contestant, Target
 from jaxbm.benchmarks.contests import contests
 from jaxbm.benchmarks.record import Records, Result, Run
@@ -260,12 +260,6 @@ def test_a_contestant_in_its_own_process_takes_turns(tmp_path):
     assert run_contest(gone, "run", rounds=2)[0].reason == "WorkerError: StopIteration"
 
 
-def test_the_readme_says_what_the_committed_results_say():
-    root = pathlib.Path(__file__).parents[2]
-    text = (root / "README.md").read_text()
-    assert readme.rewritten(text, root / "benchmarks" / "results") == text
-
-
 def test_finding_contests_and_collecting_suites_imports_no_peer(tmp_path):
     suites = pathlib.Path(__file__).parents[2] / "benchmarks" / "suites"
     code = f"""
@@ -283,8 +277,3 @@ print("imported:", sorted(peers & set(sys.modules)))
     assert done.stdout.count("imported: []") == 2, done.stdout
     if importlib.util.find_spec("pytest_benchmark"):
         assert "status: 0" in done.stdout
-
-
-def test_readme_needs_its_markers():
-    with pytest.raises(ValueError, match="once each"):
-        readme.rewrite("no markers", Records())
