@@ -4,10 +4,9 @@ import dataclasses
 import importlib.util
 import json
 import pathlib
-import subprocess
-import sys
 
 import pytest
+from support.children import python
 
 import jaxbm
 from jaxbm.benchmarks import analysis, compare, limits, record, report
@@ -271,9 +270,7 @@ print("imported:", sorted(peers & set(sys.modules)), "status:", int(status))
 reasons = [contestant.absence() for contest in contests().values() for contestant in contest.contestants]
 print("imported:", sorted(peers & set(sys.modules)))
 """
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
-    )
+    done = python("-c", code, folder=tmp_path)
     assert done.stdout.count("imported: []") == 2, done.stdout
     if importlib.util.find_spec("pytest_benchmark"):
         assert "status: 0" in done.stdout

@@ -1,11 +1,10 @@
 import json
-import subprocess
-import sys
 
 import jax
 import numpy as np
 import pandas as pd
 import pytest
+from support.children import python
 from support.commands import run
 
 import jaxbm
@@ -115,8 +114,7 @@ def test_no_command_prints_the_help(capsys):
 
 def test_the_bar_goes_to_a_terminal_alone(tmp_path):
     argv = ["train", "--demo", "iris", "--epochs", "3", "--out", tmp_path / "m"]
-    command = [sys.executable, "-P", "-m", "jaxbm", *argv]
-    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    out = python("-m", "jaxbm", *argv)
     assert out.stderr == ""
     assert "\x1b" not in out.stdout
 
@@ -189,9 +187,7 @@ def test_predictions_in_a_fresh_process_are_bit_identical(tmp_path):
         "import sys, numpy as np, jaxbm; s = jaxbm.load(sys.argv[1] + '/m'); x = np.load(sys.argv[1] + '/x.npy');"
         "np.save(sys.argv[1] + '/p.npy', jaxbm.predict(s.model, s.params, x)); print(s.metadata['note'])"
     )
-    out = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    out = python("-c", code, tmp_path)
     assert out.stdout.strip() == "kept"
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), jaxbm.predict(model, params, x))
 

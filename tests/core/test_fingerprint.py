@@ -1,13 +1,10 @@
 """What a folder knows a run by: numbers and functions count, nothing that changes from process to process does."""
 
-import os
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from support.children import python
 
 import jaxbm
 from jaxbm.core.fingerprint import fingerprint
@@ -55,7 +52,5 @@ told = fingerprint(optax.adam(optax.exponential_decay(0.1, 3, 0.5)), schedule, j
 def test_another_process_gives_the_same():
     here = {}
     exec(CODE, here)
-    other = {**os.environ, "PYTHONHASHSEED": "7"}
-    command = [sys.executable, "-P", "-c", CODE + "print(told)"]
-    there = subprocess.run(command, capture_output=True, text=True, check=True, env=other)
+    there = python("-c", CODE + "print(told)", PYTHONHASHSEED="7")
     assert there.stdout.strip() == here["told"]

@@ -6,10 +6,9 @@ import graphlib
 import importlib
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+from support.children import python
 
 import jaxbm
 import jaxbm.benchmarks
@@ -148,8 +147,7 @@ print(early, sorted(new - {"jax", "jaxlib", "jaxbm"}), sep="\\n")
 def test_the_import_is_light():
     """`import jaxbm` brings nothing, and every public name only jax and numpy: whoever needs Optax, which the core
     needs as well, or an extra imports it then."""
-    out = subprocess.run([sys.executable, "-P", "-c", LIGHT], capture_output=True, text=True, check=True).stdout
-    early, new = out.splitlines()
+    early, new = python("-c", LIGHT).stdout.splitlines()
     assert set(ast.literal_eval(early)) <= {
         *("jaxbm.core", "jaxbm.core.checkout", "jaxbm.core.lazy", "jaxbm.core.words"),
         *("jaxbm.cli", "jaxbm.cli.help", "jaxbm.cli.options", "jaxbm.cli.outcome"),
@@ -179,7 +177,7 @@ def test_modules_are_found_without_an_import_of_their_own():
     for name in (name for name, path in MODULES.items() if path.name == "__init__.py"):
         assert "__getattr__" in vars(importlib.import_module(name)), f"{name}: see jaxbm.core.lazy.attached"
     code = "import jaxbm; jaxbm.report.explanation, jaxbm.losses.meaning, jaxbm.kernels.mlp.train"
-    subprocess.run([sys.executable, "-P", "-c", code], check=True)
+    python("-c", code)
     assert jaxbm.estimators.JaxMLPClassifier.__module__.startswith("jaxbm.estimators")
     assert jaxbm.studies.folds.make_folds
     assert not hasattr(jaxbm.studies, "fold")

@@ -2,13 +2,12 @@
 
 import pathlib
 import re
-import subprocess
-import sys
 import tarfile
 import tomllib
 import zipfile
 
 import pytest
+from support.children import python
 
 import jaxbm
 
@@ -41,11 +40,7 @@ def test_an_sdist_makes_a_wheel(tmp_path):
     code = "from scikit_build_core.build import build_{0} as b; print(b({1!r}, {2!r}))"
 
     def build(kind, settings, folder):
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", code.format(kind, str(tmp_path), settings)],
-            cwd=folder, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        done = python("-c", code.format(kind, str(tmp_path), settings), folder=folder)
         return tmp_path / done.stdout.strip().splitlines()[-1]
 
     sdist = build("sdist", {}, ROOT)

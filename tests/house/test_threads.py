@@ -1,12 +1,11 @@
 """The package's names, asked for by several threads at once before anything was imported."""
 
-import subprocess
-import sys
-
 import pytest
+from support.children import HANGS, python
 
 PROGRAM = """
-import sys, threading, jaxbm
+import faulthandler, sys, threading, jaxbm
+faulthandler.dump_traceback_later({hangs}, exit=True)  # where they wait for each other
 sys.setswitchinterval(1e-6)  # one thread is inside a package while another asks for a module of it
 wrong = []
 def ask(name):
@@ -28,4 +27,4 @@ NAMES = [
 
 @pytest.mark.parametrize("names", NAMES)
 def test_threads_may_be_the_first_to_ask(names):
-    subprocess.run([sys.executable, "-c", PROGRAM.format(names=names)], check=True, timeout=120)
+    python("-c", PROGRAM.format(names=names, hangs=HANGS / 2))

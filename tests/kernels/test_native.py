@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import jaxlib
 import numpy as np
 import pytest
 from jax.errors import JaxRuntimeError
+from support.children import python
 
 import jaxbm
 from jaxbm.kernels import native
@@ -191,11 +191,7 @@ USE = textwrap.dedent("""
 
 def use(library):
     """What `status` says, and the error of asking for the kernel by name, in a process that finds `library`."""
-    # -P: the source folder, which holds no compiled kernels, must not hide the installed package.
-    command = [sys.executable, "-P", "-W", "error", "-c", USE, str(library)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
-    status, error = done.stdout.strip().split("\n", 1)
+    status, error = python("-W", "error", "-c", USE, library).stdout.strip().split("\n", 1)
     assert error.startswith("implementation='cpu': ")
     return status, error
 

@@ -1,15 +1,13 @@
 """The arithmetic of every implementation of a training run, judged by float64."""
 
 import functools
-import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from support.children import python
 from support.reference import ACTIVATIONS, LOSSES, Optimizer, table, train
 
 import jaxbm
@@ -234,15 +232,11 @@ def test_no_bias_and_a_learning_rate_per_step():
 @needs_native
 @pytest.mark.parametrize("isa", ["v2", "v3", "v4"])
 def test_lesser_instruction_sets(isa):
-    environment = {**os.environ, "JAXBM_ISA": isa}
     # Every other shape, and those with tiles; and the functions whose polynomials take the most steps.
     shapes = [shape for i, shape in enumerate(SHAPES) if (i + int(isa[1])) % 2 or max(shape[0]) > 100]
     chosen = [f"test_depths_widths_and_batches[squared_error-{shown(shape)}]" for shape in shapes]
     steps = [case for case in PAIRS if "gelu" in case[0] and case[2] == "nadamw"]
     chosen += [f"test_500_steps_are_within_1e_5_of_float64[{'-'.join(case)}]" for case in steps]
-    # -P: the source folder, which holds no compiled kernels, must not hide the installed package.
-    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    command += [f"{__file__}::{test}" for test in chosen]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:]
+    options = "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"
+    done = python(*options, *(f"{__file__}::{test}" for test in chosen), JAXBM_ISA=isa)
     assert f"{len(chosen)} passed" in done.stdout

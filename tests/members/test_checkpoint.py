@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+from support.children import HANGS
 
 import jaxbm
 from jaxbm.cli import main
@@ -66,7 +67,7 @@ def stopped_by(number, code, *argv, after=3):
             assert line, child.stderr.read()
             seen += line
         child.send_signal(number)
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=HANGS)
     return child.returncode, out
 
 

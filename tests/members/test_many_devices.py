@@ -1,8 +1,6 @@
 """Members shared out over several devices by `jax.shard_map`, on virtual ones."""
 
-import os
-import subprocess
-import sys
+from support.children import python
 
 SCRIPT = """
 import jax, numpy as np, jaxbm
@@ -45,6 +43,4 @@ if jaxbm.kernels.status()["program"].startswith("on"):
 
 def test_members_over_two_devices_are_those_of_one_and_may_be_parted_explicitly():
     flags = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr[-2000:]
+    python("-c", SCRIPT, XLA_FLAGS=flags, JAX_PLATFORMS="cpu")

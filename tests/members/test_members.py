@@ -1,14 +1,13 @@
 """Many members in one call: each is what it would be alone."""
 
 import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from support.children import python
 from support.trees import assert_close
 
 import jaxbm
@@ -203,8 +202,7 @@ jax.block_until_ready(tuple(many))
 state = sum(leaf.nbytes for leaf in jax.tree.leaves((many.params, many.params, many.opt_state)))
 print(peak() - before, state)
 """
-    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout
-    above, state = (int(word) for word in out.split())
+    above, state = (int(word) for word in python("-c", code).stdout.split())
     assert state > 10_000 * 4 * 3457 * 4
     assert above < 1.2 * state + 2**26
 
@@ -239,7 +237,7 @@ many = jaxbm.fit_members(jax.random.key(1), jaxbm.MLP((5, 8, 1)), x, x[:, 0], me
 print(hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in jax.tree.leaves(many))).hexdigest())
 """
     seen = {
-        subprocess.run([sys.executable, "-P", "-c", code, threads], capture_output=True, text=True, check=True).stdout
+        python("-c", code, threads).stdout
         for threads in (["all", "one"] if hasattr(os, "sched_setaffinity") else ["all", "all again"])
     }
     assert len(seen) == 1

@@ -1,12 +1,10 @@
 """What a first call does once, and what it doesn't do at all."""
 
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.children import python
 
 pytest.importorskip("llvmlite")
 
@@ -36,7 +34,7 @@ def test_jax_s_extensions_are_not_loaded():
         "import sys, jax, jaxbm; jaxbm.accelerate(lambda x: 2 * x, require=True)(1.0); "
         "assert 'jax.extend' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    python("-c", code)
 
 
 def test_a_run_is_traced_once_by_jax_and_once_for_its_program(monkeypatch):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
+from support.children import HANGS
 
 import jaxbm
 from jaxbm import report, table
@@ -341,7 +342,7 @@ def test_a_browser_shows_it(tmp_path, groups_page, width):
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom",
          "--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--host-resolver-rules=MAP * ~NOTFOUND",
          f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "frame.html").as_uri()],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=HANGS,
     )  # fmt: skip
     assert "CONSOLE" not in done.stderr, done.stderr
     told = json.loads(re.search(r'<pre id="told">(.*?)</pre>', done.stdout).group(1))
