@@ -15,7 +15,7 @@ from jaxbm.core.precision import computing
 from jaxbm.core.settings import varying_as
 from jaxbm.models.protocol import Params
 from jaxbm.optimizers import AdamState, apply_updates, clip_by_global_norm
-from jaxbm.run import private_step
+from jaxbm.run import private_step, start_checks
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 from jaxbm.run.lookahead import learning
 from jaxbm.run.measuring import measure, ratio, weighted_sums, with_weights
@@ -322,6 +322,7 @@ def _updated(
         clip = clip_by_global_norm(hyper.clip_norm)
         grads, _ = clip.update(grads, clip.init(params), params)
     updates, new_state = _optimizer(task, hyper).update(grads, opt_state, params, **extra)
+    start_checks.step(params, updates, opt_state, new_state)
     # Some states change their types with the first step; a loop's may not.
     new_state = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), new_state, opt_state)
     return apply_updates(params, updates), new_state

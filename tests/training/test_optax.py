@@ -212,3 +212,23 @@ def test_the_same_optimizer_compiles_once():
         before = whole_run._cache_size()
         jaxbm.fit(KEY, MODEL, X, Y, optimizer=optimizer, **RUN)
         assert whole_run._cache_size() == before
+
+
+@pytest.mark.parametrize(
+    ("update", "told"),
+    [
+        (lambda updates, state, params=None: (updates, {"mean": state, "more": state}), "mean besides"),
+        (lambda updates, state, params=None: (updates, state[None]), r"shape \[1, 3\] for it, not \[3\]"),
+        (lambda updates, state, params=None: (updates, None), "got none for it"),
+        (lambda updates, state, params=None: (jax.tree.leaves(updates), state), "expected updates .* got 0 besides"),
+        (
+            lambda updates, state, params=None: (jax.tree.map(lambda u: u[None], updates), state),
+            r"shape \[1, 3, 4\] for 0.weight, not \[3, 4\]",
+        ),
+    ],
+)
+def test_a_step_that_cannot_be_repeated_is_named(update, told):
+    """`optax.monitor` is one: its state holds more after the first step."""
+    optimizer = optax.GradientTransformation(lambda params: np.zeros(3), update)
+    with pytest.raises(ValueError, match=f"optimizer: .*{told}"):
+        jaxbm.fit(KEY, MODEL, X, Y, optimizer=optimizer, implementation="xla", **RUN)
