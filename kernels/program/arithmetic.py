@@ -152,7 +152,8 @@ def _abs(c: Context, a: Value) -> Value:
 @_register("sign")
 def _sign(c: Context, a: Value) -> Value:
     if is_float(c.dtype):
-        return c.f.compare("one", a, a.like(0)).select(c.f.intrinsic("copysign", a.like(1), a), a)
+        # Times zero, since a subnormal number may count as zero in the comparison.
+        return c.f.compare("one", a, a.like(0)).select(c.f.intrinsic("copysign", a.like(1), a), a * 0.0)
     if is_unsigned(c.dtype):
         return a.ne(0).cast("zext", a.type.kind) if c.dtype != "bool" else a
     return a.lt(0).select(-1, a.gt(0).cast("zext", a.type.kind))

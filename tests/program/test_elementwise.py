@@ -110,6 +110,23 @@ def test_the_number_next_to_a_subnormal_one(dtype, tiny):
     np.testing.assert_array_equal(np.asarray(out).view(np.uint8), np.nextafter(x, y).view(np.uint8))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_a_subnormal_number_is_itself_or_zero(dtype):
+    info = jnp.finfo(dtype)
+    with jax.enable_x64(True):
+        x, y = (jnp.asarray([float(tiny), -float(tiny)] * 8, dtype) for tiny in (info.tiny / 3, info.tiny))
+        sign, root, power, none = jaxbm.accelerate(
+            lambda x, y: (lax.sign(x), lax.cbrt(x), lax.pow(x, y), lax.pow(x, jnp.abs(x))), require=True
+        )(x, y)
+    assert set(np.abs(np.asarray(sign, float))) <= {0, 1}
+    assert np.all((np.asarray(root) == 0) | np.isclose(np.asarray(root, float), np.cbrt(np.asarray(x, float)), 1e-2))
+    negative = np.asarray(x, float) < 0
+    power, none = np.asarray(power, float), np.asarray(none, float)
+    grown = np.where(np.asarray(y, float) < 0, np.inf, 0)  # of zero; one and NaN of the number itself
+    assert np.all((power == grown) | np.where(negative, np.isnan(power), power == 1)), power
+    assert np.all((none == 1) | (negative & np.isnan(none))), none
+
+
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_integers(dtype):
     with jax.enable_x64(True):

@@ -141,6 +141,21 @@ def test_qr(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_qr_of_the_largest_numbers_is_that_of_small_ones(dtype):
+    """Reciprocals of numbers beyond a quarter of the largest are subnormal, which XLA's threads take for zero."""
+    a = np.random.default_rng(5).normal(size=(5, 4)).astype(dtype)
+    a /= np.linalg.norm(a) * dtype(1.01)
+    with jax.enable_x64(True):
+        qr = accelerate(jnp.linalg.qr, require=True)
+        q, r = qr(a)
+        for below in (0, 1, 2, 4, 100):
+            scale = dtype(2.0 ** (np.finfo(dtype).maxexp - 1 - below))
+            large_q, large_r = qr(a * scale)
+            close(np.asarray(large_q), np.asarray(q), dtype)
+            close(np.asarray(large_r) / scale, np.asarray(r), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lower", [False, True])
 def test_eigh_is_that_of_jax(dtype, lower):
     functions, rng = Functions(), np.random.default_rng(4)

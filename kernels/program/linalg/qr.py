@@ -10,7 +10,7 @@ import math
 from jaxbm.kernels.program.control import choose, loop
 from jaxbm.kernels.program.linalg.common import Padded, define, each, negated_multiply_add, padded
 from jaxbm.kernels.program.text import Function, Module
-from jaxbm.kernels.program.types import I64, Type, from_dtype
+from jaxbm.kernels.program.types import F64, I64, Type, from_dtype
 from jaxbm.kernels.program.values import Index, Value
 
 
@@ -74,6 +74,9 @@ def _norm(x: Padded, row: Index, first: Index) -> Value:
     scale = sizes[0]
     for size in sizes[1:]:
         scale = f.select(size.compare("ugt", scale), size, scale)
+    # Of larger numbers the reciprocal is subnormal, which may count as zero.
+    most = _largest_with_reciprocal(x.type)
+    scale = f.select(scale.gt(most) & scale.ne(math.inf), f.constant(x.type, most), scale)
     inverse = f.splat(f.select(scale.eq(0.0) | scale.eq(math.inf), f.constant(x.type, 1), 1.0 / scale), x.lanes)
 
     def squares(k: Index, carry: list[Value]) -> list[Value]:
@@ -83,12 +86,17 @@ def _norm(x: Padded, row: Index, first: Index) -> Value:
     return _sum(f, x.across(first, squares, [zero])[0]).unary("sqrt") * scale
 
 
+def _largest_with_reciprocal(type: Type) -> float:
+    """The largest power of two whose reciprocal is a normal number."""
+    return 2.0**1022 if type is F64 else 2.0**126
+
+
 def _reflection(x: Padded, j: Index) -> Value:
     """Make row j, from its diagonal on, the vector of the reflection that leaves only its diagonal; gives tau."""
     f = x.f
     rest = f.iadd(j, 1)
     below, alpha = _norm(x, j, rest), x.get(j, j)
-    zero = f.constant(x.type, 0)
+    zero, one = f.constant(x.type, 0), f.constant(x.type, 1)
 
     def reflect() -> list[Value]:
         larger = f.select(below.gt(alpha.unary("fabs")), below, alpha.unary("fabs"))
@@ -96,15 +104,18 @@ def _reflection(x: Padded, j: Index) -> Value:
         length = f.intrinsic("fmuladd", a, a, b * b).unary("sqrt") * larger
         length = f.select(larger.eq(math.inf), larger, length)
         beta = -f.intrinsic("copysign", length, alpha)
-        factor = f.splat(1.0 / (alpha - beta), x.lanes)
+        # Of the largest numbers a part: their difference may be infinite, its reciprocal subnormal.
+        part = f.select(larger.gt(_largest_with_reciprocal(x.type) / 4), f.constant(x.type, 1 / 16), one)
+        difference = alpha * part - beta * part
+        factor, parts = f.splat(1.0 / difference, x.lanes), f.splat(part, x.lanes)
 
         def scale(k: Index, _: list[Value]) -> None:
             value = x.vector(j, k)
-            f.store(f.select(_inside(x, k, rest), value * factor, value), x.base, x.at(j, k))
+            f.store(f.select(_inside(x, k, rest), value * parts * factor, value), x.base, x.at(j, k))
 
         x.across(rest, scale, [])
         x.set(j, j, beta)
-        return [(beta - alpha) / beta]
+        return [-difference / (beta * part)]
 
     return choose(f, below.ne(0.0), reflect, lambda: [zero])[0]
 

@@ -36,6 +36,14 @@ from jaxbm.kernels.program.maths.registry import call, function
 from jaxbm.kernels.program.values import Value
 
 
+def counts_as_zero(size: Value) -> Value:
+    """Whether a number, not negative, is zero or what the processor in its present mode takes for it.
+
+    Asked of its product with a power of two: LLVM makes of size == 0 a comparison of bits.
+    """
+    return (size * 2.0 ** format_of(size).to_normal).eq(0.0)
+
+
 def log_in_two(x: Value) -> tuple[Value, Value]:
     """log(x) for finite x > 0 as high + low, to about 2**-66 of it; double precision."""
     m, e = split_exponent(x)
@@ -97,11 +105,12 @@ def pow(x: Value, y: Value) -> Value:
 def any_pow(x: Value, y: Value) -> Value:
     """x**y, with the special values of IEEE 754."""
     size = absolute(x)
-    usual = size.gt(0.0) & size.lt(math.inf)
+    nothing = counts_as_zero(size)
+    usual = size.lt(math.inf) & ~nothing
     kept = usual.select(size, 1.0)
     result, _ = _power32(kept, y) if is_float32(x) else _power64(kept, y)
     # Zero and infinity: one or the other of them, by the sign of the exponent.
-    grows = size.eq(0.0) ^ y.gt(0.0)
+    grows = nothing ^ y.gt(0.0)
     result = usual.select(result, grows.select(x.like(math.inf), x.like(0.0)))
     whole = y.unary("trunc").eq(y)
     half = y * 0.5
@@ -214,5 +223,6 @@ def cbrt(x: Value) -> Value:
         square, lost = two_product(t, t)
         excess = t.fma(square, -a) + t * lost
         t = (-excess).fma(t * inverse, t)
-    usual = size.gt(0.0) & size.lt(math.inf)
-    return x.function.intrinsic("copysign", usual.select(t * two_to(shifted), size), x)
+    usual = size.lt(math.inf) & ~counts_as_zero(size)
+    # Zero, infinity and NaN are their own squares.
+    return x.function.intrinsic("copysign", usual.select(t * two_to(shifted), size * size), x)
