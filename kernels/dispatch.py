@@ -1,6 +1,7 @@
 """The one place that decides which implementation of a training run is used, and can say why."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any, NamedTuple, Unpack
@@ -248,6 +249,28 @@ def has_direct_runner(name: str) -> bool:
     """Whether the implementation called `name` has a function here that is traced sooner for not being
     differentiable."""
     return IMPLEMENTATIONS[name].direct is not None and jax.default_backend() == "cpu"
+
+
+class compiled:
+    """`advance(task, name, state, ...)`, jitted; the state is given up, unless the implementation called `name` can't
+    write into its memory.
+
+    Args:
+      advance: what begins with a task, an implementation's name and a state, and gives a state.
+    """
+
+    def __init__(self, advance: Callable[..., Any]):
+        self._kept, self._given_up = (
+            partial(jax.jit, static_argnums=(0, 1), donate_argnums=which)(advance) for which in ((), 2)
+        )
+
+    def __call__(self, task: Any, name: str, *arguments: Any) -> Any:
+        writes_anew = not IMPLEMENTATIONS[name].in_place and jax.default_backend() == "cpu"
+        return (self._kept if writes_anew else self._given_up)(task, name, *arguments)
+
+    def _cache_size(self) -> int:
+        """How many programs were compiled, as a jitted function tells it."""
+        return int(self._kept._cache_size() + self._given_up._cache_size())
 
 
 def run_from_host(name: str, *run: Any, lead: int) -> Any:

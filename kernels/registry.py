@@ -39,6 +39,8 @@ class Implementation:
       fell: takes the message of an error of a run, and tells whether it is its own; `failure` gives it from then on.
         None where `failure` is.
       begin: what makes the state before the first epoch, given the function that does so in plain JAX; None for that.
+      in_place: whether the memory of the state before may become that of the state after. Where a call writes arrays
+        of its own, XLA would copy each of them into the memory given up.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Implementation:
     failure: Callable[[Run], str | None] | None = None
     begin: Callable[[Callable[..., RunState]], Callable[..., RunState]] | None = None
     fell: Callable[[str], bool] | None = None
+    in_place: bool = True
 
 
 def _nothing(*_: Any) -> None:
@@ -112,6 +115,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
             direct=_later(PROGRAM, "run"),
             platform="cpu",
             begin=_later(PROGRAM, "begin"),
+            in_place=False,
         ),
         # The reference: whatever a run may be, this is what it means.
         Implementation("xla", lambda: "on", _nothing, _nothing, _nothing, loop.run, precision=_of_xla),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -31,13 +33,25 @@ def on_device(array: ArrayLike) -> Array:
     array = array if isinstance(array, jax.Array) else np.asarray(array)
     if isinstance(array, jax.Array) or array.nbytes < LARGE or jax.default_backend() != "cpu":
         return placed(array)
-    dtype: Any = jax.dtypes.canonicalize_dtype(array.dtype)
-    item = np.dtype(dtype).itemsize
-    memory = np.empty(array.size + ALIGNMENT // item, dtype)
-    first = -memory.ctypes.data % ALIGNMENT // item
-    copy = memory[first : first + array.size].reshape(array.shape)
+    copy = host_memory(array.shape, jax.dtypes.canonicalize_dtype(array.dtype))
     np.copyto(copy, array, casting="same_kind")
     return jax.device_put(copy)
+
+
+def host_memory(shape: Sequence[int], dtype: Any, *, zeros: bool = False) -> np.ndarray:
+    """A new array, empty or of zeros, that JAX takes on the CPU without a copy, unless a call gives it up.
+
+    Whoever hands it to JAX must not write to it again.
+
+    Example:
+      >>> from jaxbm.core.device import ALIGNMENT, host_memory
+      >>> host_memory((3, 5), "float32", zeros=True).ctypes.data % ALIGNMENT
+      0
+    """
+    item, size = np.dtype(dtype).itemsize, math.prod(shape)
+    memory = (np.zeros if zeros else np.empty)(size + ALIGNMENT // item, dtype)
+    first = -memory.ctypes.data % ALIGNMENT // item
+    return memory[first : first + size].reshape(shape)
 
 
 def placed(array: Any, dtype: Any = None) -> Array:

@@ -237,7 +237,8 @@ def advanced_members(
     """The state at epoch `stop`, and what the host looks at of it; the state before is given up."""
     found = dispatch.run_from_host(name, task, state, words, own[:2], shared[:2], stop, lead=1)
     if found is None:
-        return _advance(task, name, state, words, own, shared, np.int32(stop))
+        after: tuple[RunState, Any] = _advance(task, name, state, words, own, shared, np.int32(stop))
+        return after
     return found, (np.asarray(found.active), np.asarray(found.epoch))
 
 
@@ -300,7 +301,7 @@ def _begin(task: Task, name: str, keys: Array, own: Inputs, shared: Inputs) -> R
     return jax.tree.map(jnp.copy, mapped(one, keys, own))
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+@dispatch.compiled
 def _advance(
     task: Task, name: str, state: RunState, words: counter.Words, own: Inputs, shared: Inputs, stop: Any
 ) -> tuple[RunState, Array]:

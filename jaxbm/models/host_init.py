@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxbm.core import counter
+from jaxbm.core.device import host_memory
 from jaxbm.models.dense import Dense, Params
 from jaxbm.models.mlp import MLP
 
@@ -20,6 +21,8 @@ UNIFORM = {
 """Scale of the variance, and whether it is by the mean of inputs and outputs or by the inputs alone."""
 
 
+BLOCK = 1 << 15
+"""Numbers drawn at once: they stay in a core's own cache from one operation to the next."""
 MOST_NUMBERS = 1 << 22
 """Numbers in all parameters together beyond which a compiled program draws them sooner."""
 
@@ -43,21 +46,41 @@ def host_init(model: MLP, words: np.ndarray) -> Params:
     scale, by_mean = UNIFORM[model.weight_init]
     stream, layers = derive((words[:, 0], words[:, 1]), counter.INIT), []
     for i, (fan_in, fan_out) in enumerate(zip(model.sizes[:-1], model.sizes[1:], strict=True)):
-        k0, k1 = (word[:, None] for word in derive(stream, i))
-        bits = mix(mix(np.arange(fan_in * fan_out, dtype=np.uint32) ^ k0) + k1)
-        uniform = ((bits >> np.uint32(9)) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)  # 23 bits
         variance = np.float32(scale / ((fan_in + fan_out) / 2 if by_mean else fan_in))
-        weight = (uniform * np.float32(2) - np.float32(1)) * np.sqrt(np.float32(3) * variance)
-        bias: Any = np.zeros((len(words), fan_out), np.float32) if model.use_bias else None
+        weight = _drawn(derive(stream, i), fan_in * fan_out, np.sqrt(np.float32(3) * variance))
+        bias: Any = host_memory((len(words), fan_out), np.float32, zeros=True) if model.use_bias else None
         layers.append(Dense(weight.reshape(-1, fan_in, fan_out), bias))
     return tuple(layers)
 
 
+def _drawn(stream: tuple[np.ndarray, np.ndarray], size: int, most: np.float32) -> np.ndarray:
+    """float32 `[M, size]`, uniform from `-most` to `most`; some members at a time, so that they stay in the cache."""
+    members, at_once = len(stream[0]), max(1, BLOCK // size)
+    out, index = host_memory((members, size), np.float32), np.arange(size, dtype=np.uint32)
+    for a in range(0, members, at_once):
+        k0, k1 = (word[a : a + at_once, None] for word in stream)
+        bits = mix(index ^ k0)
+        bits += k1
+        bits = mix(bits)
+        bits >>= np.uint32(9)  # 23 bits
+        bits |= np.uint32(0x3F800000)
+        uniform, block = bits.view(np.float32), out[a : a + at_once]
+        uniform -= np.float32(1)
+        uniform *= np.float32(2)
+        uniform -= np.float32(1)
+        np.multiply(uniform, most, out=block)
+    return out
+
+
 def mix(x: np.ndarray) -> np.ndarray:
     """`counter.mix` of uint32 arrays."""
-    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
-    return x ^ (x >> np.uint32(16))
+    shifted = x >> np.uint32(16)
+    mixed = np.bitwise_xor(x, shifted)
+    mixed *= np.uint32(0x7FEB352D)
+    mixed ^= np.right_shift(mixed, np.uint32(15), out=shifted)
+    mixed *= np.uint32(0x846CA68B)
+    mixed ^= np.right_shift(mixed, np.uint32(16), out=shifted)
+    return mixed
 
 
 def derive(stream: tuple[np.ndarray, np.ndarray], number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -239,8 +239,7 @@ class TrainingOptions(TypedDict, total=False):
         Option(
             None,
             START,
-            "parameters to start from; fresh by default. They stay valid: the run works on copies of its own, which "
-            "it donates from chunk to chunk, so the state is never held twice.",
+            "parameters to start from; fresh by default. They stay valid: the run works on copies of its own.",
             many="parameters to start from, shared or with a leading M; fresh by default.",
         ),
     ]

@@ -157,7 +157,7 @@ def fit(
 def _own_start(
     task: Task, name: str, key: Array, data: Data, hyper: Hyper, params: Params | None, opt_state: Any
 ) -> RunState:
-    # Copies, since the state is donated from chunk to chunk (so that it is never held twice): no two parts of it
+    # Copies, since the state may be donated from chunk to chunk (so that it is never held twice): no two parts of it
     # may share a buffer, and none may be the caller's.
     return jax.tree.map(jnp.copy, begun(task, name, key, data, hyper, params, opt_state))
 

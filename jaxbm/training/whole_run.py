@@ -90,10 +90,12 @@ def advanced(
     """The state at epoch `stop`, where nobody differentiates; the state before is given up."""
     nothing = jax.tree.map(lambda _: None, (data, hyper))
     found = dispatch.run_from_host(name, task, state, words, nothing, (data, hyper), stop, lead=0)
-    return _advanced(task, name, state, data, hyper, words, np.int32(stop)) if found is None else found
+    if found is None:
+        found = _advanced(task, name, state, data, hyper, words, np.int32(stop))
+    return found
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+@dispatch.compiled
 def _advanced(
     task: Task, name: str, state: RunState, data: Data, hyper: Hyper, words: counter.Words, stop: Any
 ) -> RunState:

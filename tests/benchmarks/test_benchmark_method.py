@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import sys
 
 import jax
@@ -10,7 +11,7 @@ import pytest
 
 import jaxbm
 from jaxbm.benchmarks import contest as contest_module
-from jaxbm.benchmarks import method
+from jaxbm.benchmarks import method, worker
 from jaxbm.benchmarks.contest import Contest, Contestant
 from jaxbm.benchmarks.method import Job, RecompilationError, Round
 from jaxbm.benchmarks.operations.processes import run_child
@@ -195,3 +196,15 @@ def test_a_small_program_is_awake_when_its_round_begins_but_its_first_call_is_th
         assert calls[0] == 0
         assert (len(calls) > 2) == (seed > 0), "calls before the clock starts, though none before the first"
         assert set(calls[1:]) <= {1}
+
+
+def test_workers_find_compiled_modules_as_of_an_installed_package(monkeypatch):
+    told = []
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(worker.compileall, "compile_dir", lambda folder, quiet: told.append(str(folder)))
+    worker.environment.cache_clear()
+    found = worker.environment()
+    worker.environment.cache_clear()
+    assert "PYTHONDONTWRITEBYTECODE" not in found
+    assert found["PATH"] == os.environ["PATH"]
+    assert len(told) == 3

@@ -1,14 +1,18 @@
 """Members that start on the host are those that start in a compiled program, bit for bit."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
 import jaxbm
+from jaxbm.core.device import ALIGNMENT
 from jaxbm.kernels import dispatch
 from jaxbm.models import host_init
 from jaxbm.tabular.unseen import held_out_logits
 from jaxbm.training import whole_run
+from jaxbm.training.host_start import host_start
 
 X = np.random.default_rng(0).normal(size=(60, 5)).astype("float32")
 Y = (X[:, 0] > 0).astype("float32")
@@ -75,6 +79,40 @@ def test_within_jit_arrays_from_outside_train_as_they_do_alone():
         return jaxbm.fit(key, jaxbm.MLP((5, 3, 1)), x, y, loss="sigmoid_binary_cross_entropy", epochs=2).params
 
     jax.tree.map(np.testing.assert_array_equal, jax.jit(fitted)(), fitted())
+
+
+def test_what_starts_on_the_host_is_taken_as_it_is():
+    task = SimpleNamespace(model=jaxbm.MLP((5, 3, 1)), epochs=2, metrics=())
+    hyper = SimpleNamespace(optimizer=jaxbm.adam(1e-3), patience=np.int32(1))
+    words = np.arange(6, dtype=np.uint32).reshape(3, 2)
+    state = host_start(task, "program", words, SimpleNamespace(x_val=None), hyper)
+    for leaf in jax.tree.leaves((state.params, state.opt_state.mu, state.opt_state.nu, state.best_params)):
+        assert leaf.ctypes.data % ALIGNMENT == 0
+    starts = [leaf.ctypes.data for leaf in jax.tree.leaves((state.params, state.best_params))]
+    assert len(set(starts)) == len(starts)
+
+
+def test_many_numbers_are_drawn_some_at_a_time(monkeypatch):
+    model, words = jaxbm.MLP((5, 4, 3, 1)), np.arange(14, dtype=np.uint32).reshape(7, 2)
+    at_once = host_init.host_init(model, words)
+    monkeypatch.setattr(host_init, "BLOCK", 41)
+    jax.tree.map(np.testing.assert_array_equal, host_init.host_init(model, words), at_once)
+
+
+@pytest.mark.skipif(not dispatch.has_direct_runner("cpu"), reason="no kernel here")
+def test_a_state_is_given_up_only_where_its_memory_is_written_to():
+    model = jaxbm.MLP((5, 3, 1))
+    done = trained(model, implementation="program", epochs=1, patience=None)
+
+    @dispatch.compiled
+    def advance(task, name, state):
+        return jax.tree.map(lambda leaf: leaf + 1, state)
+
+    for name, given_up in (("program", False), ("cpu", True), ("xla", True)):
+        start = jax.tree.map(lambda leaf: leaf + 0, done.params)
+        advance("task", name, start)
+        assert all(leaf.is_deleted() == given_up for leaf in jax.tree.leaves(start))
+    assert advance._cache_size() == 3
 
 
 def test_given_parameters_are_not_written_to():
