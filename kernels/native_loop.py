@@ -111,11 +111,15 @@ def _loop(task: Task) -> Any:
     return jax.jit(_Loop(task))
 
 
-def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
-    """Weak types too: what is traced to judge a run is then what is compiled."""
+_Shape = tuple[tuple[int, ...], Any, bool]
+
+
+def _shape(leaf: Any) -> _Shape:
+    """Shape, dtype, and whether the type is weak: what is traced to judge a run is then what is compiled."""
+    if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
+        return leaf.shape, leaf.dtype, bool(leaf.weak_type)  # type: ignore[union-attr]
     is_number = isinstance(leaf, int | float) and not isinstance(leaf, bool | np.generic)
-    weak = bool(getattr(leaf, "weak_type", is_number))
-    return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf), weak_type=weak)
+    return jnp.shape(leaf), jnp.result_type(leaf), is_number
 
 
 class _Verdict(NamedTuple):
@@ -126,19 +130,18 @@ class _Verdict(NamedTuple):
 
 
 def _judged(run: Run) -> _Verdict:
-    shapes = jax.tree.map(_shape, (run.data, run.hyper, run.params, run.opt_state))
-    leaves, tree = jax.tree.flatten(shapes)
-    return _judged_by_shapes(run.task, tree, tuple(leaves))
+    leaves, tree = jax.tree.flatten((run.data, run.hyper, run.params, run.opt_state))
+    return _judged_by_shapes(run.task, tree, tuple(map(_shape, leaves)))
 
 
 @lru_cache(maxsize=1024)
-def _judged_by_shapes(task: Task, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> _Verdict:
+def _judged_by_shapes(task: Task, tree: Any, leaves: tuple[_Shape, ...]) -> _Verdict:
     from jaxbm.kernels.program import cost
     from jaxbm.kernels.program.ir import NotNative
     from jaxbm.kernels.program.traced import keep_for_build, trace_jaxpr
 
-    data, hyper, params, opt_state = jax.tree.unflatten(tree, leaves)
-
+    shapes = [jax.ShapeDtypeStruct(shape, dtype, weak_type=weak) for shape, dtype, weak in leaves]
+    data, hyper, params, opt_state = jax.tree.unflatten(tree, shapes)
     params = shapes_of(task.model) if params is None else params
     state = jax.eval_shape(partial(loop.init, task), params, opt_state, data, hyper)
     word, stop = jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((), jnp.int32)

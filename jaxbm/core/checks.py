@@ -1,6 +1,7 @@
 """Checks of user input at the public boundary. Values are looked at only where they are concrete."""
 
 import operator
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -149,12 +150,38 @@ def bad_value(name: str, expected: str, host: np.ndarray, bad: np.ndarray) -> Va
 
 def finite(name: str, array: Any) -> None:
     """ValueError naming the first entry that is NaN or infinite."""
-    if is_traced(array) or not jnp.issubdtype(array.dtype, jnp.floating):
+    if is_traced(array) or not jnp.issubdtype(array.dtype, jnp.floating) or is_remembered("finite", array):
         return
     host = np.asarray(array)
     good = np.isfinite(host if host.dtype.kind == "f" else host.astype(np.float32))
     if not good.all():
         raise bad_value(name, "finite values", host, ~good)
+    remember("finite", array)
+
+
+_remembered: dict[tuple[str, int], weakref.ref[Any]] = {}
+
+
+def is_remembered(what: str, array: Any) -> bool:
+    """Whether `remember` was told so of this very array."""
+    found = _remembered.get((what, id(array)))
+    return found is not None and found() is array
+
+
+def remember(what: str, array: Any) -> None:
+    """Keep, as long as it lives, what was found out about a JAX array, whose values never change.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxbm.core.checks import is_remembered, remember
+      >>> x = jnp.ones(3)
+      >>> remember("finite", x)
+      >>> is_remembered("finite", x), is_remembered("finite", x + 0)
+      (True, False)
+    """
+    if isinstance(array, jax.Array):
+        key = what, id(array)
+        _remembered[key] = weakref.ref(array, lambda _: _remembered.pop(key, None))
 
 
 def row_index(name: str, rows: Any, n: int) -> Any:

@@ -33,12 +33,13 @@ def seed_key(seed: int) -> Array:
 
 
 def member_words(keys: Array) -> Words:
-    """`counter.words` of each of the keys `[M]`, uint32 `[M]` each."""
+    """`counter.words` of each of the keys `[M]`, uint32 `[M]` each; on the host, where a compiled function takes them
+    sooner than they could be brought to the device."""
     data = host_data(keys)
     if data.shape[-1] != 2:
         return _words_inside(keys)
-    w0, w1 = data.T.copy()
-    return placed(w0), placed(w1)
+    words: Any = tuple(data.T.copy())
+    return words
 
 
 def key_words(key: Array) -> Words:

@@ -9,7 +9,6 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import arrays, checks
-from jaxbm.core.device import placed
 
 
 class MemberRows(NamedTuple):
@@ -28,10 +27,9 @@ def stretches(starts: np.ndarray, counts: np.ndarray, rows: Array | None = None)
     return MemberRows(rows, _known(starts), _known(counts), int(counts.max()))
 
 
-def _known(values: np.ndarray) -> Array:
-    """int32 on the device, whose values stay known inside a transformation too: lengths decide shapes."""
-    with jax.ensure_compile_time_eval():
-        return placed(values, np.int32)
+def _known(values: np.ndarray) -> Any:
+    """int32 on the host, where values stay known inside a transformation too: lengths decide shapes."""
+    return values.astype(np.int32)
 
 
 def member_rows(name: str, rows: Any, n: int, members: int) -> MemberRows:

@@ -27,12 +27,14 @@ def as_pytree(*static: str) -> Callable[[type[T]], type[T]]:
 
     def register(cls: type[T]) -> type[T]:
         names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
+        is_static = [name in static for name in names]
 
         def flatten(self: T) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            values = [getattr(self, name) for name in names]
-            fixed = [name in static or _is_function(value) for name, value in zip(names, values, strict=True)]
-            leaves = tuple(None if f else v for f, v in zip(fixed, values, strict=True))
-            return leaves, tuple((v,) if f else None for f, v in zip(fixed, values, strict=True))
+            leaves, kept = [getattr(self, name) for name in names], list[Any]([None] * len(names))
+            for k, value in enumerate(leaves):  # dozens of times in every call of `fit`
+                if is_static[k] or (callable(value) and _is_function(value)):
+                    leaves[k], kept[k] = None, (value,)
+            return tuple(leaves), tuple(kept)
 
         def unflatten(aux: tuple[Any, ...], leaves: tuple[Any, ...]) -> T:
             self = object.__new__(cls)  # no checks: JAX also puts placeholders where numbers were

@@ -130,9 +130,16 @@ def _check_learnt(given: Any, weight: Any, rows: Any) -> None:
     check_counted(weight, rows, "trained on", "class_weight")
 
 
-def features_and_labels(model: Model, loss: str | Loss, x: Any, y: Any) -> tuple[Any, Any]:
-    """`x` and `y` checked, and of the types that a run has them in."""
-    return _arrays(as_model(model), loss, x, y, None, "")[:2]
+def features_and_labels(
+    model: Model, loss: str | Loss, x: Any, y: Any, place: Callable[[Any], Any] | None = None
+) -> tuple[Any, Any]:
+    """`x` and `y` checked, and of the types that a run has them in.
+
+    Args:
+      model, loss, x, y: as for `fit`.
+      place: brings an array where it is to stay, before its values are checked, which are then known of it.
+    """
+    return _arrays(as_model(model), loss, x, y, None, "", place=place)[:2]
 
 
 def _validation_data(training: Training, model: Model) -> tuple[Array, Array, Array | None]:
@@ -184,6 +191,7 @@ def _arrays(
     weight: ArrayLike | None,
     name: str,
     scale: Callable[[Any], Array] = scaled,
+    place: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, Any, Array | None]:
     x, y = _arrays_of(f"x{name}", x), _arrays_of(f"y{name}", y)
     if model.float_features and not row_trees.is_tree(x) and not jnp.issubdtype(x.dtype, jnp.floating):
@@ -192,6 +200,8 @@ def _arrays(
     if not row_trees.is_tree(y):
         y = one_array_of_labels(y, model, loss)
     w = None if weight is None else scale(_array(f"sample_weight{name}", weight))
+    if place is not None:
+        x, y = row_trees.each(place, x), row_trees.each(place, y)
     row_checks.rows(name, x, y, w, model)
     row_checks.labels_for(loss, y, model, name)
     row_trees.check_integers(f"y{name}", y)

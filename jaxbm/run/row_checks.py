@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbm.core import rows as row_trees
-from jaxbm.core.checks import bad_value, finite, in_range, is_traced
+from jaxbm.core.checks import bad_value, finite, in_range, is_remembered, is_traced, remember
 from jaxbm.core.labels import check_outputs
 from jaxbm.core.settings import callers_level
 from jaxbm.losses import KnownLoss, known
@@ -65,8 +65,9 @@ def labels_for(loss: Any, y: Any, model: Model, name: str = "") -> None:
         raise ValueError(f"y{name}: expected shape {want} for loss={told!r}, got {list(y.shape)}")
     if found.labels in ("class", "rank", "group") and not jnp.issubdtype(y.dtype, jnp.integer):
         raise ValueError(f"y{name}: expected integer labels for loss={told!r}, got dtype {y.dtype}")
-    if not is_traced(y):
+    if not is_traced(y) and not is_remembered(f"labels of {found.labels}, {outputs}", y):
         _values(found, np.asarray(y), outputs, name)
+        remember(f"labels of {found.labels}, {outputs}", y)
 
 
 def _values(found: KnownLoss, host: np.ndarray, outputs: int, name: str) -> None:

@@ -207,7 +207,8 @@ def fit_groups(
             "with a noise_multiplier the result's privacy tells what both do together"
         )
     counter.checked(key)
-    x, y = features_and_labels(model, training.loss, x, y)
+    # What is cut for the pooled model stays on the host until then: there nothing is compiled for it.
+    x, y = features_and_labels(model, training.loss, x, y, None if pooled else on_device)
     way_to_validate(training)
     layout = Layout.of(arrays.given("groups", groups), row_trees.count(x), min_rows, float(training.validation_split))
     folder = None if folder is None else check_folder(folder, ("pooled", "part-"), "a run of groups")
