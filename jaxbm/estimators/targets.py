@@ -18,7 +18,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from jaxbm import losses
-from jaxbm.core.words import counted
+from jaxbm.core.words import counted, some
 from jaxbm.estimators.weights import MOST
 from jaxbm.losses.meaning import class_probabilities
 from jaxbm.run.contract import Loss
@@ -181,7 +181,12 @@ def class_factors(given: Mapping[Any, float] | str, classes: np.ndarray, codes: 
                     f"The 'class_weight' parameter must hold numbers from 0 to {MOST:g}. "
                     f"Got {value!r} for class {label!r} instead."
                 )
-        of_class: Any = [given.get(label, 1.0) for label in classes.tolist()]
+        known = classes.tolist()
+        strange, without = [label for label in given if label not in known], [c for c in known if c not in given]
+        if strange and without:  # as scikit-learn: a fold may lack a class, but a misspelled one counts for nothing
+            told = [some([repr(label) for label in labels], 5) for labels in (known, strange)]
+            raise ValueError(f"class_weight: expected classes among {told[0]}, got {told[1]}")
+        of_class: Any = [given.get(label, 1.0) for label in known]
     else:
         present = np.unique(codes)
         of_class = np.ones(len(classes))

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxbm.core.checks import is_hashable
 from jaxbm.core.settings import callers_level
@@ -57,7 +58,12 @@ def warn(model: Model, x: Any) -> None:
     if is_ours or not is_hashable(model):
         return
     leaves, form = jax.tree.flatten(x)
-    _once(model, form, tuple((leaf.shape[1:], leaf.dtype) for leaf in leaves))
+    _once(model, form, tuple((leaf.shape[1:], _kept(leaf)) for leaf in leaves))
+
+
+def _kept(leaf: Any) -> Any:
+    """The dtype that JAX gives an array of the host, where wide types are off."""
+    return jax.dtypes.canonicalize_dtype(leaf.dtype) if isinstance(leaf, np.ndarray) else leaf.dtype
 
 
 def _warned(model: Model, form: Any, rows: tuple[tuple[tuple[int, ...], Any], ...]) -> None:

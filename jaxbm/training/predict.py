@@ -24,6 +24,7 @@ from jaxbm.kernels.mlp import apply as apply_mlp
 from jaxbm.kernels.mlp import few
 from jaxbm.metrics import heeds_weights
 from jaxbm.models.mlp import MLP
+from jaxbm.models.outputs import outputs_of
 from jaxbm.models.protocol import Model, Params, as_model, check_features
 from jaxbm.run import row_checks
 from jaxbm.run.contract import Loss, Metric
@@ -47,11 +48,11 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
       batch_size: most rows per compiled call; blocks are filled up.
 
     Returns:
-      float numpy array `[n, out]`.
+      float numpy array `[n, out]`, or `[n, ..., out]` where a model of one's own gives more axes.
 
     Raises:
-      ValueError, TypeError: `model` is none, `params` are another's, `x` doesn't fit it, or `batch_size` is not
-        positive.
+      ValueError, TypeError: `model` is none or gives other outputs than its `n_outputs` says, `params` are another's,
+        `x` doesn't fit it, or `batch_size` is not positive.
 
     Example:
       >>> import jax, jaxbm, numpy as np
@@ -59,6 +60,12 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
       >>> jaxbm.predict(model, model.init(jax.random.key(0)), np.ones((10, 4), "float32")).shape
       (10, 1)
     """
+    found = _given(model, params, x, batch_size)
+    return found if type(model) is MLP else outputs_of(model, found, len(found))  # type: ignore[no-any-return]
+
+
+def _given(model: Model, params: Params, x: Any, batch_size: int) -> np.ndarray:
+    """`predict` as the model gives it: of one output a loss was trained with `[n]` where that is what it gives."""
     block = checks.positive_int("batch_size", batch_size)
     if (found := _logits_of_few(model, params, x, block)) is not None:
         return found
@@ -83,6 +90,9 @@ def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) 
     for start in range(0, n, block):
         part = row_trees.take(rows, slice(start, start + block))
         found = np.asarray(_apply(model, params, row_trees.filled(part, block)))
+        outputs_of(model, found, block)
+        if not start and found.shape[1:] != out.shape[1:]:
+            out = np.empty((n, *found.shape[1:]), out.dtype)
         out[start : start + block] = found[: n - start]
     return out
 
@@ -154,7 +164,7 @@ def evaluate(
       >>> sorted(jaxbm.evaluate(model, model.init(jax.random.key(0)), x, y, loss="squared_error", metrics=["mae"]))
       ['loss', 'mae']
     """
-    logits = predict(model, params, x, batch_size=batch_size)
+    logits = _given(model, params, x, batch_size)
     return score(model, logits, y, loss=loss, metrics=metrics, sample_weight=sample_weight)
 
 

@@ -11,6 +11,7 @@ from jaxbm.core import checks
 from jaxbm.core import rows as row_trees
 from jaxbm.kernels.mlp import apply as apply_mlp
 from jaxbm.kernels.mlp import from_host
+from jaxbm.models.outputs import outputs_of
 from jaxbm.models.protocol import Model, Params
 
 
@@ -36,7 +37,8 @@ def stacked_logits(
     by_kernel = apply_mlp.slower(model, params, x) is None
     if by_kernel and not checks.is_traced(params, x, start, count, rows):
         return from_host.logits(model, params, x, start, count, most, rows)
-    return _logits(model, by_kernel, most or row_trees.count(x), params, x, start, count, rows)
+    many = most or row_trees.count(x)
+    return outputs_of(model, _logits(model, by_kernel, many, params, x, start, count, rows), many, members=True)  # type: ignore[no-any-return]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

@@ -13,6 +13,7 @@ from jaxbm import kernels
 from jaxbm.core.names import unknown
 from jaxbm.losses import meaning
 from jaxbm.members.ensemble import Ensemble
+from jaxbm.models.outputs import outputs_of
 from jaxbm.training.stacked import stacked_logits
 
 OUTPUTS = ("raw", "probability")
@@ -134,7 +135,7 @@ def logits(kind: Kind, numbers: Numbers, x: Array, *, plain: bool = False) -> Ar
         raw = jax.vmap(kind.model.apply, (0, None))(numbers.params, x)
     else:
         raw = stacked_logits(kind.model, numbers.params, x)
-    return logits_of(kind, numbers, raw)
+    return logits_of(kind, numbers, outputs_of(kind.model, raw, x.shape[0], members=kind.is_ensemble))
 
 
 def logits_of(kind: Kind, numbers: Numbers, raw: Array) -> Array:

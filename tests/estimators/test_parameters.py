@@ -117,6 +117,9 @@ def test_weights_of_classes_are_numbers_that_float32_holds():
     with pytest.raises(ValueError, match="class_weight, times sample_weight"):
         JaxMLPClassifier((2,), class_weight={0: 1e25}).fit(x, y, [1e20, 1, 1])
     JaxMLPClassifier((2,), max_iter=1, class_weight={0: np.float32(2), 1: True, "other": 3}).fit(x, y)
+    for given in ({"0": 2.0}, {0: 1, 7: 2.0}):
+        with pytest.raises(ValueError, match="class_weight: expected classes among 0, 1, got "):
+            JaxMLPClassifier((2,), class_weight=given).fit(x, y)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

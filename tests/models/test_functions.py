@@ -192,3 +192,53 @@ def test_running_averages_are_no_parameters():
     both = lambda key: eqx.filter(eqx.nn.make_with_state(eqx.nn.BatchNorm)(5, "n", mode="ema"), eqx.is_inexact_array)  # noqa: E731
     with pytest.raises(TypeError, match="expected parameters alone, got a State at"):
         jaxbm.fit(KEY, jaxbm.FunctionModel(both, logits, (5,), 1), X, Y, **OPTIONS)
+
+
+@pytest.mark.parametrize("labels", [lambda y: y, lambda y: {"y": y}])
+def test_one_output_may_come_without_an_axis(labels):
+    def flat(params, x):
+        return (x @ params["w"])[:, 0]
+
+    def loss(outputs, y):
+        y = y["y"] if isinstance(y, dict) else y
+        assert outputs.shape == y.shape
+        return jnp.square(outputs - y)
+
+    model = jaxbm.FunctionModel(weights, flat, (5,), 1)
+    options = OPTIONS | {"loss": loss, "implementation": "xla"}
+    many = jaxbm.fit_members(KEY, model, X, labels(Y), members=2, **options)
+    params = many.member(0).params
+    found = jaxbm.predict(model, params, X)
+    assert found.shape == (60, 1)
+    np.testing.assert_allclose(found, X @ params["w"], rtol=1e-5, atol=1e-6)
+    measured = jaxbm.evaluate(model, params, X, labels(Y), loss=loss)
+    np.testing.assert_allclose(measured["loss"], np.square(found[:, 0] - Y).mean(), rtol=1e-5)
+    assert jaxbm.Ensemble.of(many).logits(X).shape == (2, 60, 1)
+    if labels(Y) is Y:
+        folds = jaxbm.cross_validate(KEY, model, X, Y, folds=2, **options)
+        assert folds.predictions.shape == (1, 60, 1)
+        groups = np.arange(60) % 2
+        assert jaxbm.fit_groups(KEY, model, X, Y, groups, **options).predict(X, groups).shape == (60, 1)
+
+
+def test_outputs_of_more_axes_are_predicted_and_others_than_told_are_named():
+    def init(key):
+        return {"w": jnp.ones((5, 6))}
+
+    words = jaxbm.FunctionModel(init, lambda p, x: (x @ p["w"]).reshape(-1, 2, 3), (5,), 3)
+    assert jaxbm.predict(words, init(KEY), X).shape == (60, 2, 3)
+    for apply, shape in ((lambda p, x: x @ p["w"], r"\[512, 6\]"), (lambda p, x: (x @ p["w"]).sum(), r"\[\]")):
+        model = jaxbm.FunctionModel(init, apply, (5,), 4)
+        with pytest.raises(ValueError, match=r"model: expected outputs \[512, 4\] of FunctionModel .*got " + shape):
+            jaxbm.predict(model, init(KEY), X)
+
+
+def test_integers_of_the_host_are_looked_at_without_a_warning(recwarn):
+    def embed(params, x):
+        return params["e"][x].mean(axis=1)
+
+    model = jaxbm.FunctionModel(lambda key: {"e": jax.random.normal(key, (9, 1))}, embed, (3,), 1)
+    words = np.random.default_rng(1).integers(0, 9, size=(60, 3))
+    assert words.dtype == np.int64
+    jaxbm.fit(KEY, model, words, Y, loss="squared_error", epochs=1, batch_size=16, implementation="xla")
+    assert not [str(warning.message) for warning in recwarn if "int64" in str(warning.message)]
