@@ -61,7 +61,7 @@ def predict(model: Model, params: Params, x: Any, *, batch_size: int = 4096) -> 
       (10, 1)
     """
     found = _given(model, params, x, batch_size)
-    return found if type(model) is MLP else outputs_of(model, found, len(found))  # type: ignore[no-any-return]
+    return found if type(model) is MLP else outputs_of(model, found, len(found))
 
 
 def _given(model: Model, params: Params, x: Any, batch_size: int) -> np.ndarray:

@@ -38,7 +38,7 @@ def stacked_logits(
     if by_kernel and not checks.is_traced(params, x, start, count, rows):
         return from_host.logits(model, params, x, start, count, most, rows)
     many = most or row_trees.count(x)
-    return outputs_of(model, _logits(model, by_kernel, many, params, x, start, count, rows), many, members=True)  # type: ignore[no-any-return]
+    return outputs_of(model, _logits(model, by_kernel, many, params, x, start, count, rows), many, members=True)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
