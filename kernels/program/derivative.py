@@ -20,7 +20,7 @@ from jaxbm.kernels.program.build import Built, build
 from jaxbm.kernels.program.call import Native, program_p, unmapped
 from jaxbm.kernels.program.dependence import depending
 from jaxbm.kernels.program.ir import NotNative
-from jaxbm.kernels.program.jaxprs import Primitive
+from jaxbm.kernels.program.jaxprs import Literal, Primitive
 
 Arrays = Sequence[Any]
 Places = tuple[int, ...]
@@ -98,15 +98,49 @@ def is_differentiated_natively(native: Native) -> bool:
 def jvp(primals: Arrays, tangents: Arrays, *, native: Native, lead: int) -> tuple[list[Any], list[Any]]:
     """Results and tangents of a program, the rule for differentiating it."""
     moving = tuple(k for k, t in enumerate(tangents) if not isinstance(t, ad.Zero))
+    marked = [k in moving for k in range(len(native.closed.in_avals))]
+    moved = depending(native.closed, marked, smoothly=True)
     if not is_differentiated_natively(native):
         function = _of_moving(native, moving, tuple(range(len(native.weak))), lead, primals)
         out, out_tangents = jax.jvp(function, [primals[k] for k in moving], [tangents[k] for k in moving])
-        return list(out), list(out_tangents)
+        return list(out), _with_zeros(out_tangents, moved)
     results = program_p.bind(*primals, native=native, lead=lead)
-    inputs = [*primals, *(tangents[k] for k in moving)]
-    made = dict(zip(floating(native), tangent_p.bind(*inputs, native=native, moving=moving, lead=lead), strict=True))
-    zeros = [np.zeros(r.shape, jax.dtypes.float0) if k not in made else None for k, r in enumerate(results)]
-    return results, [made.get(k, zeros[k]) for k in range(len(results))]
+    made: dict[int, Any] = {}
+    if any(moved):
+        inputs = [*primals, *(tangents[k] for k in moving)]
+        out_tangents = tangent_p.bind(*inputs, native=native, moving=moving, lead=lead)
+        made = dict(zip(floating(native), out_tangents, strict=True))
+    others = [np.zeros(r.shape, jax.dtypes.float0) for r in results]
+    for k in floating(native):
+        others[k] = ad.Zero(jax.typeof(results[k]))
+    return results, [made[k] if moved[k] else others[k] for k in range(len(results))]
+
+
+def _with_zeros(tangents: Arrays, moved: Sequence[bool]) -> list[Any]:
+    """Tangents of what doesn't move as zeros that JAX knows as such: it multiplies nothing by them, which keeps NaN
+    out of derivatives that exist."""
+    return [
+        ad.Zero(jax.typeof(t)) if not m and t.dtype != jax.dtypes.float0 else t
+        for t, m in zip(tangents, moved, strict=True)
+    ]
+
+
+def _is_zero(closed: Any) -> list[bool]:
+    """Which results of a derivative's jaxpr are zeros that JAX wrote where it knew that nothing else can be there."""
+    made = {v: eqn for eqn in closed.jaxpr.eqns for v in eqn.outvars}
+    known = {v for v, c in zip(closed.jaxpr.constvars, closed.consts, strict=True) if _is_nought(c)}
+
+    def is_zero(v: Any) -> bool:
+        if isinstance(v, Literal):
+            return _is_nought(v.val)
+        eqn = made.get(v)
+        return v in known or (eqn is not None and eqn.primitive.name == "broadcast_in_dim" and is_zero(eqn.invars[0]))
+
+    return [is_zero(v) for v in closed.jaxpr.outvars]
+
+
+def _is_nought(value: Any) -> bool:
+    return not isinstance(value, jax.core.Tracer) and not np.any(np.asarray(value))
 
 
 def _split(args: Arrays, moving: Places) -> tuple[list[Any], list[Any]]:
@@ -145,7 +179,8 @@ def _transpose(cotangents: Arrays, *args: Any, native: Native, moving: Places, l
     if not pairs:
         return [*nothing, *(ad.Zero(x.aval) for x in undefined)]
     wanted, given = zip(*pairs, strict=True)
-    return [*nothing, *pullback(native, moving, wanted, lead, arrays, given)]
+    out = pullback(native, moving, wanted, lead, arrays, given)
+    return [*nothing, *_with_zeros(out, [not zero for zero in _is_zero(_traced(native, moving, wanted))])]
 
 
 def pullback(
@@ -189,7 +224,10 @@ def _again(primals: Arrays, tangents: Arrays, *, native: Native, moving: Places,
             args[k] = v
         return by_jax(*args, native=native, moving=moving, lead=lead)
 
-    return jax.jvp(function, [primals[k] for k in places], [tangents[k] for k in places])
+    out, out_tangents = jax.jvp(function, [primals[k] for k in places], [tangents[k] for k in places])
+    n = len(native.closed.in_avals)
+    marked = [k in places for k in (*range(n), *range(len(primals) - len(moving), len(primals)))]
+    return out, _with_zeros(out_tangents, depending(_traced(native, moving, None), marked, smoothly=True))
 
 
 def _transpose_function(cotangents: Arrays, *args: Any, native: Native, lead: int) -> list[Any]:

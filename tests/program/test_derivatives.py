@@ -109,3 +109,38 @@ def test_derivatives_can_be_exported():
     exported = export.export(jax.jit(jax.grad(lambda x: f(x).sum())))(X)
     assert "custom_call @jaxbm" not in exported.mlir_module()
     close(exported.call(X), jax.grad(lambda x: (jnp.sin(x) * x).sum())(X))
+
+
+# Each takes x and c and gives several results, of which some have no derivative by x; and of which that is asked.
+STILL = {
+    "another argument": (lambda x, c: (x, c * 2), 1),
+    "an argument that isn't used": (lambda x, c: c * 2, None),
+    "rounded to an integer": (lambda x, c: (x * 0).astype(jnp.int32).astype(x.dtype) * c, None),
+    "stopped": (lambda x, c: lax.stop_gradient(x) * c, None),
+    "beside others in a loop": (lambda x, c: lax.fori_loop(0, 3, lambda i, v: (v[0] + v[1], v[1] * 2), (x, c)), 1),
+    "beside others in a scan": (lambda x, c: lax.scan(lambda v, _: (v * 2, x), c, None, length=3), 0),
+    "beside others in a branch": (lambda x, c: lax.cond(c > 1, lambda: (x, c), lambda: (2 * x, -c)), 1),
+}
+
+
+@pytest.mark.parametrize("case", STILL)
+def test_what_has_no_derivative_is_a_zero_that_jax_knows(case):
+    """The root's infinite derivative at zero times any other zero would be NaN."""
+    f, which = STILL[case]
+
+    def slopes(f):
+        at = lambda x, c: f(x, c) if which is None else f(x, c)[which]  # noqa: E731
+        before = lambda x, c: at(jnp.sqrt(x), c) + x  # noqa: E731
+        after = lambda x, c: jnp.sqrt(at(x, c * 0)) + x  # noqa: E731
+        of = [before, after]
+        x, c = jnp.float32(0), jnp.float32(2)
+        return (
+            [jax.grad(g)(x, c) for g in of],
+            [jax.jvp(lambda x, g=g: g(x, c), (x,), (x + 1,))[1] for g in of],
+            [jax.vmap(jax.grad(g), (0, None))(jnp.zeros(3), c) for g in of],
+            [jax.jvp(lambda x, g=g: jax.grad(g)(x, c), (x,), (x + 1,))[1] for g in of],
+        )
+
+    own = slopes(jaxbm.accelerate(f, require=True))
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(own))
+    close(own, slopes(f))
