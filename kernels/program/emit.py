@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jaxbm.kernels.program import fuse, invariant, layout, packs
+from jaxbm.kernels.program import fuse, invariant, layout, packs, waiting
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.ir import Block, Const, Node, NotNative, Value
@@ -184,6 +184,8 @@ class Writer:
             array = self.env.get(v)
             if isinstance(array, Expr):
                 self.env[v] = self.e.memory(array)
+            elif isinstance(array, View):
+                waiting.finish(self.e, array.buffer)
 
 
 class Written(NamedTuple):

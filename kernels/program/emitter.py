@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxbm.kernels.program import arithmetic, elements, lazy, loops, packs
+from jaxbm.kernels.program import arithmetic, elements, lazy, loops, packs, waiting
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.lazy import Affine, Array, Expr, NotAView, Registers, Shape, Splat, View, is_few, resolved
 from jaxbm.kernels.program.place import Arena, Buffer
@@ -66,6 +66,8 @@ class Emitter:
 
     def load(self, view: View, index: Index, lanes: int = 0) -> Value:
         """Elements of a view's buffer, by their place in the buffer."""
+        if view.buffer.pending is not None:
+            raise AssertionError("a product is read before it was computed, an error of this compiler")
         self.check(view, index, max(lanes, 1))
         return elements.load(self.f, view.buffer.pointer(), view.dtype, index, lanes)
 
@@ -122,6 +124,7 @@ class Emitter:
             at = array.offset + sum(i * s for i, s in zip(index, array.strides, strict=True))
             return self.constant(array.dtype, at)
         if isinstance(array, View):
+            waiting.finish(self, array.buffer)
             at = array.offset + sum(i * s for i, s in zip(index, array.strides, strict=True))
             return self.load(array, self.f.iadd(array.dynamic, at))
         assert isinstance(array, Expr)
@@ -145,6 +148,7 @@ class Emitter:
         if isinstance(array, Registers):
             return self._spill(array)
         if isinstance(array, View):
+            waiting.finish(self, array.buffer)
             if not contiguous or array.is_contiguous():
                 return array
             out = self.allocate(array.shape, array.dtype)
@@ -269,6 +273,7 @@ class Emitter:
         is_shared = isinstance(array, Expr) and array.uses > 1
         array = resolved(array)
         if isinstance(array, View) and not is_shared and self.is_own(array):
+            waiting.finish(self, array.buffer)
             return array
         out = self.allocate(array.shape, array.dtype, strides)
         self.copy_to(array, out)
@@ -293,13 +298,17 @@ class Emitter:
         return buffer.views == 1
 
     def _compute_readers(self, array: View) -> None:
-        """Compute the expressions that read an array which is about to be changed."""
+        """Compute the expressions, and products that wait, that read an array which is about to be changed."""
         for frame in self.frames:
             for other in list(frame.values()):
                 other = resolved(other)
-                if isinstance(other, Expr) and any(
-                    isinstance(x, View) and x.buffer is array.buffer for x in loops.below([other])[0]
-                ):
+                if not isinstance(other, Expr | View):
+                    continue
+                leaves = [x for x in loops.below([other])[0] if isinstance(x, View)]
+                for buffer in waiting.among(leaves):
+                    if any(x.buffer is array.buffer for x in waiting.operands(leaves)):
+                        waiting.finish(self, buffer)
+                if isinstance(other, Expr) and any(x.buffer is array.buffer for x in leaves):
                     self.memory(other)
 
     def inside(self) -> _Inside:

@@ -226,7 +226,9 @@ def remapped(array: Array, rule: Rule) -> Array:
         memo[id(x)] = out
         return out
 
-    return go(array)
+    out = go(array)
+    memo.clear()  # a function that calls itself isn't freed at once, and views are counted
+    return out
 
 
 def broadcast_rule(target: Shape, axes: Sequence[int]) -> Rule:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.kernels.program import control, division, elements
+from jaxbm.kernels.program import beside, control, division, elements, waiting
 from jaxbm.kernels.program.arithmetic import COST
 from jaxbm.kernels.program.elements import is_float, itemsize
 from jaxbm.kernels.program.interleave import interleaved
@@ -143,10 +143,15 @@ class Reader:
         # Division by products has branches.
         return max(1, min(AT_ONCE, room // cost)) if cost and lanes > 1 and not self._divisors else 1
 
-    def read(self, i: Index, lanes: int) -> Callable[[Array], Value]:
-        """A function from what was prepared to its values at inner index i, `lanes` of them (0: one scalar)."""
+    def read(
+        self, i: Index, lanes: int, given: Mapping[int, Value] | None = None, *, plainly: bool = False
+    ) -> Callable[[Array], Value]:
+        """A function from what was prepared to its values at inner index i, `lanes` of them (0: one scalar).
+
+        `given` are values that are there, by identity. `plainly` divides where products would be faster alone.
+        """
         e = self._e
-        values: dict[int, Value] = {}
+        values = dict(given or {})
 
         def get(x: Array) -> Value:
             value = values.get(id(x))
@@ -155,12 +160,12 @@ class Reader:
             return value
 
         for x in self._order:
-            if not self._varies[id(x)]:
+            if not self._varies[id(x)] or id(x) in values:
                 continue
             if isinstance(x, Expr):
                 args = [get(a) for a in x.args]
                 by = self._divisors.get(id(x))
-                if by is not None and lanes * itemsize(x.dtype) == division.BYTES:
+                if by is not None and not plainly and lanes * itemsize(x.dtype) == division.BYTES:
                     values[id(x)] = division.divided(args[0], by)
                     continue
                 values[id(x)] = e.compute(x.op, x.dtype, [a.dtype for a in x.args], args, x.params)
@@ -237,6 +242,9 @@ def store_all(e: Emitter, roots: Sequence[tuple[Array, View | None]]) -> list[Vi
     pairs = [(e.node(resolved(r)), d) for r, d in roots]
     shape = pairs[0][0].shape
     order, degree = below([r for r, _ in pairs])
+    if len(waiting.among(order)) > 1 and len(apart := beside.parts(pairs)) > 1:
+        views = {k: v for part in apart for k, v in zip(part, store_all(e, [pairs[k] for k in part]), strict=False)}
+        return [views[k] for k in range(len(pairs))]
     have = {id(r) for r, _ in pairs}
     for x in order:
         if isinstance(x, Expr) and id(x) not in have and x.cost >= SHARED and x.uses > degree.get(id(x), 0):
@@ -249,7 +257,7 @@ def store_all(e: Emitter, roots: Sequence[tuple[Array, View | None]]) -> list[Vi
     axes = axis_order(shape, rows, cost, lanes_for(e, order, LONG * e.wide_bytes))
     layout = _layout(shape, axes)
     targets = [(r, e.allocate(shape, r.dtype, layout) if d is None else d) for r, d in pairs]
-    if 0 not in shape:
+    if not beside.written(e, order, degree, targets) and 0 not in shape:
         strides = [x.strides for x in leaves] + [d.strides for _, d in targets]
         dims = merged(axes, shape, strides)
         inner = dims[-1] if dims else (1, None)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jaxbm.kernels.program.values import Value
+
+if TYPE_CHECKING:
+    from jaxbm.kernels.program.waiting import Pending
 
 LINE = 64
 """Bytes of a cache line: what stands in the arena starts at one."""
@@ -48,16 +52,17 @@ class Buffer:
     """A piece of memory. `pointer()` is its address in the code now being written.
 
     `views` counts the arrays that look at it. `level` is the loop or branch within which it may be overwritten: 0 and
-    more for parts of the arena, -1 for what may only be read.
+    more for parts of the arena, -1 for what may only be read. `pending` is a product that is to be written here yet.
     """
 
-    __slots__ = ("__weakref__", "arena", "level", "nbytes", "pointer", "start", "views")
+    __slots__ = ("__weakref__", "arena", "level", "nbytes", "pending", "pointer", "start", "views")
 
     def __init__(
         self, pointer: Callable[[], Value], nbytes: int, level: int = -1, arena: Arena | None = None, start: int = 0
     ) -> None:
         self.pointer, self.nbytes, self.level, self.arena, self.start = pointer, nbytes, level, arena, start
         self.views = 0
+        self.pending: Pending | None = None
 
     def __del__(self) -> None:
         if self.arena is not None:

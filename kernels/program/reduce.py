@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jaxbm.kernels.program import control, loops
+from jaxbm.kernels.program import control, loops, waiting
 from jaxbm.kernels.program.arithmetic import identity
 from jaxbm.kernels.program.elements import is_float, is_unsigned
 from jaxbm.kernels.program.interleave import interleaved
@@ -123,6 +123,8 @@ class _Reduction:
         self.e, self.kind, self.array, self.dtype = e, kind, array, array.dtype
         self.shape = tuple(array.shape[d] for d in kept)
         self.order, _ = loops.below([array])
+        for buffer in waiting.among(self.order):
+            waiting.finish(e, buffer)
         leaves = [x for x in self.order if isinstance(x, View | Affine)]
         ordered = loops.axis_order(array.shape, [(1.0, x.strides) for x in leaves if isinstance(x, View)])
         self.few = is_few(self.shape)

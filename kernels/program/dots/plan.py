@@ -103,7 +103,7 @@ def _even(k: int, most: int) -> int:
     return min(k, next((d for d in range(min(k, most), most // 2, -1) if k % d == 0), most))
 
 
-def _cycles(rows: int, vectors: int) -> float:
+def tile_cycles(rows: int, vectors: int) -> float:
     """Of one k of a tile: two multiply-adds or two loads a cycle, four cycles until a sum can be added to again."""
     return max(rows * vectors / 2, (rows + vectors) / 2, 4.0) + 0.25
 
@@ -118,13 +118,18 @@ def tile(m: int, vectors: int, registers: int) -> tuple[int, int, float]:
                 break
             full, rest = divmod(m, rows)
             wide, narrow = divmod(vectors, width)
-            cost = full * wide * _cycles(rows, width)
-            cost += wide * _cycles(rest, width) if rest else 0
-            cost += full * _cycles(rows, narrow) if narrow else 0
-            cost += _cycles(rest, narrow) if rest and narrow else 0
+            cost = full * wide * tile_cycles(rows, width)
+            cost += wide * tile_cycles(rest, width) if rest else 0
+            cost += full * tile_cycles(rows, narrow) if narrow else 0
+            cost += tile_cycles(rest, narrow) if rest and narrow else 0
             if cost < best[2] - 1e-9:
                 best = (rows, width, cost)
     return best
+
+
+def is_large(spec: Spec, rows: int) -> bool:
+    """Whether columns that are adjacent are worth a copy, by tiles of so many rows."""
+    return spec.n * spec.k * spec.type.itemsize > DIRECT_BYTES and spec.m >= 4 * rows
 
 
 def _tiles(spec: Spec, target: Target) -> tuple[float, Plan]:
@@ -134,8 +139,7 @@ def _tiles(spec: Spec, target: Target) -> tuple[float, Plan]:
     count = -(-spec.n // lanes)
     rows, vectors, cycles = tile(spec.m, count, target.registers)
     adjacent = spec.right[1] == 1 or spec.n == 1
-    large = spec.n * spec.k * size > DIRECT_BYTES and spec.m >= 4 * rows
-    pack = (lanes > 1 and not adjacent) or large
+    pack = (lanes > 1 and not adjacent) or is_large(spec, rows)
     width = min(vectors * lanes, spec.n)
     depth = _even(spec.k, max(PANEL_BYTES // (width * size), 16)) if pack else spec.k
     chains = 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jaxbm.kernels.program import control, loops
+from jaxbm.kernels.program import control, loops, waiting
 from jaxbm.kernels.program.emit import GIVE_UP, Work, Writer, emits, small
 from jaxbm.kernels.program.emitter import Emitter
 from jaxbm.kernels.program.ir import Block
@@ -264,5 +264,6 @@ def write_back(e: Emitter, carry: Sequence[tuple[Array, View | None]], results: 
 def _views(array: Array) -> list[View]:
     array = resolved(array)
     if isinstance(array, Expr | View):
-        return [x for x in loops.below([array])[0] if isinstance(x, View)]
+        found = [x for x in loops.below([array])[0] if isinstance(x, View)]
+        return [*found, *waiting.operands(found)]
     return []

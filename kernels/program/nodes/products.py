@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from jaxbm.kernels.program import dots, invariant, reduce
-from jaxbm.kernels.program.elements import is_float, register_type
+from jaxbm.kernels.program import beside, dots, invariant, reduce, waiting
+from jaxbm.kernels.program.elements import is_float
 from jaxbm.kernels.program.emit import Work, emits, small
-from jaxbm.kernels.program.emitter import Emitter
-from jaxbm.kernels.program.lazy import Array, Registers, View
-from jaxbm.kernels.program.types import VOID
-from jaxbm.kernels.program.values import Value
+from jaxbm.kernels.program.lazy import Array, Registers
 
 UNROLLED, UNROLLED_SMALL = 64, 512
 """Multiplications up to which a product is written out: in general, and where both operands stand in registers."""
@@ -51,14 +48,8 @@ def _by_function(work: Work, l: Array, r: Array) -> Array:
     to = work.places[0] or e.allocate(out.shape, out.dtype, strides)
     (l0, l1, l2), (r0, r1, r2), (o0, o1, o2) = left.strides, right.strides, to.strides
     spec = dots.Spec(out.dtype, b, m, n, l.shape[2], (l0, l1, l2), (r0, r1, r2), (o0, o1, o2))
-    name = dots.emit(e.products, spec)
-    e.f.call(name, VOID, [_address(e, x) for x in (left, right, to)])
+    if work.places[0] is None and e.level and beside.may_wait(spec):
+        to.buffer.pending = waiting.Pending(spec, (left, right), e.level)
+        return to
+    waiting.multiply(e, spec, left, right, to)
     return e.registers(to) if small(out.shape) else to
-
-
-def _address(e: Emitter, view: View) -> Value:
-    """Where the first element stands; with checks, whether all elements lie inside."""
-    first = e.f.iadd(view.dynamic, view.offset)
-    reach = [(n - 1) * s for n, s in zip(view.shape, view.strides, strict=True)]
-    e.check(view, e.f.iadd(first, sum(min(x, 0) for x in reach)), 1 + sum(abs(x) for x in reach))
-    return e.f.offset(view.buffer.pointer(), register_type(view.dtype), first)

@@ -37,7 +37,11 @@ def reshaped(tracer: Tracer, x: Value, shape: Axes) -> Value:
 
 
 def transposed(tracer: Tracer, x: Value, permutation: Axes) -> Value:
-    """The axes in another order."""
+    """The axes in another order; of what was transposed already, at once."""
+    node = tracer.made.get(x)
+    if node is not None and node.op == "transpose":
+        before = node.params["permutation"]
+        return transposed(tracer, node.inputs[0], tuple(before[p] for p in permutation))
     if permutation == tuple(range(len(permutation))):
         return x
     shape = tuple(x.shape[p] for p in permutation)
