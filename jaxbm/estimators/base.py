@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from jaxbm.core import forks
-from jaxbm.core.settings import on_purpose
+from jaxbm.core.settings import non_finite_is_told, on_purpose
 from jaxbm.estimators import fitted
 from jaxbm.estimators.block_training import BlockTraining
 from jaxbm.estimators.fitting import train
@@ -126,7 +126,7 @@ class BaseJaxMLP(BaseEstimator, ABC):
         fit_preset(self, X, targets, self._sample_weight(sample_weight, X, targets))
         return self
 
-    @on_purpose
+    @non_finite_is_told
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: Any = None, incremental: bool = False
     ) -> Self:

@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from jaxbm.core.settings import on_purpose
+from jaxbm.core.settings import non_finite_is_told
 from jaxbm.estimators.candidates import Candidates, Fit
 from jaxbm.estimators.scoring import QuickScores
 from jaxbm.estimators.search_tasks import Tasks, managed, print_fit
@@ -137,7 +137,7 @@ class MembersSearchCV(BaseSearchCV):
         with managed(self):
             return self._search(X, y, params)
 
-    @on_purpose
+    @non_finite_is_told
     def _search(self, X: Any, y: Any, params: Mapping[str, Any]) -> Self:
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)

@@ -83,7 +83,7 @@ def test_a_further_fit_keeps_the_best_weights_of_all(epochs):
 
 def test_what_is_moved_between_host_and_device_is_moved_on_purpose():
     options = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0}
-    with jax.transfer_guard("disallow"):
+    with jax.transfer_guard("disallow"), jax.debug_nans(True):  # NaN stands for epochs that never were
         early = JaxMLPClassifier(early_stopping=True, **options).fit(X, Y)
         assert early.predict_proba(X).shape == (150, 3)
         assert JaxMLPRegressor(solver="lbfgs", **options).fit(X, TARGET).predict(X).shape == (150,)
@@ -102,5 +102,5 @@ def test_without_jit():
 
 def test_a_search_under_guarded_transfers():
     search = MembersSearchCV(JaxMLPClassifier((3,), max_iter=2), {"learning_rate_init": [1e-2, 1e-1]}, cv=2)
-    with jax.transfer_guard("disallow"):
+    with jax.transfer_guard("disallow"), jax.debug_nans(True):
         assert search.fit(X, Y).predict(X).shape == Y.shape
