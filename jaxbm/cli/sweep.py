@@ -15,7 +15,8 @@ from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, which
 from jaxbm.cli.shared import check_writable, measure, refuse, told_interval
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
-from jaxbm.optimizers import OPTIMIZERS
+from jaxbm.metrics.table import check_task
+from jaxbm.optimizers import OPTIMIZERS, numbers_of
 from jaxbm.run.options import OPTIONS, SEARCHED
 
 RANGES = ("learning_rate", "weight_decay", "momentum", *(name for name in SEARCHED if name != "epochs"))
@@ -79,12 +80,18 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.folds is not None and arguments.validation_split:
         refuse(arguments, "beside --folds, which validate already", "validation_split")
     training_options.check(arguments, arguments.hidden, patience=arguments.patience)
+    having = {name: [maker for maker in OPTIMIZERS if name in numbers_of(maker)] for name in RANGES}
+    for name, makers in having.items():
+        if makers and arguments.optimizer not in makers:
+            refuse(arguments, f"with --optimizer {arguments.optimizer}; {' and '.join(makers)} has it", name)
     searched = _searched(arguments)
     check_writable(arguments.out)
     needs("saving a model").require("safetensors")
     console = make_console()
     clock = Clock()
     tables = split_and_prepare(arguments, *read(arguments))
+    if arguments.metric != "loss":
+        check_task("--metric", arguments.metric, tables.preparation.task)
     tell(console, tables.preparation)
     clock.lap("read and prepare")
     prepare_report(arguments)

@@ -304,6 +304,25 @@ def metrics_for(task: str) -> tuple[str, ...]:
     return tuple(entry.name for entry in TABLE if task in entry.tasks)
 
 
+def is_of_classes(name: str) -> bool:
+    """Whether the metric called `name` compares classes, not numbers; ValueError where there is none of that name.
+
+    Example:
+      >>> from jaxbm.metrics.table import is_of_classes
+      >>> is_of_classes("log_loss"), is_of_classes("mape")
+      (True, False)
+    """
+    return lookup("metric", name, WAYS)[1] in (DECIDED, PROBABLE, RANKED)
+
+
+def check_task(argument: str, name: str, task: str) -> None:
+    """ValueError where the metric called `name` compares classes and the task is numbers, or the other way round."""
+    if is_of_classes(name) == (task == "regression"):
+        told = ("numbers", "a regression") if task == "regression" else ("classes", "a classification")
+        known = [entry.name for entry in TABLE if is_of_classes(entry.name) != (task == "regression")]
+        raise ValueError(f"{argument}: expected one of {told[0]} for {told[1]} ({', '.join(known)}), got {name!r}")
+
+
 def metric(name: str) -> Hook:
     """The function of `(logits, labels, weights)` called `name`; ValueError with the nearest valid name.
 

@@ -17,10 +17,10 @@ from jaxbm.core import arrays, checks, counter
 from jaxbm.core.brief import shown
 from jaxbm.core.calls import helpful
 from jaxbm.core.dataframe import tidy
-from jaxbm.core.names import lookup
 from jaxbm.core.settings import promotes
-from jaxbm.metrics import METRICS, metrics_for
+from jaxbm.metrics import METRICS
 from jaxbm.metrics import greater_is_better as more_is_better
+from jaxbm.metrics.table import check_task, is_of_classes
 from jaxbm.understand import disorder
 from jaxbm.understand.columns import Groups, groups_of
 from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, logits, predictor_of
@@ -133,11 +133,12 @@ def permutation_importance(
 
     Source: Breiman, "Random Forests" (2001); Fisher, Rudin and Dominici (2019).
     """
-    wanted, predictor_task = _task(metric, task)
-    asked = predictor_of(predictor, predictor_task)
+    if task is None and isinstance(metric, str) and getattr(predictor, "preparation", None) is None:
+        task = "classification" if is_of_classes(metric) else "regression"
+    asked = predictor_of(predictor, task)
     rows = features_of(asked, x)
     labels = _labels(asked, x, y, len(rows))
-    name, function, is_greater = _metric(asked, wanted, greater_is_better)
+    name, function, is_greater = _metric(asked, metric, greater_is_better)
     groups = groups_of(asked, rows.shape[1], columns)
     weight = None if sample_weight is None else arrays.real("sample_weight", sample_weight).astype(jnp.float32)
     if weight is not None and weight.shape != (len(rows),):
@@ -201,14 +202,6 @@ def _scores(metric: Metric, raw: Array, y: Array, weight: Array | None) -> Array
     return jax.vmap(one)(raw)
 
 
-def _task(metric: Any, task: str | None) -> tuple[Any, str | None]:
-    """The metric, and the task that it tells where none was named."""
-    if isinstance(metric, str):
-        lookup("metric", metric, METRICS)
-        task = task or ("regression" if metric in metrics_for("regression") else "classification")
-    return metric, task
-
-
 def _metric(asked: Predictor, metric: Any, greater_is_better: bool | None) -> tuple[str, Metric, bool]:
     if metric is None and asked.preparation is None and not asked.kind.is_classifier:
         raise ValueError(
@@ -216,6 +209,7 @@ def _metric(asked: Predictor, metric: Any, greater_is_better: bool | None) -> tu
         )
     metric = metric or ("accuracy" if asked.kind.is_classifier else "r2")
     if isinstance(metric, str):
+        check_task("metric", metric, "classification" if asked.kind.is_classifier else "regression")
         hook = METRICS[metric]
         if asked.kind.meaning != "scores":
             hook = replace(hook, outputs=asked.kind.meaning, quantiles=asked.kind.quantiles or 0.5)

@@ -27,6 +27,13 @@ LEAST = {"groups": ["--group", "g"], "evaluate": ["m", "d"], "predict": ["m", "d
         ("sweep --demo iris --grid-points 5", "--grid-points: expected none with --method random"),
         ("sweep --demo --folds 3 --validation-split 0.2", "--validation-split: expected none beside --folds"),
         ("sweep --demo iris --bins=16", "--bins: expected none beside --numbers standard"),
+        ("sweep --demo --momentum 0 0.9", "--momentum: expected none with --optimizer adam; sgd has it, got 0 0.9"),
+        (
+            "sweep --demo --optimizer sgd --weight-decay 0",
+            "--weight-decay: expected none with --optimizer sgd; adamw",
+        ),
+        ("sweep --demo --metric r2 --trials 1", "--metric: expected one of classes for a classification (accuracy"),
+        ("sweep --demo diabetes --metric f1", "--metric: expected one of numbers for a regression (mse, rmse"),
         ("sweep --demo iris --halving 2 --epochs 1", "halving: expected fewer min_epochs than epochs"),
         ("train --demo --sep ,", "--sep: expected none with --demo"),
         ("explain m d.csv --out explanation.html --no-pic", "--out: expected none beside --no-pictures"),

@@ -42,6 +42,19 @@ def saved(folder, target, members=None):
     return rows, jaxbm.load_members(folder)
 
 
+def test_a_metric_of_the_other_task_is_named(tmp_path):
+    """It was NaN of every column, or compared logits with classes."""
+    for target, metric, told in (("price", "accuracy", "numbers"), ("label", "r2", "classes")):
+        rows, model = saved(tmp_path / target, target)
+        with pytest.raises(ValueError, match=f"metric: expected one of {told} for .*, got '{metric}'"):
+            understand.permutation_importance(jax.random.key(0), model, rows, metric=metric, repeats=1)
+    x, y = np.ones((8, 2), np.float32), np.ones(8, np.float32)
+    model = jaxbm.MLP((2, 1))
+    pair = model, model.init(jax.random.key(1))
+    found = understand.permutation_importance(jax.random.key(0), pair, x, 2.5 * y, metric="mape")
+    assert np.isfinite(found.baseline)  # and "mape" alone says that labels are numbers
+
+
 @pytest.mark.parametrize("members", [None, 3])
 @pytest.mark.parametrize("target", ["price", "label"])
 def test_importance_by_column(tmp_path, target, members):
