@@ -15,6 +15,7 @@ from jaxbm.table import numerals
 from jaxbm.table.cells import cells
 from jaxbm.table.forms import form_of, read_form
 from jaxbm.table.frames import without
+from jaxbm.table.habits import with_double_quotes, with_single_blanks, without_comments
 from jaxbm.table.layout import Layout, lay_out, separator
 from jaxbm.table.source import decode, load
 from jaxbm.table.text import Reading, may_have_leading_zeros
@@ -92,12 +93,16 @@ def read(
     sep_line = re.match(r"sep=(.)\r?\n", body)  # written by spreadsheets
     if sep_line:
         body, sep = body[sep_line.end() :], sep or sep_line[1]
+    told: list[str] = []
+    body = without_comments(body, told)
     try:
         used_sep = separator(body, sep)
+        body = with_double_quotes(body, used_sep, told)
+        body = with_single_blanks(body, told) if used_sep == " " else body
         layout = lay_out(name, body, used_sep, header)
     except csv.Error as error:
         raise ValueError(f"{name}: expected a CSV file, could not read it: {error}") from None
-    told = list(layout.told)
+    told += layout.told
     frame = _typed(name, body, used_sep, layout, decimal or ".", text)
     if decimal is None and _has_decimal_commas(frame):
         decimal = ","

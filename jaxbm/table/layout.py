@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxbm.core.words import counted
 from jaxbm.table import numerals
-from jaxbm.table.text import cell_counts, parts, rows
+from jaxbm.table.text import cell_counts, first_line, parts, rows
 
 SEPARATORS = ",;\t|"
 _SPELLED = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "pipe": "|"}
@@ -34,19 +34,23 @@ def separator(text: str, wanted: str | None) -> str:
     """The one that was named, else the one by which the first rows have the same number of cells, and several.
 
     Raises:
-      ValueError: `wanted` is not a single character.
+      ValueError: `wanted` is not a single character, or separates nothing where another one does.
     """
     if wanted is not None:
         found = _SPELLED.get(wanted.lower(), wanted)
         if len(found) != 1:
             raise ValueError(f"sep: expected one character, got {wanted!r}")
+        first = first_line(text).strip()
+        if found not in first and (other := separator(text, None)) in first:
+            raise ValueError(f"sep: expected what separates {_shown([first], found)}, {other!r}, got {found!r}")
         return found
     lines = list(
         itertools.islice((line for part in parts(text) for line in part.split("\n") if line.strip()), _SNIFFED_ROWS)
     )
     best, most = ",", 0.0
     for candidate in SEPARATORS + " ":
-        counts = [len(row) for row in csv.reader(lines, delimiter=candidate, skipinitialspace=True) if row]
+        some = [line.strip() for line in lines] if candidate == " " else lines
+        counts = [len(row) for row in csv.reader(some, delimiter=candidate, skipinitialspace=True) if row]
         cells = max(set(counts), key=counts.count) if counts else 1
         score = counts.count(cells) / len(counts) * min(counts[0], cells) if cells > 1 and counts[0] > 1 else 0.0
         if score > most and (candidate != " " or (most == 0 and counts.count(cells) == len(counts))):
@@ -145,10 +149,12 @@ def _fit(
     ):
         told.append("the header lacks a name for the first column, which numbers the rows")
         return ["", *names], 0
+    way_out = "quote cells that contain the separator, or name it with --sep (sep=...)"
+    if width == 1 and counts[odd[0] :].min() > 1:
+        way_out = "if that is the header, delete what stands above it"
     raise ValueError(
         f"{name}: expected {width} cells as in the header, {_shown(names, sep)}, got {len(odd[1])} in line "
-        f"{int(lines[odd[0]])}, {_shown(odd[1], sep)}; quote cells that contain the separator, or name it with --sep "
-        "(sep=...)"
+        f"{int(lines[odd[0]])}, {_shown(odd[1], sep)}; {way_out}"
     )
 
 

@@ -22,6 +22,7 @@ _DRESSED = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[-+−])?\s*{_CURRENCY}?\s*(?P<inner>[-+−])?\s*"  # noqa: RUF001
     rf"(?P<body>[\d.,'’_\s]*\d[\d.,]*)(?P<power>[eE][-+]?\d+)?\s*(?:{_CURRENCY}|%)?\s*(?P<close>\))?"  # noqa: RUF001
 )
+_UNIT = re.compile(rf"[%{re.escape(_SIGNS)}]|{_CODES}")
 _GROUPED = {
     ".": re.compile(r"\d{1,3}(?:([,\s'’_])\d{2,3})(?:\1\d{2,3})*(?<=\d{3})(?:\.\d*)?"),  # noqa: RUF001
     ",": re.compile(r"\d{1,3}(?:([.\s'’_])\d{2,3})(?:\1\d{2,3})*(?<=\d{3})(?:,\d*)?"),  # noqa: RUF001
@@ -73,6 +74,20 @@ def decimal_of(texts: Iterable[str], default: str = ".") -> str:
             decimal = mark
         comma, point = comma + (decimal == ","), point + (decimal == ".")
     return default if comma == point else "," if comma > point else "."
+
+
+def units(texts: Iterable[str]) -> list[str]:
+    """The currencies and "%" among the spellings of numbers; "no %" where some have one and others, not 0, don't.
+
+    Example:
+      >>> from jaxbm.table.numerals import units
+      >>> units(["$1", "2 USD"]), units(["5%", "0.05"]), units(["$1", "2"])
+      (['$', 'USD'], ['%', 'no %'], ['$'])
+    """
+    texts = [text for text in texts if re.search("[1-9]", text)]
+    found = {sign for text in texts for sign in _UNIT.findall(text)}
+    bare = "%" in found and any("%" not in text for text in texts)
+    return sorted(found) + ["no %"] * bare
 
 
 def parse(texts: Sequence[str], decimal: str = ".") -> np.ndarray:

@@ -234,6 +234,8 @@ def _numerals(column: Column, values: dict[str, int], wanted: str | None) -> boo
     column.kind, column.decimal, column.marks = "number", decimal, list(rest)
     dressed = [t for t in texts[:1000] if re.search(r"[^\d.+\-eE]", t) and t not in rest]
     column.why = "numbers spelled as text" + (f", such as {_shown(dressed[0])}" if dressed else "")
+    if len(units := numerals.units(text for text in texts if text not in rest)) > 1:
+        column.note = f"its cells are in several units, {', '.join(units)}; taken for numbers of one"
     finite = np.isfinite(parsed)
     if finite.any():
         every = np.repeat(parsed[finite], np.asarray(list(values.values()))[finite])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 PART = 1 << 20
+_FIRST = re.compile(r"(?:[ \t]*[\r\n])*([^\r\n]*)")
 
 
 def parts(text: str, size: int | None = None) -> Iterator[str]:
@@ -26,6 +27,11 @@ def parts(text: str, size: int | None = None) -> Iterator[str]:
         end = text.find("\n", start + size) + 1 or len(text)
         yield text[start:end]
         start = end
+
+
+def first_line(text: str) -> str:
+    """The first line in which anything stands, without its end."""
+    return _FIRST.match(text)[1]  # type: ignore[index]
 
 
 def rows(text: str, sep: str) -> Any:

@@ -229,3 +229,35 @@ def test_blank_lines_between_all_rows_are_no_rows():
     for spaced in ("\n\na,b,c\n\n" + rows.replace("\n", "\n\n"), "a,b,c\r\r\n" + rows.replace("\n", "\r\r\n")):
         found = table.read(io.BytesIO(spaced.encode()))
         np.testing.assert_array_equal(found.to_numpy(), want.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "remark"),
+    [
+        ("# by hand, on Monday\n#\n\na,b\nx,y\nz,w\n", {"a": ["x", "z"], "b": ["y", "w"]}, "skipped 2 lines"),
+        ("# units: m\r\na;b\r\n1;2\r\n3;4\r\n", {"a": [1, 3], "b": [2, 4]}, "skipped 1 line of comments"),
+        ("# made by savetxt\n# a,b\n1,2\n3,4\n", {"# a": [1, 3], "b": [2, 4]}, "skipped 1 line"),
+        ("#id,b\nx,y\nz,w\n", {"#id": ["x", "z"], "b": ["y", "w"]}, ""),
+        ("a,b\n#x,1\n#y,2\n", {"a": ["#x", "#y"], "b": [1, 2]}, ""),
+        ("'a','b'\n'1,5','x'\n'2','y'\n", {"a": [1.5, 2], "b": ["x", "y"]}, "cells are in single quotes"),
+        ("'tis,b\nx,1\ny,2\n", {"'tis": ["x", "y"], "b": [1, 2]}, ""),
+        ("  a    b \n 10  2.5\n  3   4.5  \n", {"a": [10, 3], "b": [2.5, 4.5]}, "columns are aligned by blanks"),
+        ('a  b\r\n1   "x  y" \r\n2 z\r\n', {"a": [1, 2], "b": ["x  y", "z"]}, "columns are aligned by blanks"),
+    ],
+)  # fmt: skip
+def test_habits_that_no_reader_of_csv_knows(text, columns, remark):
+    frame = read(text)
+    assert frame.to_dict("list") == columns
+    assert remark in told(frame)
+
+
+def test_lines_above_the_header_and_a_separator_that_separates_nothing_are_named():
+    with pytest.raises(
+        ValueError, match="got 2 in line 3, 'a,b'; if that is the header, delete what stands above it"
+    ):
+        read("Sales\n\na,b\n1,2\n3,4\n")
+    with pytest.raises(ValueError, match="sep: expected what separates 'a,b', ',', got ';'"):
+        read("a,b\n1,2\n", sep=";")
+    with pytest.raises(ValueError, match="got 3 in line 2"):  # an apostrophe is no quote
+        read("'a','b'\n'1,5','O''Brien'\n")
+    assert read("a\n1\n2\n", sep=";").to_dict("list") == {"a": [1, 2]}

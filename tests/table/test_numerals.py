@@ -88,3 +88,24 @@ def test_numbers_among_texts_are_hinted_at():
     preparation = table.prepare(pd.DataFrame({"x": texts, "y": [0, 1] * 90}), "y")
     assert preparation.columns[0].kind == "category"
     assert "note: x: 67% of the cells are numbers, the rest isn't: 'code" in preparation.summary()
+
+
+@pytest.mark.parametrize(
+    ("spelled", "units"),
+    [
+        (lambda i: f"{i}.5%" if i % 2 else f"0.{i + 10}", "%, no %"),
+        (lambda i: f"{i}.5%" if i else "0", ""),
+        (lambda i: f"${i}.25" if i % 2 else f"€{i}.25", "$, €"),
+        (lambda i: f"${i}.25" if i % 2 else f"{i}.25", ""),
+        (lambda i: f"{i}.25 USD" if i % 2 else f"EUR {i}.25", "EUR, USD"),
+    ],
+)
+def test_cells_in_several_units_are_told(spelled, units):
+    import pandas as pd
+
+    frame = pd.DataFrame({"x": [spelled(i) for i in range(60)], "y": [0, 1] * 30})
+    preparation = table.prepare(frame, "y")
+    assert preparation.columns[0].kind == "number"
+    told = f"note: x: its cells are in several units, {units}; taken for numbers of one"
+    assert (told in preparation.summary()) == bool(units)
+    assert bool(preparation.columns[0].note) == bool(units)
