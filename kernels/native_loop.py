@@ -118,8 +118,9 @@ def _shape(leaf: Any) -> _Shape:
     """Shape, dtype, and whether the type is weak: what is traced to judge a run is then what is compiled."""
     if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
         return leaf.shape, leaf.dtype, bool(leaf.weak_type)  # type: ignore[union-attr]
-    is_number = isinstance(leaf, int | float) and not isinstance(leaf, bool | np.generic)
-    return jnp.shape(leaf), jnp.result_type(leaf), is_number
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype), False
+    return (), jnp.result_type(leaf), not isinstance(leaf, bool)
 
 
 class _Verdict(NamedTuple):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import SingleDeviceSharding
 from jax.typing import ArrayLike
 
 ALIGNMENT = 64
@@ -66,6 +67,40 @@ def placed(array: Any, dtype: Any = None) -> Array:
     if isinstance(array, jax.Array) or is_inside():
         return jnp.asarray(array, dtype)
     return jax.device_put(np.asarray(array, dtype))
+
+
+def taken(tree: Any, index: Any) -> Any:
+    """`leaf[index]` of every array; by the host where all of them are at hand, since JAX would compile a program for
+    each index and shape.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxbm.core.device import taken
+      >>> taken((jnp.arange(3), jnp.ones((3, 2))), 1)[0]
+      Array(1, dtype=int32)
+    """
+    leaves, form = jax.tree.flatten(tree)
+    if not all(map(_is_at_hand, leaves)) or is_inside():
+        return jax.tree.map(lambda leaf: leaf[index], tree)
+    return jax.tree.unflatten(form, jax.device_put([copied(np.asarray(leaf)[index]) for leaf in leaves]))
+
+
+def copied(array: Any) -> np.ndarray:
+    """A copy in memory of its own, as `host_memory` has it; a view would keep all of its array alive."""
+    host = np.asarray(array)
+    copy = host_memory(host.shape, host.dtype)
+    np.copyto(copy, host)
+    return copy
+
+
+def _is_at_hand(leaf: Any) -> bool:
+    """Whether an array of JAX's is one that `jax.device_put` would make of its values."""
+    if not isinstance(leaf, jax.Array) or isinstance(leaf, jax.core.Tracer) or not isinstance(leaf.dtype, np.dtype):
+        return False
+    settings: Any = jax.config
+    is_here = type(leaf.sharding) is SingleDeviceSharding and leaf.devices() == {jax.devices()[0]}
+    plain = not leaf.weak_type and not getattr(leaf, "committed", False) and settings.jax_default_device is None
+    return is_here and plain and jax.default_backend() == "cpu"
 
 
 def is_inside() -> bool:

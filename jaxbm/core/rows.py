@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxbm.core import arrays
+from jaxbm.core.device import taken
 
 
 def is_tree(value: Any) -> bool:
@@ -55,6 +56,8 @@ def count(tree: Any) -> int:
 
 def take(tree: Any, index: Any) -> Any:
     """The rows `index` of every array; NumPy's arrays stay on the host."""
+    if isinstance(index, slice):
+        return taken(tree, index)
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -108,6 +108,8 @@ def _whole(leaf: Any) -> Any:
 
 
 def _is_parted(leaf: Any) -> bool:
+    if not isinstance(leaf, jax.Array) or type(getattr(leaf, "sharding", None)) is SingleDeviceSharding:
+        return False  # most arrays, of which JAX is asked dozens of times in every call of `fit`
     spec: Any = getattr(getattr(jax.typeof(leaf), "sharding", None), "spec", ())
     return any(part is not None for part in spec)
 

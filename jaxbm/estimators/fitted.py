@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from jaxbm.core.device import taken
 from jaxbm.core.words import counted
 from jaxbm.estimators.fitting import Trained
 from jaxbm.estimators.jobs import Job, State
@@ -125,7 +125,7 @@ def adopt(
         estimator.best_loss_ = best
     if len(kept) < len(trained):
         places = np.flatnonzero([any(member is one for one in kept) for member in trained])
-        opt_state = jax.tree.map(lambda leaf: leaf[places], opt_state)
+        opt_state = taken(opt_state, places)
     estimator._optimizer = SolverState(estimator.solver, [member.learning_rate for member in kept], opt_state)
     if not incremental:
         _warn(estimator, kept)

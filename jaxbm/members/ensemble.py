@@ -15,7 +15,7 @@ from jaxbm.core import rows as row_trees
 from jaxbm.core.arrays import host_real
 from jaxbm.core.brief import shown
 from jaxbm.core.calls import answering, helpful
-from jaxbm.core.device import placed
+from jaxbm.core.device import placed, taken
 from jaxbm.core.extras import needs
 from jaxbm.core.labels import host_classes
 from jaxbm.core.names import lookup
@@ -108,7 +108,7 @@ class Ensemble:
             raise ValueError("result: expected at least one finite member, got none")
         params = result.params
         if len(finite) < result.members:
-            params = jax.tree.map(lambda leaf: leaf[finite], params)
+            params = taken(params, finite)
         return cls(result.model, params)
 
     @property
@@ -202,9 +202,8 @@ class Ensemble:
         counts = greedy_selection(predictions, labels, score=score, size=size)
         if not drop:
             return replace(self, weights=counts)
-        taken = np.flatnonzero(counts)
-        params = jax.tree.map(lambda leaf: leaf[taken], self.params)
-        return replace(self, params=params, weights=counts[taken])
+        chosen = np.flatnonzero(counts)
+        return replace(self, params=taken(self.params, chosen), weights=counts[chosen])
 
     def _blocks(self, x: Any) -> Iterator[np.ndarray]:
         rows = features_on_host(self.model, x)

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from jaxbm.core import checks
-from jaxbm.core.device import placed
+from jaxbm.core.device import placed, taken
 from jaxbm.core.halves import merged
 from jaxbm.core.keys import member_keys
 from jaxbm.models.protocol import Params
@@ -77,7 +77,7 @@ def first(own: Any, shared: Any) -> Any:
 
 def member(tree: Any, k: int) -> Any:
     """Member `k` of a tree whose leaves all have a leading axis of members."""
-    return jax.tree.map(lambda leaf: leaf[k], tree)
+    return taken(tree, k)
 
 
 def key_array(keys: Any, members: int | None) -> Array:

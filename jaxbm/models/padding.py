@@ -25,6 +25,8 @@ def padded_model(models: Sequence[Any]) -> Any:
     first: dict[Any, int] = {}
     for k, model in enumerate(models):
         first.setdefault(model, k)
+    if len(first) == 1:
+        return one
     for model, k in first.items():
         for field in fields(one):
             a, b = getattr(one, field.name), getattr(model, field.name, None)

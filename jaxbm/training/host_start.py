@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxbm.core.device import host_memory
+from jaxbm.core.device import copied, host_memory
 from jaxbm.kernels import dispatch
 from jaxbm.models import host_init
 from jaxbm.models.protocol import Params
@@ -31,7 +31,7 @@ def host_start(
     optimizer = hyper.optimizer
     if not _is_for_host(task, name, words) or type(optimizer) not in (Adam, Sgd):
         return None
-    params = host_params(task, name, words) if params is None else jax.tree.map(_copy, params)
+    params = host_params(task, name, words) if params is None else jax.tree.map(copied, params)
     if params is None:
         return None
     members = len(words)
@@ -42,7 +42,7 @@ def host_start(
     return RunState(
         params=params,
         opt_state=_opt_state(optimizer, params, of_all(0, np.int32)),
-        best_params=None if hyper.patience is None else jax.tree.map(_copy, params),
+        best_params=None if hyper.patience is None else jax.tree.map(copied, params),
         best_value=of_all(np.inf, np.float32),
         best_epoch=of_all(0, np.int32),
         wait=of_all(0, np.int32),
@@ -78,10 +78,3 @@ def _opt_state(optimizer: Adam | Sgd, params: Params, count: Any) -> Any:
     if isinstance(optimizer, Adam):
         return AdamState(count, *zeros)
     return SgdState(count, None if optimizer.momentum is None else zeros[0])
-
-
-def _copy(array: Any) -> np.ndarray:
-    host = np.asarray(array)
-    copy = host_memory(host.shape, host.dtype)
-    np.copyto(copy, host)
-    return copy

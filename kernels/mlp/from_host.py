@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from jax import Array
 
-from jaxbm.core.device import placed
 from jaxbm.core.halves import merged
 from jaxbm.kernels.calls import Attributes, as_int64
 from jaxbm.kernels.mlp import apply as apply_mlp
@@ -77,10 +76,11 @@ def run(
     clock, *rest = jax.tree.unflatten(tree, out)
     columns = np.moveaxis(np.asarray(clock), -1, 0)
     after = train.state_of(state, names, (columns, *rest))
-    opt_state = after.opt_state._replace(count=placed(after.opt_state.count))
     counters = ("best_epoch", "wait", "epoch", "epochs_run", "active", "finite")
-    counted: Any = {name: placed(getattr(after, name)) for name in counters}
-    return after._replace(opt_state=opt_state, **counted)
+    values = [after.opt_state.count, *(getattr(after, name) for name in counters)]
+    count, *counted = jax.device_put(list(map(np.asarray, values)))  # together, which takes half of the time
+    opt_state = after.opt_state._replace(count=count)
+    return after._replace(opt_state=opt_state, **dict(zip(counters, counted, strict=True)))
 
 
 def logits(
