@@ -121,7 +121,7 @@ def _div(c: Context, a: Value, b: Value) -> Value:
 @_register("rem")
 def _rem(c: Context, a: Value, b: Value) -> Value:
     if is_float(c.dtype):
-        return maths.call(c.f, "rem", a, b) if "rem" in maths.names() else c.f.binary("frem", a, b)
+        return c.f.binary("frem", a, b)
     if is_unsigned(c.dtype):
         return b.eq(0).select(a, c.f.binary("urem", a, b.eq(0).select(1, b)))
     safe = (b.eq(0) | b.eq(-1)).select(1, b)

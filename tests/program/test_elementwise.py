@@ -102,6 +102,20 @@ def test_powers_of_half_types_are_rounded_at_every_product(dtype):
     same(lambda x: {n: lax.integer_pow(x, n) for n in (-4, -3, -2, -1, 0, 2, 3, 5, 7)}, x, exact=True)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rounding_to_integers_at_its_edges(dtype):
+    big, below = 2.0 ** np.finfo(dtype).nmant, np.nextafter(np.array(0.5, dtype), np.array(0, dtype))
+    x = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, below, -below, -0.3, -0.0, big - 0.5, big + 1, -big, 1e30, np.inf, np.nan]
+    x = np.array(x, dtype)
+    names = ("floor", "ceil", "round", "round_away")
+    with jax.enable_x64(True):
+        out = jaxbm.accelerate(lambda x: [EXACT[name](x) for name in names], require=True)(x)
+    away = np.copysign(np.floor(np.abs(x.astype(np.longdouble)) + 0.5), x).astype(dtype)
+    for got, want in zip(out, (np.floor(x), np.ceil(x), np.rint(x), away), strict=True):
+        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
+
+
 @pytest.mark.parametrize(("dtype", "tiny"), [("float32", 1e-40), ("float64", 1e-310)])
 def test_the_number_next_to_a_subnormal_one(dtype, tiny):
     x, y = (np.tile(np.array(v, dtype), 8) for v in ([tiny, -tiny, 0.0, tiny], [1.0, 0.0, tiny, -tiny]))

@@ -11,21 +11,16 @@ from jaxbm.kernels.program.maths import (
     inverse,
     logarithm,
     power,
-    rounding,
     trigonometric,
 )
 from jaxbm.kernels.program.maths.power import HALVES, constant_power
 from jaxbm.kernels.program.maths.registry import call, emit, names
-
-NAMES = names()
-"""the functions that `call` knows"""
 
 if not TYPE_CHECKING:  # its modules, imported when asked for
     __getattr__, __dir__ = attached(__name__)
 
 __all__ = [
     "HALVES",
-    "NAMES",
     "call",
     "constant_power",
     "emit",
@@ -37,6 +32,5 @@ __all__ = [
     "logarithm",
     "names",
     "power",
-    "rounding",
     "trigonometric",
 ]

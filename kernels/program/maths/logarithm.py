@@ -1,4 +1,4 @@
-"""log, log2 and log1p.
+"""log and log1p.
 
 x = m * 2**e with m between sqrt(1/2) and sqrt(2); then, in double precision, log(m) = 2 atanh(s) for
 s = (m - 1) / (m + 1), arranged so that m - 1, which is exact, is added last (Tang, ACM TOMS 16, 1990; as in
@@ -58,15 +58,6 @@ def log(x: Value) -> Value:
     return _special(x, _times_ln2(e, t, _beyond(t)))
 
 
-@function("log2")
-def log2(x: Value) -> Value:
-    """Logarithm to base 2."""
-    m, e = split_exponent(x)
-    t = m - 1.0
-    high, low = split(1 / LN2, x)
-    return _special(x, e + t.fma(high, t.fma(low, _beyond(t) * high)))
-
-
 def log1p_sum(high: Value, low: Value | None = None, more: Value | None = None) -> Value:
     """log(1 + high + low) + more * log(2) for high > -1, |low| tiny beside it."""
     u = high + 1.0
@@ -98,4 +89,4 @@ def log1p(x: Value) -> Value:
     return copysign(result, x)
 
 
-__all__ = ["log", "log1p", "log1p_sum", "log2"]
+__all__ = ["log", "log1p", "log1p_sum"]

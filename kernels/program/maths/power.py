@@ -189,18 +189,6 @@ for _halves in range(3, HALVES + 1):
     _define(-_halves)
 
 
-@function("sqrt")
-def sqrt(x: Value) -> Value:
-    """The square root, rounded correctly."""
-    return x.unary("sqrt")
-
-
-@function("rsqrt")
-def rsqrt(x: Value) -> Value:
-    """1 / sqrt(x)."""
-    return 1.0 / x.unary("sqrt")
-
-
 CUBE_ROOT = (0.49250972, 0.73971752, -0.29037881, 0.05822082)
 """The cube root between sqrt(1/2) and sqrt(2), within 7.3e-5 of it: Halley's step leaves 3e-13."""
 

@@ -14,11 +14,10 @@ from jaxbm.kernels.program.values import Value
 
 
 class Definition(NamedTuple):
-    """How a function is written, and for which kinds of numbers."""
+    """How a function is written."""
 
     build: Callable[..., Value]
     arity: int
-    floats: bool
     inline: bool
 
 
@@ -26,12 +25,12 @@ _definitions: dict[str, Definition] = {}
 
 
 def function(
-    name: str, arity: int = 1, *, floats: bool = True, inline: bool = True
+    name: str, arity: int = 1, *, inline: bool = True
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Register a function. Long ones aren't inlined: their text would only slow the compiler down."""
 
     def register(build: Callable[..., Value]) -> Callable[..., Value]:
-        _definitions[name] = Definition(build, arity, floats, inline)
+        _definitions[name] = Definition(build, arity, inline)
         return build
 
     return register
@@ -45,10 +44,8 @@ def names() -> frozenset[str]:
 def emit(module: Module, name: str, type: Type) -> str:
     """Define the function for this type in the module, unless it is there; gives its name in the module."""
     definition = _definitions[name]
-    if definition.floats and type.kind not in ("float", "double"):
+    if type.kind not in ("float", "double"):
         raise TypeError(f"{name} is defined for float32 and float64, not for {type}")
-    if not definition.floats and type.is_float:
-        raise TypeError(f"{name} is defined for integers, not for {type}")
     full = f"maths.{name}.{type.suffix}"
 
     def define() -> None:
