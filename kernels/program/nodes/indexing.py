@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,22 @@ def _starts(e: Emitter, work: Work, arrays: Sequence[Array], most: Sequence[int]
     return [clamped(e, e.element(a, ()), a.dtype, m) for a, m in zip(arrays, most, strict=True)]
 
 
+def part_of(
+    e: Emitter,
+    array: View,
+    places: Iterable[tuple[int, Index]],
+    shape: tuple[int, ...],
+    axes: Sequence[int] | None = None,
+) -> View:
+    """The part of an array that begins at the places of some axes, `(axis, index)`, and has a shape along `axes`, or
+    all of them."""
+    dynamic = array.dynamic
+    for k, i in places:
+        dynamic = e.f.iadd(dynamic, e.f.imul(i, array.strides[k]))
+    strides = array.strides if axes is None else tuple(array.strides[k] for k in axes)
+    return View(shape, array.dtype, array.buffer, array.offset, dynamic, strides)
+
+
 @emits("dynamic_slice")
 def dynamic_slice(work: Work) -> list[Array]:
     """A part at a clamped place."""
@@ -65,11 +81,7 @@ def dynamic_slice(work: Work) -> list[Array]:
         (k, *more) = unknown
         if not more and x.shape[k] <= FEW_PLACES:
             return [_selected(e, x, at, k, out.shape)]
-    source = e.memory(x)
-    dynamic = source.dynamic
-    for i, s in zip(at, source.strides, strict=True):
-        dynamic = e.f.iadd(dynamic, e.f.imul(i, s))
-    part = View(out.shape, source.dtype, source.buffer, source.offset, dynamic, source.strides)
+    part = part_of(e, e.memory(x), enumerate(at), out.shape)
     if small(out.shape):
         return [e.registers(part)]
     # A copy: the operand may be changed in place later, in the next pass of a loop for instance.
@@ -109,10 +121,7 @@ def dynamic_update_slice(work: Work) -> list[Array]:
     work.inputs.clear()
     target = e.overwritable(x)
     del x
-    dynamic = target.dynamic
-    for i, s in zip(at, target.strides, strict=True):
-        dynamic = e.f.iadd(dynamic, e.f.imul(i, s))
-    part = View(update.shape, target.dtype, target.buffer, target.offset, dynamic, target.strides)
+    part = part_of(e, target, enumerate(at), update.shape)
     if isinstance(update, View) and update.buffer is target.buffer:
         update = e.memory(update, contiguous=True) if not update.is_contiguous() else _copy(e, update)
     e.give([(update, part)])
@@ -210,10 +219,7 @@ def gather(work: Work) -> list[Array]:
     def body(outer: loops.Indices) -> None:
         batch = [i for _, i in outer]
         view, ok = windows(batch)
-        dynamic = to.dynamic
-        for k, i in zip(batch_axes, batch, strict=True):
-            dynamic = e.f.iadd(dynamic, e.f.imul(i, to.strides[k]))
-        place = View(shape, out.dtype, to.buffer, to.offset, dynamic, tuple(to.strides[k] for k in offsets))
+        place = part_of(e, to, zip(batch_axes, batch, strict=True), shape, offsets)
         array: Array = view
         if ok is not None and fill is not None:
             cases = [Splat(shape, "bool", ok), Splat(shape, out.dtype, fill), view]
@@ -235,12 +241,10 @@ def _part_at(
 ) -> View:
     """The part of an array, of a shape and along the axes that are `kept`, that starts where an index vector says, at
     `most` so far along each of its axes."""
-    dynamic, (shape, axes) = array.dynamic, kept
-    for (value, dtype), limit, k in zip(vector, most, p["start_map"], strict=True):
-        dynamic = e.f.iadd(dynamic, e.f.imul(clamped(e, value, dtype, limit), array.strides[k]))
-    for k, axis in zip(p["batching"], p["index_batching"], strict=True):
-        dynamic = e.f.iadd(dynamic, e.f.imul(batch[axis], array.strides[k]))
-    return View(shape, array.dtype, array.buffer, array.offset, dynamic, tuple(array.strides[k] for k in axes))
+    starts = (clamped(e, *value, limit) for value, limit in zip(vector, most, strict=True))
+    shared = (batch[axis] for axis in p["index_batching"])
+    places = zip((*p["start_map"], *p["batching"]), itertools.chain(starts, shared), strict=True)
+    return part_of(e, array, places, *kept)
 
 
 def _fill_value(dtype: str, value: object) -> object:
@@ -333,8 +337,4 @@ def _update(
     if isinstance(updates, Splat):
         return Splat(shape, updates.dtype, updates.value)
     assert isinstance(updates, View)
-    dynamic = updates.dynamic
-    for k, i in zip(batch_axes, batch, strict=True):
-        dynamic = e.f.iadd(dynamic, e.f.imul(i, updates.strides[k]))
-    strides = tuple(updates.strides[k] for k in windows)
-    return View(shape, updates.dtype, updates.buffer, updates.offset, dynamic, strides)
+    return part_of(e, updates, zip(batch_axes, batch, strict=True), shape, windows)
