@@ -1,6 +1,6 @@
 """The command line: `jaxbm train`, `sweep`, `groups`, `evaluate`, `explain`, `predict`, `info`, `bench`.
 
-Each has a file, whose module has `add_parser(commands)` and `run(arguments)`; what `run` leaves in
+Each has a file, whose module has `DESCRIPTION`, `add_options(parser)` and `run(arguments)`; what `run` leaves in
 `arguments.outcome` is the command's result for `--json`. A command's module is imported when it is asked for, and
 heavy modules inside its `run`: `jaxbm --help` must answer at once, and most of a short run's time would otherwise be
 imports it does not need.
@@ -125,9 +125,11 @@ def _parser(asked: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser
     parser.add_argument("--version", action="version", version=f"jaxbm {jaxbm.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, told in COMMANDS.items():
+        command = commands.add_parser(name, help=told)
         if name in asked:
-            importlib.import_module(f"jaxbm.cli.{name}").add_parser(commands)
-        else:
-            commands.add_parser(name, help=told)
+            module = importlib.import_module(f"jaxbm.cli.{name}")
+            command.description = module.DESCRIPTION
+            command.set_defaults(run=module.run)
+            module.add_options(command)
     complete(parser, commands.choices)
     return parser

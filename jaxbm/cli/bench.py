@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.shared import refuse
 
+DESCRIPTION = (
+    "Time jaxbm and the libraries beside it, as far as they are installed, on this machine, and write a report with "
+    "its figures, its versions and what was missed."
+)
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command and its options."""
-    parser = commands.add_parser(
-        "bench",
-        help=COMMANDS["bench"],
-        description="Time jaxbm and the libraries beside it, as far as they are installed, on this machine, and "
-        "write a report with its figures, its versions and what was missed.",
-    )
-    parser.set_defaults(run=run)
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("words", nargs="*", metavar="compare A B", help="compare two files of results instead")
     parser.add_argument("--full", action="store_true", help="everything, instead of the five-minute selection")
     parser.add_argument(

@@ -34,6 +34,13 @@ class Tables(NamedTuple):
     preparation: Preparation
 
 
+def add_model_and_rows(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """The folder of a saved model, and the file with rows for it."""
+    parser.add_argument("folder", help="where `jaxbm train` put the model")
+    told = "CSV, Parquet, Feather or JSON file with the training table's columns, - for standard input"
+    parser.add_argument("data", help=told + more)
+
+
 def add_reading_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """How a file is read; everything is found out where nothing is said."""
     reading = parser.add_argument_group("reading")

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import argparse
 
-from jaxbm.cli.data_options import add_reading_options, reading_options
-from jaxbm.cli.help import COMMANDS
+from jaxbm.cli.data_options import add_model_and_rows, add_reading_options, reading_options
 from jaxbm.cli.shared import measure_outputs, told_interval
 from jaxbm.core.words import counted
 
+DESCRIPTION = (
+    "The loss and the metrics of a saved model, an ensemble or models by group on rows with labels, which are read, "
+    "cleaned and encoded as the training table was."
+)
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command and its options."""
-    parser = commands.add_parser(
-        "evaluate",
-        help=COMMANDS["evaluate"],
-        description="The loss and the metrics of a saved model, an ensemble or models by group on rows with labels, "
-        "which are read, cleaned and encoded as the training table was.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("folder", help="where `jaxbm train` put the model")
-    parser.add_argument(
-        "data", help="CSV, Parquet, Feather or JSON file with the training table's columns, - for standard input"
-    )
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_model_and_rows(parser)
     add_reading_options(parser)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from jaxbm.cli.data_options import add_reading_options, reading_options
-from jaxbm.cli.help import COMMANDS
+from jaxbm.cli.data_options import add_model_and_rows, add_reading_options, reading_options
 from jaxbm.core.extras import needs
 from jaxbm.core.words import counted
 
@@ -14,19 +13,15 @@ PICTURED = 6
 OUT = "explanation.html"
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command and its options."""
-    parser = commands.add_parser(
-        "explain",
-        help=COMMANDS["explain"],
-        description="Permutation importance of each column on rows with labels, better not those trained on; for the "
-        "most important ones partial dependence, single rows' curves and accumulated local effects as pictures.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("folder", help="where `jaxbm train` put the model")
-    parser.add_argument(
-        "data", help="CSV, Parquet, Feather or JSON file with the training table's columns, - for standard input"
-    )
+DESCRIPTION = (
+    "Permutation importance of each column on rows with labels, better not those trained on; for the most important "
+    "ones partial dependence, single rows' curves and accumulated local effects as pictures."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_model_and_rows(parser)
     parser.add_argument("--columns", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--metric", metavar="NAME", help="a name from jaxbm.metrics [accuracy or r2]")
     parser.add_argument("--repeats", type=int, default=10, metavar="10", help="orders of the rows")

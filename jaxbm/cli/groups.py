@@ -9,26 +9,23 @@ from typing import Any
 
 from jaxbm.cli import private, training_options
 from jaxbm.cli.data_options import add_data_options, read, split_and_prepare, tell
-from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, which, write_report
-from jaxbm.cli.shared import check_writable, measure_outputs, resumable
-from jaxbm.core.extras import needs
+from jaxbm.cli.shared import check_can_save, measure_outputs, resumable
 from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 
 SHOWN_SMALL = 10
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command and its options."""
-    parser = commands.add_parser(
-        "groups",
-        help=COMMANDS["groups"],
-        description="Train a model for each group of rows of a CSV file, measure them on rows they did not see, and "
-        "save them. A run that was stopped or killed goes on where it was when started again.",
-    )
-    parser.set_defaults(run=run)
+DESCRIPTION = (
+    "Train a model for each group of rows of a CSV file, measure them on rows they did not see, and save them. A run "
+    "that was stopped or killed goes on where it was when started again."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     add_data_options(parser)
     groups = parser.add_argument_group("groups")
     groups.add_argument("--group", required=True, metavar="COLUMN", help="names each row's group; no feature")
@@ -67,8 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     if frame[arguments.group].isna().any():
         raise ValueError(f"group: column {arguments.group!r} has missing values")
     many_models.check_folder(arguments.out)  # before the work, not after it
-    check_writable(arguments.out)
-    needs("saving a model").require("safetensors")
+    check_can_save(arguments.out)
     tables = split_and_prepare(arguments, frame, target, arguments.group)
     console = make_console()
     tell(console, tables.preparation)

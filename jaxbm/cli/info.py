@@ -13,7 +13,6 @@ from jaxbm.cli.data_options import (
     column_options,
     reading_options,
 )
-from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.shared import check_file, no_target, refuse
 from jaxbm.tabular.recipes import DEFAULT, PRESETS
 
@@ -21,15 +20,14 @@ if TYPE_CHECKING:
     from jaxbm.table import Preparation
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command and its options."""
-    parser = commands.add_parser(
-        "info",
-        help=COMMANDS["info"],
-        description="With a file, what `jaxbm train` would make of it: every column's kind, why, its missing cells "
-        "and what it becomes. Without one, devices, versions, and which implementations are on.",
-    )
-    parser.set_defaults(run=run)
+DESCRIPTION = (
+    "With a file, what `jaxbm train` would make of it: every column's kind, why, its missing cells and what it "
+    "becomes. Without one, devices, versions, and which implementations are on."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument(
         "data", nargs="?", metavar="data.csv", help="CSV, Parquet, Feather or JSON file, - for standard input"
     )

@@ -6,27 +6,19 @@ import argparse
 import importlib.util
 import pathlib
 
-from jaxbm.cli.data_options import add_reading_options, reading_options
-from jaxbm.cli.help import COMMANDS
+from jaxbm.cli.data_options import add_model_and_rows, add_reading_options, reading_options
 from jaxbm.cli.shared import check_writable
 from jaxbm.core.words import counted
 
+DESCRIPTION = (
+    "Predictions of a saved model, an ensemble or models by group, a line for each row in the table's order: the "
+    "class and each class's probability, or the quantity."
+)
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command and its options."""
-    parser = commands.add_parser(
-        "predict",
-        help=COMMANDS["predict"],
-        description="Predictions of a saved model, an ensemble or models by group, a line for each row in the "
-        "table's order: the class and each class's probability, or the quantity.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("folder", help="where `jaxbm train` put the model")
-    parser.add_argument(
-        "data",
-        help="CSV, Parquet, Feather or JSON file with the training table's columns, - for standard input; no target "
-        "is needed",
-    )
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_model_and_rows(parser, "; no target is needed")
     parser.add_argument(
         "--out", default="predictions.csv", metavar="FILE", help="CSV or Parquet file to write [predictions.csv]"
     )

@@ -7,6 +7,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from jaxbm.core.extras import needs
 from jaxbm.core.names import MOST
 from jaxbm.core.words import some
 from jaxbm.tabular.measuring import measure_outputs
@@ -79,6 +80,12 @@ def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:
             pass
     except OSError as error:
         raise ValueError(f"{flag}: cannot write to {folder}: {error.strerror}; choose another folder") from None
+
+
+def check_can_save(out: str | pathlib.Path) -> None:
+    """ValueError, or an error that names a package, where a model can't be kept: before the work, not after it."""
+    check_writable(out)
+    needs("saving a model").require("safetensors")
 
 
 def check_file(path: str | pathlib.Path, flag: str) -> None:

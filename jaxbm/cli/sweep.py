@@ -9,11 +9,9 @@ from typing import Any
 
 from jaxbm.cli import training_options
 from jaxbm.cli.data_options import Tables, add_data_options, read, split_and_prepare, tell
-from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, loss_of, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, which, write_report
-from jaxbm.cli.shared import check_writable, measure, refuse, told_interval
-from jaxbm.core.extras import needs
+from jaxbm.cli.shared import check_can_save, measure, refuse, told_interval
 from jaxbm.core.words import counted
 from jaxbm.metrics.table import check_task
 from jaxbm.optimizers import OPTIMIZERS, numbers_of
@@ -23,15 +21,14 @@ RANGES = ("learning_rate", "weight_decay", "momentum", *(name for name in SEARCH
 SHOWN_TRIALS = 10
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command and its options."""
-    parser = commands.add_parser(
-        "sweep",
-        help=COMMANDS["sweep"],
-        description="Each hyper-parameter is a range, log:LOW:HIGH, uniform:LOW:HIGH or int:LOW:HIGH, or a list of "
-        "values to choose from. A sweep that was stopped or killed goes on where it was when started again.",
-    )
-    parser.set_defaults(run=run)
+DESCRIPTION = (
+    "Each hyper-parameter is a range, log:LOW:HIGH, uniform:LOW:HIGH or int:LOW:HIGH, or a list of values to choose "
+    "from. A sweep that was stopped or killed goes on where it was when started again."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     add_data_options(parser)
     searched = parser.add_argument_group("what is searched", "a range, or values to choose from; one value fixes it")
     for name in RANGES:
@@ -85,8 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         if makers and arguments.optimizer not in makers:
             refuse(arguments, f"with --optimizer {arguments.optimizer}; {' and '.join(makers)} has it", name)
     searched = _searched(arguments)
-    check_writable(arguments.out)
-    needs("saving a model").require("safetensors")
+    check_can_save(arguments.out)
     console = make_console()
     clock = Clock()
     tables = split_and_prepare(arguments, *read(arguments))

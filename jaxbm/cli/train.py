@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 from jaxbm.cli import private, training_options
 from jaxbm.cli.compiling import compilation, total
 from jaxbm.cli.data_options import add_data_options, columns_of, public_rows, read, tell
-from jaxbm.cli.help import COMMANDS
 from jaxbm.cli.options import MembersLine, widths
 from jaxbm.cli.reporting import Clock, add_report_options, prepare_report, which, write_report
-from jaxbm.cli.shared import check_writable, measure_outputs, resumable, told_interval
-from jaxbm.core.extras import needs
+from jaxbm.cli.shared import check_can_save, measure_outputs, resumable, told_interval
 from jaxbm.core.words import counted
 from jaxbm.optimizers import OPTIMIZERS
 from jaxbm.tabular.recipes import DEFAULT, PRESETS, Recipe, recipe_of, task_of_loss
@@ -34,17 +32,16 @@ CHANGES = (
 """Fields of a recipe that are options of the command."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command and its options."""
-    parser = commands.add_parser(
-        "train",
-        help=COMMANDS["train"],
-        description="Train on a CSV file, measure on rows that were not seen, and save. What isn't said is the "
-        "preset's: accurate trains an ensemble, each network of which is validated on another part of the rows; "
-        "classic trains one network of 64 and 32 units for ten epochs; best searches for --time seconds. A run of an "
-        "ensemble or a search that was stopped or killed goes on where it was when started again.",
-    )
-    parser.set_defaults(run=run)
+DESCRIPTION = (
+    "Train on a CSV file, measure on rows that were not seen, and save. What isn't said is the preset's: accurate "
+    "trains an ensemble, each network of which is validated on another part of the rows; classic trains one network "
+    "of 64 and 32 units for ten epochs; best searches for --time seconds. A run of an ensemble or a search that was "
+    "stopped or killed goes on where it was when started again."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     data = add_data_options(parser, preset=True)
     training_options.add(data, "validation_split", validation_split=None)
     data.add_argument("--folds", type=int, metavar="N", help="parts of the rows that validate members in turn [8]")
@@ -88,8 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     changes = _changes(arguments)
     recipe = recipe_of(arguments.preset, changes, 0)
     training_options.check(arguments, [recipe.hidden], **recipe.training)
-    check_writable(arguments.out)
-    needs("saving a model").require("safetensors")
+    check_can_save(arguments.out)
     clock = Clock()
     plan, test = _planned(arguments, recipe, changes)
     # An ensemble is stored in another way than one model.
