@@ -149,20 +149,8 @@ def sweep(
         drawn = given_trials(space)
     check_names(drawn[0], optimizer)  # all trials have the same
     check_split(training)
-    rows, labels = features_and_labels(model, training.loss, x, y)
-    pairs = None
-    if folds is not None:
-        by_class = is_classification(training.loss, labels) and not hasattr(folds, "split")
-        stratified = by_class if stratified is None else stratified
-        pairs = tuple(
-            make_folds(row_trees.count(rows), labels, folds, stratified=stratified, groups=groups, seed=seed)
-        )
-        for name in ("rows", "validation_rows", "validation_data"):
-            if getattr(training, name) is not None:
-                raise ValueError(f"{name}: expected None beside folds, which say what is trained and validated on")
-    elif groups is not None or stratified is not None:
-        name = "groups" if groups is not None else "stratified"
-        raise ValueError(f"{name}: expected None without folds, which alone go by it, got one")
+    data = features_and_labels(model, training.loss, x, y)
+    pairs = _pairs(training, *data, folds, stratified=stratified, groups=groups, seed=seed)
     if pairs is not None or training.validation_data is not None or training.validation_rows is not None:
         training = replace(training, validation_split=0.0)
     if min_epochs is not None and halving is None:
@@ -179,6 +167,24 @@ def sweep(
         return _with_refit(work.result(), plan, key, x, y, store) if refit else work.result()
     except KeyboardInterrupt:
         raise SweepInterrupted(work.result()) from None
+
+
+def _pairs(
+    training: Training, rows: Any, labels: Any, folds: Any, *, stratified: bool | None, groups: Any, seed: int
+) -> tuple[Any, ...] | None:
+    """Rows to train and to validate on, of each fold; None where there are none."""
+    if folds is None:
+        for name, given in (("groups", groups), ("stratified", stratified)):
+            if given is not None:
+                raise ValueError(f"{name}: expected None without folds, which alone go by it, got one")
+        return None
+    by_class = is_classification(training.loss, labels) and not hasattr(folds, "split")
+    stratified = by_class if stratified is None else stratified
+    found = make_folds(row_trees.count(rows), labels, folds, stratified=stratified, groups=groups, seed=seed)
+    for name in ("rows", "validation_rows", "validation_data"):
+        if getattr(training, name) is not None:
+            raise ValueError(f"{name}: expected None beside folds, which say what is trained and validated on")
+    return tuple(found)
 
 
 def _recording(training: Training, metric: str) -> Training:

@@ -93,6 +93,26 @@ def many_members(
     words = lead + count * (lead + 1)
     shared = f.call("malloc", PTR, [words * 8 + SHARED])
     control.when(f, shared.compare("eq", foreign.null(f)), lambda: finish_now(f, api, OUT_OF_MEMORY))
+    members = _described(f, frame, shared, entry, lead, n_args, count)
+    zero = foreign.constant(f, 0)
+    for offset in (NEXT, DONE, STATUS):
+        foreign.put(f, shared, offset, zero)
+    for offset, value in ((MEMBERS, members), (LEAD, lead), (BUFFERS, count)):
+        foreign.put(f, shared, offset, value)
+    foreign.put(f, shared, SHARED_ENTRY, entry)
+    foreign.put(f, shared, REFERENCES, foreign.constant(f, 1))
+    control.when(f, members.ge(foreign.word(f, entry, 48)), lambda: _schedule(f, api, context, shared, members))
+    f.line(f"call void @run_members(ptr {shared.text})")
+    _wait(f, foreign.at(f, shared, DONE), members)
+    status = foreign.word(f, shared, STATUS, I32)
+    _release(f, shared)
+    finish(f, api, status)
+
+
+def _described(
+    f: Function, frame: Value, shared: Value, entry: Value, lead: Value, n_args: Value, count: Value
+) -> Value:
+    """How many members there are; behind what is shared come leading axes, and buffers with their strides."""
     arguments, results = frame_buffers(f, frame)
     lengths = foreign.at(f, shared, SHARED)
     # Results have every leading axis in full.
@@ -128,16 +148,11 @@ def many_members(
         control.loop(f, lead, stride, [f.load(sizes, I64, b)])
 
     control.loop(f, count, describe)
-    zero = foreign.constant(f, 0)
-    for offset in (NEXT, DONE, STATUS):
-        foreign.put(f, shared, offset, zero)
-    for offset, value in ((MEMBERS, members), (LEAD, lead), (BUFFERS, count)):
-        foreign.put(f, shared, offset, value)
-    foreign.put(f, shared, SHARED_ENTRY, entry)
-    foreign.put(f, shared, REFERENCES, foreign.constant(f, 1))
-    control.when(f, members.ge(foreign.word(f, entry, 48)), lambda: _schedule(f, api, context, shared, members))
-    f.line(f"call void @run_members(ptr {shared.text})")
-    done = foreign.at(f, shared, DONE)
+    return members
+
+
+def _wait(f: Function, done: Value, members: Value) -> None:
+    """Until the last member is done."""
 
     def waiting(_: list[Value]) -> Value:
         return f.instruction(f"load atomic i64, ptr {done.text} acquire, align 8", I64).lt(members)
@@ -147,9 +162,6 @@ def many_members(
         return []
 
     control.while_loop(f, waiting, wait, [])
-    status = foreign.word(f, shared, STATUS, I32)
-    _release(f, shared)
-    finish(f, api, status)
 
 
 def _schedule(f: Function, api: Value, context: Value, shared: Value, members: Value) -> None:
