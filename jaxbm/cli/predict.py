@@ -8,6 +8,7 @@ import pathlib
 
 from jaxbm.cli.data_options import add_model_and_rows, add_reading_options, reading_options
 from jaxbm.cli.shared import check_writable
+from jaxbm.core import paths
 from jaxbm.core.words import counted
 
 DESCRIPTION = (
@@ -62,6 +63,7 @@ def _is_parquet(target: pathlib.Path) -> bool:
 
 def _checked(arguments: argparse.Namespace) -> pathlib.Path:
     """Where the predictions go; ValueError where that is the table itself, or nothing can be written there."""
+    paths.check_local("--out", arguments.out)
     target = pathlib.Path(arguments.out)
     table = pathlib.Path(arguments.data)
     if target.exists() and table.exists() and target.samefile(table):

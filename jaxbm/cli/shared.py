@@ -7,6 +7,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from jaxbm.core import paths
 from jaxbm.core.extras import needs
 from jaxbm.core.names import MOST
 from jaxbm.core.words import some
@@ -66,11 +67,15 @@ def no_target(columns: Iterable[object]) -> ValueError:
     return ValueError(f"--target: expected the column to predict, got none; the file has: {names}")
 
 
-def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:
-    """ValueError naming `flag` where a folder can't be made or written to: before the work, not after it."""
+def check_writable(out: str | pathlib.Path, flag: str = "--out", *, is_model: bool = False) -> None:
+    """ValueError naming `flag` where a folder, of a model perhaps, can't be made or written to: before the work, not
+    after it."""
     import tempfile
 
+    paths.check_local(flag, out)
     folder = pathlib.Path(out).absolute()
+    if is_model:
+        paths.check_format(flag, folder)
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
@@ -84,12 +89,13 @@ def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:
 
 def check_can_save(out: str | pathlib.Path) -> None:
     """ValueError, or an error that names a package, where a model can't be kept: before the work, not after it."""
-    check_writable(out)
+    check_writable(out, is_model=True)
     needs("saving a model").require("safetensors")
 
 
 def check_file(path: str | pathlib.Path, flag: str) -> None:
     """ValueError naming `flag` where a file can't be written: before the work, not after it."""
+    paths.check_local(flag, path)
     if pathlib.Path(path).is_dir():
         raise ValueError(f"{flag}: expected a file, {path} is a folder")
     check_writable(pathlib.Path(path).absolute().parent, flag)

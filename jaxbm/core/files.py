@@ -18,14 +18,6 @@ STALE = 3600.0
 """Seconds after which a file that was never finished is nobody's any more."""
 
 
-def folder_path(folder: Any) -> pathlib.Path:
-    """`folder` as a path; TypeError where it is none."""
-    try:
-        return pathlib.Path(folder)
-    except TypeError:
-        raise TypeError(f"folder: expected a path, got {type(folder).__name__}") from None
-
-
 def write(path: pathlib.Path, writer: Callable[[BinaryIO], Any]) -> None:
     """Call `writer` on a new file beside `path` and give it that name: readers see the old content or the new, also
     where several write to it at once."""

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbm.core import files
+from jaxbm.core import files, paths
 from jaxbm.run.contract import RunState
 
 FILE = "members.npz"
@@ -81,7 +81,7 @@ def _reading(path: pathlib.Path) -> Iterator[Any]:
 
 def check_folder(folder: str | os.PathLike[str], known: Sequence[str], kind: str) -> pathlib.Path:
     """`folder` as a path; ValueError where it is a file, or holds something else than `known` (endings count)."""
-    folder = files.folder_path(folder)
+    folder = paths.folder_path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, {folder} is a file")
     for entry in folder.iterdir() if folder.exists() else ():

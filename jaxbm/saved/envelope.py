@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxbm.core import files
+from jaxbm.core import files, paths
 from jaxbm.core.checks import told
 from jaxbm.core.extras import needs
 from jaxbm.models import registry
@@ -58,7 +58,8 @@ def check_folder(folder: str | os.PathLike[str], kind: Kind) -> pathlib.Path:
 
     What an interrupted writing left behind does not count.
     """
-    folder = files.folder_path(folder)
+    folder = paths.folder_path(folder)
+    paths.check_format("folder", folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, {folder} is a file")
     if not folder.exists() or (folder / kind.configuration).exists():
@@ -148,7 +149,7 @@ def read(folder: str | os.PathLike[str], kind: Kind) -> Content:
       FileNotFoundError: there is nothing of the kind in `folder`.
       ValueError: a file is damaged or foreign; says which, and what to do.
     """
-    folder = files.folder_path(folder)
+    folder = paths.folder_path(folder)
     if not (folder / kind.configuration).is_file():
         inside = folder / "model"  # a sweep keeps its best one there
         is_file = "; a file came, and the model's folder comes first" if folder.is_file() else ""

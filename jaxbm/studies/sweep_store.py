@@ -7,7 +7,7 @@ import os
 import pathlib
 from typing import Any
 
-from jaxbm.core import files
+from jaxbm.core import files, paths
 from jaxbm.members.checkpoint import Checkpoint, check_folder
 
 Scores = dict[str, list[Any]]
@@ -25,7 +25,7 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, fingerprint: str):
-        self.folder, self.fingerprint = None if folder is None else files.folder_path(folder), fingerprint
+        self.folder, self.fingerprint = None if folder is None else paths.folder_path(folder), fingerprint
         if self.folder is None:
             return
         about = self.folder / "sweep.json"

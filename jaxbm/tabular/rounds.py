@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxbm.core import files
+from jaxbm.core import files, paths
 from jaxbm.core.fingerprint import fingerprint
 from jaxbm.core.keys import seed_key
 from jaxbm.members.checkpoint import check_folder, load_tree, save_tree
@@ -140,7 +139,7 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, plan: Plan):
-        self.folder, self.plan = None if folder is None else pathlib.Path(folder), plan
+        self.folder, self.plan = None if folder is None else paths.folder_path(folder), plan
         if self.folder is None:
             return
         recipe = plan.recipe

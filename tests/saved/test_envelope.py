@@ -5,6 +5,7 @@ import datetime
 import decimal
 import hashlib
 import json
+import re
 import shutil
 
 import jax
@@ -327,3 +328,35 @@ def test_a_configuration_that_is_anything_else(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"model\.json: |damaged"):
             jaxbm.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("s3://bucket/model", "expected a path on this machine, got an address"),
+        ("file:///tmp/model", "expected a path on this machine, got an address"),
+        ("a\0b", "expected a path on this machine, got a null character in it"),
+        ("model.onnx", "expected a folder's name, got 'model.onnx'; .*, not as a file of ONNX"),
+        ("model.PKL", "expected a folder's name, got 'model.PKL'; .*, not as a file of pickle"),
+        ("model.safetensors", "expected .*, not as a file of safetensors"),
+    ],
+)
+def test_a_folder_is_on_this_machine_and_called_what_it_is(name, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    params, (kind, as_option) = MODEL.init(KEY), ("folder: ", "error: --out: ")
+    with pytest.raises(ValueError, match=kind + told):
+        jaxbm.save(name, MODEL, params)
+    with pytest.raises(ValueError, match=kind + told):
+        jaxbm.save_members(name, jaxbm.Ensemble(MODEL, jax.tree.map(lambda p: p[None], params)))
+    if "." not in name:
+        with pytest.raises(ValueError, match=kind + told):
+            jaxbm.load(name)
+    assert main(["train", "--demo", "--out", name]) == 2  # before the work
+    assert re.search(as_option + told, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_exists_may_be_called_anything(tmp_path):
+    (tmp_path / "old.h5").mkdir()
+    jaxbm.save(tmp_path / "old.h5", MODEL, MODEL.init(KEY))
+    jaxbm.save(tmp_path / "model.v2", MODEL, MODEL.init(KEY))
