@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import jax
@@ -50,9 +51,25 @@ def key_words(key: Array) -> Words:
 
 def host_data(keys: Array) -> np.ndarray:
     """uint32 `[..., k]`: what keys are made of, typed ones or raw ones."""
-    typed = jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
-    with jax.ensure_compile_time_eval():  # keys that are known stay so inside a transformation
-        return np.asarray(jax.random.key_data(keys) if typed else keys)
+    if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
+        with jax.ensure_compile_time_eval():
+            return np.asarray(keys)
+    known = _words.get(id(keys))
+    if known is None or known[0]() is not keys:
+        with jax.ensure_compile_time_eval():  # keys that are known stay so inside a transformation
+            return _known_words(keys, np.asarray(jax.random.key_data(keys)))
+    return known[1]
+
+
+_words: dict[int, tuple[Any, np.ndarray]] = {}
+"""What typed keys are made of, as long as they live: JAX takes longer to tell than to draw some thousand numbers."""
+
+
+def _known_words(keys: Array, data: np.ndarray) -> np.ndarray:
+    if not is_traced(keys):
+        data.flags.writeable, name = False, id(keys)
+        _words[name] = weakref.ref(keys, lambda _: _words.pop(name, None)), data
+    return data
 
 
 _words_inside = jax.jit(jax.vmap(words_inside))
@@ -83,7 +100,11 @@ def folded_keys(key: Any, words: np.ndarray) -> Array:
     if is_traced(key) or kind != "threefry2x32" or key.ndim != (0 if typed else 1):
         return jax.vmap(lambda word: jax.random.fold_in(key, word))(jnp.asarray(words))
     folded = np.stack(threefry(host_data(key), np.zeros_like(words), words), axis=1)
-    return jax.random.wrap_key_data(placed(folded), impl=kind) if typed else placed(folded)
+    if not typed:
+        return placed(folded)
+    keys = jax.random.wrap_key_data(placed(folded), impl=kind)
+    _known_words(keys, folded)
+    return keys
 
 
 def threefry(key: np.ndarray, x0: np.ndarray, x1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,14 @@
 """Keys of members, computed on the host, are those that `jax.random.fold_in` gives."""
 
+import gc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbm.core.keys import folded_keys, member_keys
+from jaxbm.core import keys as keys_module
+from jaxbm.core.keys import folded_keys, host_data, member_keys
 
 data = jax.random.key_data
 
@@ -32,3 +35,18 @@ def test_other_generators_and_traced_keys():
     np.testing.assert_array_equal(data(member_keys(other, 2)[1]), data(jax.random.fold_in(other, 1)))
     key = jax.random.key(5)
     np.testing.assert_array_equal(data(jax.jit(lambda k: member_keys(k, 4))(key)), data(member_keys(key, 4)))
+
+
+def test_words_of_keys_are_looked_up_once_and_forgotten_with_them(monkeypatch):
+    one, asked = jax.random.key(8), []
+    keys = member_keys(one, 3)
+    want = data(keys)
+    monkeypatch.setattr(jax.random, "key_data", lambda key: (asked.append(key), data(key))[1])
+    for _ in range(2):
+        np.testing.assert_array_equal(host_data(keys), want)
+        np.testing.assert_array_equal(host_data(one), data(one))
+    assert not asked  # making the members' asked for the one's
+    known = len(keys_module._words)
+    del keys
+    gc.collect()
+    assert len(keys_module._words) == known - 1
