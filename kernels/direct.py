@@ -5,8 +5,9 @@ There are no threads but the caller's, nothing is compiled, and no JAX runtime i
 """
 
 import ctypes
-from collections.abc import Sequence
-from functools import lru_cache
+import struct
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ class Call:
     """
 
     def __init__(self, made: int, count: int):
-        self._made, self._addresses = ctypes.c_void_p(made), ctypes.c_void_p * count
+        # Packed they are one object for `ctypes`; an array of pointers takes it longer than some kernels.
+        self._made, self._packed = ctypes.c_void_p(made), struct.Struct(f"={count}Q").pack
         self._run, self._free = _functions()
 
     def __call__(self, *addresses: int) -> None:
@@ -40,7 +42,14 @@ class Call:
         Raises:
           ValueError: the kernel says what doesn't fit.
         """
-        told = self._run(self._made, self._addresses(*addresses))
+        self._call(self._packed(*addresses))
+
+    def bound(self, *addresses: int) -> Callable[[], None]:
+        """A function that makes it with these addresses, see `__call__`."""
+        return partial(self._call, self._packed(*addresses))
+
+    def _call(self, packed: bytes) -> None:
+        told = self._run(self._made, packed)
         if told is not None:
             raise ValueError(told.decode())
 
@@ -92,9 +101,11 @@ def shape_of(array: np.ndarray) -> Shape:
 
 def address(array: np.ndarray) -> int:
     """Where a contiguous array begins."""
+    if array.flags.writeable and array.size:  # sooner than what any array tells
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
     return array.__array_interface__["data"][0]
 
 
 def addresses(arrays: Sequence[np.ndarray]) -> list[int]:
     """Where contiguous arrays begin."""
-    return [array.__array_interface__["data"][0] for array in arrays]
+    return [address(array) for array in arrays]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Self
@@ -35,7 +36,7 @@ from jaxbm.estimators.validation import HeldOut
 from jaxbm.estimators.weights import check_range, sample_weights
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.models.mlp import MLP, Dense
-from jaxbm.training.predict import logits_by_blocks
+from jaxbm.training.predict import call_for_few, logits_by_blocks
 
 STEPS = 8
 """Sizes of batches that `partial_fit` is prepared for."""
@@ -87,6 +88,11 @@ class BaseJaxMLP(BaseEstimator, ABC):
     def _labels(self, y: Any) -> np.ndarray:
         """Further labels, encoded like those of the fit."""
 
+    @abstractmethod
+    def _plain_labels(self, X: Any, y: Any) -> np.ndarray | None:
+        """Labels of a further `partial_fit`, encoded, where scikit-learn's checks of them and of features would find
+        nothing and change nothing; None where there is more to find out, or to say."""
+
     def _weighted(self, targets: Targets, weight: np.ndarray | None) -> np.ndarray | None:
         """Weights of samples, those of their classes included."""
         del targets
@@ -136,6 +142,8 @@ class BaseJaxMLP(BaseEstimator, ABC):
             raise ValueError("partial_fit does not support early_stopping=True")
         hidden = hidden_sizes(self)
         is_first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        if is_first:
+            self.__dict__.pop("_steps", None)
         X, targets = self._samples(X, y, incremental, reset=is_first)
         weight = self._sample_weight(sample_weight, X, targets)
         if incremental and not is_first and weight is None and self._stepped(X, targets):
@@ -166,10 +174,19 @@ class BaseJaxMLP(BaseEstimator, ABC):
             self._steps = {**dict(list(getattr(self, "_steps", {}).items())[-STEPS:]), len(X): known}
         return self
 
+    def _repeated(self, X: Any, y: Any) -> bool:
+        """Whether all of a `partial_fit` was done as in an earlier call with such arrays."""
+        steps = self.__dict__.get("_steps")
+        if steps is None or type(X) is not np.ndarray or X.ndim != 2 or (known := steps.get(len(X))) is None:
+            return False
+        return self._told(known.again(self, X, y))
+
     def _stepped(self, X: Any, targets: Targets) -> bool:
         """Whether all was done as in an earlier call with as many rows."""
         known: Continued | None = getattr(self, "_steps", {}).get(X.shape[0])
-        is_done = known is not None and isinstance(X, np.ndarray) and known.step(self, X, targets)
+        return self._told(known is not None and isinstance(X, np.ndarray) and known.step(self, X, targets))
+
+    def _told(self, is_done: bool) -> bool:
         if is_done and self.verbose:
             _tell(self.n_iter_, self.loss_)
         return is_done
@@ -217,19 +234,10 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     def _fit_lbfgs(self, job: Job, X: Any, targets: Targets, weight: np.ndarray | None) -> None:
         model = MLP(job.networks[0].sizes, job.program.activation)
+        options: Any = {name: getattr(self, name) for name in ("tol", "max_iter", "max_fun")}
+        told = _tell if self.verbose else None
         found = [
-            minimize(
-                model,
-                network.weights,
-                X,
-                targets,
-                weight,
-                job.penalty,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                max_fun=self.max_fun,
-                told=_tell if self.verbose else None,
-            )
+            minimize(model, network.weights, X, targets, weight, job.penalty, told=told, **options)
             for network in job.networks
         ]
         if not all(np.isfinite(part).all() for one in found for layer in one.weights for part in layer):
@@ -269,11 +277,24 @@ class BaseJaxMLP(BaseEstimator, ABC):
 
     def _logits(self, X: Any) -> np.ndarray:
         """`[M, n, out]`, in the dtype of the features."""
-        known = getattr(self, "_known", None)  # a search has computed those of all its estimators together
+        known = self.__dict__.get("_known")  # a search has computed those of all its estimators together
         if known is not None and known[0] is X:
             return known[1]
+        if is_plain(X, self) and (found := self._logits_of_few(X)) is not None:
+            return found
         return self._logits_of(self._features(X))
 
+    def _logits_of_few(self, X: np.ndarray) -> np.ndarray | None:
+        """Of a few rows, with as little around the kernel's call as can be; None where there is more to do."""
+        leaves = [part for pair in zip(self.coefs_, self.intercepts_, strict=True) for part in pair]
+        if self.solver == "lbfgs" or leaves[0].ndim != 2:
+            return None
+        call = call_for_few(self.model_, len(X))
+        if call is None or not call.fits(leaves):
+            return None
+        return call(leaves, X)[None].astype(X.dtype)
+
+    @on_purpose
     def _logits_of(self, X: Any) -> np.ndarray:
         if self.solver == "lbfgs" and X.dtype == np.float64:
             weights = list(zip(self.coefs_, self.intercepts_, strict=True))
@@ -287,13 +308,12 @@ class BaseJaxMLP(BaseEstimator, ABC):
             found = [ensemble.logits(part) for part in blocks(X, block_rows(X) or X.shape[0])]
         return np.concatenate(found, axis=1).astype(X.dtype, copy=False)
 
-    @on_purpose
     def _outputs(self, X: Any) -> np.ndarray:
         """`[M, n, out]`: every member's prediction."""
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
         if getattr(self, "_preset", None) is not None:
-            return preset_outputs(self, self._features(X))
+            return on_purpose(preset_outputs)(self, self._features(X))
         logits = self._logits(X)
         return outputs_of(self.out_activation_, logits)
 
@@ -301,6 +321,8 @@ class BaseJaxMLP(BaseEstimator, ABC):
         state = dict(super().__getstate__())
         for name in ("_checked", "_continued", "_known", "_steps"):  # made again where they are needed
             state.pop(name, None)
+        if "_optimizer" in state:  # a further step may be made in the place of what it holds
+            state["_optimizer"] = copy(state["_optimizer"])
         return state
 
     def __sklearn_tags__(self) -> Any:

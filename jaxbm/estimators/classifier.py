@@ -124,10 +124,8 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
 
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
         of_classes = incremental and not reset and not getattr(self, "_multilabel", True)
-        if of_classes and type(y) is np.ndarray and is_plain(X, self):
-            codes = known_codes(y, self.classes_)
-            if codes is not None and len(codes) == len(X):
-                return X, class_targets(codes, len(self.classes_))
+        if of_classes and (codes := self._plain_labels(X, y)) is not None:
+            return X, class_targets(codes, len(self.classes_))
         X, y = validate_data(
             self, X, y, accept_sparse=["csr"], multi_output=True, dtype=(np.float64, np.float32), reset=reset
         )
@@ -143,6 +141,11 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
                 self._multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
             check_classes(unique_labels(y), self.classes_, all_again=self.warm_start)
         return X, self._targets(y)
+
+    def _plain_labels(self, X: Any, y: Any) -> np.ndarray | None:
+        if self._multilabel or type(y) is not np.ndarray or not is_plain(X, self) or len(y) != len(X):
+            return None
+        return known_codes(y, self.classes_)
 
     def _targets(self, y: Any) -> Targets:
         if self._multilabel:
@@ -182,6 +185,8 @@ class JaxMLPClassifier(ClassifierMixin, BaseJaxMLP):
         -------
         self : object
         """
+        if sample_weight is None and self._knows(classes) and self._repeated(X, y):
+            return self
         check_parameters_again(self)
         if isinstance(self.class_weight, str):
             raise ValueError(

@@ -70,13 +70,17 @@ STOCHASTIC_ONLY = ("dropout", "clip_norm", "bootstrap", "learning_rate_schedule"
 
 def check_parameters_again(estimator: Any) -> None:
     """`check_parameters`, but not of the same objects twice, since it takes longer than a step."""
-    kind: Any = type(estimator)
-    given = _values_of(kind)(estimator)
+    given = values_of(estimator)
     known = getattr(estimator, "_checked", ())
     if len(known) == len(given) and all(map(is_, known, given)):
         return
     check_parameters(estimator)
     estimator._checked = given
+
+
+def values_of(estimator: Any) -> tuple[Any, ...]:
+    """The estimator's class, twice, and all of its parameters."""
+    return _values_of(type(estimator))(estimator)
 
 
 @lru_cache(maxsize=100)

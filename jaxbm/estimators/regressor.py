@@ -18,7 +18,7 @@ from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.documentation import documented
 from jaxbm.estimators.parameters import CONSTRAINTS, check_parameters_again, is_stochastic
 from jaxbm.estimators.presets import preset_spread
-from jaxbm.estimators.rows import WIDE, is_plain
+from jaxbm.estimators.rows import WIDE, are_near, is_plain
 from jaxbm.estimators.targets import Targets, quantity_targets
 
 
@@ -110,13 +110,19 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         self._keep(locals())
 
     def _samples(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Targets]:
-        if incremental and not reset and is_plain(X, self) and _is_plain_column(y, len(X)):
+        if incremental and not reset and self._plain_labels(X, y) is not None:
             return X, quantity_targets(y, self.loss)
         X, y = validate_data(
             self, X, y, accept_sparse=["csr"], multi_output=True, y_numeric=True, dtype=(np.float64, np.float32),
             reset=reset,
         )  # fmt: skip
         return X, quantity_targets(column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y, self.loss)
+
+    def _plain_labels(self, X: Any, y: Any) -> np.ndarray | None:
+        is_plain_column = type(y) is np.ndarray and y.ndim == 1 and y.dtype in WIDE and are_near(y)
+        if not is_plain_column or len(y) != len(X) or not is_plain(X, self):
+            return None
+        return y if self.loss == "squared_error" or y.min(initial=0) >= 0 else None
 
     def _labels(self, y: Any) -> np.ndarray:
         y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y of validation_data")
@@ -136,6 +142,8 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         -------
         self : object
         """
+        if sample_weight is None and self._repeated(X, y):
+            return self
         check_parameters_again(self)
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -155,8 +163,3 @@ class JaxMLPRegressor(RegressorMixin, BaseJaxMLP):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _is_plain_column(y: Any, rows: int) -> bool:
-    """Whether scikit-learn's checks of targets would find nothing and change nothing."""
-    return type(y) is np.ndarray and y.shape == (rows,) and y.dtype in WIDE and bool(np.isfinite(y).all())

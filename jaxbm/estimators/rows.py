@@ -14,6 +14,9 @@ DENSE_BYTES = 2**28
 WIDE = (np.dtype(np.float64), np.dtype(np.float32))
 """Dtypes in which features stay."""
 
+FAR = 1e38
+"""A sum of squares below it has no NaN in it, and nothing that float32 does not hold."""
+
 NON_FINITE = (
     "Solver produced non-finite parameter weights. "
     "The input data may contain large values and need to be preprocessed."
@@ -21,9 +24,9 @@ NON_FINITE = (
 
 
 def is_plain(x: Any, like: Any) -> bool:
-    """Whether scikit-learn's checks of features would find nothing and change nothing.
+    """Whether scikit-learn's checks of features would find nothing and change nothing, and float32 holds them all.
 
-    They take longer than a step of a small network, or a prediction for one row.
+    Those take longer than a step of a small network, or a prediction for one row.
 
     Args:
       x: features.
@@ -36,8 +39,13 @@ def is_plain(x: Any, like: Any) -> bool:
         and len(x) > 0
         and x.shape[1] == getattr(like, "n_features_in_", None)
         and not hasattr(like, "feature_names_in_")
-        and bool(np.isfinite(x).all())
+        and are_near(x)
     )
+
+
+def are_near(numbers: np.ndarray) -> bool:
+    """Whether float32 holds all, and they are finite, which one sum tells; of large ones False may be said, too."""
+    return bool(np.vdot(numbers, numbers) < FAR)
 
 
 def dense(x: Any) -> np.ndarray:

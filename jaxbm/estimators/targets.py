@@ -100,8 +100,11 @@ def known_codes(y: Any, classes: np.ndarray) -> np.ndarray | None:
     """The class numbers of labels that are all known; None where there is more to find out, or to say."""
     if getattr(y, "ndim", 0) != 1 or y.dtype.kind != classes.dtype.kind or y.dtype.kind not in "biuU":
         return None
-    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-    return codes if (classes[codes] == y).all() else None
+    codes = classes.searchsorted(y)
+    found = classes.take(codes, mode="clip")
+    # Bytes are compared sooner than numbers.
+    is_known = found.tobytes() == y.tobytes() if found.dtype == y.dtype else (found == y).all()
+    return codes if is_known else None
 
 
 def indicator_targets(indicator: np.ndarray) -> Targets:

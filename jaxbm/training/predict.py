@@ -79,7 +79,7 @@ def logits_by_blocks(model: Model, params: Params, rows: Any, most: int = 4096) 
     if (found := _logits_of_few(model, params, rows, most)) is not None:
         return found
     if forks.is_forked() and type(model) is MLP and _is_by_kernel(model):  # without JAX, which would wait for ever
-        found = few.logits(model, params, np.ascontiguousarray(rows, np.float32))
+        found = few.logits(model, params, np.asarray(rows, np.float32))
         if found is not None:
             return found
     forks.check()
@@ -105,7 +105,7 @@ def _logits_of_few(model: Any, params: Params, x: Any, most: int) -> np.ndarray 
     n, block = len(x), FEW[len(x) > FEW[0]]
     if not 0 < n <= block <= most or not _is_by_kernel(model):
         return None
-    if (found := few.logits(model, params, np.ascontiguousarray(x))) is not None:
+    if (found := few.logits(model, params, x)) is not None:
         return found
     forks.check()
     rows = x
@@ -117,6 +117,11 @@ def _logits_of_few(model: Any, params: Params, x: Any, most: int) -> np.ndarray 
     except Exception:
         model.check_params(params)
         raise
+
+
+def call_for_few(model: MLP, n: int) -> few.Rows | None:
+    """A call of the compiled kernel for so many rows, as few as it takes without JAX; None where there is none."""
+    return few.of_rows(model, n) if 0 < n <= FEW[-1] and _is_by_kernel(model) else None
 
 
 def features_on_host(model: Model, x: Any) -> Any:

@@ -19,14 +19,18 @@ from jaxbm.kernels.mlp import from_host, train
 from jaxbm.kernels.mlp.settings import label_dtype
 from jaxbm.run.contract import Data, Hyper, RunState, Task
 
-Epoch = Callable[[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray], list[float]]
-"""`(words, count, flat, x, y) -> losses`: uint32 `[M, 2]`, the steps taken before, and one float32 array that is
-changed in place: parameters and moments, layer by layer, each with a leading axis of members. The losses `[M]` are
-NaN of members that diverged."""
+Epoch = Callable[[Any, int, int, np.ndarray, np.ndarray], list[float]]
+"""`(seeds, seen, count, x, y) -> losses`: the first words of members' keys and the second one of all, the steps taken
+before, rows and labels as many as the run visits, of any width and within float32. The losses `[M]` of members that
+diverged are NaN."""
 
 
-def epoch(task: Task, state: RunState, own: tuple[Data, Hyper], shared: tuple[Data, Hyper]) -> Epoch | None:
-    """A function that trains members for the only epoch of `task`; None where that takes more than one call.
+def epoch(
+    task: Task, state: RunState, own: tuple[Data, Hyper], shared: tuple[Data, Hyper]
+) -> Callable[[np.ndarray], Epoch] | None:
+    """A function that trains members for the only epoch of `task`, of one float32 array that it changes in place:
+    parameters and moments, layer by layer, each with a leading axis of members. None where that takes more than one
+    call.
 
     Args:
       task: of one epoch.
@@ -52,53 +56,47 @@ def epoch(task: Task, state: RunState, own: tuple[Data, Hyper], shared: tuple[Da
         task, hyper, (np.zeros(members),) * 2, 1, [0, data.count, 0, 0], 1
     )
     before = [np.asarray(state.best_value), np.asarray(state.history["loss"])]
-    labels = label_dtype(task)
     shapes = [(members, *shape) for a, b in pairwise(task.model.sizes) for shape in ((a, b), (b,))]
     shapes *= 1 + len(state.opt_state[1:])
     places = [0, *accumulate(prod(shape) for shape in shapes)]
-    head = [clock, *before]
-    directly = None
-    if 6.0 * task.model.n_params * members * int(data.count) < direct.MOST_FLOPS:
-        directly = _direct(attributes, [*head, *shapes], [limits, numbers, words, rates], data, labels)
+    x, y = np.zeros(data.x.shape, np.float32), np.zeros(data.y.shape, label_dtype(task))
+    now, streams, kept = clock.copy(), words.copy(), [array.copy() for array in before]
+    n = int(data.count)
+    is_short = 6.0 * task.model.n_params * members * n < direct.MOST_FLOPS
+    head, read = [now, *kept], [limits, numbers, streams, rates, x, y]
+    # Parts of these, since to take one takes as long as to fill it.
+    firsts, seconds, counts, some_x, some_y = streams[:, 0], streams[:, 1], now[:, 0], x[:n], y[:n]
 
-    def run(keys: np.ndarray, count: int, flat: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[float]:
-        now, streams = clock.copy(), words.copy()
-        now[:, 0], streams[:, :2] = count, keys
-        y = np.ascontiguousarray(y, labels)
-        if directly is not None:
-            losses = before[1].copy()
-            directly(now, losses, flat, streams, x, y)
-        else:
-            forks.check()
-            leaves = [flat[i : i + prod(shape)].reshape(shape) for i, shape in zip(places, shapes, strict=False)]
-            after = call([now, *before, *leaves], [limits, numbers, streams, rates, x, y])
-            now, _, losses, *found = [np.asarray(array) for array in after]
-            np.concatenate([leaf.ravel() for leaf in found], out=flat)
-        return [
-            loss if finite else nan for loss, finite in zip(losses[:, 0].tolist(), now[:, -1].tolist(), strict=True)
-        ]
+    def bind(flat: np.ndarray) -> Epoch:
+        leaves = [flat[i : i + prod(shape)].reshape(shape) for i, shape in zip(places, shapes, strict=False)]
+        directly = _direct(attributes, [*head, *leaves], [*read[:4], x[None], y[None]]) if is_short else None
 
-    return run
+        def run(seeds: Any, seen: int, count: int, rows: np.ndarray, found: np.ndarray) -> list[float]:
+            now[...] = clock
+            firsts[...], seconds[...], counts[...], some_x[...], some_y[...] = seeds, seen, count, rows, found
+            ended, losses = now, kept[1]
+            if directly is not None:
+                kept[0][...], losses[...] = before
+                directly()
+            else:
+                forks.check()
+                after = call([now, *before, *leaves], read)
+                ended, _, losses, *left = [np.asarray(array) for array in after]
+                np.concatenate([leaf.ravel() for leaf in left], out=flat)
+            finite = ended[:, -1].tolist()
+            return [loss if told else nan for loss, told in zip(losses[:, 0].tolist(), finite, strict=True)]
+
+        return run
+
+    return bind
 
 
-def _direct(attributes: Attributes, state: list[Any], numbers: list[np.ndarray], data: Data, labels: Any) -> Any:
-    """A function of what changes that makes such a call without JAX; None where the library has none."""
-    head, leaves = state[:3], [(np.dtype("float32"), shape) for shape in state[3:]]
-    kept = [*map(direct.shape_of, head), *leaves]
-    rows = [(np.dtype("float32"), (1, *data.x.shape)), (np.dtype(labels), (1, *data.y.shape))]  # which members share
-    read = [*map(direct.shape_of, numbers), *rows]
-    call = direct.call("jaxbm_train", (*attributes, ("lead", 1)), (*kept, *read), tuple(kept))
+def _direct(attributes: Attributes, state: list[np.ndarray], read: list[np.ndarray]) -> Callable[[], None] | None:
+    """A function that makes such a call without JAX, with what stands in the arrays by then; who has it keeps them.
+    None where the library has none."""
+    kept = [*map(direct.shape_of, state)]
+    call = direct.call("jaxbm_train", (*attributes, ("lead", 1)), (*kept, *map(direct.shape_of, read)), tuple(kept))
     if call is None:
         return None
-    best, (limits, floats, _, rates) = head[1], numbers
-    fixed = [direct.address(array) for array in (limits, floats, rates)]
-    offsets = [4 * i for i in accumulate((prod(shape) for _, shape in leaves[:-1]), initial=0)]
-
-    def made(now: Any, losses: Any, flat: Any, words: Any, x: Any, y: Any) -> None:
-        at, own = direct.address(flat), best.copy()
-        held = [direct.address(now), direct.address(own), direct.address(losses), *(at + i for i in offsets)]
-        others = fixed[0], fixed[1], direct.address(words), fixed[2], direct.address(x), direct.address(y)
-        call(*held, *others, *held)
-
-    made.kept = numbers  # type: ignore[attr-defined]  # whose addresses were taken
-    return made
+    held = direct.addresses(state)
+    return call.bound(*held, *direct.addresses(read), *held)

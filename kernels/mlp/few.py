@@ -1,7 +1,9 @@
 """Logits of a few rows by the compiled kernel without JAX, whose dispatch would take longer."""
 
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from math import prod
 from typing import Any
 
 import jax
@@ -21,33 +23,72 @@ def logits(model: Any, params: Any, x: np.ndarray) -> np.ndarray | None:
     Args:
       model: an MLP that the kernel computes, see `apply.slower`.
       params: its own, of any kind: what doesn't fit is for somebody else to tell.
-      x: contiguous.
+      x: of any layout.
     """
-    settings: Any = jax.config
-    is_short = 2.0 * model.n_params * len(x) <= direct.MOST_FLOPS
-    if settings.jax_debug_nans or settings.jax_debug_infs or not (is_short or forks.is_forked()):
-        return None
-    call, shapes = _call(model, len(x))
-    if call is None or not isinstance(params, tuple):
+    if (rows := of_rows(model, len(x))) is None or not isinstance(params, tuple):
         return None
     try:
         leaves = [part for layer in params for part in (layer.weight, layer.bias) if part is not None]
     except AttributeError:
         return None
-    if [getattr(leaf, "shape", None) for leaf in leaves] != shapes or any(leaf.dtype != FLOAT for leaf in leaves):
+    if not rows.fits(leaves) or any(leaf.dtype != FLOAT for leaf in leaves):
         return None
-    arrays = [np.ascontiguousarray(leaf) for leaf in leaves]
-    limits, found = np.asarray([0, len(x)], COUNT), np.empty((len(x), model.sizes[-1]), FLOAT)
-    call(*direct.addresses([limits, x, *arrays, found]))
-    return found
+    return rows(leaves, x)
+
+
+def of_rows(model: Any, n: int) -> "Rows | None":
+    """The call for `n` rows, see `logits`; None where it is too long, or must not be made now."""
+    settings: Any = jax.config
+    if settings.jax_debug_nans or settings.jax_debug_infs:
+        return None
+    rows = _rows(model, n)
+    return rows if rows is not None and (rows.is_short or forks.is_forked()) else None
+
+
+class Rows:
+    """A call of the kernel for so many rows.
+
+    Args:
+      model, n: of `logits`.
+      call: with the buffers of `_rows`.
+      shapes: of the parameters.
+    """
+
+    def __init__(self, model: Any, n: int, call: direct.Call, shapes: list[tuple[int, ...]]):
+        self.is_short = 2.0 * model.n_params * n <= direct.MOST_FLOPS
+        self._call, self._shapes, self._out = call, shapes, (n, model.sizes[-1])
+        self._limits = np.asarray([0, n], COUNT)
+        lengths = [n * model.sizes[0], *map(prod, shapes), prod(self._out)]
+        self._places = [slice(*pair) for pair in pairwise(accumulate(lengths, initial=0))]
+        self._kept = direct.address(self._limits)
+
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Whether arrays have the parameters' shapes."""
+        return [getattr(leaf, "shape", None) for leaf in leaves] == self._shapes
+
+    def __call__(self, leaves: Sequence[Any], x: np.ndarray) -> np.ndarray:
+        """float32 `[n, out]`.
+
+        Args:
+          leaves: weights and biases that fit, of any float dtype.
+          x: float `[n, in]`.
+        """
+        # One array for all that the call reads and writes: where one lies takes as long to find as a layer to copy.
+        flat = np.empty(self._places[-1].stop, FLOAT)
+        for place, array in zip(self._places, (x, *leaves), strict=False):
+            flat[place].reshape(array.shape)[...] = array
+        at = direct.address(flat)
+        self._call(self._kept, *[at + 4 * place.start for place in self._places])
+        return flat[self._places[-1]].reshape(self._out)
 
 
 @lru_cache(maxsize=1024)
-def _call(model: Any, n: int) -> tuple[direct.Call | None, list[tuple[int, ...]]]:
-    """The call for so many rows, and the shapes of parameters."""
+def _rows(model: Any, n: int) -> Rows | None:
+    """None where the library has no such calls."""
     shapes: list[tuple[int, ...]] = []
     for a, b in pairwise(model.sizes):
         shapes += [(a, b), (b,)] if model.use_bias else [(a, b)]
     buffers = ((COUNT, (2,)), (FLOAT, (n, model.sizes[0])), *((FLOAT, shape) for shape in shapes))
     attributes = (*apply.attributes_of(model, is_indexed=False), ("lead", 0))
-    return direct.call("jaxbm_apply", attributes, buffers, ((FLOAT, (n, model.sizes[-1])),)), shapes
+    call = direct.call("jaxbm_apply", attributes, buffers, ((FLOAT, (n, model.sizes[-1])),))
+    return None if call is None else Rows(model, n, call, shapes)

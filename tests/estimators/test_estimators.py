@@ -215,7 +215,7 @@ def test_partial_fit_of_small_batches_is_that_of_any(monkeypatch, options):
         both(slice(start, start + 20))
     assert isinstance(quick._optimizer, StepState)
     by_kernel = "implementation" not in options and native().reason is None
-    assert (quick._steps[20].epoch is not None) == by_kernel
+    assert (quick._steps[20].bind is not None) == by_kernel
     quick = pickle.loads(pickle.dumps(quick))
     both(slice(0, 20))
     with pytest.raises(ValueError, match="NaN"):

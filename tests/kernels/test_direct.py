@@ -1,6 +1,7 @@
 """Calls of the compiled kernels without JAX: the same bits as with it, from any thread, and errors that say what is
 wrong."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -85,3 +86,16 @@ def test_threads_call_at_once():
         fits = list(pool.map(lambda _: _fitted("adam", 1).loss_, range(4)))
     np.testing.assert_array_equal(alone, together)
     assert len(set(fits)) == 1
+
+
+def test_a_copy_keeps_what_it_has_while_the_first_goes_on():
+    first = _fitted("adam", 1)
+    shallow, deep, left = copy.copy(first), copy.deepcopy(first), [w.copy() for w in first.coefs_]
+    held = first.coefs_
+    for _ in range(3):
+        first.partial_fit(X, Y)
+    np.testing.assert_array_equal(held[0], left[0])  # an array that was looked at is nobody's place to train in
+    for other in (shallow, deep):
+        other.partial_fit(X, Y).partial_fit(X, Y).partial_fit(X, Y)
+        for one, two in zip(first.coefs_, other.coefs_, strict=True):
+            np.testing.assert_array_equal(one, two)
