@@ -102,7 +102,8 @@ def shape_of(array: np.ndarray) -> Shape:
 def address(array: np.ndarray) -> int:
     """Where a contiguous array begins."""
     if array.flags.writeable and array.size:  # sooner than what any array tells
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        buffer: Any = array
+        return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
     return array.__array_interface__["data"][0]
 
 

@@ -80,7 +80,8 @@ def check_parameters_again(estimator: Any) -> None:
 
 def values_of(estimator: Any) -> tuple[Any, ...]:
     """The estimator's class, twice, and all of its parameters."""
-    return _values_of(type(estimator))(estimator)
+    kind: Any = type(estimator)
+    return _values_of(kind)(estimator)
 
 
 @lru_cache(maxsize=100)
