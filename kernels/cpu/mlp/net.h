@@ -219,27 +219,25 @@ INLINE long packed(const Layer& l, long i, long o) {
 // The caller's leaves into block `which` of the packed state, or back.
 template <bool In>
 void convert(Net& net, const Leaves& leaves, int which) {
+  const auto copied = [](float* at, float* line, long n) __attribute__((always_inline)) {
+    if (In) __builtin_memcpy(at, line, n * 4); else __builtin_memcpy(line, at, n * 4);
+  };
   for (int k = 0; k < net.layers; k++) {
     Layer& l = net.layer[k];
     float *weight = l.weight + which * net.block, *bias = l.bias + which * net.block;
     float* flat = leaves.weight[k];
-    for (long i = 0; i < l.in; i++) {
-      if (l.narrow) {
-        for (long o = 0; o < l.out; o++) {
-          float& at = weight[packed(l, i, o)];
-          if (In) at = flat[i * l.leaf_stride + o]; else flat[i * l.leaf_stride + o] = at;
-        }
-      } else {
-        for (long c = 0; c < l.out; c += kPanel) {
-          float *at = weight + packed(l, i, c), *line = flat + i * l.leaf_stride + c;
-          long n = l.out - c < kPanel ? l.out - c : kPanel;
-          if (In) __builtin_memcpy(at, line, n * 4); else __builtin_memcpy(line, at, n * 4);
-        }
+    for (long i = 0; l.narrow && i < l.in; i++) {
+      for (long o = 0; o < l.out; o++) copied(weight + packed(l, i, o), flat + i * l.leaf_stride + o, 1);
+    }
+    for (long c = 0; !l.narrow && c < l.out; c += kPanel) {
+      const long width = panel_width(c, l.out_padded), n = l.out - c < kPanel ? l.out - c : kPanel;
+      float *at = weight + packed(l, 0, c), *line = flat + c;
+      for (long i = 0; i < l.in; i++, at += width, line += l.leaf_stride) {
+        if (n == kPanel) copied(at, line, kPanel);  // of known length it is a few moves
+        else copied(at, line, n);
       }
     }
-    if (!leaves.bias[k]) continue;
-    if (In) __builtin_memcpy(bias, leaves.bias[k], l.out * 4);
-    else __builtin_memcpy(leaves.bias[k], bias, l.out * 4);
+    if (leaves.bias[k]) copied(bias, leaves.bias[k], l.out);
   }
 }
 
