@@ -17,7 +17,8 @@ from collections.abc import Collection
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.cli.help import COMMANDS, Parser, WrongUsage, complete
+from jaxbm.cli.completion import offer
+from jaxbm.cli.help import COMMANDS, Parser, WrongUsage, dress
 from jaxbm.cli.options import complain
 from jaxbm.cli.outcome import as_json
 from jaxbm.core.lazy import attached
@@ -131,5 +132,6 @@ def _parser(asked: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser
             command.description = module.DESCRIPTION
             command.set_defaults(run=module.run)
             module.add_options(command)
-    complete(parser, commands.choices)
+    dress(parser, commands.choices)
+    offer(parser, commands.choices)
     return parser

@@ -1,4 +1,4 @@
-"""What `--help` shows beside the options: examples, and completion for shells."""
+"""What `--help` shows beside the options: usage and examples."""
 
 from __future__ import annotations
 
@@ -165,8 +165,8 @@ def _fitted(line: str, width: int) -> list[str]:
     ]
 
 
-def complete(parser: argparse.ArgumentParser, commands: Mapping[str, argparse.ArgumentParser]) -> None:
-    """Give each command its examples, `--json`, and the parser `--print-completion` where shtab is installed."""
+def dress(parser: argparse.ArgumentParser, commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Give each command its usage, its examples and `--json`."""
     parser.formatter_class, parser.usage = Help, "%(prog)s [options] COMMAND ..."
     for name, command in commands.items():
         command.formatter_class, command.usage = Help, _usage(command)
@@ -174,23 +174,6 @@ def complete(parser: argparse.ArgumentParser, commands: Mapping[str, argparse.Ar
             command.epilog = f"examples:{EXAMPLES[name]}"
         told = "print the result as one JSON object, everything else to stderr"
         command.add_argument("--json", action="store_true", help=told)
-    try:
-        import shtab
-    except ModuleNotFoundError:
-        told = "needs: pip install 'jaxbm[completion]'"
-        parser.add_argument("--print-completion", action=_Absent, nargs="?", metavar="SHELL", help=told)
-        return
-    shtab.add_argument_to(parser, ["--print-completion"])
-    action = parser._option_string_actions["--print-completion"]
-    action.__class__ = type("Print", (_Named, type(action)), {"commands": commands})
-    action.help = f"print completion for a shell: {', '.join(action.choices or ())}"
-    action.metavar = "SHELL"  # a list of them all would not fit a narrow terminal
-    for command in commands.values():
-        for action in command._actions:
-            if action.dest in ("data", "out", "report", "types"):
-                action.complete = shtab.FILE  # type: ignore[attr-defined]
-            elif action.dest == "folder":
-                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
 
 
 def _usage(command: argparse.ArgumentParser) -> str:
@@ -204,34 +187,3 @@ def _usage(command: argparse.ArgumentParser) -> str:
             told = str(action.metavar or action.dest)
             parts.append(f"[{told}]" if action.nargs in ("?", "*") else told)
     return " ".join(parts)
-
-
-class _Named(argparse.Action):
-    """Prints a completion that knows the names of losses, metrics and the like; parsers needn't import them."""
-
-    commands: Mapping[str, argparse.ArgumentParser]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        from jaxbm.losses import LOSSES
-        from jaxbm.metrics import METRICS
-        from jaxbm.models.activations import ACTIVATIONS
-        from jaxbm.models.initializers import INITIALIZERS
-        from jaxbm.table.demos import DEMOS
-
-        names: dict[str, Any] = {
-            "loss": LOSSES,
-            "metric": METRICS,
-            "activation": ACTIVATIONS,
-            "weight_init": INITIALIZERS,
-            "demo": DEMOS,
-        }
-        for command in self.commands.values():
-            for action in command._actions:
-                if action.dest in names:
-                    action.choices = sorted(names[action.dest])
-        super().__call__(*args, **kwargs)
-
-
-class _Absent(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        parser.error("--print-completion needs: pip install 'jaxbm[completion]'")

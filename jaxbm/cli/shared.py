@@ -67,15 +67,12 @@ def no_target(columns: Iterable[object]) -> ValueError:
     return ValueError(f"--target: expected the column to predict, got none; the file has: {names}")
 
 
-def check_writable(out: str | pathlib.Path, flag: str = "--out", *, is_model: bool = False) -> None:
-    """ValueError naming `flag` where a folder, of a model perhaps, can't be made or written to: before the work, not
-    after it."""
+def check_writable(out: str | pathlib.Path, flag: str = "--out") -> None:
+    """ValueError naming `flag` where a folder can't be made or written to: before the work, not after it."""
     import tempfile
 
     paths.check_local(flag, out)
     folder = pathlib.Path(out).absolute()
-    if is_model:
-        paths.check_format(flag, folder)
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
@@ -89,7 +86,8 @@ def check_writable(out: str | pathlib.Path, flag: str = "--out", *, is_model: bo
 
 def check_can_save(out: str | pathlib.Path) -> None:
     """ValueError, or an error that names a package, where a model can't be kept: before the work, not after it."""
-    check_writable(out, is_model=True)
+    paths.check_format("--out", pathlib.Path(out))
+    check_writable(out)
     needs("saving a model").require("safetensors")
 
 

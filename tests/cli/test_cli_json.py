@@ -167,12 +167,3 @@ def test_examples_are_commands():
 def test_every_option_says_what_it_is():
     (commands,) = _parser()._subparsers._group_actions
     assert [(n, a.dest) for n, one in commands.choices.items() for a in one._actions if not a.help] == []
-
-
-def test_completion(capsys):
-    pytest.importorskip("shtab")
-    with pytest.raises(SystemExit):
-        main(["--print-completion", "bash"])
-    out = capsys.readouterr().out
-    assert "jaxbm" in out
-    assert "--learning-rate" in out
