@@ -25,6 +25,8 @@ def groups_of(predictor: Predictor, width: int, chosen: Any = None) -> Groups:
       ValueError: a name is unknown, or a place is no feature.
     """
     if isinstance(chosen, Mapping):
+        if not chosen:
+            raise ValueError("columns: expected at least one group of features, got none")
         return {str(name): _places(str(name), places, width) for name, places in chosen.items()}
     prep = predictor.preparation
     known = {f"x{i}": [i] for i in range(width)} if prep is None else prep.groups()

@@ -22,7 +22,7 @@ from jaxbm.understand.columns import groups_of
 from jaxbm.understand.grids import Rows, grid_of
 from jaxbm.understand.lines import Line, line_of, outputs_along
 from jaxbm.understand.lines import slower as lines_slower
-from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, outputs, predictor_of
+from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, outputs, predictor_of, weights_of
 from jaxbm.understand.sums import MOST_VALUES, Sums, outputs_of_sums, rows_of, sums_of
 from jaxbm.understand.sums import slower as sums_slower
 
@@ -125,25 +125,27 @@ def partial_dependence(
     if len(pair) not in (1, 2):
         raise ValueError(f"columns: expected one column or two, got {len(pair)}")
     points = checks.positive_int("grid_points", grid_points)
-    if not 0 <= percentiles[0] < percentiles[1] <= 1:
-        raise ValueError(f"percentiles: expected two ascending fractions, got {percentiles}")
+    ends = arrays.host_real("percentiles", percentiles)
+    if ends.shape != (2,) or not 0 <= ends[0] < ends[1] <= 1:
+        raise ValueError(f"percentiles: expected two ascending fractions, got {checks.told(percentiles)}")
+    individual = checks.flag("individual", individual)
     groups = groups_of(asked, width, list(pair))
     if len(groups) < len(pair):
         raise ValueError(f"columns: expected two different ones, got {pair}")
+    if not (grid is None or len(groups) == 1 or isinstance(grid, list | tuple | np.ndarray)):
+        raise TypeError(f"grid: expected values for each of {len(groups)} columns, got {checks.told(grid)}")
     given = [None] * len(groups) if grid is None else [grid] if len(groups) == 1 else list(grid)
     if len(given) != len(groups):
         raise ValueError(f"grid: expected values for each of {len(groups)} columns, got {len(given)} lists")
     axes, encoded = [], []
     for (name, places), values in zip(groups.items(), given, strict=True):
-        axis = grid_of(name, rows.values(name, places), points, percentiles) if values is None else np.asarray(values)
-        if not len(axis):
-            raise ValueError(f"grid: expected values of {name!r}, got none")
+        axis = (
+            grid_of(name, rows.values(name, places), points, ends) if values is None else rows.asked_for(name, values)
+        )
         axes.append(axis)
         encoded.append(rows.encoded(name, places, axis))
-    weight = arrays.host_real("sample_weight", np.ones(n) if sample_weight is None else sample_weight)
-    weight = weight.astype(np.float32)
-    if weight.shape != (n,) or not weight.sum() > 0:
-        raise ValueError(f"sample_weight: expected [{n}] nonnegative numbers, not all zero, got {list(weight.shape)}")
+    weight = weights_of(sample_weight, n)
+    weight = np.ones(n, np.float32) if weight is None else weight
     average, each = _found(asked, individual, rows.features, list(groups.values()), encoded, weight)
     shape = tuple(len(axis) for axis in axes)
     each = None if each is None else each.reshape(*shape, n, -1)

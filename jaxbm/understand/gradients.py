@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxbm.core import checks
+from jaxbm.core import arrays, checks
 from jaxbm.core.brief import shown
 from jaxbm.core.calls import helpful
 from jaxbm.core.dataframe import tidy
@@ -121,6 +121,9 @@ def integrated_gradients(
     """
     asked = predictor_of(predictor, task, output)
     rows = features_of(asked, x)
+    checks.finite("x", rows)
+    checks.one_number("tolerance", tolerance)
+    checks.in_range("tolerance", tolerance, 0, float("inf"))
     groups = groups_of(asked, rows.shape[1], columns)
     start = np.zeros(rows.shape[1], rows.dtype) if baseline is None else _baseline(asked, baseline, rows)
     start = np.broadcast_to(start, rows.shape)
@@ -168,7 +171,8 @@ def _integrals(
 def _baseline(asked: Any, baseline: Any, rows: np.ndarray) -> np.ndarray:
     if hasattr(baseline, "columns"):
         baseline = features_of(asked, baseline)
-    start = np.asarray(baseline, rows.dtype)
+    start = arrays.host_real("baseline", baseline).astype(rows.dtype)
+    checks.finite("baseline", start)
     if start.shape not in ((rows.shape[1],), (1, rows.shape[1]), rows.shape):
         raise ValueError(f"baseline: expected shape [{rows.shape[1]}] or {list(rows.shape)}, got {list(start.shape)}")
     return start

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from jaxbm.core import arrays, checks
 from jaxbm.core.names import unknown
 from jaxbm.understand.predictor import Predictor
 
@@ -45,6 +47,20 @@ class Rows:
         found[known] = np.round(numbers[known]).astype(np.int64).astype(unit)
         return found
 
+    def asked_for(self, name: str, grid: Any) -> np.ndarray:
+        """`[k]`, values of a column that somebody wants; numbers where the features are an array.
+
+        Raises:
+          ValueError, TypeError: they are none.
+        """
+        values = arrays.given("grid", grid) if self.frame is not None else arrays.host_real("grid", grid)
+        if values.ndim == 0 or not len(values):
+            got = "none" if values.ndim else checks.told(grid)
+            raise ValueError(f"grid: expected values of {name!r}, got {got}")
+        if self.frame is None:
+            checks.finite("grid", values)
+        return values
+
     def encoded(self, name: str, places: list[int], values: np.ndarray) -> np.ndarray:
         """`[k, in]`: rows whose features at `places` say that the column has these values."""
         rows = np.zeros((len(values), self.features.shape[1]), self.features.dtype)
@@ -64,7 +80,7 @@ def is_number(values: np.ndarray) -> bool:
     return values.ndim == 1 and values.dtype.kind in "iuf"
 
 
-def grid_of(name: str, values: np.ndarray, points: int, percentiles: tuple[float, float]) -> np.ndarray:
+def grid_of(name: str, values: np.ndarray, points: int, percentiles: Iterable[float]) -> np.ndarray:
     """All values where they are few, else `points` evenly spaced ones between two percentiles, as in scikit-learn.
 
     Raises:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
@@ -23,7 +22,7 @@ from jaxbm.metrics import greater_is_better as more_is_better
 from jaxbm.metrics.table import check_task, is_of_classes
 from jaxbm.understand import disorder
 from jaxbm.understand.columns import Groups, groups_of
-from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, logits, predictor_of
+from jaxbm.understand.predictor import Kind, Numbers, Predictor, features_of, logits, predictor_of, weights_of
 
 BLOCK_ROWS = 1 << 13
 """Rows that are predicted in one call: the columns of a small table are permuted side by side."""
@@ -137,12 +136,11 @@ def permutation_importance(
         task = "classification" if is_of_classes(metric) else "regression"
     asked = predictor_of(predictor, task)
     rows = features_of(asked, x)
+    checks.finite("x", rows)
     labels = _labels(asked, x, y, len(rows))
     name, function, is_greater = _metric(asked, metric, greater_is_better)
     groups = groups_of(asked, rows.shape[1], columns)
-    weight = None if sample_weight is None else arrays.real("sample_weight", sample_weight).astype(jnp.float32)
-    if weight is not None and weight.shape != (len(rows),):
-        raise ValueError(f"sample_weight: expected shape [{len(rows)}], got {list(weight.shape)}")
+    weight = weights_of(sample_weight, len(rows))
     places = _orders(key, orders, checks.positive_int("repeats", repeats), len(rows))
 
     def score(raw: np.ndarray) -> np.ndarray:
@@ -215,6 +213,8 @@ def _metric(asked: Predictor, metric: Any, greater_is_better: bool | None) -> tu
             hook = replace(hook, outputs=asked.kind.meaning, quantiles=asked.kind.quantiles or 0.5)
             hook.check_outputs()
         return metric, hook, more_is_better(metric)
+    if not callable(metric):
+        raise TypeError(f"metric: expected a name or a function, got {checks.told(metric)}")
     name = getattr(metric, "__name__", "score")
     return name, metric, True if greater_is_better is None else greater_is_better
 
@@ -224,7 +224,8 @@ def _labels(asked: Predictor, x: Any, y: Any, n: int) -> np.ndarray:
         if asked.preparation is None or not hasattr(x, "columns"):
             raise ValueError("y: expected labels [n], got None; only a table brings its own")
         return asked.preparation.labels(x)
-    labels = arrays.given("y", y)
+    labels = arrays.host_real("y", y)
+    checks.finite("y", labels)
     if labels.ndim == 0 or len(labels) != n:
         raise ValueError(f"y: expected {n} rows like x, got shape {list(labels.shape)}")
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels

@@ -10,10 +10,13 @@ import numpy as np
 from jax import Array
 
 from jaxbm import kernels
+from jaxbm.core import arrays, checks
 from jaxbm.core.names import unknown
 from jaxbm.losses import meaning
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.models.outputs import outputs_of
+from jaxbm.models.protocol import as_model, check_features
+from jaxbm.run.inputs import check_counted
 from jaxbm.training.stacked import stacked_logits
 
 OUTPUTS = ("raw", "probability")
@@ -112,10 +115,10 @@ def predictor_of(given: Any, task: str | None = None, output: str | None = None)
 
 
 def _model_and_params(given: Any) -> tuple[Any, Any]:
-    if hasattr(given, "model") and hasattr(given, "params") and hasattr(given.model, "apply"):
-        return given.model, given.params
-    if isinstance(given, tuple) and len(given) == 2 and hasattr(given[0], "apply"):
-        return given
+    found = (given.model, given.params) if hasattr(given, "model") and hasattr(given, "params") else given
+    if isinstance(found, tuple) and len(found) == 2 and hasattr(found[0], "apply"):
+        as_model(found[0]).check_params(found[1])
+        return found
     also = "; its ensemble_ is one, with task=..." if hasattr(type(given), "ensemble_") else ""
     raise TypeError(
         "predictor: expected (model, params), an Ensemble, or what jaxbm.load or jaxbm.load_members gives, "
@@ -198,9 +201,27 @@ def features_of(predictor: Predictor, x: Any) -> np.ndarray:
         if not len(x):
             raise ValueError("x: expected a table with at least one row, got none")
         return predictor.preparation.features(x)
-    rows = np.asarray(x)
+    rows = arrays.host_real("x", x)
     if rows.dtype.kind != "f":
         rows = rows.astype(np.float32)
     if rows.ndim != 2 or not len(rows):
         raise ValueError(f"x: expected shape [n, in] with at least one row, got {list(rows.shape)}")
+    check_features("x", rows, predictor.kind.model)
     return rows
+
+
+def weights_of(given: Any, n: int) -> np.ndarray | None:
+    """float32 `[n]`, what each row counts; None where nothing was given.
+
+    Raises:
+      ValueError, TypeError: they are not `[n]` nonnegative numbers, or none is positive.
+    """
+    if given is None:
+        return None
+    weight = arrays.host_real("sample_weight", given)
+    if weight.shape != (n,):
+        raise ValueError(f"sample_weight: expected shape [{n}], got {list(weight.shape)}")
+    checks.finite("sample_weight", weight)
+    checks.in_range("sample_weight", weight, 0, float("inf"))
+    check_counted(weight)
+    return weight.astype(np.float32)
