@@ -12,8 +12,8 @@ nox.options.sessions = ["lint", "types", "tests"]
 ROOT = pathlib.Path(__file__).parent
 #: What depends on JAX's and jaxlib's version most; run on every supported end.
 VERSION_SENSITIVE = ("tests/kernels", "tests/program", "tests/contracts")
-#: A file's tests share what they compile, so that each file stays on one worker.
-PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
+#: A file's tests share what they compile, so that each file stays on one worker; who is slow is told at the end.
+PYTEST = ("pytest", "-n", "2", "--dist", "loadfile", "--durations", "40")
 CPU = {"JAX_PLATFORMS": "cpu"}
 
 #: What compiles for accelerators that need not be there: what it needs, and the tests that use it.
