@@ -113,7 +113,7 @@ def test_no_command_prints_the_help(capsys):
 
 
 def test_the_bar_goes_to_a_terminal_alone(tmp_path):
-    argv = ["train", "--demo", "iris", "--epochs", "3", "--out", tmp_path / "m"]
+    argv = ["train", "--demo", "iris", "--epochs", "3", "--no-report", "--out", tmp_path / "m"]
     out = python("-m", "jaxbm", *argv)
     assert out.stderr == ""
     assert "\x1b" not in out.stdout
