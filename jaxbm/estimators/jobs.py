@@ -118,12 +118,62 @@ def job_of(
       starts: what was drawn for others; what is drawn now is put there.
     """
     state = state or State()
-    activation = ALIASES.get(estimator.activation, estimator.activation)
     sizes = (features, *hidden_sizes(estimator), targets.outputs)
-
     _check_members(estimator, sizes)
-    is_stochastic = estimator.solver != "lbfgs"
-    splits = estimator.early_stopping and held_out is None and is_stochastic
+    weights, seeds, rows, held_out = _drawn(estimator, targets, sizes, rows, held_out, state, starts)
+    batch = len(rows) if estimator.solver == "lbfgs" else _batch_size(estimator.batch_size, len(rows))
+    steps = -(-len(rows) // batch)
+    mean_weight = 1.0 if weight is None else float(np.mean(weight[rows], dtype=np.float64))
+    # Every batch's loss holds `l2` over its own rows: an epoch's mean holds one share for each step.
+    penalty = _l2(estimator) * steps / (len(rows) * mean_weight) if mean_weight else 0.0
+    rate_scale = targets.gradient_scale if estimator.solver == "sgd" else 1
+    rates = state.rates or [estimator.learning_rate_init] * estimator.members
+    networks = [
+        _network(
+            estimator,
+            targets.gradient_scale,
+            weights=weights[k],
+            seed=seeds[k],
+            seen=state.seen,
+            rows=rows,
+            learning_rate=rates[k] * rate_scale,
+        )
+        for k in range(estimator.members)
+    ]
+    worst = np.inf if held_out is None else -np.inf
+    limits = [
+        Limits(
+            tol=estimator.tol,
+            n_iter_no_change=estimator.n_iter_no_change,
+            max_iter=1 if one_epoch else int(estimator.max_iter),
+            learning_rate=estimator.learning_rate_init,
+            rate=rates[k],
+            power_t=estimator.power_t,
+            best=worst if state.best is None else state.best[k],
+            count=0 if state.counts is None else state.counts[k],
+            rows=len(rows),
+            seen=state.seen,
+            steps=steps,
+        )
+        for k in range(estimator.members)
+    ]
+    schedule = estimator.learning_rate if estimator.solver == "sgd" else "constant"
+    program = _program(estimator, targets, batch, len(rows))
+    return Job(program, networks, limits, schedule, penalty, targets.loss_scale, rate_scale, held_out)
+
+
+def _drawn(
+    estimator: Any,
+    targets: Targets,
+    sizes: tuple[int, ...],
+    rows: np.ndarray,
+    held_out: np.ndarray | None,
+    state: State,
+    starts: dict[Any, Any] | None,
+) -> tuple[list[Weights], list[int], np.ndarray, np.ndarray | None]:
+    """Each member's first weights and seed, the rows to train on and those to score, in scikit-learn's order."""
+    splits = estimator.early_stopping and held_out is None and estimator.solver != "lbfgs"
+    activation = ALIASES.get(estimator.activation, estimator.activation)
     key = None
     if starts is not None and isinstance(estimator.random_state, Integral) and not splits and state.weights is None:
         key = int(estimator.random_state), sizes, activation, estimator.weight_init, estimator.members
@@ -140,53 +190,27 @@ def job_of(
             seeds += member_seeds(rng, 1)
     if key is not None and starts is not None:
         starts[key] = weights, seeds
-    batch = _batch_size(estimator.batch_size, len(rows)) if is_stochastic else len(rows)
-    steps = -(-len(rows) // batch)
-    mean_weight = 1.0 if weight is None else float(np.mean(weight[rows], dtype=np.float64))
-    decoupled = estimator.solver == "adamw"
-    l2 = 0.0 if decoupled else 0.5 * estimator.alpha
-    # Every batch's loss holds `l2` over its own rows: an epoch's mean holds one share for each step.
-    penalty = l2 * steps / (len(rows) * mean_weight) if mean_weight else 0.0
-    scale = targets.gradient_scale
-    rate_scale = scale if estimator.solver == "sgd" else 1
-    program = _program(estimator, targets, batch, len(rows))
-    networks, limits = [], []
-    for k in range(estimator.members):
-        rate = estimator.learning_rate_init if state.rates is None else state.rates[k]
-        networks.append(
-            Network(
-                weights=weights[k],
-                seed=seeds[k],
-                seen=state.seen,
-                rows=rows,
-                learning_rate=rate * rate_scale,
-                l2=l2 / scale,
-                b1=estimator.beta_1,
-                b2=estimator.beta_2,
-                eps=max(estimator.epsilon / scale, SMALLEST_EPSILON),
-                weight_decay=estimator.alpha if decoupled else 0.0,
-                momentum=estimator.momentum,
-                dropout=estimator.dropout or 0.0,
-                clip_norm=(estimator.clip_norm or 0.0) / scale,
-            )
-        )
-        limits.append(
-            Limits(
-                tol=estimator.tol,
-                n_iter_no_change=estimator.n_iter_no_change,
-                max_iter=1 if one_epoch else int(estimator.max_iter),
-                learning_rate=estimator.learning_rate_init,
-                rate=rate,
-                power_t=estimator.power_t,
-                best=(np.inf if held_out is None else -np.inf) if state.best is None else state.best[k],
-                count=0 if state.counts is None else state.counts[k],
-                rows=len(rows),
-                seen=state.seen,
-                steps=steps,
-            )
-        )
-    schedule = estimator.learning_rate if estimator.solver == "sgd" else "constant"
-    return Job(program, networks, limits, schedule, penalty, targets.loss_scale, rate_scale, held_out)
+    return weights, seeds, rows, held_out
+
+
+def _l2(estimator: Any) -> float:
+    """The factor of squared weights in a batch's loss; AdamW's decay is none of it."""
+    return 0.0 if estimator.solver == "adamw" else 0.5 * estimator.alpha
+
+
+def _network(estimator: Any, scale: float, **own: Any) -> Network:
+    """One member's: its own numbers, and the estimator's for gradients that are larger by `scale`."""
+    return Network(
+        l2=_l2(estimator) / scale,
+        b1=estimator.beta_1,
+        b2=estimator.beta_2,
+        eps=max(estimator.epsilon / scale, SMALLEST_EPSILON),
+        weight_decay=estimator.alpha if estimator.solver == "adamw" else 0.0,
+        momentum=estimator.momentum,
+        dropout=estimator.dropout or 0.0,
+        clip_norm=(estimator.clip_norm or 0.0) / scale,
+        **own,
+    )
 
 
 def _check_members(estimator: Any, sizes: tuple[int, ...]) -> None:
