@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.kernels.program import arithmetic, loops
+from jaxbm.kernels.program import arithmetic, nests
 from jaxbm.kernels.program.elements import itemsize
 from jaxbm.kernels.program.interleave import interleaved
 from jaxbm.kernels.program.values import Value
@@ -44,8 +44,8 @@ def scalars(
         columns = zip(*[distinct[k] for k in group], strict=True)
         return e.compute(op, dtype, dtypes, [e.f.pack(list(c)) for c in columns], params)
 
-    for at in range(0, len(full), loops.AT_ONCE):
-        some = full[at : at + loops.AT_ONCE]
+    for at in range(0, len(full), nests.AT_ONCE):
+        some = full[at : at + nests.AT_ONCE]
         for group, out in zip(some, interleaved(e.f, [partial(packed, g) for g in some]), strict=True):
             done.update(zip(group, e.f.unpack(out), strict=True))
     return [done[t] for t in texts]

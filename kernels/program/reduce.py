@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jaxbm.kernels.program import control, loops, waiting
+from jaxbm.kernels.program import control, loops, nests, waiting
 from jaxbm.kernels.program.arithmetic import identity
 from jaxbm.kernels.program.elements import is_float, is_unsigned
 from jaxbm.kernels.program.interleave import interleaved
@@ -109,7 +109,7 @@ def _across_points(
     longest = max((d for d in ordered if d in kept), key=lambda d: (shape[d], d), default=None)
     if longest is None or ordered[-1] in kept or shape[ordered[-1]] > SHORT or shape[longest] < SHORT or lanes <= 2:
         return ordered
-    if any(not 0 <= x.strides[longest] <= loops.NEAR or x.dtype == "bool" for x in leaves):
+    if any(not 0 <= x.strides[longest] <= nests.NEAR or x.dtype == "bool" for x in leaves):
         return ordered
     return [*(d for d in ordered if d != longest), longest]
 
