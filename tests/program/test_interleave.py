@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxbm
-from jaxbm.kernels.program import control, loops
+from jaxbm.kernels.program import control, nests
 from jaxbm.kernels.program.interleave import interleaved
 from jaxbm.kernels.program.text import Module
 from jaxbm.kernels.program.types import F32, I64, PTR
@@ -84,7 +84,7 @@ def test_bits_are_those_of_one_chain_after_another(shape, dtype, monkeypatch):
     with jax.enable_x64(True):
         x = jnp.asarray(np.random.default_rng(0).normal(size=shape), dtype)
         by_turns = jaxbm.accelerate(long_chains, require=True)(x)
-        monkeypatch.setattr(loops, "AT_ONCE", 1)
+        monkeypatch.setattr(nests, "AT_ONCE", 1)
         apart = jaxbm.accelerate(lambda x: long_chains(x), require=True)(x)
     for a, b in zip(by_turns, apart, strict=True):
         np.testing.assert_array_equal(a, b)
