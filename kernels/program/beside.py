@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from jaxbm.kernels.program import control, dots, nests, waiting
+from jaxbm.kernels.program import control, dots, loops, waiting
 from jaxbm.kernels.program.dots.arithmetic import multiply_add
 from jaxbm.kernels.program.dots.pack import pack
 from jaxbm.kernels.program.interleave import interleaved
@@ -33,23 +32,17 @@ SUMS = 0.5
 """The share of registers that hold sums; the consumer needs some, too."""
 AT_ONCE = 2
 """Terms of each sum that are added beside one row of the tile before."""
-TILES = 3
-"""Tiles from which on it pays."""
+FEWEST, TILES = 4, 3
+"""Rows of a tile, and tiles, from which on it pays."""
 
 
 class Tiling(NamedTuple):
-    """A product with vectors along n, a tile's rows and vectors of so many lanes, whether columns are copied."""
+    """A product with vectors along n, a tile's rows, each a vector of so many lanes, whether columns are copied."""
 
     spec: dots.Spec
     rows: int
-    vectors: int
     lanes: int
     pack: bool
-
-    @property
-    def width(self) -> int:
-        """Columns of a tile."""
-        return self.vectors * self.lanes
 
 
 def may_wait(spec: dots.Spec) -> bool:
@@ -59,25 +52,20 @@ def may_wait(spec: dots.Spec) -> bool:
 
 @functools.cache
 def tiling(spec: dots.Spec, target: dots.Target) -> Tiling | None:
-    """The best tiles of those that leave no rest; None where there are none."""
+    """The largest tiles that leave no rest; None where there are none."""
     spec = spec if spec.out[2] == 1 else spec.swapped
     if spec.dtype not in ("float32", "float64") or spec.batch != 1 or spec.out[1:] != (spec.n, 1):
         return None
     lanes, most = target.vector_bytes // spec.type.itemsize, int(SUMS * target.registers)
-    best, least = None, math.inf
-    for vectors in (v for v in range(1, 5) if spec.n % (v * lanes) == 0):
-        for rows in (r for r in range(1, min(spec.m, spec.k, most // vectors) + 1) if spec.m % r == 0):
-            cost = dots.tile_cycles(rows, vectors) / (rows * vectors)
-            if cost < least and spec.m * spec.n >= TILES * rows * vectors * lanes:
-                best, least = (rows, vectors), cost
-    if best is None:
+    fitting = [r for r in range(FEWEST, min(spec.m, spec.k, most) + 1) if spec.m % r == 0]
+    if not fitting or spec.n % lanes or spec.m * spec.n < TILES * fitting[-1] * lanes:
         return None
-    return Tiling(spec, *best, lanes, dots.is_large(spec, best[0]))
+    return Tiling(spec, fitting[-1], lanes, dots.is_large(spec, fitting[-1]))
 
 
 def parts(pairs: Sequence[tuple[Array, View | None]]) -> list[list[int]]:
     """Which arrays to compute in one loop nest: those that read the same products, where that makes no difference."""
-    reads = [nests.below([root])[0] for root, _ in pairs]
+    reads = [loops.below([root])[0] for root, _ in pairs]
     groups: list[tuple[set[int], list[int]]] = []
     for k, order in enumerate(reads):
         own = {id(buffer) for buffer in waiting.among(order)}
@@ -134,7 +122,7 @@ class _Beside:
         leaves = [x for x in self.order if isinstance(x, View | Affine)]
         if len(self.own) != self.own[0].buffer.views or any(isinstance(x, Affine) for x in leaves):
             return False
-        if self.tiling.lanes != nests.lanes_for(self.e, self.order, self.tiling.lanes):
+        if self.tiling.lanes != loops.lanes_for(self.e, self.order, self.tiling.lanes):
             return False
         places = [*leaves, *(d for _, d in self.targets)]
         if any(x.buffer is d.buffer for x in self.pending.operands for _, d in self.targets):
@@ -158,15 +146,15 @@ class _Beside:
             left, right = right, left
         shape, strides = self.own[0].shape, self.own[0].strides
         inner = next(d for d, n in enumerate(shape) if n > 1 and strides[d] == 1)
-        self.reader = nests.Reader(e, self.order, inner, [])
-        self.bases = [nests.place(e, d, []) for _, d in self.targets]
-        self.tile = f.alloca(spec.type, t.rows * t.width)
+        self.reader = loops.Reader(e, self.order, inner, [])
+        self.bases = [loops.place(e, d, []) for _, d in self.targets]
+        self.tile = f.alloca(spec.type, t.rows * t.lanes)
         right, along, across = self._panels(right)
 
         def tile(i: Index, j: Index, before: Value) -> Index:
             at = f.offset(right, spec.type, f.imul(j, across))
             step = functools.partial(self._step, f.offset(left, spec.type, f.imul(i, spec.left[1])), at, along)
-            zero = [f.constant(spec.type.vector(t.lanes), 0)] * (t.rows * t.vectors)
+            zero = [f.constant(spec.type.vector(t.lanes), 0)] * t.rows
             sums = control.choose(
                 f, before.lt(0), lambda: self._alone(step, zero), lambda: self._beside(step, before, zero)
             )
@@ -176,7 +164,7 @@ class _Beside:
 
         def columns(i: Index, carry: list[Value]) -> list[Value]:
             # Along the rows, in which what is read and written beside the product stands.
-            return control.loop(f, spec.n, lambda j, c: [f.index(tile(i, j, *c))], carry, step=t.width)
+            return control.loop(f, spec.n, lambda j, c: [f.index(tile(i, j, *c))], carry, step=t.lanes)
 
         (last,) = control.loop(f, spec.m, columns, [f.constant(I64, -1)], step=t.rows)
         control.loop(f, t.rows, lambda r, _: self._consume(last, r, None))
@@ -191,20 +179,18 @@ class _Beside:
 
         def panel(j: Index) -> None:
             to = f.offset(copy, spec.type, f.imul(j, spec.k))
-            pack(f, spec.type, f.offset(right, spec.type, j), spec.right[1:], t.width, spec.k, to, t.lanes)
+            pack(f, spec.type, f.offset(right, spec.type, j), spec.right[1:], t.lanes, spec.k, to, t.lanes)
 
-        control.loop(f, spec.n, lambda j, _: panel(j), step=t.width)
-        return copy, t.width, spec.k
+        control.loop(f, spec.n, lambda j, _: panel(j), step=t.lanes)
+        return copy, t.lanes, spec.k
 
     def _step(self, left: Value, right: Value, stride: int, k: Index, sums: list[Value]) -> list[Value]:
         """One more term of each sum."""
         f, t, spec = self.e.f, self.tiling, self.tiling.spec
-        vector = spec.type.vector(t.lanes)
         at, row = f.offset(right, spec.type, f.imul(k, stride)), f.offset(left, spec.type, f.imul(k, spec.left[2]))
-        columns = [f.load(at, vector, v * t.lanes) for v in range(t.vectors)]
+        column = f.load(at, spec.type.vector(t.lanes))
         factors = [f.splat(f.load(row, spec.type, r * spec.left[1]), t.lanes) for r in range(t.rows)]
-        pairs = itertools.product(factors, columns)
-        return [multiply_add(f, spec.dtype, a, b, s) for (a, b), s in zip(pairs, sums, strict=True)]
+        return [multiply_add(f, spec.dtype, a, column, s) for a, s in zip(factors, sums, strict=True)]
 
     def _alone(self, step: Step, sums: list[Value], start: int = 0) -> list[Value]:
         return control.loop(self.e.f, self.tiling.spec.k, step, sums, start=start)
@@ -228,25 +214,17 @@ class _Beside:
         """What is computed from one row of the tile whose first element stands there, and of other code meanwhile."""
         f, t = self.e.f, self.tiling
         at = f.iadd(first, f.imul(r, t.spec.n))
-        places = [f.iadd(at, v * t.lanes) for v in range(t.vectors)]
-        pieces: list[Callable[[], list[Value]]] = [
-            functools.partial(self._compute, r, v, i) for v, i in enumerate(places)
-        ]
-        written = interleaved(f, pieces if meanwhile is None else [meanwhile, *pieces])
-        sums = [] if meanwhile is None else written.pop(0)
-        for i, results in zip(places, written, strict=True):
-            for value, base, (_, d) in zip(results, self.bases, self.targets, strict=True):
-                self.e.store(value, d, f.iadd(base, i))
-        return sums
 
-    def _compute(self, r: Index, v: int, i: Index) -> list[Value]:
-        """What is computed from a vector of the tile before, that starts with the i-th element of the product."""
-        f, t = self.e.f, self.tiling
-        at = f.iadd(f.imul(r, t.width), v * t.lanes)
-        value = f.load(self.tile, t.spec.type.vector(t.lanes), at)
-        # The divider has nothing else to do, and products would be in the way of those of the matrices.
-        get = self.reader.read(i, t.lanes, dict.fromkeys(map(id, self.own), value), plainly=True)
-        return [get(x) for x, _ in self.targets]
+        def compute() -> list[Value]:
+            value = f.load(self.tile, t.spec.type.vector(t.lanes), f.imul(r, t.lanes))
+            # The divider has nothing else to do, and products would be in the way of those of the matrices.
+            get = self.reader.read(at, t.lanes, dict.fromkeys(map(id, self.own), value), plainly=True)
+            return [get(x) for x, _ in self.targets]
+
+        *sums, results = interleaved(f, [compute] if meanwhile is None else [meanwhile, compute])
+        for value, base, (_, d) in zip(results, self.bases, self.targets, strict=True):
+            self.e.store(value, d, f.iadd(base, at))
+        return sums[0] if sums else []
 
 
 def _along(x: View | Affine) -> list[int]:
