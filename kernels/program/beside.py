@@ -32,7 +32,7 @@ SUMS = 0.5
 """The share of registers that hold sums; the consumer needs some, too."""
 AT_ONCE = 2
 """Terms of each sum that are added beside one row of the tile before."""
-FEWEST, TILES = 4, 3
+FEWEST, TILES = 4, 6
 """Rows of a tile, and tiles, from which on it pays."""
 
 

@@ -52,18 +52,18 @@ def weights(*shapes, dtype=np.float32):
 
 ADAM = optax.adam(1e-2)
 CASES = {  # and how many products are computed by themselves
-    "adam": (*trained(ADAM, squared, weights((16, 64), (64, 48))), 3),
-    "turned": (*trained(ADAM, turned, weights((64, 16), (48, 64))), 3),
-    "sums": (*trained(ADAM, twice, weights((16, 64), (64, 48))), 8),
+    "adam": (*trained(ADAM, squared, weights((32, 64), (64, 48))), 3),
+    "turned": (*trained(ADAM, turned, weights((64, 32), (48, 64))), 3),
+    "sums": (*trained(ADAM, twice, weights((32, 64), (64, 48))), 8),
     "of one shape": (*trained(ADAM, squared, weights((64, 64), (64, 64))), 3),
     "large": (*trained(ADAM, squared, weights((64, 576), (576, 64))), 3),
-    "doubles": (*trained(ADAM, squared, weights((16, 64), (64, 48), dtype=np.float64)), 3),
+    "doubles": (*trained(ADAM, squared, weights((32, 64), (64, 48), dtype=np.float64)), 3),
 }
 
 
 def arguments(params):
     rng, (a, b) = np.random.default_rng(1), params.values()
-    inputs, outputs = (a.shape[1], b.shape[0]) if a.shape[1] == 16 else (a.shape[0], b.shape[1])
+    inputs, outputs = (a.shape[1], b.shape[0]) if a.shape[1] == 32 else (a.shape[0], b.shape[1])
     return params, *(rng.normal(size=(STEPS, ROWS, n)).astype(a.dtype) for n in (inputs, outputs))
 
 
@@ -92,7 +92,7 @@ def test_no_bit_depends_on_it(name, monkeypatch):
 @pytest.mark.parametrize(
     ("optimizer", "shapes"),
     [
-        (optax.chain(optax.clip_by_global_norm(0.1), ADAM), ((16, 64), (64, 48))),  # all gradients are read before
+        (optax.chain(optax.clip_by_global_norm(0.1), ADAM), ((32, 64), (64, 48))),  # all gradients are read before
         (ADAM, ((16, 50), (50, 7))),  # no tiles fit
     ],
 )
