@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jaxbm.kernels.program.types import I8, I64, PTR, VOID, Type, literal, type_of
+from jaxbm.kernels.program.types import I8, I32, I64, PTR, VOID, Type, literal, type_of
 from jaxbm.kernels.program.values import Index, Value, same_type
 
 if TYPE_CHECKING:
@@ -231,6 +231,11 @@ class Function:
         if value.type.kind == "i1":
             value = self.cast("zext", value, "i8")
         self.line(f"store {value.type.text} {value.text}, ptr {at.text}, align {value.type.itemsize}{metadata}")
+
+    def prefetch(self, pointer: Value) -> None:
+        """Ask for the cache line at an address."""
+        self.module.declare("llvm.prefetch.p0", VOID, [PTR, I32, I32, I32], "nounwind")
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer.text}, i32 0, i32 3, i32 1)")
 
     def alloca(self, type: Type, count: int = 1, align: int = 64) -> Value:
         """A small buffer on the stack for as long as the function runs, wherever in it this is asked for."""
