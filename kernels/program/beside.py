@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from jaxbm.kernels.program import control, dots, loops, waiting
+from jaxbm.kernels.program.arithmetic import COST
 from jaxbm.kernels.program.dots.arithmetic import multiply_add
 from jaxbm.kernels.program.dots.pack import pack
 from jaxbm.kernels.program.elements import register_type
@@ -33,6 +34,10 @@ SUMS = 0.5
 """The share of registers that hold sums; the consumer needs some, too."""
 NEAR_BYTES = 256 * 1024
 """Of arrays from which on they are fetched before they are read: rows of a tile stand apart."""
+FAR_BYTES, MUCH = 2 * 1024 * 1024, 15
+"""Of arrays that don't stay in the second level, and operations in divisions and roots that outweigh that."""
+AHEAD = 4
+"""Tiles by which they are."""
 AT_ONCE = 2
 """Terms of each sum that are added beside one row of the tile before."""
 WIDE = 64
@@ -141,6 +146,11 @@ class _Beside:
         size, layout = self.tiling.spec.m * self.tiling.spec.n, _along(self.own[0])
         if self.own[0].size != size or any(_along(x) != layout for x in places):
             return False
+        if sum(x.buffer.nbytes for x in leaves if isinstance(x, View)) > FAR_BYTES:
+            # Memory is what such a pass waits for, and it is faster in order, unless there is much to compute.
+            dear = [COST.get(x.op, 1) for x in self.order if isinstance(x, Expr)]
+            if sum(cost for cost in dear if cost >= COST["div"]) < MUCH:
+                return False
         have, touched = {id(r) for r, _ in self.targets}, {id(x) for x in self.own}
         for x in self.order:
             if isinstance(x, Expr) and any(id(a) in touched for a in x.args):
@@ -220,7 +230,7 @@ class _Beside:
 
         def row(r: Index, sums: list[Value]) -> list[Value]:
             for x in self.distant:
-                at = f.iadd(f.iadd(loops.place(self.e, x, []), here), f.imul(r, t.spec.n))
+                at = f.iadd(f.iadd(loops.place(self.e, x, []), AHEAD * t.lanes), f.iadd(here, f.imul(r, t.spec.n)))
                 f.prefetch(f.offset(x.buffer.pointer(), register_type(x.dtype), at))
             return self._consume(before, r, functools.partial(several, f.imul(r, count), sums))
 

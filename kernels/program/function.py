@@ -233,9 +233,9 @@ class Function:
         self.line(f"store {value.type.text} {value.text}, ptr {at.text}, align {value.type.itemsize}{metadata}")
 
     def prefetch(self, pointer: Value) -> None:
-        """Ask for the cache line at an address."""
+        """Ask for a cache line, to come as near as the second level. An address may lie outside of any array."""
         self.module.declare("llvm.prefetch.p0", VOID, [PTR, I32, I32, I32], "nounwind")
-        self.line(f"call void @llvm.prefetch.p0(ptr {pointer.text}, i32 0, i32 3, i32 1)")
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer.text}, i32 0, i32 2, i32 1)")
 
     def alloca(self, type: Type, count: int = 1, align: int = 64) -> Value:
         """A small buffer on the stack for as long as the function runs, wherever in it this is asked for."""
