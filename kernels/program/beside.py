@@ -15,7 +15,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from jaxbm.kernels.program import control, dots, loops, waiting
+from jaxbm.kernels.program import control, dots, nests, waiting
 from jaxbm.kernels.program.arithmetic import COST
 from jaxbm.kernels.program.dots.arithmetic import multiply_add
 from jaxbm.kernels.program.dots.pack import pack
@@ -81,7 +81,7 @@ def tiling(spec: dots.Spec, target: dots.Target) -> Tiling | None:
 
 def parts(pairs: Sequence[tuple[Array, View | None]]) -> list[list[int]]:
     """Which arrays to compute in one loop nest: those that read the same products, where that makes no difference."""
-    reads = [loops.below([root])[0] for root, _ in pairs]
+    reads = [nests.below([root])[0] for root, _ in pairs]
     groups: list[tuple[set[int], list[int]]] = []
     for k, order in enumerate(reads):
         own = {id(buffer) for buffer in waiting.among(order)}
@@ -138,7 +138,7 @@ class _Beside:
         leaves = [x for x in self.order if isinstance(x, View | Affine)]
         if len(self.own) != self.own[0].buffer.views or any(isinstance(x, Affine) for x in leaves):
             return False
-        if self.tiling.lanes != loops.lanes_for(self.e, self.order, self.tiling.lanes):
+        if self.tiling.lanes != nests.lanes_for(self.e, self.order, self.tiling.lanes):
             return False
         places = [*leaves, *(d for _, d in self.targets)]
         if any(x.buffer is d.buffer for x in self.pending.operands for _, d in self.targets):
@@ -167,8 +167,8 @@ class _Beside:
             left, right = right, left
         shape, strides = self.own[0].shape, self.own[0].strides
         inner = next(d for d, n in enumerate(shape) if n > 1 and strides[d] == 1)
-        self.reader = loops.Reader(e, self.order, inner, [])
-        self.bases = [loops.place(e, d, []) for _, d in self.targets]
+        self.reader = nests.Reader(e, self.order, inner, [])
+        self.bases = [nests.place(e, d, []) for _, d in self.targets]
         read = {(id(x.buffer), x.offset): x for x in self.order if isinstance(x, View) and x not in self.own}
         self.distant = list(read.values()) if sum(x.buffer.nbytes for x in read.values()) > NEAR_BYTES else []
         self.tile = f.alloca(spec.type, t.rows * t.lanes)
@@ -230,7 +230,7 @@ class _Beside:
 
         def row(r: Index, sums: list[Value]) -> list[Value]:
             for x in self.distant:
-                at = f.iadd(f.iadd(loops.place(self.e, x, []), AHEAD * t.lanes), f.iadd(here, f.imul(r, t.spec.n)))
+                at = f.iadd(f.iadd(nests.place(self.e, x, []), AHEAD * t.lanes), f.iadd(here, f.imul(r, t.spec.n)))
                 f.prefetch(f.offset(x.buffer.pointer(), register_type(x.dtype), at))
             return self._consume(before, r, functools.partial(several, f.imul(r, count), sums))
 
