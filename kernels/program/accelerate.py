@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import types
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +15,9 @@ from jaxbm.kernels.program.jaxprs import jaxpr_as_fun
 
 STATICS = "_jaxbm_statics"
 """Where an accelerated function keeps which arguments are static, for `explain`."""
+
+KEPT = "_jaxbm_traced"
+"""Where a function keeps what is traced in its place, with itself."""
 
 
 def accelerate(
@@ -47,7 +51,7 @@ def accelerate(
       A function with the arguments and results of `f`.
 
     Raises:
-      TypeError: `f` is not callable.
+      TypeError: `f` is not callable, or not what `jax.jit` takes.
       NotImplementedError: when called with `require=True`, if not all of it is native; the message names the
         primitive and says why.
 
@@ -67,6 +71,28 @@ def accelerate(
     if not callable(f):
         raise TypeError(f"f: expected a function of arrays, got {type(f).__name__}")
 
+    statics: dict[str, Any] = {"static_argnums": static_argnums, "static_argnames": static_argnames}
+    return jax.jit(_kept(f, require, statics), **statics)
+
+
+def _kept(f: Callable[..., Any], require: bool, statics: dict[str, Any]) -> Callable[..., Any]:
+    """What JAX traces in place of `f`: of a plain function the same each time, by which JAX knows that it was
+    compiled before."""
+    if not isinstance(f, types.FunctionType):
+        return _traced(f, require, statics)
+    of, kept = getattr(f, KEPT, (None, {}))
+    if of is not f:  # `functools.wraps` copies attributes
+        kept = {}
+        setattr(f, KEPT, (f, kept))
+    key = require, *map(repr, statics.values())
+    if key not in kept:
+        kept[key] = _traced(f, require, statics)
+    return kept[key]
+
+
+def _traced(f: Callable[..., Any], require: bool, statics: dict[str, Any]) -> Callable[..., Any]:
+    jax.jit(f, **statics)  # what it refuses, such as generators, it refuses here
+
     @functools.wraps(f)
     def traced(*args: Any, **kwargs: Any) -> Any:
         from jaxbm.kernels.program.flatten import flatten
@@ -76,9 +102,8 @@ def accelerate(
         flat = flatten(f, args, kwargs)
         return flat.restore(run(flat.closed, _name(f), require, flat.arrays))
 
-    statics: dict[str, Any] = {"static_argnums": static_argnums, "static_argnames": static_argnames}
     setattr(traced, STATICS, statics)
-    return jax.jit(traced, **statics)
+    return traced
 
 
 def _is_called_itself(args: Any, kwargs: Any) -> bool:

@@ -1,6 +1,9 @@
 """What is seen of `jax.jit` from outside: messages of errors, `disable_jit`, and interpreters that look into it."""
 
+import functools
+import gc
 import re
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -116,3 +119,38 @@ def test_derivatives_of_numbers_of_weak_type(f):
         assert [(x.dtype, x.weak_type) for x in got] == [(x.dtype, x.weak_type) for x in wanted]
     got, wanted = (jax.jvp(wrap(f), (2.0,), (1.0,)) for wrap in (accelerate, jax.jit))
     assert [(x.dtype, x.weak_type) for x in got] == [(x.dtype, x.weak_type) for x in wanted]
+
+
+def counted(runs):
+    def f(x, n=1):
+        runs.append(n)
+        return x * n
+
+    return f
+
+
+def test_accelerating_a_function_again_compiles_nothing_again():
+    runs = []
+    f = counted(runs)
+    for _ in range(3):
+        assert accelerate(f)(2.0) == 2
+        assert accelerate(f, static_argnames="n")(2.0, n=3) == 6
+    assert runs == [1, 3]
+    wrapped = functools.update_wrapper(lambda x: -x, f)  # which copies attributes
+    assert accelerate(wrapped)(2.0) == -2
+    found = weakref.ref(f)
+    del f, wrapped
+    gc.collect()
+    assert found() is None
+
+
+def test_what_jit_does_not_take_is_refused_as_there():
+    def numbers(x):
+        yield x
+
+    for f in (numbers, staticmethod(jnp.sin)):
+        with pytest.raises(TypeError) as expected:
+            jax.jit(f)
+        with pytest.raises(TypeError) as error:
+            accelerate(f)
+        assert str(error.value) == str(expected.value)

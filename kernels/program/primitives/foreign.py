@@ -50,7 +50,10 @@ def _defined(tracer: Tracer, eqn: Any, inputs: list[Value], definition: Callable
 def _jaxpr(tracer: Tracer, eqn: Any, definition: Callable[..., Any]) -> Any:
     """The definition as a jaxpr; a loop that is written out meets the same one again and again."""
     if id(eqn) not in tracer.definitions:
-        specs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
+        specs = [
+            jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=getattr(v.aval, "weak_type", False))
+            for v in eqn.invars
+        ]
         jaxpr = jax.make_jaxpr(lambda *arrays: definition(*arrays, **eqn.params))(*specs)
         tracer.definitions[id(eqn)] = eqn, jaxpr  # with the equation, so that its identity stays its own
     return tracer.definitions[id(eqn)][1]
