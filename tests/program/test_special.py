@@ -17,6 +17,7 @@ ODD = np.array([0.0, -0.0, 1.0, -1.0, 2.0, 3.0, 2.5, -2.0, -3.0, 0.5, np.inf, -n
 
 def values(a, b, x):
     return {
+        "bessel_i0e": lax.bessel_i0e(x),
         "bessel_i1e": lax.bessel_i1e(x),
         "digamma": lax.digamma(b),
         "zeta": lax.zeta(a, b),
@@ -40,6 +41,7 @@ def test_values(native, dtype):
         got = native(a, b, x)
     a, b, x = (v.astype(np.float64) for v in (a, b, x))
     expected = {
+        "bessel_i0e": scipy.special.i0e(x),
         "bessel_i1e": scipy.special.i1e(x),
         "digamma": scipy.special.digamma(b),
         "zeta": scipy.special.zeta(a, b),
@@ -57,5 +59,19 @@ def test_values(native, dtype):
 def test_what_is_not_defined_is_what_xla_makes_of_it(native):
     a, b = (v.ravel().astype(np.float32) for v in np.meshgrid(ODD, ODD))
     got, want = native(a, b, a), reference(values)(a, b, a)
-    for name in ("bessel_i1e", "digamma", "zeta", "polygamma"):
+    for name in ("bessel_i0e", "bessel_i1e", "digamma", "zeta", "polygamma"):
         np.testing.assert_allclose(got[name], want[name], 1e-4, 1e-30, err_msg=name)
+
+
+def test_bessel_functions_in_double_precision_are_within_two_units():
+    mp = pytest.importorskip("mpmath")
+    rng = np.random.default_rng(1)
+    near = np.arange(1.0, 33)
+    x = np.concatenate([rng.uniform(0, 34, 60), 10.0 ** rng.uniform(-9, 5, 30), near, np.nextafter(near, 0)])
+    with jax.enable_x64(True):
+        got = jaxbm.accelerate(lambda x: (lax.bessel_i0e(x), lax.bessel_i1e(-x)), require=True)(x)
+    with mp.workdps(40):
+        for order, out in enumerate(got):
+            wanted = [(-1) ** order * mp.besseli(order, v) * mp.exp(-v) for v in map(mp.mpf, map(float, x))]
+            units = [abs(v - w) / np.spacing(abs(float(w))) for v, w in zip(map(float, out), wanted, strict=True)]
+            assert max(units) < 2, order

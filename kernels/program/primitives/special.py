@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxbm.kernels.program.ir import NotNative, Value
+from jaxbm.kernels.program.primitives.bessel import scaled_bessel
 from jaxbm.kernels.program.primitives.elementwise import operands
 from jaxbm.kernels.program.registry import rule
 from jaxbm.kernels.program.trace import Tracer, dtype_of
@@ -50,12 +52,6 @@ def by_algorithm(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     return [tracer.convert(v, dtype) for v in out]
 
 
-@rule("bessel_i0e", kind="special function", note="by JAX's own algorithm")
-def bessel_i0e(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """The exponentially scaled modified Bessel function of order 0."""
-    return tracer.call(_algorithm("bessel_i0e_impl"), inputs[0])
-
-
 def _in_double(tracer: Tracer, eqn: Any, inputs: list[Value], function: Callable[..., Any]) -> list[Value]:
     """A function of float64, whatever the operands are."""
     args = [tracer.convert(v, "float64") for v in operands(tracer, eqn, inputs)]
@@ -64,10 +60,11 @@ def _in_double(tracer: Tracer, eqn: Any, inputs: list[Value], function: Callable
     return [tracer.convert(v, dtype_of(eqn.outvars[0].aval)) for v in out]
 
 
-@rule("bessel_i1e", kind="special function", note=CLOSE)
-def bessel_i1e(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
-    """The exponentially scaled modified Bessel function of order 1."""
-    return _in_double(tracer, eqn, inputs, scaled_bessel_1)
+@rule("bessel_i0e", "bessel_i1e", kind="special function")
+def bessel(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """The exponentially scaled modified Bessel functions of orders 0 and 1."""
+    order = int(eqn.primitive.name == "bessel_i1e")
+    return _in_double(tracer, eqn, inputs, functools.partial(scaled_bessel, order))
 
 
 @rule("zeta", kind="special function", note=CLOSE)
@@ -80,45 +77,6 @@ def zeta(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
 def polygamma(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """The derivatives of digamma."""
     return _in_double(tracer, eqn, inputs, nth_of_digamma)
-
-
-# The Chebyshev series of exp(-x) I1(x) / x over 0 <= x <= 8 and of exp(-x) sqrt(x) I1(x) over 0 <= 1 / x <= 1 / 8,
-# computed with 50 digits.
-_NEAR = (
-    0.25258718644363365, -0.17641651835783406, 0.1026436586898471, -0.05294598120809499, 0.024726449030626516,
-    -0.010564084894626197, 0.004156422944312888, -0.0015135724506312532, 0.0005122859561685758,
-    -0.00016176081582589674, 4.781565107550054e-05, -1.3273163656039436e-05, 3.4702513081376785e-06,
-    -8.568720264695455e-07, 2.0032947535521353e-07, -4.445059128796328e-08, 9.381537386495773e-09,
-    -1.8872497517228294e-09, 3.625590281552117e-10, -6.663489723502027e-11, 1.1736186298890901e-11,
-    -1.9839743977649436e-12, 3.223793365945575e-13, -5.042185504727912e-14, 7.600684294735408e-15,
-    -1.1055969477353862e-15, 1.5536319577362005e-16, -2.111421214358166e-17, 2.7779141127610464e-18,
-)  # fmt: skip
-_FAR = (
-    0.7785762350182801, -0.009761097491361469, -0.00011058893876262371, -3.882564808877691e-06,
-    -2.512236237870209e-07, -2.6314688468895196e-08, -3.835380385964237e-09, -5.589743462196584e-10,
-    -1.8974958123505413e-11, 3.2526035830154884e-11, 1.4125807436613782e-11, 2.0356285441470896e-12,
-    -7.198551776245908e-13, -4.0835511110921974e-13, -2.1015418427726643e-14, 4.272440016711951e-14,
-    1.0420276984128802e-14, -3.8144030724370075e-15, -1.8803547755107825e-15, 3.3082023109209285e-16,
-    2.96262899764595e-16, -3.209525921993424e-17, -4.6503053684893586e-17, 4.414348323071708e-18,
-    7.517296310842105e-18,
-)  # fmt: skip
-
-
-def _chebyshev(series: tuple[float, ...], x: Any) -> Any:
-    """By Clenshaw's recurrence; the first coefficient counts half."""
-    after, last = jnp.zeros_like(x), jnp.zeros_like(x)
-    for c in series[:0:-1]:
-        after, last = 2.0 * x * after - last + c, after
-    return x * after - last + 0.5 * series[0]
-
-
-def scaled_bessel_1(x: Any) -> Any:
-    """exp(-|x|) I1(x)."""
-    size = jnp.abs(x)
-    near = _chebyshev(_NEAR, jnp.minimum(size, 8.0) / 4.0 - 1.0) * size
-    large = jnp.maximum(size, 8.0)
-    far = _chebyshev(_FAR, 16.0 / large - 1.0) / jnp.sqrt(large)
-    return jnp.where(jnp.isnan(x), x, jnp.copysign(jnp.where(size <= 8.0, near, far), x))
 
 
 TERMS = 10
