@@ -37,6 +37,8 @@ def key_words(aval: Any) -> tuple[int, ...]:
 
 def shape_of(aval: Any) -> tuple[int, ...]:
     """The shape as programs see it: a typed key is an array of words."""
+    if not hasattr(aval, "shape"):
+        raise NotNative(f"a value that is no array: {aval}")
     if not all(isinstance(n, int) for n in aval.shape):
         raise NotNative("a dimension is not known while compiling")
     return (*aval.shape, *key_words(aval))

@@ -154,3 +154,17 @@ def test_what_jit_does_not_take_is_refused_as_there():
         with pytest.raises(TypeError) as error:
             accelerate(f)
         assert str(error.value) == str(expected.value)
+
+
+def test_a_constraint_of_one_device_is_native():
+    mesh = jax.sharding.Mesh(jax.devices()[:1], ("data",))
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    f = accelerate(lambda x: lax.with_sharding_constraint(x + 1, whole) * 2, require=True)
+    np.testing.assert_array_equal(f(X), (X + 1) * 2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_tokens_pass_through():
+    x, token = accelerate(lambda x, token: (x + 1, token))(X, lax.create_token())
+    np.testing.assert_array_equal(x, X + 1)
+    assert isinstance(token, type(lax.create_token()))

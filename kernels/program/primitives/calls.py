@@ -91,6 +91,19 @@ def reshard(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     return inputs
 
 
+@rule(
+    "sharding_constraint",
+    kind="identity",
+    params=("sharding", "layout", "context_mesh", "unconstrained_dims"),
+    note="of one device",
+)
+def sharding_constraint(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
+    """How an array is parted between devices, which is nothing where there is one."""
+    if getattr(eqn.params["sharding"], "num_devices", None) != 1 or eqn.params.get("layout") is not None:
+        raise NotNative("an array is parted between devices")
+    return inputs
+
+
 @rule("jaxbm_program", kind="call", params=("native", "lead"))
 def jaxbm_program(tracer: Tracer, eqn: Any, inputs: list[Value]) -> list[Value]:
     """An accelerated function inside another."""
