@@ -80,9 +80,9 @@ def _kept(f: Callable[..., Any], require: bool, statics: dict[str, Any]) -> Call
     compiled before."""
     if not isinstance(f, types.FunctionType):
         return _traced(f, require, statics)
-    of, kept = getattr(f, KEPT, (None, {}))
-    if of is not f:  # `functools.wraps` copies attributes
-        kept = {}
+    entry: Any = getattr(f, KEPT, (None, None))
+    kept: dict[Any, Callable[..., Any]] = entry[1] if entry[0] is f else {}  # `functools.wraps` copies attributes
+    if entry[0] is not f:
         setattr(f, KEPT, (f, kept))
     key = require, *map(repr, statics.values())
     if key not in kept:

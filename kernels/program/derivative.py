@@ -110,7 +110,7 @@ def jvp(primals: Arrays, tangents: Arrays, *, native: Native, lead: int) -> tupl
         inputs = [*primals, *(tangents[k] for k in moving)]
         out_tangents = tangent_p.bind(*inputs, native=native, moving=moving, lead=lead)
         made = dict(zip(floating(native), out_tangents, strict=True))
-    others = [np.zeros(r.shape, jax.dtypes.float0) for r in results]
+    others: list[Any] = [np.zeros(r.shape, jax.dtypes.float0) for r in results]
     for k in floating(native):
         others[k] = ad.Zero(jax.typeof(results[k]))
     return results, [made[k] if moved[k] else others[k] for k in range(len(results))]
