@@ -63,7 +63,7 @@ class Worker:
         command = [sys.executable, "-P", "-m", "jaxbm.benchmarks.worker", contest.name, contestant.name]
         self.process = subprocess.Popen(
             command,
-            env=environment() | contestant.env,
+            env={**environment(), **contestant.env},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

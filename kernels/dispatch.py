@@ -260,9 +260,9 @@ class compiled:
     """
 
     def __init__(self, advance: Callable[..., Any]):
-        self._kept, self._given_up = (
-            partial(jax.jit, static_argnums=(0, 1), donate_argnums=which)(advance) for which in ((), 2)
-        )
+        jitted = partial(jax.jit, advance, static_argnums=(0, 1))
+        self._kept: Any = jitted()
+        self._given_up: Any = jitted(donate_argnums=2)
 
     def __call__(self, task: Any, name: str, *arguments: Any) -> Any:
         writes_anew = not IMPLEMENTATIONS[name].in_place and jax.default_backend() == "cpu"

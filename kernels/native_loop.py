@@ -117,7 +117,7 @@ _Shape = tuple[tuple[int, ...], Any, bool]
 def _shape(leaf: Any) -> _Shape:
     """Shape, dtype, and whether the type is weak: what is traced to judge a run is then what is compiled."""
     if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
-        return leaf.shape, leaf.dtype, bool(leaf.weak_type)  # type: ignore[union-attr]
+        return leaf.shape, leaf.dtype, bool(leaf.weak_type)
     if isinstance(leaf, np.ndarray | np.generic):
         return leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype), False
     return (), jnp.result_type(leaf), not isinstance(leaf, bool)

@@ -47,7 +47,7 @@ def host_init(model: MLP, words: np.ndarray) -> Params:
     stream, layers = derive((words[:, 0], words[:, 1]), counter.INIT), []
     for i, (fan_in, fan_out) in enumerate(zip(model.sizes[:-1], model.sizes[1:], strict=True)):
         variance = np.float32(scale / ((fan_in + fan_out) / 2 if by_mean else fan_in))
-        weight = _drawn(derive(stream, i), fan_in * fan_out, np.sqrt(np.float32(3) * variance))
+        weight: Any = _drawn(derive(stream, i), fan_in * fan_out, np.sqrt(np.float32(3) * variance))
         bias: Any = host_memory((len(words), fan_out), np.float32, zeros=True) if model.use_bias else None
         layers.append(Dense(weight.reshape(-1, fan_in, fan_out), bias))
     return tuple(layers)
