@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 
+from jaxbm.core.checks import told
 from jaxbm.kernels.native import native
 
 
@@ -29,8 +30,8 @@ def by_kernel(implementation: str | None, why_not: Callable[[], str | None]) -> 
       ValueError: `implementation` is neither.
       NotImplementedError: `implementation="cpu"`, and the kernel can't; says why.
     """
-    if implementation not in (None, "cpu", "xla"):
-        raise ValueError(f"implementation: expected None, 'cpu' or 'xla', got {implementation!r}")
+    if not (implementation is None or (isinstance(implementation, str) and implementation in ("cpu", "xla"))):
+        raise ValueError(f"implementation: expected None, 'cpu' or 'xla', got {told(implementation)}")
     if implementation == "xla":
         return False
     reason = why_not()

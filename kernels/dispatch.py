@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbm.core import forks
+from jaxbm.core import checks, forks
 from jaxbm.core import rows as row_trees
 from jaxbm.core.device import is_inside
 from jaxbm.core.names import unknown
@@ -18,7 +18,7 @@ from jaxbm.core.precision import Precision
 from jaxbm.core.settings import callers_level
 from jaxbm.kernels.registry import ABSENT, IMPLEMENTATIONS, Implementation
 from jaxbm.losses import columns_of, kind_of
-from jaxbm.models.protocol import is_shape
+from jaxbm.models.protocol import as_model, is_shape
 from jaxbm.privacy.dpsgd import DPSGD
 from jaxbm.run import private_runs
 from jaxbm.run.accepts import Accepts
@@ -170,6 +170,7 @@ def chosen(model: Any, *, dtype: Any = "float32", **options: Unpack[TrainingOpti
 
 
 def _chosen(training: Training, model: Any, x: Any, y: Any, dtype: Any) -> tuple[Run, Explanation]:
+    as_model(model)
     if (x is None) != (y is None):
         raise ValueError(f"{'x' if x is None else 'y'}: expected rows like the other's, or neither x nor y, got None")
     run = _described(
@@ -204,6 +205,7 @@ def _described(training: Training, model: Any, x: Any, labels: Any) -> Run:
     n = row_trees.count(x)
     row, rows = jax.ShapeDtypeStruct((n,), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.int32)
     given = {name for name in OPTIONS if OPTIONS[name].role == ROWS and getattr(training, name) is not None}
+    checks.one_number("validation_split", training.validation_split)
     validated = bool(given & {"validation_data", "validation_rows"}) or bool(training.validation_split)
     data = Data(
         x,

@@ -2,7 +2,7 @@
 
 import operator
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -51,6 +51,11 @@ def is_hashable(value: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def is_several(value: Any) -> bool:
+    """Whether it is values one after another: no text, and no array of one number, which has none after it."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes) and getattr(value, "shape", None) != ()
 
 
 def told(value: Any) -> str:

@@ -41,6 +41,18 @@ def suggestion(name: object, known: Iterable[str], *, cutoff: float = 0.5) -> st
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def one_of(kind: str, name: object, known: Iterable[str], *, or_none: bool = True) -> None:
+    """ValueError where a choice is none of the `known` ones, an array for instance; None leaves it open by default.
+
+    Example:
+      >>> from jaxbm.core.names import one_of
+      >>> one_of("task", None, ("binary", "regression")), one_of("task", "binary", ("binary", "regression"))
+      (None, None)
+    """
+    if not (name is None and or_none) and not (isinstance(name, str) and name in (known := tuple(known))):
+        raise unknown(kind, name, known)
+
+
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     """`table[name]`; raises ValueError with a suggestion when `name` is not in it, TypeError when it is no name."""
     if not isinstance(name, str):

@@ -79,7 +79,7 @@ class Ensemble:
         if self.bounds is not None:
             ends = host_real("bounds", self.bounds)
             if ends.shape != (2,) or not ends[0] <= ends[1]:
-                raise ValueError(f"bounds: expected the lower and the upper one, got {ends[:3].tolist()}")
+                raise ValueError(f"bounds: expected the lower and the upper one, got {ends.ravel()[:3].tolist()}")
             object.__setattr__(self, "bounds", (float(ends[0]), float(ends[1])))
         lookup("meaning", self.meaning, OUTPUTS)
         if self.weights is not None:

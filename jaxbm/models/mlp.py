@@ -1,6 +1,6 @@
 """The multi-layer perceptron: a frozen description, and pure functions of its parameters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxbm.core import counter
 from jaxbm.core.arrays import real, sum_of_squares
 from jaxbm.core.calls import answering, helpful
-from jaxbm.core.checks import flag, float_name, told
+from jaxbm.core.checks import flag, float_name, is_several, told
 from jaxbm.models import padding
 from jaxbm.models.activations import Activation, activation, named, title
 from jaxbm.models.dense import Dense, Params, affine, check_dropout, compute_dtype, drop, stream_of
@@ -67,7 +67,7 @@ class MLP(Model):
     float_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.sizes, str | bytes) or not isinstance(self.sizes, Iterable):
+        if not is_several(self.sizes):
             raise TypeError(f"sizes: expected widths such as (20, 64, 1), got {told(self.sizes)}")
         sizes = tuple(self.sizes)
         for width in sizes:

@@ -1,6 +1,6 @@
 """What users give for an option that fixes the compiled program, checked, and made into what that holds."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jax import Array
@@ -42,7 +42,7 @@ def metric_functions(name: str, metrics: Any) -> tuple[tuple[str, Metric], ...]:
     """`(name, function)` of each metric, from names, functions or a mapping."""
     if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
-    if not isinstance(metrics, Iterable):
+    if not checks.is_several(metrics):
         raise TypeError(f"{name}: expected names or functions, got {checks.told(metrics)}")
     if isinstance(metrics, Mapping):
         return tuple((key, _checked(name, key, function)) for key, function in metrics.items())

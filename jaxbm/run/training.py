@@ -12,6 +12,7 @@ from jaxbm.core import checks
 from jaxbm.core.checks import told
 from jaxbm.core.device import placed
 from jaxbm.metrics import greater_is_better, heeds_weights
+from jaxbm.models.protocol import check_numbers
 from jaxbm.optimizers import adam, is_data
 from jaxbm.optimizers.protocol import check_schedule
 from jaxbm.run import lookahead
@@ -63,6 +64,8 @@ class Training(_Options):
         Raises:
           ValueError, TypeError: an option is unusable; names it.
         """
+        check_numbers("params", self.params)
+        check_numbers("opt_state", self.opt_state)
         optimizer, is_data = self._optimizer(model)
         epochs, own_epochs = self._epochs(members)
         task = Task(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from jaxbm.core import checks
-from jaxbm.core.checks import told
+from jaxbm.core.checks import is_several, told
 from jaxbm.core.extras import needs
 from jaxbm.core.names import lookup
 
@@ -99,7 +99,7 @@ class Choice:
     values: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.values, str | bytes) or not isinstance(self.values, Iterable):
+        if not is_several(self.values):
             raise TypeError(f"values: expected some to choose from, got {told(self.values)}")
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxbm.core.names import unknown
+from jaxbm.core.names import one_of
 from jaxbm.table.copies import copies
 from jaxbm.table.encoding import row_groups
 
@@ -31,8 +31,7 @@ _CHANCE = 2.0
 
 def check_categories(name: str) -> None:
     """ValueError unless it is one of `CATEGORIES`."""
-    if name not in CATEGORIES:
-        raise unknown("categories", name, CATEGORIES)
+    one_of("categories", name, CATEGORIES, or_none=False)
 
 
 class Target(NamedTuple):

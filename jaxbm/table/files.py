@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core import checks
 from jaxbm.core.calls import helpful
 from jaxbm.core.extras import needs
 from jaxbm.table import numerals
 from jaxbm.table.cells import cells
 from jaxbm.table.forms import form_of, read_form
-from jaxbm.table.frames import without
+from jaxbm.table.frames import several, without
 from jaxbm.table.habits import with_double_quotes, with_single_blanks, without_comments
 from jaxbm.table.layout import Layout, lay_out, separator
 from jaxbm.table.source import decode, load
@@ -75,9 +76,9 @@ def read(
       >>> frame["zip"].tolist(), frame["price"].tolist()
       (['007', '123'], [1.5, 2.5])
     """
-    if decimal not in (None, ".", ","):
-        raise ValueError(f"decimal: expected '.' or ',', got {decimal!r}")
-    missing, text, given = list(missing), list(text), decimal
+    if not (decimal is None or (isinstance(decimal, str) and decimal in (".", ","))):
+        raise ValueError(f"decimal: expected '.' or ',', got {checks.told(decimal)}")
+    missing, text, given = several("missing", missing), several("text", text), decimal
     if like is not None:
         missing, text = missing + like.missing, text + like.text_columns
         if decimal is None and "," in [column.decimal for column in like.columns] + [like.target_decimal]:

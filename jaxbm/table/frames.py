@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core.checks import is_several, told
 from jaxbm.core.names import unknown
 
 if TYPE_CHECKING:
@@ -117,14 +118,19 @@ def without(frame: pd.DataFrame, missing: Iterable[Any]) -> pd.DataFrame:
     return frame.assign(**changed) if changed else frame
 
 
-def several(given: Iterable[Any]) -> list[Any]:
+def several(name: str, given: Iterable[Any]) -> list[Any]:
     """Names or marks as a list; a single text is one of them, not its letters.
+
+    Raises:
+      TypeError: it is neither text nor several of something; `name` is the argument's.
 
     Example:
       >>> from jaxbm.table.frames import several
-      >>> several("NA"), several(("NA", "?"))
+      >>> several("missing", "NA"), several("missing", ("NA", "?"))
       (['NA'], ['NA', '?'])
     """
+    if not (isinstance(given, str) or is_several(given)):
+        raise TypeError(f"{name}: expected one text or several, got {told(given)}")
     return [given] if isinstance(given, str) else list(given)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxbm.core import checks
 from jaxbm.core.extras import needs
 from jaxbm.losses import OUTPUTS, known
 from jaxbm.table.category_statistics import Target, check_categories, learn_statistics
@@ -86,16 +87,21 @@ def prepare(
       >>> preparation.task, preparation.features(frame).shape
       ('multiclass', (150, 4))
     """
+    if not (types is None or isinstance(types, Mapping)):
+        raise TypeError(f"types: expected {{column: kind}}, got {checks.told(types)}")
+    if not (steps is None or (isinstance(steps, list | tuple) and all(isinstance(step, str) for step in steps))):
+        raise TypeError(f"steps: expected lines of text, got {checks.told(steps)}")
     types = {text_of(name): kind for name, kind in (types or {}).items()}
-    keep, drop = ({text_of(name) for name in several(names)} for names in (keep, drop))
+    keep, drop = ({text_of(n) for n in several(*pair)} for pair in (("keep", keep), ("drop", drop)))
     target, group = text_of(target), text_of(group)
-    missing = [str(value) for value in several(missing)]
+    missing = [str(value) for value in several("missing", missing)]
     frame = without(named(frame), missing)
     for kind, names in (("types", types), ("keep", keep), ("drop", drop), ("group", [group] if group else [])):
         check_names(kind, names, frame)
     if target in drop or target == group:
         raise ValueError(f"target {target!r}: expected a column that is neither dropped nor the group")
     check_categories(categories)
+    fit_rows = None if fit_rows is None else checks.positive_int("fit_rows", fit_rows)
     encodings = _encodings(numbers, frame, {"piecewise": bins, "fourier": frequencies})
     task = task_of(frame, target, task)
     rows = labelled(frame, target, task)
@@ -138,6 +144,8 @@ def _encodings(
         if isinstance(count, bool) or not isinstance(count, int) or count < 2:
             argument = "bins" if name == "piecewise" else "frequencies"
             raise ValueError(f"{argument}: expected an integer of at least 2, got {count!r}")
+    if not isinstance(numbers, str | Mapping):
+        raise TypeError(f"numbers: expected an encoding or {{column: encoding}}, got {checks.told(numbers)}")
     single = numbers if isinstance(numbers, str) else None
     by_column: Mapping[str, str] = {} if isinstance(numbers, str) else numbers
     for encoding in (*by_column.values(), *([single] if single else [])):

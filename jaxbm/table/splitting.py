@@ -45,6 +45,7 @@ def split(
     if frame.shape[1] < 2:
         raise ValueError(f"table: expected columns beside the target {target!r}, got none")
     rows = labelled(frame, target, task)
+    checks.one_number("test_size", test_size)
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a number between 0 and 1, got {test_size}")
     seed = checks.seed("seed", seed)

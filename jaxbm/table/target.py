@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbm.core.names import unknown
+from jaxbm.core.checks import is_hashable
+from jaxbm.core.names import one_of, unknown
 from jaxbm.table import dates, numerals
 from jaxbm.table.cells import cells, distinct, plain
 from jaxbm.table.frames import as_pandas
@@ -27,7 +28,7 @@ def column_of(frame: pd.DataFrame, target: str) -> pd.Series:
     Raises:
       ValueError: there is no such column, or more than one.
     """
-    if target not in frame.columns:
+    if not is_hashable(target) or target not in frame.columns:
         raise unknown("target", target, map(str, frame.columns))
     column = frame[target]
     if column.ndim != 1:
@@ -86,8 +87,7 @@ def task_of(frame: pd.DataFrame, target: str, task: str | None = None) -> str:
     """
     frame = as_pandas(frame)
     column = column_of(frame, target)
-    if task not in (None, "classification", *TASKS):
-        raise unknown("task", task, ("classification", *TASKS))
+    one_of("task", task, ("classification", *TASKS))
     column = column.dropna()
     _check_kind(column, target)
     numeric = is_quantity(column)

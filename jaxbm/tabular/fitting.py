@@ -97,7 +97,8 @@ def fit(
     rows, other = (table.read(f) if isinstance(f, str | os.PathLike) else f for f in (frame, prepare_from))
     rows = as_pandas(rows)
     other = None if other is None else as_pandas(other, "prepare_from")
-    columns = {"types": types, "keep": several(keep), "drop": several(drop), "missing": several(missing)}
+    columns = {"types": types, "keep": several("keep", keep), "drop": several("drop", drop)}
+    columns["missing"] = several("missing", missing)
     if time is not None:
         changes["time"] = time
     made = plan(rows, target, preset, task=task, seed=seed, columns=columns, changes=changes, prepare_from=other,

@@ -11,7 +11,7 @@ from jax import Array
 
 from jaxbm import kernels
 from jaxbm.core import arrays, checks
-from jaxbm.core.names import unknown
+from jaxbm.core.names import one_of
 from jaxbm.losses import meaning
 from jaxbm.members.ensemble import Ensemble
 from jaxbm.models.outputs import outputs_of
@@ -83,10 +83,8 @@ def predictor_of(given: Any, task: str | None = None, output: str | None = None)
     inner = getattr(given, "predictor", given)
     if task is None and preparation is not None:
         task = "regression" if preparation.task == "regression" else "classification"
-    if task not in (None, *TASKS):
-        raise unknown("task", task, TASKS)
-    if output not in (None, *OUTPUTS):
-        raise unknown("output", output, OUTPUTS)
+    one_of("task", task, TASKS)
+    one_of("output", output, OUTPUTS)
     output = output or ("probability" if task == "classification" else "raw")
     if output == "probability" and task == "regression":
         raise ValueError("output: expected 'raw' for a regression, got 'probability'")

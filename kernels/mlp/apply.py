@@ -7,11 +7,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxbm.core.arrays import as_array
+from jaxbm.core.checks import is_traced
+from jaxbm.core.rows import is_tree
 from jaxbm.kernels.calls import Attributes, kernel_call
 from jaxbm.kernels.choice import by_kernel, off
 from jaxbm.kernels.mlp.settings import network_unsupported
 from jaxbm.kernels.native import code, native
-from jaxbm.models.protocol import Model, Params
+from jaxbm.models.protocol import Model, Params, as_model, check_features
 
 MAX_LAYERS = 32
 
@@ -49,7 +52,7 @@ def apply(model: Model, params: Params, x: Array, *, implementation: str | None 
       `[n, out]`.
 
     Raises:
-      ValueError: `implementation` is neither.
+      ValueError, TypeError: `implementation` is neither, or the model, its parameters or the features are unusable.
       NotImplementedError: `implementation="cpu"`, and the kernel can't; says why.
 
     Example:
@@ -58,6 +61,9 @@ def apply(model: Model, params: Params, x: Array, *, implementation: str | None 
       >>> jaxbm.kernels.apply(model, model.init(jax.random.key(0)), jax.numpy.ones((10, 4))).shape
       (10, 1)
     """
+    if not is_traced(params, x):
+        as_model(model).check_params(params)
+        check_features("x", x if hasattr(x, "shape") or is_tree(x) else as_array("x", x), model)
     if not by_kernel(implementation, lambda: slower(model, params, x)):
         return model.apply(params, x)
     model.check_params(params)
