@@ -163,9 +163,13 @@ class Candidates:
     def _candidate(self, params: Mapping[str, Any]) -> Candidate | None:
         """None for what can't be put beside others."""
         whole = clone(self.estimator).set_params(**clone(params, safe=False))
+        if isinstance(whole, Pipeline) and type(whole) is not Pipeline:  # one that resamples, for example
+            return None
         last = whole.steps[-1][1] if isinstance(whole, Pipeline) else whole
         own = self._own_fit_params(whole)
         if not isinstance(last, BaseJaxMLP) or last.solver == "lbfgs" or last.warm_start:
+            return None
+        if type(last).fit is not BaseJaxMLP.fit:
             return None
         if last.preset is not None or own is None or get_tags(whole).input_tags.pairwise:
             return None

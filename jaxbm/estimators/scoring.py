@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxbm.estimators.base import BaseJaxMLP
 from jaxbm.estimators.classifier import JaxMLPClassifier
 from jaxbm.estimators.regressor import JaxMLPRegressor
 from jaxbm.estimators.targets import known_codes, outputs_of
@@ -82,7 +81,7 @@ class QuickScores:
     def __call__(self, fit: Any, fold: int) -> float | Mapping[str, float] | None:
         """The fit's score, or those by name where several were asked for; None where scikit-learn has to say."""
         estimator = fit.scored
-        if not self.functions or not isinstance(estimator, BaseJaxMLP) or fit.X_test.dtype != np.float64:
+        if not self.functions or not self._is_ours(estimator) or fit.X_test.dtype != np.float64:
             return None
         if fold not in self._known:
             self._known[fold] = self._plain(estimator, self.labels[fold])
@@ -93,13 +92,17 @@ class QuickScores:
         found = {name: function(outputs, labels) for name, function in self.functions.items()}
         return next(iter(found.values())) if self.single else found
 
+    def _is_ours(self, estimator: Any) -> bool:
+        """Whether nothing that scikit-learn's scorers would call is the user's own."""
+        ours: Any = JaxMLPClassifier if self.is_classifier else JaxMLPRegressor
+        names = ("predict", "score", "predict_proba") if self.is_classifier else ("predict", "score")
+        return isinstance(estimator, ours) and all(getattr(type(estimator), n) is getattr(ours, n) for n in names)
+
     def _outputs(self, estimator: Any, X: Any) -> np.ndarray:
         """Probabilities or predictions; from the logits that the search has left, without checking its own rows."""
-        ours: Any = JaxMLPClassifier if self.is_classifier else JaxMLPRegressor
-        name = "predict_proba" if self.is_classifier else "predict"
         known = getattr(estimator, "_known", None)
-        if known is None or known[0] is not X or getattr(type(estimator), name) is not getattr(ours, name):
-            return getattr(estimator, name)(X)
+        if known is None or known[0] is not X:
+            return estimator.predict_proba(X) if self.is_classifier else estimator.predict(X)
         outputs = outputs_of(estimator.out_activation_, known[1]).mean(axis=0)
         return estimator._columns(outputs) if self.is_classifier else outputs[:, 0]
 

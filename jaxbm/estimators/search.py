@@ -39,7 +39,8 @@ class MembersSearchCV(BaseSearchCV):
     (`learning_rate_init`, `alpha`, `tol`, `max_iter`, ...), seeds or widths of equally many layers share a compiled
     call; for every other activation, solver, depth or batch size there is one call more. Candidates with
     solver="lbfgs" are fitted one by one. The earlier steps of a pipeline are fitted once for each fold. So that one
-    class does for a whole script, it takes every other estimator as well, and fits it candidate by candidate.
+    class does for a whole script, it takes every other estimator as well, and fits it candidate by candidate: so also
+    subclasses of `Pipeline`, such as imbalanced-learn's, and of ours with a `fit` of their own.
 
     Parameters
     ----------

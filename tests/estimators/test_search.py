@@ -145,6 +145,44 @@ def test_other_estimators_are_fitted_as_by_a_grid_search():
     assert found.best_params_ == {"n_clusters": 3}
 
 
+class HalfOfTheRows(Pipeline):
+    """It resamples in `fit` alone, as imbalanced-learn's does."""
+
+    def fit(self, X, y=None, **params):
+        return super().fit(X[::2], y[::2], **params)
+
+
+class Shuffled(JaxMLPClassifier):
+    """Methods of its own in the place of ours."""
+
+    def fit(self, X, y):
+        return super().fit(X[:, ::-1], y)
+
+    def predict(self, X):
+        return super().predict(X[:, ::-1])
+
+
+class Contrary(JaxMLPClassifier):
+    """Another `predict` and `score` alone."""
+
+    def predict(self, X):
+        return self.classes_[(np.searchsorted(self.classes_, super().predict(X)) + 1) % len(self.classes_)]
+
+    def score(self, X, y, sample_weight=None):
+        return 2 * super().score(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("kind", [HalfOfTheRows, Shuffled, Contrary])
+@pytest.mark.parametrize("scoring", [None, "accuracy"])
+def test_methods_of_subclasses_are_called(kind, scoring):
+    options = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
+    model = HalfOfTheRows([("net", JaxMLPClassifier(**options))]) if kind is HalfOfTheRows else kind(**options)
+    grid = {"net__alpha" if kind is HalfOfTheRows else "alpha": [1e-4, 1.0]}
+    ours = MembersSearchCV(model, grid, cv=2, scoring=scoring).fit(X, Y)
+    theirs = GridSearchCV(model, grid, cv=2, scoring=scoring).fit(X, Y)
+    np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+
+
 def test_regression_by_a_scorer_of_one_s_own():
     x, y = datasets.load_diabetes(return_X_y=True)
     model = make_pipeline(StandardScaler(), JaxMLPRegressor(max_iter=10, random_state=0, learning_rate_init=0.01))
