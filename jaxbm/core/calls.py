@@ -33,6 +33,10 @@ def helpful(thing: Thing) -> Thing:
         ...
       TypeError: adam() missing 1 required positional argument: 'learning_rate'; expected adam(learning_rate, ...)
     """
+    if isinstance(thing, type) and issubclass(thing, tuple):
+        named: Any = thing
+        named.__new__ = _answering(named.__new__, thing, f"{thing.__name__}.__new__")
+        return named
     if isinstance(thing, type):
         cls: Any = thing
         cls.__init__ = _answering(cls.__init__, thing, f"{thing.__name__}.__init__")
@@ -56,9 +60,13 @@ def _answering(function: Callable[..., Any], shown: Callable[..., Any], name: st
 
 
 def _hint(function: Callable[..., Any], told: str) -> str:
+    if function.__name__ in elsewhere.CALLS:
+        return f"; {elsewhere.CALLS[function.__name__]}"
     parameters = inspect.signature(function).parameters.values()
     if (unknown := KEYWORD.search(told)) is not None:
-        return suggestion(unknown[1], [p.name for p in parameters if p.kind is not Kind.VAR_KEYWORD])
+        near = suggestion(unknown[1], [p.name for p in parameters if p.kind is not Kind.VAR_KEYWORD])
+        place = elsewhere.PLACES["jaxbm"].get(elsewhere.plain(unknown[1]))
+        return near or (f"; here it is {place}" if place else "")
     if " missing " not in told and " takes " not in told and " multiple values " not in told:
         return ""
     needed = [

@@ -70,7 +70,15 @@ NAMES: dict[str, tuple[str, ...]] = {
     "label": ("target",),
     "labels": ("target", "y"),
     "ytrue": ("labels", "targets"),
-    "ypred": ("logits", "predictions"),
+    "ytest": ("labels", "targets"),
+    "ypred": ("logits", "predictions", "scores", "probabilities", "outputs", "log_means", "means"),
+    "yscore": ("scores", "probabilities"),
+    "yprob": ("probabilities",),
+    "yproba": ("probabilities",),
+    "input": ("logits", "predictions", "scores", "outputs", "log_means"),
+    "target": ("labels", "targets"),
+    "sampleweight": ("weights", "sample_weight"),
+    "beta": ("delta",),
     "hidden": ("sizes", "hidden_layer_sizes"),
     "hiddenlayers": ("hidden_layer_sizes", "hidden", "sizes"),
     "hiddenlayersizes": ("hidden", "sizes"),
@@ -183,6 +191,8 @@ PLACES: dict[str, dict[str, str]] = {
     },
 }
 """Of a package: what somebody may look for there, and where it is."""
+CALLS = {"Dense": "it holds one layer's parameters, and a network is jaxbm.MLP((20, 64, 1), activation='relu')"}
+"""By name of what is called with arguments that it hasn't: what was wanted."""
 PARTS = ("losses", "metrics", "optimizers", "table", "understand", "augment")
 """Where a name may be that the library itself hasn't."""
 OTHERS = ("jax.nn", "optax", "jax")
@@ -301,6 +311,16 @@ def hint(package: str, name: str, known: Collection[str]) -> str:
     others = OTHERS if package == "jaxbm" else ()
     there = next((other for other in others if hasattr(import_module(other), name)), None)
     return "" if there is None else f"; it is {there}.{name}, which works here"
+
+
+def foreign(thing: object, package: str, known: Collection[str]) -> str | None:
+    """What a class or function of a library that doesn't compute with JAX is called, and here; None for any other."""
+    kind = thing if hasattr(thing, "__name__") else type(thing)
+    library = str(getattr(kind, "__module__", "")).split(".")[0]
+    if library not in ("torch", "keras", "tensorflow"):
+        return None
+    name = str(getattr(kind, "__name__", ""))
+    return f"{library}'s {name}{hint(package, name, known)}"
 
 
 def _place(package: str, name: str, known: Collection[str]) -> str | None:

@@ -5,10 +5,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import as_array, joined
+from jaxbm.core.calls import helpful
 from jaxbm.core.weights import scaled
 from jaxbm.losses.arguments import floating, number
 
 
+@helpful
 def smooth_labels(labels: ArrayLike, alpha: ArrayLike) -> Array:
     """`(1 - alpha) * labels + alpha / classes` over the last axis.
 
@@ -27,6 +29,7 @@ def smooth_labels(labels: ArrayLike, alpha: ArrayLike) -> Array:
     return (1 - share) * labels + share / labels.shape[-1]
 
 
+@helpful
 def mean(values: ArrayLike, weights: ArrayLike | None = None) -> Array:
     """`sum(weights * values) / sum(weights)`, in at least float32; 0 where all weights are zero.
 

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.losses.arguments import number, pair
 
 
+@helpful
 def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     """`-labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits))`, elementwise.
 
@@ -31,6 +33,7 @@ def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     return _cross_entropy(logits, labels)
 
 
+@helpful
 def sigmoid_focal_loss(
     logits: ArrayLike, labels: ArrayLike, alpha: ArrayLike | None = None, gamma: ArrayLike = 2.0
 ) -> Array:

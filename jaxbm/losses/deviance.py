@@ -11,12 +11,14 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.losses.arguments import between, pair
 
 TERMS = 14
 """Of the exponential's series: enough for float64 below 0.5."""
 
 
+@helpful
 def poisson_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
     """`2 * (y * log(y / mean) - y + mean)` for `mean = exp(log_means)`, elementwise.
 
@@ -43,6 +45,7 @@ def poisson_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
     return jnp.where(y < 0, jnp.nan, 2 * jnp.where(positive, y * _beyond_line(ahead), of_zero))
 
 
+@helpful
 def gamma_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
     """`2 * (log(mean / y) + y / mean - 1)` for `mean = exp(log_means)`, elementwise.
 
@@ -66,6 +69,7 @@ def gamma_deviance(log_means: ArrayLike, targets: ArrayLike) -> Array:
     return jnp.where(y > 0, 2 * _beyond_line(-ahead), jnp.nan)
 
 
+@helpful
 def tweedie_deviance(log_means: ArrayLike, targets: ArrayLike, power: float = 1.5) -> Array:
     """The deviance whose variance is `mean**power`: between Poisson (1) and Gamma (2) for sums of positive amounts.
 

@@ -9,12 +9,14 @@ from jax.scipy.special import betaln
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import real
+from jaxbm.core.calls import helpful
 from jaxbm.losses.arguments import between, floating
 
 LEAST_DISPERSION = -16.0
 """Logarithm of the smallest dispersion: there a negative binomial is a Poisson distribution to float32's accuracy."""
 
 
+@helpful
 def gaussian_nll(outputs: ArrayLike, targets: ArrayLike) -> Array:
     """`0.5 * (log(2 * pi) + s + (y - m)**2 * exp(-s))` for outputs `(m, s)`: mean and logarithm of the variance.
 
@@ -41,6 +43,7 @@ def gaussian_nll(outputs: ArrayLike, targets: ArrayLike) -> Array:
     return 0.5 * (math.log(2 * math.pi) + log_variance) + 0.5 * scaled * scaled
 
 
+@helpful
 def gaussian_crps(outputs: ArrayLike, targets: ArrayLike) -> Array:
     """The continuous ranked probability score of a Gaussian, in the targets' units; outputs as for `gaussian_nll`.
 
@@ -61,6 +64,7 @@ def gaussian_crps(outputs: ArrayLike, targets: ArrayLike) -> Array:
     return error * jax.lax.erf(z / math.sqrt(2)) + spread * (2 * density - 1 / math.sqrt(math.pi))
 
 
+@helpful
 def negative_binomial_nll(outputs: ArrayLike, targets: ArrayLike) -> Array:
     """Minus the log-likelihood of counts with mean `m` and variance `m + a * m**2`, of outputs `(log m, log a)`.
 

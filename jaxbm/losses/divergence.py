@@ -6,9 +6,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.losses.arguments import Axis, axes_of, distributions, floating, pair
 
 
+@helpful
 def kl_divergence(
     log_predictions: ArrayLike, targets: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -39,6 +41,7 @@ def kl_divergence(
     return jnp.sum(terms, axes_of(axis, log_predictions.ndim))
 
 
+@helpful
 def kl_divergence_with_log_targets(
     log_predictions: ArrayLike, log_targets: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -62,6 +65,7 @@ def kl_divergence_with_log_targets(
     return jnp.sum(jnp.exp(log_targets) * ratio, axes_of(axis, log_predictions.ndim))
 
 
+@helpful
 def generalized_kl_divergence(
     log_predictions: ArrayLike, targets: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -83,6 +87,7 @@ def generalized_kl_divergence(
     return divergence + jnp.sum(jnp.exp(log_p) - q, axes_of(axis, log_p.ndim))
 
 
+@helpful
 def convex_kl_divergence(
     log_predictions: ArrayLike, targets: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -104,6 +109,7 @@ def convex_kl_divergence(
     return generalized_kl_divergence(log_predictions, targets, axis, where)
 
 
+@helpful
 def cross_entropy(probabilities: ArrayLike, labels: ArrayLike, axis: Axis = -1) -> Array:
     """`-sum(labels * log(probabilities))` over `axis`: the textbook formula; labels of zero contribute zero.
 

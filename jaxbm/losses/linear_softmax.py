@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.losses.arguments import class_labels, floating
 from jaxbm.losses.softmax import softmax_cross_entropy_with_integer_labels
 
@@ -15,6 +16,7 @@ LOGITS_OF_BLOCK = 2**24
 """So many logits by default, 64 MiB of float32."""
 
 
+@helpful
 def linear_softmax_cross_entropy(
     x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, labels: ArrayLike, *, block_size: int | None = None
 ) -> Array:

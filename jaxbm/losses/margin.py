@@ -6,10 +6,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import joined
+from jaxbm.core.calls import helpful
 from jaxbm.core.settings import whole_on_each
 from jaxbm.losses.arguments import axes_of, between, class_labels, floating, number, pair
 
 
+@helpful
 def hinge_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     """`max(0, 1 - predictor_outputs * targets)`, elementwise, targets being -1 or 1.
 
@@ -27,6 +29,7 @@ def hinge_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     return jnp.maximum(0, 1 - outputs * targets)
 
 
+@helpful
 def perceptron_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     """`max(0, -predictor_outputs * targets)`, elementwise, targets being -1 or 1; errors as for `hinge_loss`.
 
@@ -41,6 +44,7 @@ def perceptron_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     return jnp.maximum(0, -outputs * targets)
 
 
+@helpful
 def sparsemax_loss(logits: ArrayLike, labels: ArrayLike) -> Array:
     """The two-class loss whose predicted probabilities can be exactly 0 and 1, elementwise.
 
@@ -65,6 +69,7 @@ def sparsemax_loss(logits: ArrayLike, labels: ArrayLike) -> Array:
     return jax.nn.sparse_plus(jnp.where(labels != 0, -logits, logits))
 
 
+@helpful
 def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """`max(scores + 1 - one_hot(label)) - scores[label]` over the last axis.
 
@@ -89,6 +94,7 @@ def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     return jnp.where(known, jnp.max(scores + 1 - hot, axis=-1) - right, jnp.nan)
 
 
+@helpful
 def multiclass_perceptron_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """`max(scores) - scores[label]` over the last axis; arguments and errors as for `multiclass_hinge_loss`.
 
@@ -103,6 +109,7 @@ def multiclass_perceptron_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     return jnp.where(known, jnp.max(scores, axis=-1) - right, jnp.nan)
 
 
+@helpful
 def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """The loss whose predicted probabilities `p` are the point of the simplex nearest to the scores.
 
@@ -148,6 +155,7 @@ def _nearest_on_simplex(scores: Array) -> Array:
     return jnp.maximum(below - level, 0)
 
 
+@helpful
 def multilabel_margin_loss(scores: ArrayLike, labels: ArrayLike, margin: ArrayLike = 1.0) -> Array:
     """Mean of `max(0, margin - (score of a label that applies - score of one that doesn't))` over all such pairs.
 
@@ -184,6 +192,7 @@ def multilabel_margin_loss(scores: ArrayLike, labels: ArrayLike, margin: ArrayLi
     return (pairs * short).sum(axis=(-2, -1)) / jnp.where(count == 0, 1, count)
 
 
+@helpful
 def triplet_margin_loss(
     anchors: ArrayLike,
     positives: ArrayLike,

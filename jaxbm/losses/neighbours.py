@@ -5,6 +5,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import as_array
+from jaxbm.core.calls import helpful
 from jaxbm.core.settings import whole_on_each
 from jaxbm.losses.arguments import floating, number, row_weights
 
@@ -12,6 +13,7 @@ ANCHORS = 256
 """Rows whose distances to all others are held at once."""
 
 
+@helpful
 def triplet_hard_loss(
     embeddings: ArrayLike, labels: ArrayLike, margin: float = 1.0, *, weights: ArrayLike | None = None
 ) -> Array:

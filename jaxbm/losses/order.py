@@ -5,11 +5,13 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import real
+from jaxbm.core.calls import helpful
 from jaxbm.core.settings import whole_on_each
 from jaxbm.losses.arguments import between, class_labels, floating, row_weights
 from jaxbm.losses.binary import sigmoid_binary_cross_entropy
 
 
+@helpful
 def ordinal_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     """Sum over the steps between ordered classes of the cross-entropy of "the label is above this step".
 
@@ -39,6 +41,7 @@ def ordinal_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     return jnp.where(known, sigmoid_binary_cross_entropy(logits, above).sum(axis=-1), jnp.nan)
 
 
+@helpful
 def cox_loss(log_risks: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Minus the log of Cox's partial likelihood, row by row: `logsumexp(risks of all still there) - own risk`.
 

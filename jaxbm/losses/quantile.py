@@ -5,9 +5,11 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import real
+from jaxbm.core.calls import helpful
 from jaxbm.losses.arguments import between, floating, pair
 
 
+@helpful
 def pinball_loss(predictions: ArrayLike, targets: ArrayLike, quantiles: ArrayLike = 0.5) -> Array:
     """`max(q * e, (q - 1) * e)` for `e = targets - predictions`, elementwise.
 

@@ -5,9 +5,11 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import joined
+from jaxbm.core.calls import helpful
 from jaxbm.losses.arguments import Axis, axes_of, floating, mask_of, number, pair
 
 
+@helpful
 def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """`(predictions - targets)**2`, elementwise, without the half of `l2_loss`.
 
@@ -28,6 +30,7 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> A
     return jnp.square(predictions - targets)
 
 
+@helpful
 def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """`0.5 * (predictions - targets)**2`, elementwise; arguments and errors as for `squared_error`.
 
@@ -41,6 +44,7 @@ def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     return 0.5 * squared_error(predictions, targets)
 
 
+@helpful
 def absolute_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """`abs(predictions - targets)`, elementwise; arguments and errors as for `squared_error`.
 
@@ -57,6 +61,7 @@ def absolute_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> 
     return jnp.abs(predictions - targets)
 
 
+@helpful
 def huber_loss(predictions: ArrayLike, targets: ArrayLike | None = None, delta: ArrayLike = 1.0) -> Array:
     """`0.5 * e**2` where `|e| <= delta`, else `delta * (|e| - 0.5 * delta)`, for `e = predictions - targets`.
 
@@ -78,6 +83,7 @@ def huber_loss(predictions: ArrayLike, targets: ArrayLike | None = None, delta: 
     return 0.5 * near * near + bound * jnp.where(is_far, size - bound, 0)
 
 
+@helpful
 def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """`log(cosh(predictions - targets))`, elementwise; arguments and errors as for `squared_error`.
 
@@ -99,6 +105,7 @@ def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     return jnp.where(is_small, jnp.log1p(2 * half * half), beyond)
 
 
+@helpful
 def cosine_similarity(
     predictions: ArrayLike,
     targets: ArrayLike,
@@ -139,6 +146,7 @@ def cosine_similarity(
     return ((a / norms[0]) * (b / norms[1])).sum(axes).astype(predictions.dtype)
 
 
+@helpful
 def cosine_distance(
     predictions: ArrayLike,
     targets: ArrayLike,

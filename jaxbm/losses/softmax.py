@@ -12,9 +12,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.losses.arguments import Axis, axes_of, class_labels, distributions, floating, mask_of, number
 
 
+@helpful
 def softmax_cross_entropy(
     logits: ArrayLike, labels: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -46,6 +48,7 @@ def softmax_cross_entropy(
     return -jnp.sum(labels * log_p, axes, where=mask)
 
 
+@helpful
 def weighted_logsoftmax(x: ArrayLike, weights: ArrayLike) -> Array:
     """`weights * log_softmax(x)` over the last axis, and 0 where a weight of 0 meets an `x` of -inf.
 
@@ -69,6 +72,7 @@ def weighted_logsoftmax(x: ArrayLike, weights: ArrayLike) -> Array:
     return weights * jnp.where((weights == 0) & jnp.isneginf(log_p), 0, log_p)
 
 
+@helpful
 def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     """`softmax_cross_entropy` over the last axis in which a label of zero contributes exactly zero.
 
@@ -86,6 +90,7 @@ def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     return -jnp.sum(weighted_logsoftmax(logits, labels), axis=-1)
 
 
+@helpful
 def softmax_cross_entropy_with_integer_labels(
     logits: ArrayLike, labels: ArrayLike, axis: int | tuple[int, ...] = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -134,6 +139,7 @@ def softmax_cross_entropy_with_integer_labels(
     return loss if any_counts is None else jnp.where(any_counts, loss, 0)
 
 
+@helpful
 def poly_loss_cross_entropy(
     logits: ArrayLike,
     labels: ArrayLike,

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.core.checks import positive_int
 from jaxbm.core.counts import by_class
 from jaxbm.core.names import lookup
@@ -20,6 +21,7 @@ from jaxbm.metrics.arguments import codes, divide, if_any, real, refuse, row_wei
 AVERAGES = ("binary", "macro", "micro", "weighted")
 
 
+@helpful
 def accuracy(predictions: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Fraction of predictions that equal their labels.
 
@@ -43,6 +45,7 @@ def accuracy(predictions: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | 
     return unless(good, w, jnp.where(right, w, 0).sum() / w.sum())
 
 
+@helpful
 def confusion_matrix(
     predictions: ArrayLike, labels: ArrayLike, *, num_classes: int, weights: ArrayLike | None = None
 ) -> Array:
@@ -68,6 +71,7 @@ def confusion_matrix(
     return _matrix(predictions, labels, num_classes, weights, scale=False)
 
 
+@helpful
 def balanced_accuracy(
     predictions: ArrayLike, labels: ArrayLike, *, num_classes: int = 2, weights: ArrayLike | None = None
 ) -> Array:
@@ -84,6 +88,7 @@ def balanced_accuracy(
     return jnp.where(present, divide(jnp.diagonal(matrix), support), 0).sum() / present.sum(dtype=matrix.dtype)
 
 
+@helpful
 def precision(
     predictions: ArrayLike,
     labels: ArrayLike,
@@ -114,6 +119,7 @@ def precision(
     return _averaged(tallies, average, lambda hit, predicted, actual: divide(hit, predicted))
 
 
+@helpful
 def recall(
     predictions: ArrayLike,
     labels: ArrayLike,
@@ -134,6 +140,7 @@ def recall(
     return _averaged(tallies, average, lambda hit, predicted, actual: divide(hit, actual))
 
 
+@helpful
 def f1(
     predictions: ArrayLike,
     labels: ArrayLike,

@@ -7,9 +7,11 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbm import losses
+from jaxbm.core.calls import helpful
 from jaxbm.metrics.arguments import floats, per_row, refuse, row_weights, same_shape, unless, weighted_mean
 
 
+@helpful
 def poisson_deviance(means: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean Poisson deviance, `2 * (y * log(y / mean) - y + mean)`, over examples and outputs.
 
@@ -34,6 +36,7 @@ def poisson_deviance(means: ArrayLike, targets: ArrayLike, *, weights: ArrayLike
     return _deviance(losses.poisson_deviance, means, targets, weights, can_be_zero=True)
 
 
+@helpful
 def gamma_deviance(means: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean Gamma deviance, `2 * (log(mean / y) + y / mean - 1)`; targets positive, else as for `poisson_deviance`.
 
@@ -47,6 +50,7 @@ def gamma_deviance(means: ArrayLike, targets: ArrayLike, *, weights: ArrayLike |
     return _deviance(losses.gamma_deviance, means, targets, weights, can_be_zero=False)
 
 
+@helpful
 def pinball(
     predictions: ArrayLike, targets: ArrayLike, *, quantiles: ArrayLike = 0.5, weights: ArrayLike | None = None
 ) -> Array:
@@ -70,6 +74,7 @@ def pinball(
     return weighted_mean(per_row(values), weights)
 
 
+@helpful
 def crps(outputs: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean continuous ranked probability score of predicted Gaussians, in the targets' units.
 

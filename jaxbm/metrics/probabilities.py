@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.core.checks import is_traced, positive_int
 from jaxbm.core.counts import by_class
 from jaxbm.metrics.arguments import (
@@ -33,6 +34,7 @@ SLACK = 1e-3
 """How far rounding, in the narrowest types, may take a probability out of [0, 1]."""
 
 
+@helpful
 def log_loss(probabilities: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean negative log-probability of the labels; probabilities are kept a rounding error away from 0 and 1.
 
@@ -64,6 +66,7 @@ def log_loss(probabilities: ArrayLike, labels: ArrayLike, *, weights: ArrayLike 
     return unless(good, _given(weights, p), weighted_mean(each, weights))
 
 
+@helpful
 def brier_score(probabilities: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean squared difference between probability and outcome.
 
@@ -84,6 +87,7 @@ def brier_score(probabilities: ArrayLike, labels: ArrayLike, *, weights: ArrayLi
     return unless(good, _given(weights, p), weighted_mean(each, weights))
 
 
+@helpful
 def calibration_error(
     probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15, weights: ArrayLike | None = None
 ) -> Array:

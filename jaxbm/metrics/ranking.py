@@ -12,6 +12,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxbm.core.arrays import joined
+from jaxbm.core.calls import helpful
 from jaxbm.core.counts import BLOCK
 from jaxbm.metrics.arguments import (
     Codes,
@@ -27,6 +28,7 @@ from jaxbm.metrics.arguments import (
 )
 
 
+@helpful
 def roc_auc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Area under the ROC curve, exact with ties (each counts half); NaN when only one class has weight.
 
@@ -48,6 +50,7 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None =
     return _ranked(_area, scores, labels, weights)
 
 
+@helpful
 def average_precision(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """`sum((recall_k - recall_(k-1)) * precision_k)` over the thresholds; 0 without positive labels, NaN
     where no row has weight.

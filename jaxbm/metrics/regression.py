@@ -5,9 +5,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.metrics.arguments import error_of, per_row, row_weights, same_shape, weighted_mean
 
 
+@helpful
 def mse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean squared error over examples and outputs.
 
@@ -27,6 +29,7 @@ def mse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None
     return weighted_mean(per_row(jnp.square(error)), weights)
 
 
+@helpful
 def rmse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Square root of the mean squared error, averaged over outputs as scikit-learn does; as for `mse`.
 
@@ -40,6 +43,7 @@ def rmse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | Non
     return jnp.sqrt(jax.vmap(lambda c: weighted_mean(c, weights), 1)(columns)).mean()
 
 
+@helpful
 def mae(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean absolute error over examples and outputs; as for `mse`.
 
@@ -51,6 +55,7 @@ def mae(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None
     return weighted_mean(per_row(jnp.abs(error_of(predictions, targets))), weights)
 
 
+@helpful
 def mape(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean of `abs(prediction - target) / abs(target)` over examples and outputs; as for `mse`.
 
@@ -67,6 +72,7 @@ def mape(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | Non
     return weighted_mean(per_row(jnp.abs(first - second) / jnp.maximum(jnp.abs(second), least)), weights)
 
 
+@helpful
 def r2(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """`1 - residual / total` sum of squares, averaged over outputs; as for `mse`.
 

@@ -4,10 +4,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from jaxbm.core.calls import helpful
 from jaxbm.metrics.arguments import floats, refuse, row_weights, unless
 from jaxbm.metrics.ranking import sortable
 
 
+@helpful
 def concordance_index(risks: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Share of comparable pairs in which the row whose event came first has the higher risk; equal risks count half.
 

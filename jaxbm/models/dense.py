@@ -10,8 +10,10 @@ from jax.typing import ArrayLike
 
 from jaxbm.core import checks, counter
 from jaxbm.core.arrays import joined
+from jaxbm.core.calls import helpful
 
 
+@helpful
 class Dense(NamedTuple):
     """The parameters of one fully connected layer."""
 

@@ -72,7 +72,10 @@ class MLP(Model):
         sizes = tuple(self.sizes)
         for width in sizes:
             if isinstance(width, bool) or np.ndim(width) or not hasattr(width, "__index__"):
-                raise TypeError(f"sizes: expected integers, got {told(width)} in {told(self.sizes)}")
+                raise TypeError(
+                    f"sizes: expected integers, the widths from input to output such as (20, 64, 1), got "
+                    f"{told(width)} in {told(self.sizes)}; what is between them are activation and output_activation"
+                )
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes: expected two or more positive widths, input to output, got {sizes}")
         object.__setattr__(self, "sizes", tuple(int(width) for width in sizes))

@@ -6,7 +6,7 @@ from typing import Any
 from jax import Array
 
 from jaxbm import losses
-from jaxbm.core import checks
+from jaxbm.core import checks, elsewhere
 from jaxbm.core.names import lookup, suggestion
 from jaxbm.metrics import METRICS, Hook, for_labels
 from jaxbm.metrics.table import WAYS
@@ -26,6 +26,8 @@ def loss_function(name: str, loss: Any) -> Loss:
     if not (callable(loss) and checks.is_hashable(loss)):
         expected = "a name or a hashable function (logits, labels) -> values"
         raise TypeError(f"{name}: expected {expected}, got {checks.told(loss)}")
+    if (theirs := elsewhere.foreign(loss, "jaxbm.losses", losses.LOSSES)) is not None:
+        raise TypeError(f"{name}: expected a function of JAX arrays or a name, got {theirs}")
     return loss
 
 

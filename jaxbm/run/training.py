@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from jaxbm.core import checks
+from jaxbm.core import checks, elsewhere
 from jaxbm.core.checks import told
 from jaxbm.core.device import placed
 from jaxbm.metrics import greater_is_better, heeds_weights
@@ -92,6 +92,8 @@ class Training(_Options):
         optimizer = adam(1e-3) if self.optimizer is None else self.optimizer
         if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
             made = f"the function {optimizer.__name__}, not called" if isroutine(optimizer) else told(optimizer)
+            if isinstance(optimizer, str):
+                made += elsewhere.hint("jaxbm", optimizer, ())
             raise TypeError(
                 f"optimizer: expected one with init and update, such as jaxbm.adam(1e-3) or any of Optax, got {made}"
             )

@@ -16,6 +16,7 @@ from jaxbm.estimators import JaxMLPClassifier
 KEY, MODEL = jax.random.key(0), jaxbm.MLP((2, 4, 1))
 X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int32)
+THEIRS = type("BCEWithLogitsLoss", (), {"__module__": "torch.nn.modules.loss", "__call__": lambda *_: 0})
 BINARY = "sigmoid_binary_cross_entropy"
 
 
@@ -42,6 +43,21 @@ BINARY = "sigmoid_binary_cross_entropy"
         (lambda: jaxbm.tabular.fit(pd.DataFrame(X)), "expected fit(frame, target, ...)"),
         (lambda: jaxbm.table.read("x.csv", delimiter=";"), "did you mean 'sep'?"),
         (lambda: jaxbm.understand.permutation_importance(KEY, None, X, n_repeats=1), "did you mean 'repeats'?"),
+        (lambda: jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, optimizer="adam"), "got 'adam'; here it is jaxbm.adam"),
+        (lambda: jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, optimizer="RMSprop"), "here it is any optimizer of Optax"),
+        (lambda: jaxbm.fit(KEY, MODEL, X, Y, loss=BINARY, callbacks=[1]), "did you mean 'progress'?"),
+        (lambda: jaxbm.fit(KEY, MODEL, X, Y, loss=THEIRS()), "torch's BCEWithLogitsLoss; here it is jaxbm.losses.s"),
+        (lambda: jaxbm.fit(KEY, MODEL, X, Y, loss=THEIRS), "torch's BCEWithLogitsLoss; here it is jaxbm.losses.s"),
+        (lambda: jaxbm.MLP((jaxbm.MLP((2, 4)), 1)), "the widths from input to output such as (20, 64, 1), got MLP"),
+        (lambda: jaxbm.MLP((4, "relu", 1)), "what is between them are activation and output_activation"),
+        (lambda: jaxbm.MLP((4, 8, 1), dropout=0.1), "here it is jaxbm.fit, which takes dropout"),
+        (lambda: jaxbm.Dense(64, activation="relu"), "a network is jaxbm.MLP((20, 64, 1), activation='relu')"),
+        (lambda: jaxbm.Dense(64), "it holds one layer's parameters"),
+        (lambda: jaxbm.losses.squared_error(y_true=Y, y_pred=Y), "did you mean 'targets'?"),
+        (lambda: jaxbm.losses.huber_loss(Y, Y, beta=1.0), "did you mean 'delta'?"),
+        (lambda: jaxbm.metrics.accuracy(y_true=Y, y_pred=Y), "did you mean 'labels'?"),
+        (lambda: jaxbm.metrics.roc_auc(Y, y_score=Y), "did you mean 'scores'?"),
+        (lambda: jaxbm.metrics.f1(Y), "expected f1(predictions, labels, ...)"),
         (lambda: JaxMLPClassifier(epochs=3), "did you mean 'max_iter'?"),
         (lambda: JaxMLPClassifier(lr=3), "did you mean 'learning_rate_init'?"),
     ],
