@@ -18,7 +18,7 @@ from jaxbm.core import forks
 
 LIBRARY = "lib/jaxbm_cpu.so"
 TARGETS = ("jaxbm_train", "jaxbm_apply", "jaxbm_adam", "jaxbm_permutation")
-LATER = ("jaxbm_along",)
+LATER = ("jaxbm_along", "jaxbm_shifted")
 """Targets that a library compiled from an earlier version lacks; all else of it still serves."""
 KINDS = ("activation", "loss", "optimizer")
 

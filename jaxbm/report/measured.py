@@ -98,7 +98,7 @@ def importance(subject: Subject, x: np.ndarray, y: np.ndarray) -> tuple[tuple[st
         )
 
     score, told = (r2, "R2 lost") if subject.task == "regression" else (log_likelihood, "log loss gained")
-    _, lost = scores_of(score, asked, x, groups, drawn_orders(0, REPEATS, len(x)))
+    _, lost = scores_of(lambda raw: score(np.asarray(raw)), asked, x, groups, drawn_orders(0, REPEATS, len(x)))
     return tuple(groups), lost.mean(axis=1), lost.std(axis=1, ddof=1) / np.sqrt(REPEATS), told
 
 

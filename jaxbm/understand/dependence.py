@@ -233,7 +233,7 @@ def _as_sums(
     )  # fmt: skip
     if each is None:
         return _cut(average, k), None
-    rows = np.moveaxis(np.asarray(each), 3, 1)  # [values by block, in it, blocks of rows, in it, out]
+    rows = np.moveaxis(np.asarray(each), 2, 1)  # [values by block, in it, blocks of rows, in it, out]
     return _cut(average, k), rows.reshape(-1, len(x), rows.shape[-1])[:k, :n]
 
 
@@ -241,14 +241,14 @@ def _as_sums(
 def _by_sums(
     kind: Kind, individual: bool, numbers: Numbers, x: Array, share: Array, mask: Array, sums: Sums
 ) -> tuple[Array, Array | None]:
-    """`[values by block, in it, out]`, and `[values by block, blocks, block, in it, out]`; `x` is
+    """`[values by block, in it, out]`, and `[values by block, blocks, in it, block, out]`; `x` is
     `[blocks, block, in]`, offsets are `[values by block, in it, in]`."""
 
     def of_values(offsets: Array) -> tuple[Array, Array | None]:
         def of_block(block: tuple[Array, Array]) -> tuple[Array, Array | None]:
             rows, weight = block
             values = outputs_of_sums(kind, numbers, rows, mask, Sums(sums.middle, offsets))
-            return jnp.einsum("n,nko->ko", weight.astype(values.dtype), values), values if individual else None
+            return jnp.einsum("n,kno->ko", weight.astype(values.dtype), values), values if individual else None
 
         means, each = lax.map(of_block, (x, share))
         return means.sum(axis=0), each

@@ -156,14 +156,33 @@ def scores_of(
     """The score of the rows as they are, and `[columns, repeats]`: how much of it each column's disorder takes away.
 
     Args:
-      score: from logits `[k, n, out]` to `[k]`, on the host.
+      score: from logits `[k, n, out]`, wherever they are, to `[k]` on the host.
       rows: features `[n, in]`.
       orders: int `[repeats, n]`.
     """
-    n = len(rows)
-    block = max(1, min(len(groups), BLOCK_ROWS // n))
     places = list(groups.values())
-    left = np.empty((len(orders), len(groups)))
+    if disorder.slower(asked, rows, places) is not None:
+        return _scores_of_copies(score, asked, rows, places, orders)
+    raw = _logits(asked.kind, asked.numbers, rows)
+    left = []
+    for several, found in disorder.logits_of_disorder(asked, rows, places, orders):
+        if not left:  # in the shape that is compiled for
+            baseline = float(score(jnp.broadcast_to(raw, found.shape))[0])
+        left.append(score(found).reshape(-1, len(orders))[:several])
+    return baseline, baseline - np.concatenate(left)
+
+
+def _scores_of_copies(
+    score: Callable[[np.ndarray], np.ndarray],
+    asked: Predictor,
+    rows: np.ndarray,
+    places: list[list[int]],
+    orders: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """The same by predictions for the rows with each column in disorder."""
+    n = len(rows)
+    block = max(1, min(len(places), BLOCK_ROWS // n))
+    left = np.empty((len(orders), len(places)))
     mixed = np.repeat(rows[None], block, axis=0)  # always all of it: one shape to compile for
 
     def scores() -> np.ndarray:
@@ -171,13 +190,9 @@ def scores_of(
         return score(raw.reshape(block, n, -1))
 
     baseline = float(scores()[0])
-    if disorder.slower(asked, rows, places) is None:
-        for i, raw in enumerate(disorder.logits_of_disorder(asked, rows, places, orders)):
-            left[:, i] = score(raw)
-        return baseline, baseline - left.T
     for of_order, order in zip(left, orders, strict=True):
         shuffled = rows[order]
-        for first in range(0, len(groups), block):
+        for first in range(0, len(places), block):
             several = places[first : first + block]
             for line, group in zip(mixed, several, strict=False):
                 line[:, group] = shuffled[:, group]

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxbm import kernels
-from jaxbm.kernels.mlp import along
+from jaxbm.kernels.mlp import along, shifted
 from jaxbm.models.activations import activation
 from jaxbm.models.dense import affine
 from jaxbm.models.mlp import MLP
@@ -25,6 +25,8 @@ BLOCK_UNITS = 1 << 18
 """Hidden units that are kept at once."""
 BLOCK_OUTPUTS = 1 << 14
 """Running sums that are kept at once: what stays in a core's cache."""
+BLOCK_LOGITS = 1 << 18
+"""Logits that the compiled kernel gives at once."""
 MOST_VALUES = 1 << 7
 """Values that are put into a block of rows at once."""
 FEW = 2
@@ -42,8 +44,7 @@ EXPONENTIAL: dict[str, tuple[float, Callable[[Array, Array], Array]]] = {
     "celu": (1.0, lambda z, e: jnp.where(z > 0, z, e - 1)),
 }
 
-#: By name: what an activation asks for that the compiled kernel computes in less time than XLA does, the first
-#: layer's product included.
+#: By name: what an activation asks for that the compiled kernel computes in less time than XLA does.
 COSTLY = {"gelu": "an error function", "gelu_tanh": "a tanh of a cube", "softplus": "a logarithm"}
 
 
@@ -72,19 +73,30 @@ def slower(kind: Kind, numbers: Numbers, x: np.ndarray) -> str | None:
     first = kind.model.activations[0]
     if not isinstance(first, str):
         return "a function of one's own may go by several units"
-    return f"{first} takes {COSTLY[first]}, which costs more here" if first in COSTLY else None
+    if first in COSTLY and not _by_kernel(kind.model, numbers.params):
+        return f"{first} takes {COSTLY[first]}, which costs more here"
+    return None
 
 
 def rows_of(kind: Kind, numbers: Numbers, values: int) -> int:
     """How many rows go into a block with so many values."""
     members = jax.tree.leaves(numbers.params)[0].shape[0] if kind.is_ensemble else 1
+    if _by_kernel(kind.model, numbers.params):
+        return max(1, BLOCK_LOGITS // (members * values * kind.model.n_outputs))
     second, most = kind.model.sizes[2], max(kind.model.sizes[1:])
     kept = BLOCK_OUTPUTS // second if second <= FEW else BLOCK_UNITS // most
     return max(1, kept // (members * values))
 
 
+def _by_kernel(model: MLP, params: Any) -> bool:
+    """Whether the compiled kernel computes what comes behind a sum. A running sum over units, whose exponential is a
+    product, costs less: it has no products to do."""
+    few = model.sizes[2] <= FEW and model.activations[0] not in COSTLY
+    return not few and shifted.slower(model, params) is None
+
+
 def outputs_of_sums(kind: Kind, numbers: Numbers, x: Array, mask: Array, sums: Sums) -> Array:
-    """`[n, k, out]`: `outputs` of `x` `[n, in]` with the masked features replaced by each of the sums."""
+    """`[k, n, out]`: `outputs` of `x` `[n, in]` with the masked features replaced by each of the sums."""
 
     def raw(params: Any) -> Array:
         first = params[0]
@@ -93,11 +105,14 @@ def outputs_of_sums(kind: Kind, numbers: Numbers, x: Array, mask: Array, sums: S
 
     many = jax.vmap(raw)(numbers.params) if kind.is_ensemble else raw(numbers.params)
     found = told(kind, numbers, logits_of(kind, numbers, many))
-    return found.reshape(x.shape[0], sums.offsets.shape[0], -1)
+    return found.reshape(sums.offsets.shape[0], x.shape[0], -1)
 
 
 def _behind(model: MLP, params: Any, base: Array, offsets: Array) -> Array:
-    """`[n, k, out]`: the network's outputs, where its first layer's affine part is `base[i] + offsets[j]`."""
+    """`[k, n, out]`: the network's outputs, where its first layer's affine part is `base[i] + offsets[j]`."""
+    if _by_kernel(model, params):
+        once = jnp.ones((len(offsets), 1, 1), base.dtype)
+        return shifted.shifted(model, params, base.T, offsets[:, None], once)
     name = model.activations[0]
 
     def plain(a: Array, b: Array) -> Array:
@@ -117,10 +132,10 @@ def _behind(model: MLP, params: Any, base: Array, offsets: Array) -> Array:
 def _hidden_then(
     model: MLP, params: Any, act: Callable[..., Array], parts: tuple[Array, Array], powers: tuple[Array, ...] = ()
 ) -> Array:
-    """`[n, k, out]`: what the layers behind the first make of `act(a + b, a' * b')` of the parts and their powers."""
+    """`[k, n, out]`: what the layers behind the first make of `act(a + b, a' * b')` of the parts and their powers."""
     (a, b), weight = parts, params[1].weight
     if weight.shape[1] > FEW:
-        hidden = act(a[:, None] + b, powers[0][:, None] * powers[1] if powers else None)
+        hidden = act(a + b[:, None], powers[0] * powers[1][:, None] if powers else None)
         flat = kernels.apply(along.behind(model), params[1:], hidden.reshape(-1, hidden.shape[-1]))
         return flat.reshape(*hidden.shape[:-1], -1)
 
@@ -133,7 +148,7 @@ def _hidden_then(
 
     # Rows last: there are many of them in any case.
     units = (units_first(parts), units_first(powers))
-    return jnp.swapaxes(unit_by_unit(model, params, (b.shape[0], a.shape[0]), units, of_unit), 0, 1)
+    return unit_by_unit(model, params, (b.shape[0], a.shape[0]), units, of_unit)
 
 
 def unit_by_unit(

@@ -94,6 +94,14 @@ struct Line {
   float below;                  // the activation's slope below zero; above it is 1
 };
 
+// The first layer's affine part, and what is added to it in each case: amounts of a few features' directions.
+struct Shift {
+  const float *base, *directions, *amounts;  // [units, rows]; [groups, features, units]; [cases, features, rows or 1]
+  long features, cases, cases_of_group, rows;
+  bool each;       // whether there are amounts for each row
+  int activation;  // of the first layer
+};
+
 // Threads that work on one run in step with each other.
 struct Team {
   int size;
@@ -126,6 +134,8 @@ struct Kernels {
   size_t (*along_bytes)(const Spec*, long values);
   void (*along)(const Spec*, const char* weights, char* workspace, const Line*, const float* base, long rows,
                 float* out);
+  size_t (*shifted_bytes)(const Spec*, long features);
+  void (*shifted)(const Spec*, const Leaves*, char* workspace, const Shift*, long start, long rows, float* out);
   // w, m and v may be w0, m0 and v0.
   void (*adam)(const Numbers*, bool nesterov, long count, float rate, long n, const float* g, const float* w0,
                const float* m0, const float* v0, float* w, float* m, float* v);

@@ -8,6 +8,7 @@ import pytest
 
 import jaxbm
 from jaxbm import understand
+from jaxbm.kernels.mlp import shifted
 from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.models.mlp import Dense
 from jaxbm.understand import dependence, sums
@@ -54,7 +55,10 @@ def close(got, want):
         (network((4, 9, 1), "relu6"), {"columns": (2, 1), "grid_points": 4}),
     ],
 )
-def test_both_ways_agree(predictor, call, monkeypatch):
+@pytest.mark.parametrize("native", [True, False])
+def test_both_ways_agree(predictor, call, native, monkeypatch):
+    if not native:
+        monkeypatch.setattr(shifted, "slower", lambda *_: "for this test")
     weight = np.random.default_rng(1).uniform(size=len(X))
     call = {"grid_points": 20, "individual": True, "sample_weight": weight} | call
     close(*both_ways(predictor, X, monkeypatch, **call))
@@ -101,7 +105,8 @@ def test_numbers_that_are_none_are_told(monkeypatch):
         (jaxbm.MLP((4, 3, 1), dtype="bfloat16"), "another dtype"),
     ],
 )
-def test_what_is_asked_row_by_row(model, reason):
+def test_what_is_asked_row_by_row(model, reason, monkeypatch):
+    monkeypatch.setattr(shifted, "slower", lambda *_: "for this test")
     asked = predictor_of((model, model.init(jax.random.key(0))))
     assert reason in sums.slower(asked.kind, asked.numbers, X)
 

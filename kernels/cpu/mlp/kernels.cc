@@ -2,6 +2,7 @@
 // standard library is included, since an inline function of it, compiled here for a newer instruction set, could be the
 // one the linker keeps for everybody.
 #include "mlp/along.h"
+#include "mlp/shifted.h"
 #include "mlp/train.h"
 
 namespace jaxbm {
@@ -44,7 +45,7 @@ void permutation(const uint32_t* words, uint32_t n, uint32_t first, long count, 
 extern const Kernels KERNELS;
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
-const Kernels KERNELS = {TEXT(KERNELS), on_tiles,     train_bytes, train, apply_bytes, apply_pack, apply,
-                         weight_bytes,  along_bytes,  along,       adam,  permutation};
+const Kernels KERNELS = {TEXT(KERNELS), on_tiles,    train_bytes, train,         apply_bytes, apply_pack, apply,
+                         weight_bytes,  along_bytes, along,       shifted_bytes, shifted,     adam,       permutation};
 
 }  // namespace jaxbm

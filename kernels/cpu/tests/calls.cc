@@ -7,6 +7,7 @@ extern "C" {
 XLA_FFI_Error* jaxbm_train(XLA_FFI_CallFrame*);
 XLA_FFI_Error* jaxbm_apply(XLA_FFI_CallFrame*);
 XLA_FFI_Error* jaxbm_along(XLA_FFI_CallFrame*);
+XLA_FFI_Error* jaxbm_shifted(XLA_FFI_CallFrame*);
 XLA_FFI_Error* jaxbm_adam(XLA_FFI_CallFrame*);
 XLA_FFI_Error* jaxbm_permutation(XLA_FFI_CallFrame*);
 }
@@ -148,6 +149,17 @@ Dims random_activations(size_t layers, Random& random) {
   return codes;
 }
 
+// Weights and biases that are read alone.
+template <class Case>
+void add_layers(Builder& b, const Case& what, Random& random) {
+  for (size_t i = 0; i + 1 < what.sizes.size(); i++) {
+    b.argument<float>("weight" + std::to_string(i), {what.sizes[i], what.sizes[i + 1]},
+                      [&] { return random.symmetric(0.5); });
+    if (what.bias)
+      b.argument<float>("bias" + std::to_string(i), {what.sizes[i + 1]}, [&] { return random.symmetric(0.5); });
+  }
+}
+
 Members random_members(Random& random) {
   Members m;
   for (int64_t i = random.chance(0.5) ? 0 : random.between(1, 3); i > 0; i--)
@@ -219,6 +231,22 @@ AlongCase random_along(Random& random) {
   return a;
 }
 
+ShiftedCase random_shifted(Random& random) {
+  ShiftedCase s;
+  s.sizes = random_sizes(random);
+  s.activations = random_activations(s.sizes.size() - 1, random);
+  s.first = random.between(0, jaxbm::kActivations - 1);
+  s.bias = random.chance(0.7);
+  s.each = random.chance(0.7);
+  s.rows = random.chance(0.1) ? 0 : random.chance(0.05) ? 600 : random.between(1, 150);
+  s.groups = random.between(1, 3);
+  s.cases_of_group = random.between(1, 4);
+  s.features = random.between(1, 3);
+  s.threads = random.between(0, 4);
+  s.members = random_members(random);
+  return s;
+}
+
 Call train_call(const TrainCase& what, Random& random) {
   Builder b(jaxbm_train, what.members, random);
   add_attributes(b, what);
@@ -262,12 +290,7 @@ Call apply_call(const ApplyCase& what, Random& random) {
   const int64_t visited = what.indexed && what.rows ? what.picked : what.indexed ? 0 : what.rows;
   b.argument<int32_t>("limits", {2}, entries(some_rows(visited, what.whole_table, random)));
   b.argument<float>("x", {what.rows, what.sizes[0]}, [&] { return random.symmetric(2); });
-  for (size_t i = 0; i + 1 < what.sizes.size(); i++) {
-    b.argument<float>("weight" + std::to_string(i), {what.sizes[i], what.sizes[i + 1]},
-                      [&] { return random.symmetric(0.5); });
-    if (what.bias)
-      b.argument<float>("bias" + std::to_string(i), {what.sizes[i + 1]}, [&] { return random.symmetric(0.5); });
-  }
+  add_layers(b, what, random);
   if (what.indexed) b.argument<int32_t>("rows", {visited}, [&] { return random.between(0, what.rows - 1); });
   b.result<float>("logits", {visited, what.sizes.back()});
   return b.done();
@@ -288,13 +311,25 @@ Call along_call(const AlongCase& what, Random& random) {
   b.argument<float>("values", {what.values}, entries(ascending));
   b.argument<float>("slope", {what.sizes[0]}, [&] { return random.chance(0.1) ? 0.f : random.symmetric(2); });
   b.argument<float>("base", {what.rows, what.sizes[0]}, [&] { return random.symmetric(2); });
-  for (size_t i = 0; i + 1 < what.sizes.size(); i++) {
-    b.argument<float>("weight" + std::to_string(i), {what.sizes[i], what.sizes[i + 1]},
-                      [&] { return random.symmetric(0.5); });
-    if (what.bias)
-      b.argument<float>("bias" + std::to_string(i), {what.sizes[i + 1]}, [&] { return random.symmetric(0.5); });
-  }
+  add_layers(b, what, random);
   b.result<float>("logits", {what.rows, what.values, what.sizes.back()});
+  return b.done();
+}
+
+Call shifted_call(const ShiftedCase& what, Random& random) {
+  Builder b(jaxbm_shifted, what.members, random);
+  b.attribute("lead", (int64_t)what.members.axes.size());
+  b.attribute("sizes", what.sizes);
+  b.attribute("activations", what.activations);
+  b.attribute("first", what.first);
+  b.attribute("bias", what.bias);
+  b.attribute("threads", what.threads);
+  const int64_t cases = what.groups * what.cases_of_group;
+  b.argument<float>("amounts", {cases, what.features, what.each ? what.rows : 1}, [&] { return random.symmetric(2); });
+  b.argument<float>("directions", {what.groups, what.features, what.sizes[0]}, [&] { return random.symmetric(2); });
+  b.argument<float>("base", {what.sizes[0], what.rows}, [&] { return random.symmetric(2); });
+  add_layers(b, what, random);
+  b.result<float>("logits", {cases, what.rows, what.sizes.back()});
   return b.done();
 }
 

@@ -1,4 +1,4 @@
-// Valid calls of the five handlers, from a description or at random.
+// Valid calls of the handlers, from a description or at random.
 #pragma once
 #include "../kernel.h"
 #include "harness.h"
@@ -47,13 +47,23 @@ struct AlongCase {
   Members members;
 };
 
+struct ShiftedCase {
+  std::vector<int64_t> sizes{4, 1}, activations;  // of the layers behind the first
+  int64_t first = jaxbm::kTanh;
+  bool bias = true, each = true;  // each: amounts for each row
+  int64_t rows = 20, groups = 2, cases_of_group = 3, features = 1, threads = 0;
+  Members members;
+};
+
 TrainCase random_train(Random& random);
 ApplyCase random_apply(Random& random);
 AlongCase random_along(Random& random);
+ShiftedCase random_shifted(Random& random);
 
 Call train_call(const TrainCase& what, Random& random);
 Call apply_call(const ApplyCase& what, Random& random);
 Call along_call(const AlongCase& what, Random& random);
+Call shifted_call(const ShiftedCase& what, Random& random);
 Call adam_call(const std::vector<int64_t>& lengths, int32_t count, bool nesterov, Random& random,
                const Members& members = {});
 Call permutation_call(int64_t rows, const Members& members, Random& random);

@@ -130,5 +130,45 @@ TEST(along_is_the_reference) {
   }
 }
 
+bool is_reference(const ShiftedCase& what, Call call) {
+  std::vector<const float*> weights, biases;
+  for (size_t k = 0; k + 1 < what.sizes.size(); k++) {
+    weights.push_back(call.arg("weight" + std::to_string(k)).as<float>());
+    biases.push_back(what.bias ? call.arg("bias" + std::to_string(k)).as<float>() : nullptr);
+  }
+  const int64_t units = what.sizes[0], outputs = what.sizes.back(), rows = what.rows;
+  const float *base = call.arg("base").as<float>(), *amounts = call.arg("amounts").as<float>(),
+              *directions = call.arg("directions").as<float>();
+  for (int64_t at = 0; at < what.groups * what.cases_of_group * rows; at++) {
+    const int64_t k = at / rows, r = at % rows;
+    std::vector<float> hidden;
+    for (int64_t u = 0; u < units; u++) {
+      double z = base[u * rows + r];
+      for (int64_t f = 0; f < what.features; f++)
+        z += (double)amounts[(k * what.features + f) * (what.each ? rows : 1) + (what.each ? r : 0)] *
+             directions[(k / what.cases_of_group * what.features + f) * units + u];
+      hidden.push_back((float)activated(what.first, z));
+    }
+    const std::vector<double> want = logits_of(what.sizes, what.activations, weights, biases, hidden.data());
+    for (int64_t o = 0; o < outputs; o++)
+      if (!near(call.rets[0].as<float>()[at * outputs + o], want[(size_t)o], 2e-5)) return false;
+  }
+  return true;
+}
+
+TEST(shifted_is_the_reference) {
+  Runtime runtime(3);
+  Random random(settings.seed);
+  for (int i = 0; i < 60; i++) {
+    ShiftedCase what = random_shifted(random);
+    what.members.axes = {2};
+    what.first = i % jaxbm::kActivations;
+    Call call = shifted_call(what, random);
+    const Outcome outcome = call.run(runtime);
+    CHECK(outcome.ok(), outcome.message);
+    for (int64_t m : {0, 1}) CHECK(is_reference(what, alone(call, {m})), "case " + std::to_string(i));
+  }
+}
+
 }  // namespace
 }  // namespace jaxbm_tests

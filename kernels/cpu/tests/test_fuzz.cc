@@ -18,7 +18,8 @@ int64_t odd(Random& random) { return kOdd[random.between(0, std::size(kOdd) - 1)
 Call random_call(Random& random) {
   const double kind = random.uniform();
   if (kind < 0.6) return train_call(random_train(random), random);
-  if (kind < 0.75) return apply_call(random_apply(random), random);
+  if (kind < 0.7) return apply_call(random_apply(random), random);
+  if (kind < 0.77) return shifted_call(random_shifted(random), random);
   if (kind < 0.85) return along_call(random_along(random), random);
   if (kind < 0.9) {
     std::vector<int64_t> lengths;
