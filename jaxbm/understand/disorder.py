@@ -55,12 +55,12 @@ def logits_of_disorder(
         at[i, : len(group)], there[i, : len(group)] = group, 1
     members = jax.tree.leaves(asked.numbers.params)[0].shape[0] if asked.kind.is_ensemble else 1
     several = max(1, min(len(places), BLOCK_OUTPUTS // (members * orders.size * asked.kind.model.n_outputs)))
-    x, orders = jnp.asarray(rows), jnp.asarray(orders.astype(np.int32))
+    x, drawn = jnp.asarray(rows), jnp.asarray(orders.astype(np.int32))
     base = _base(asked.kind, asked.numbers, x)
     of_columns = _disorder_by_kernel if _by_kernel(asked.kind, asked.numbers, rows) else _disorder
     for first in range(0, len(places), several):
         block = np.arange(first, first + several) % len(places)  # always as many: one shape to compile for
-        found = of_columns(asked.kind, asked.numbers, base, x, orders, at[block], there[block])
+        found = of_columns(asked.kind, asked.numbers, base, x, drawn, at[block], there[block])
         yield min(several, len(places) - first), found
 
 

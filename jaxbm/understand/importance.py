@@ -151,7 +151,7 @@ def permutation_importance(
 
 
 def scores_of(
-    score: Callable[[np.ndarray], np.ndarray], asked: Predictor, rows: np.ndarray, groups: Groups, orders: np.ndarray
+    score: Callable[[Any], np.ndarray], asked: Predictor, rows: np.ndarray, groups: Groups, orders: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """The score of the rows as they are, and `[columns, repeats]`: how much of it each column's disorder takes away.
 
@@ -164,7 +164,7 @@ def scores_of(
     if disorder.slower(asked, rows, places) is not None:
         return _scores_of_copies(score, asked, rows, places, orders)
     raw = _logits(asked.kind, asked.numbers, rows)
-    left = []
+    left: list[np.ndarray] = []
     for several, found in disorder.logits_of_disorder(asked, rows, places, orders):
         if not left:  # in the shape that is compiled for
             baseline = float(score(jnp.broadcast_to(raw, found.shape))[0])
@@ -173,7 +173,7 @@ def scores_of(
 
 
 def _scores_of_copies(
-    score: Callable[[np.ndarray], np.ndarray],
+    score: Callable[[Any], np.ndarray],
     asked: Predictor,
     rows: np.ndarray,
     places: list[list[int]],

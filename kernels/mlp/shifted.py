@@ -43,7 +43,7 @@ def shifted(model: Any, params: Params, base: Array, directions: Array, amounts:
     Returns:
       `[k, n, out]`.
     """
-    rest = behind(model)
+    rest: Any = behind(model)
     layers = [leaf for layer in params[1:] for leaf in (layer.weight, layer.bias) if leaf is not None]
     attributes = (
         ("sizes", rest.sizes),
