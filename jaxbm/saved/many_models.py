@@ -89,7 +89,8 @@ def save_members(
         described["meaning"] = predictor.meaning
     else:
         if not isinstance(predictor, GroupsResult):
-            raise TypeError(f"predictor: expected an Ensemble or a GroupsResult, got {told(predictor)}")
+            hint = "; jaxbm.Ensemble.of makes one of it" if isinstance(predictor, MembersResult) else ""
+            raise TypeError(f"predictor: expected an Ensemble or a GroupsResult, got {told(predictor)}{hint}")
         if predictor.result is not None:
             arrays |= packed(predictor.result.params)
         if predictor.pooled is not None:

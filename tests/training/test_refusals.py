@@ -10,6 +10,7 @@ import pytest
 
 import jaxbm
 from jaxbm.core.elsewhere import NAMES
+from jaxbm.core.names import suggestion
 from jaxbm.estimators import JaxMLPClassifier
 from jaxbm.losses.table import LOSSES
 from jaxbm.members.fit_members import prepare
@@ -109,6 +110,28 @@ def test_what_other_libraries_call_it_is_something_here():
     ):  # fmt: skip
         here |= {*inspect.signature(function).parameters}
     assert {name for names in NAMES.values() for name in names if name} <= here
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "meant"),
+    [
+        (METRICS, "pr_auc AUPRC ap", "average_precision"),
+        (METRICS, "ece expected_calibration_error", "calibration_error"),
+        (METRICS, "sparse_categorical_accuracy acc accuracy_score", "accuracy"),
+        (
+            METRICS,
+            "specificity jaccard hamming_loss max_error pearson explained_variance",
+            None,
+        ),
+        (LOSSES, "poisson_loss PoissonNLLLoss poisson", "poisson_deviance"),
+        (LOSSES, "ordinal_loss", "ordinal_cross_entropy"),
+        (LOSSES, "smooth_l1 SmoothL1Loss", "huber_loss"),
+        (LOSSES, "squared_hinge msle soft_margin_loss", None),
+    ],
+)
+def test_a_metric_or_a_loss_of_another_library_is_answered_by_its_meaning_not_its_spelling(table, names, meant):
+    for name in names.split():
+        assert suggestion(name, table) == (f"; did you mean {meant!r}?" if meant else "")
 
 
 @pytest.mark.parametrize(
