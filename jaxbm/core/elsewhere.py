@@ -6,37 +6,13 @@ import re
 from collections.abc import Collection
 from importlib import import_module
 
-_NOTHING = [
-    "squaredhinge",
-    "softmarginloss",
-    "meansquaredlogarithmicerror",
-    "msle",
-    "medianabsoluteerror",
-    "specificity",
-    "truenegativerate",
-    "jaccard",
-    "jaccardscore",
-    "jaccardindex",
-    "iou",
-    "maxerror",
-    "hammingloss",
-    "hammingdistance",
-    "explainedvariance",
-    "topk",
-    "topkaccuracy",
-    "explainedvariancescore",
-    "topkaccuracyscore",
-    "matthewscorrcoef",
-    "mcc",
-    "pearson",
-    "pearsoncorrcoef",
-    "spearman",
-    "spearmancorrcoef",
-    "kendall",
-    "kendallrankcorrcoef",
-    "ndcg",
-    "zerooneloss",
-]
+_NOTHING = (
+    "squaredhinge", "softmarginloss", "meansquaredlogarithmicerror", "msle", "medianabsoluteerror",
+    "specificity", "truenegativerate", "jaccard", "jaccardscore", "jaccardindex", "iou", "maxerror",
+    "hammingloss", "hammingdistance", "explainedvariance", "topk", "topkaccuracy", "explainedvariancescore",
+    "topkaccuracyscore", "matthewscorrcoef", "mcc", "pearson", "pearsoncorrcoef", "spearman",
+    "spearmancorrcoef", "kendall", "kendallrankcorrcoef", "ndcg", "zerooneloss",
+)  # fmt: skip
 """There is nothing of their meaning here, though there may be of their spelling."""
 
 NAMES: dict[str, tuple[str, ...]] = {
