@@ -364,5 +364,5 @@ def test_a_folder_that_exists_may_be_called_anything(tmp_path):
 
 def test_members_are_saved_as_an_ensemble(tmp_path):
     result = jaxbm.fit_members(KEY, MODEL, X, X[:, 0], members=2, loss="squared_error", epochs=1)
-    with pytest.raises(TypeError, match="got MembersResult; jaxbm.Ensemble.of makes one of it"):
+    with pytest.raises(TypeError, match=r"got MembersResult; jaxbm\.Ensemble\.of makes one of it"):
         jaxbm.save_members(tmp_path / "m", result)
