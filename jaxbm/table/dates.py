@@ -27,6 +27,7 @@ _MAYBE = re.compile(
     rf"\d{{1,4}}[-/. ]+\d{{1,2}}([-/. ]+\d{{1,4}})?\b.*|.*\b{_MONTH}[a-z]*\b.*\d.*|.*\d.*\b{_MONTH}[a-z]*\b.*", re.I
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*([ap])?\.?(?:m\.?)?", re.I)
+_YEAR_FIRST = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 _DURATION = re.compile(r"([-+]?\d+) days?,?(?: ([-+]?)(\d{1,2}):(\d{2}):(\d{2}(?:\.\d+)?))?", re.I)
 DURATION = "duration"
 """In the place of a date's format: a column of durations, which are numbers of seconds."""
@@ -117,6 +118,22 @@ def parse(texts: Sequence[str], formats: Sequence[str]) -> np.ndarray:
         rest = np.flatnonzero(np.isnan(result))
         if len(rest):
             result[rest] = _seconds([texts[i] for i in rest.tolist()], format_)
+    return result
+
+
+def year_first(texts: Sequence[str]) -> np.ndarray:
+    """As `parse`, of dates such as `2024-12-31`, which can be read in one way alone, with a time or without.
+
+    Example:
+      >>> from jaxbm.table.dates import year_first
+      >>> year_first(["1970-01-02 00:00:05", "02/01/1970"]).tolist()
+      [86405.0, nan]
+    """
+    result = np.full(len(texts), np.nan)
+    some = [i for i, text in enumerate(texts) if _YEAR_FIRST.match(text)]
+    if some:
+        found = [texts[i] for i in some]
+        result[some] = parse(found, formats_of(found)[0])
     return result
 
 

@@ -163,6 +163,8 @@ def _tell_strange(column: Column, values: pd.Series, found: Cells, strange: np.n
     """A few cells that don't parse are taken as missing, with a warning, as in training; many are an error."""
     at = np.flatnonzero(np.isin(found.codes, strange))
     kind = {"number": "numbers", "boolean": "booleans", "date": "dates", "time": "times of day"}[column.kind]
+    if column.kind == "date" and any("%" in format_ for format_ in column.formats):
+        kind += f" spelled {' or '.join(column.formats)}"
     text, row = found.texts[found.codes[at[0]]], values.index[at[0]]
     told = f"column {column.name!r}: expected {kind}, got {text!r} in row {row}"
     if len(at) > (1 - RECOGNISED_SHARE) * len(found.codes):
@@ -191,7 +193,10 @@ def _parsed(column: Column, texts: list[str]) -> np.ndarray:
             return dates.parse(texts, _formats_of(column, texts))
         if column.formats[0].startswith("epoch"):
             return dates.from_numbers(numerals.parse(texts, column.decimal), column.formats[0])
-        return dates.parse(texts, column.formats)
+        found = dates.parse(texts, column.formats)
+        others = [i for i in np.flatnonzero(np.isnan(found)).tolist() if not _is_mark(column, texts[i])]
+        found[others] = dates.year_first([texts[i] for i in others])
+        return found
     decimal = numerals.decimal_of((t for t in texts if not _is_mark(column, t)), column.decimal)
     numbers = numerals.parse(texts, decimal)
     if decimal != column.decimal and not np.isnan(numbers).all():

@@ -93,7 +93,7 @@ def test_times_of_day():
 
 def test_other_cells_at_prediction():
     preparation, _ = prepared(MOMENTS.dt.strftime("%Y-%m-%d"))
-    with pytest.raises(ValueError, match="column 'when': expected dates, got 'soon' in row 0"):
+    with pytest.raises(ValueError, match="column 'when': expected dates spelled %Y-%m-%d, got 'soon' in row 0"):
         preparation.features(pd.DataFrame({"when": ["soon", "2023-01-01"]}))
     with pytest.raises(ValueError, match="column 'when': expected dates as in training, got the number 5"):
         preparation.features(pd.DataFrame({"when": [5, 6]}))
@@ -131,3 +131,14 @@ def test_moments_within_a_second_say_nothing(gap):
     preparation = table.prepare(frame, "y")
     assert preparation.feature_names == [*["when is missing"] * gap, "x"]
     assert np.abs(preparation.features(frame)).max() < 15
+
+
+def test_a_date_whose_year_stands_first_is_read_however_training_spelled_them():
+    days = MOMENTS.dt.normalize()
+    for spelled in ("%d.%m.%Y", "%m/%d/%Y", "%d %b %Y"):
+        preparation, got = prepared(days.dt.strftime(spelled))
+        for other in ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S"):
+            later = preparation.features(pd.DataFrame({"when": days.dt.strftime(other)}))
+            np.testing.assert_array_equal(later, got)
+    with pytest.raises(ValueError, match="column 'when': expected dates spelled %d %b %Y, got '01/02/2023' in row 0"):
+        preparation.features(pd.DataFrame({"when": ["01/02/2023"] * 5}))
