@@ -55,9 +55,12 @@ def split(
         codes = numbered(rows[target], known)
         rare = [str(name) for name, count in zip(known, np.bincount(codes), strict=True) if count < 2]
         if rare:
+            way_out = "where that is a mark for a missing label, name it with --missing (missing=[...])"
+            if rows[target].dtype.kind in "iuf":
+                way_out = "where it is a quantity, say so with --task regression (task='regression')"
             raise ValueError(
                 f"target {target!r}: expected two or more rows of each class to split, got one of {_few(rare)}; "
-                "where that is a mark for a missing label, name it with --missing (missing=[...])"
+                f"{way_out}"
             )
     _check_sides(len(rows), test_size, 0 if codes is None else int(codes.max()) + 1)
     train, test = train_test_split(np.arange(len(rows)), test_size=test_size, random_state=seed, stratify=codes)

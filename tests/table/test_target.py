@@ -79,6 +79,12 @@ def test_integers_with_a_mark_are_classes_and_the_mark_is_one():
     lone[3] = "?"
     with pytest.raises(ValueError, match=r"two or more rows of each class to split, got one of \['\?'\].*--missing"):
         table.split(read(pd.DataFrame({"x": X, "y": lone})), "y")
+    counts = pd.DataFrame({"x": X, "y": np.arange(len(X)) % 5})
+    counts.loc[0, "y"] = 7
+    with pytest.raises(
+        ValueError, match=r"got one of \['7'\]; where it is a quantity, say so with --task regression"
+    ):
+        table.split(counts, "y")
 
 
 @pytest.mark.parametrize(
