@@ -42,5 +42,6 @@ def _alike(expected: str, tree: Any, like: Any, *, may_spread: bool = False) -> 
             raise ValueError(f"optimizer: expected {expected}, got {told}")
     if lost := [place for place in want if place not in got]:
         raise ValueError(f"optimizer: expected {expected}, got none for {lost[0] or 'it'}")
-    if jax.tree.structure(tree) != jax.tree.structure(like):
+    made: Any = jax.tree.structure(tree)
+    if made != jax.tree.structure(like):
         raise ValueError(f"optimizer: expected {expected}, got a {type(tree).__name__}, not a {type(like).__name__}")
