@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxbm.benchmarks import analysis
 from jaxbm.benchmarks.contest import OURS, Contest
-from jaxbm.benchmarks.contests import generated, own, programs
+from jaxbm.benchmarks.contests import generated, libraries, own, programs
 from jaxbm.benchmarks.record import Records, Result
 from jaxbm.benchmarks.text import seconds_text, table
 
@@ -74,6 +74,28 @@ def small_programs(records: Records) -> str:
     header += ["over the best of them", "aimed at"]
     mean = np.exp(np.mean(np.log(ratios)))
     return f"{_machine(records)}\n\n{table(header, rows, left=2)}\n\nThe ratios' geometric mean is {mean:.2f}x."
+
+
+def of_edges(records: Records) -> str:
+    """Programs of which native code gains little, beside the best of JAX and its remedies."""
+    rows = []
+    for contest in programs.edges():
+        if found := _beside(records, contest, programs.BEST):
+            rows.append([contest.title, contest.case.unit, *_both(found.ours, min(found.peers.values()))])
+    header = ["program", "per", "native", "best of JAX", "ratio"]
+    return f"{_machine(records)}\n\n{table(header, rows, left=2)}"
+
+
+def of_libraries(records: Records) -> str:
+    """Other libraries' programs by `jaxbm.accelerate` and by `jit`."""
+    rows = []
+    for contest in libraries.libraries():
+        if found := _beside(records, contest, (libraries.JIT,)):
+            rows.append([contest.title, contest.case.unit, *_both(found.ours, found.peers[libraries.JIT])])
+    versions = records.runs[-1].versions
+    names = ", ".join(f"{name} {versions[name]}" for name in libraries.NAMES if name in versions)
+    header = ["program", "per", "native", "`jit`", "ratio"]
+    return f"{_machine(records)} {names}.\n\n{table(header, rows, left=2)}"
 
 
 class _Beside(NamedTuple):

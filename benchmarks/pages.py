@@ -48,6 +48,8 @@ BLOCKS = (
     Block(PERFORMANCE, "by hand", "generated/by-hand.jsonl", _of(own_tables.by_hand)),
     Block(PERFORMANCE, "own", "generated/own.jsonl", _of(own_tables.of_ones_own)),
     Block("docs/native.md", "programs", "programs/two-cores.jsonl", _of(own_tables.small_programs)),
+    Block("docs/native.md", "edges", "programs/edges.jsonl", _of(own_tables.of_edges)),
+    Block("docs/native.md", "libraries", "programs/libraries.jsonl", _of(own_tables.of_libraries)),
     *(
         Block(UNDERSTANDING, question, "understanding.json", partial(_answers, question=question))
         for question in (understanding.DEPENDENCE, understanding.IMPORTANCE)

@@ -20,7 +20,7 @@ from typing import Any
 SCHEMA = 1
 PACKAGES = (
     *("jaxbm", "jax", "jaxlib", "optax", "numpy", "scikit-learn", "flax", "equinox", "keras", "tensorflow"),
-    *("tensorflow-cpu", "torch", "pandas"),
+    *("tensorflow-cpu", "torch", "pandas", "blackjax", "dynamax", "gymnax", "diffrax", "tinygp"),
 )
 
 

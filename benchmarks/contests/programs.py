@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jaxbm.benchmarks.contest import Contest, Contestant, Target, twice
 from jaxbm.benchmarks.programs.workload import Case
 
@@ -31,6 +33,33 @@ PROGRAMS = (
     ("hmc", "HMC, ten leaps, logistic regression", "inference:hmc", 300, False, 1.5, True, False),
     ("lstm", "LSTM of 32 units, batch 16", "learning:lstm", 200, False, 1.5, True, False),
 )  # fmt: skip
+# name, title, steps, scanned by lax.scan
+EDGES = (
+    ("tanh", "a scalar through tanh each step", 2_000, True),
+    ("erf", "a scalar through erf each step", 2_000, True),
+    ("log1p", "a scalar through log1p each step", 2_000, True),
+    ("power", "a scalar through a power of 0.3 each step", 2_000, True),
+    ("cube-root", "a scalar through a cube root each step", 2_000, True),
+    ("pendulum", "a pendulum by Runge-Kutta, its state an array", 2_000, True),
+    ("pendulum-of-scalars", "the same, its state a tuple", 2_000, True),
+    ("v-trace", "V-trace", 2_000, True),
+    ("largest", "the ten largest of 10,000", 1, False),
+    ("largest-of-rows", "the five largest of each of 200 rows of 100", 1, False),
+    ("places", "the place of the largest in each of 6,000 rows of 50", 1, False),
+    ("layers", "layers of 96 units, batch 96, tanh", 20, True),
+)
+"""Of which native code gains little; nothing is to take much longer."""
+
+
+def edges() -> list[Contest]:
+    """A contest for each program of which native code gains little."""
+    return [
+        replace(
+            _contest(name, title, f"edges:{name.replace('-', '_')}", steps, False, 0.9, scans, False),
+            selections=("edges",),
+        )
+        for name, title, steps, scans in EDGES
+    ]
 
 
 def programs() -> list[Contest]:

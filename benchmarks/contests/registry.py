@@ -9,16 +9,28 @@ from collections.abc import Sequence
 from functools import cache
 
 from jaxbm.benchmarks.contest import Contest
-from jaxbm.benchmarks.contests import estimators, generated, members, models, operations, own, programs, scaling
+from jaxbm.benchmarks.contests import (
+    estimators,
+    generated,
+    libraries,
+    members,
+    models,
+    operations,
+    own,
+    programs,
+    scaling,
+)
 from jaxbm.core.names import unknown
 
 SELECTIONS = {
     "quick": "five minutes: the main figures, every peer that is installed",
     "targets": "the claims, each with what was measured",
     "programs": "small programs by accelerate, against JAX and its own remedies",
+    "edges": "programs of which accelerate gains little, against JAX and its own remedies",
+    "libraries": "other libraries' programs by accelerate, against jit",
     "generated": "the hand-written training kernel against generated code, by shape, batch size and members",
     "own": "losses, optimizers and models of one's own by fit, against plain scans",
-    "full": "everything but generated and own",
+    "full": "everything but edges, libraries, generated and own",
 }
 
 
@@ -36,6 +48,8 @@ def contests() -> dict[str, Contest]:
         ),
         *(operations.passes(), operations.tables_and_metrics(), operations.processes(), scaling.scaling()),
         programs.programs(),
+        programs.edges(),
+        libraries.libraries(),
         generated.generated(),
         own.own(),
     )
