@@ -24,6 +24,8 @@ LARGE_SIZE = 1 << 20
 LESS_EXACT = {"tanh": 1 << 14, "erf": 1 << 9}
 """Elements in single precision from which on XLA's own functions, which are right to five units in the last place
 instead of two, save more time than passes between its kernels."""
+LONGER = frozenset({"erf", "cbrt"})
+"""Functions in single precision that take longer to come out than XLA's, which a loop of one scalar waits for."""
 LARGE_GATHER = 1 << 17
 """Single elements from other places from which on its loop over them is ahead."""
 SERIAL = frozenset({"sort", "top_k", "argreduce", "cumulative"})
@@ -73,12 +75,21 @@ def _of_node(node: Node) -> Work:
         work = _sum(inner, times)
         # XLA has a kernel for all of it.
         is_large = node.params.get("is_convolution", False) and work.total >= LARGE_CONVOLUTION
-        return work._replace(large=work.total) if is_large else work
+        return work._replace(large=work.total) if is_large or _is_chain(node) else work
     operations = _operations(node)
     long = LONG_PRODUCT if node.op == "dot" else LONG_ARRAY
     return Work(
         operations, operations if _is_large(node, operations) else 0.0, operations if operations >= long else 0.0
     )
+
+
+def _is_chain(node: Node) -> bool:
+    """Whether it is a loop over single numbers, most of whose work is in functions of `LONGER`."""
+    inner = [n for block in node.blocks for n in block.nodes]
+    if any(n.blocks or any(v.size > 1 for v in n.outputs) for n in inner):
+        return False
+    longer = sum(_operations(n) for n in inner if n.op in LONGER and n.outputs[0].dtype == "float32")
+    return longer > 0.5 * sum(map(_operations, inner))
 
 
 def _is_large(node: Node, operations: float) -> bool:
@@ -120,7 +131,7 @@ def reason_for_xla(block: Block) -> str | None:
     if work.is_large:
         return (
             "most of its work is in large arrays, where XLA's threads are faster, or in tanh or erf of many numbers, "
-            "where its less exact functions are"
+            "where its less exact functions are, or in a scalar's chain of erf or cube roots"
         )
     return None
 

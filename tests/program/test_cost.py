@@ -25,6 +25,10 @@ def steps(x):
     return lax.fori_loop(0, 10, lambda i, x: lax.erf(x) + 0.1, x)
 
 
+def beside(x):
+    return lax.fori_loop(0, 10, lambda i, x: lax.erf(jnp.sin(x)) + jnp.exp(x), x)
+
+
 CASES = [
     (jnp.add, [(1_000_000,)] * 2, True), (jnp.add, [(1_500_000,)] * 2, False),
     (jnp.matmul, [(240, 240)] * 2, True), (jnp.matmul, [(256, 256)] * 2, False),
@@ -33,6 +37,7 @@ CASES = [
     (jnp.sort, [(1_500_000,)], True), (jnp.cumsum, [(1_500_000,)], True), (taken, [(100, 100)], True),
     (taken, [(1_000, 1_000)], False), (layer, [(512, 64), (64, 64)], True),
     (lax.erf, [(100,)], True), (lax.erf, [(1_000,)], False), (steps, [(100,)], True), (steps, [(30_000,)], False),
+    (steps, [()], False), (beside, [()], True),
 ]  # fmt: skip
 
 
