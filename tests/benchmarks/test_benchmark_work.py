@@ -115,7 +115,7 @@ def test_shared_batches_are_shared():
 
 def test_every_contest_can_be_found_described_and_counted():
     everything = contests.contests()
-    assert contests.select(["full", "generated", "own"]) == list(everything.values())
+    assert contests.select(["full", "edges", "libraries", "generated", "own"]) == list(everything.values())
     assert 5 < len(contests.select(["targets"])) < len(everything)
     for name, contest in everything.items():
         assert contests.find(name) is contest
@@ -138,7 +138,7 @@ def test_work_of_operations():
     assert cases.Operation("softmax_cross_entropy_with_integer_labels", (100, 10)).work(0).bytes == 8_400
     for name, contest in contests.contests().items():
         work = contest.case.work(1e6)
-        unknown = ("demo", "import", "estimator", "own", "program")  # whose operations nobody counted
+        unknown = ("demo", "import", "estimator", "own", "program", "library")  # whose operations nobody counted
         assert (work is None) == (name.startswith(unknown) and name != "own-groups"), name
         assert work is None or min(work.bytes, contest.case.units) > 0
 
