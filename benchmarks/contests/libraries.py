@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jaxbm.benchmarks.contest import AGAIN, OURS, Contest, Contestant
+from jaxbm.benchmarks.contest import Contest, Contestant, twice
+from jaxbm.benchmarks.contests.programs import JIT, NATIVE
 from jaxbm.benchmarks.programs.workload import Case
 
-JIT = "jax.jit"
 # library, maker, title, steps, float64
 PROGRAMS = (
     ("blackjax", "nuts", "BlackJAX: NUTS, eight weights of a logistic regression", 200, False),
@@ -25,7 +25,6 @@ PROGRAMS = (
     ("diffrax", "constant_steps", "Diffrax: the same from one, 200 constant steps", 1, False),
     ("tinygp", "quasi_separable", "tinygp: quasi-separable process, likelihood and gradient, float64", 200, True),
 )
-
 NAMES = tuple(dict.fromkeys(row[0] for row in PROGRAMS))
 
 
@@ -35,9 +34,8 @@ def libraries() -> list[Contest]:
 
 
 def _contest(library: str, make: str, title: str, steps: int, x64: bool) -> Contest:
-    ours = Contestant(OURS, "programs.jobs:accelerated", requires=("llvmlite", library))
-    again = Contestant(AGAIN, "programs.jobs:accelerated", requires=("llvmlite", library))
     name = f"library-{library}-{make.replace('_', '-')}"
     case = Case(name, f"libraries:{make}", steps, x64, "step" if steps > 1 else "solution")
-    entries = (ours, again, Contestant(JIT, "programs.jobs:jitted", requires=(library,)))
+    ours = twice("programs.jobs:accelerated", requires=(*NATIVE, library))
+    entries = (*ours, Contestant(JIT, "programs.jobs:jitted", requires=(library,)))
     return Contest(name, title, case, entries, ("libraries",), rounds=21, budget=2.0)

@@ -15,7 +15,8 @@ import numpy as np
 from jax import Array, lax
 
 from jaxbm import kernels
-from jaxbm.kernels.mlp import along, shifted
+from jaxbm.kernels.mlp import shifted
+from jaxbm.kernels.mlp.behind import behind
 from jaxbm.models.activations import activation
 from jaxbm.models.dense import affine
 from jaxbm.models.mlp import MLP
@@ -136,7 +137,7 @@ def _hidden_then(
     (a, b), weight = parts, params[1].weight
     if weight.shape[1] > FEW:
         hidden = act(a + b[:, None], powers[0] * powers[1][:, None] if powers else None)
-        flat = kernels.apply(along.behind(model), params[1:], hidden.reshape(-1, hidden.shape[-1]))
+        flat = kernels.apply(behind(model), params[1:], hidden.reshape(-1, hidden.shape[-1]))
         return flat.reshape(*hidden.shape[:-1], -1)
 
     def units_first(pair: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -1,17 +1,11 @@
 """An MLP over rows whose first layer is shifted in many ways, as one call of the compiled CPU kernel."""
 
-from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
-from jaxbm.kernels.calls import kernel_call
-from jaxbm.kernels.mlp import apply as whole
-from jaxbm.kernels.mlp.along import behind
-from jaxbm.kernels.native import code, knows
-from jaxbm.models.activations import activation
-from jaxbm.models.mlp import MLP
+from jaxbm.kernels.mlp import behind
 from jaxbm.models.protocol import Model, Params
 
 
@@ -20,12 +14,7 @@ def slower(model: Model, *arrays: Any) -> str | None:
 
     `arrays`: pytree of features and parameters.
     """
-    if (reason := whole.slower(model, *arrays)) is not None:
-        return reason
-    assert isinstance(model, MLP)  # it knows no other, and their activations by name
-    if len(model.sizes) < 3:
-        return "there is one layer"
-    return None if knows("jaxbm_shifted") else "the compiled kernels are older than this call"
+    return behind.slower("jaxbm_shifted", model, *arrays)
 
 
 def shifted(model: Any, params: Params, base: Array, directions: Array, amounts: Array) -> Array:
@@ -43,30 +32,11 @@ def shifted(model: Any, params: Params, base: Array, directions: Array, amounts:
     Returns:
       `[k, n, out]`.
     """
-    rest: Any = behind(model)
-    layers = [leaf for layer in params[1:] for leaf in (layer.weight, layer.bias) if leaf is not None]
-    attributes = (
-        ("sizes", rest.sizes),
-        ("activations", tuple(code("activation", name) for name in rest.activations)),
-        ("first", code("activation", model.activations[0])),
-        ("bias", int(model.use_bias)),
-        ("threads", 0),
-    )
-    results = (((amounts.shape[0], base.shape[1], rest.sizes[-1]), jnp.dtype("float32")),)
-    call = kernel_call("jaxbm_shifted", attributes, (), results)
-
-    def kernel(*arrays: Array) -> Array:
-        return call(*arrays)[0]
-
-    # Lowered for another platform, the call would name a kernel that does not exist there.
-    return lax.platform_dependent(amounts, directions, base, *layers, cpu=kernel, default=partial(_plain, model))
+    shape = amounts.shape[0], base.shape[1]
+    return behind.logits("jaxbm_shifted", model, params, shape, affine, (amounts, directions, base))
 
 
-def _plain(model: MLP, amounts: Array, directions: Array, base: Array, *layers: Array) -> Array:
+def affine(amounts: Array, directions: Array, base: Array) -> Array:
+    """The first layer's affine part in each case, `[k, n, units]`, in plain JAX."""
     each = jnp.repeat(directions, amounts.shape[0] // directions.shape[0], axis=0)
-    hidden = activation(model.activations[0])(base.T + jnp.einsum("kfn,kfu->knu", amounts, each))
-    step = 2 if model.use_bias else 1
-    for name, at in zip((*model.activations[1:], model.output_activation), range(0, len(layers), step), strict=True):
-        hidden = hidden @ layers[at]
-        hidden = activation(name)(hidden + layers[at + 1] if model.use_bias else hidden)
-    return hidden
+    return base.T + jnp.einsum("kfn,kfu->knu", amounts, each)

@@ -9,7 +9,7 @@ import pytest
 import jaxbm
 from jaxbm import understand
 from jaxbm.kernels.choice import off
-from jaxbm.kernels.mlp import shifted
+from jaxbm.kernels.mlp import behind, shifted
 from jaxbm.models.activations import ACTIVATIONS
 from jaxbm.understand import disorder
 from jaxbm.understand.predictor import predictor_of
@@ -115,6 +115,6 @@ def test_the_kernel_and_its_words(name, shape):
         if not amounts[0]:
             assert got.shape == (0, rows, shape[-1])
             continue
-        want = shifted._plain(model, given, directions, base, *layers)
+        want = behind.plain(model, shifted.affine(given, directions, base), layers)
         np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
         assert got.shape == (amounts[0], rows, shape[-1])

@@ -296,14 +296,20 @@ Call apply_call(const ApplyCase& what, Random& random) {
   return b.done();
 }
 
-Call along_call(const AlongCase& what, Random& random) {
-  Builder b(jaxbm_along, what.members, random);
+// The attributes of a network that is taken from behind its first layer on.
+template <class Case>
+static void add_behind(Builder& b, const Case& what) {
   b.attribute("lead", (int64_t)what.members.axes.size());
   b.attribute("sizes", what.sizes);
   b.attribute("activations", what.activations);
   b.attribute("first", what.first);
   b.attribute("bias", what.bias);
   b.attribute("threads", what.threads);
+}
+
+Call along_call(const AlongCase& what, Random& random) {
+  Builder b(jaxbm_along, what.members, random);
+  add_behind(b, what);
   std::vector<float> ascending;
   for (int64_t g = 0; g < what.values; g++)
     ascending.push_back(what.evenly ? -2 + 0.1f * (float)g
@@ -318,12 +324,7 @@ Call along_call(const AlongCase& what, Random& random) {
 
 Call shifted_call(const ShiftedCase& what, Random& random) {
   Builder b(jaxbm_shifted, what.members, random);
-  b.attribute("lead", (int64_t)what.members.axes.size());
-  b.attribute("sizes", what.sizes);
-  b.attribute("activations", what.activations);
-  b.attribute("first", what.first);
-  b.attribute("bias", what.bias);
-  b.attribute("threads", what.threads);
+  add_behind(b, what);
   const int64_t cases = what.groups * what.cases_of_group;
   b.argument<float>("amounts", {cases, what.features, what.each ? what.rows : 1}, [&] { return random.symmetric(2); });
   b.argument<float>("directions", {what.groups, what.features, what.sizes[0]}, [&] { return random.symmetric(2); });
